@@ -1,0 +1,70 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let swiftSettings: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let cSettings: [CSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableWarning("all"),
+    .enableWarning("extra"),
+]
+
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+
+let package = Package(
+    name: "vmemmap-emulator",
+    products: [
+        .library(name: "VmemmapEmulator", targets: ["VmemmapEmulator", "HostMemory"]),
+        .executable(name: "vmemmap", targets: ["vmemmap"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0", traits: []),
+    ],
+    targets: [
+        // Layers, lowest first. Each may import those above it in this list, never those below.
+        .target(name: "CSystemShims", path: "CSystemShims", cSettings: cSettings),
+        .target(name: "HostMemory", dependencies: ["CSystemShims", system], swiftSettings: swiftSettings),
+        .target(
+            name: "VmemmapEmulator", dependencies: ["CSystemShims", "HostMemory", system],
+            swiftSettings: swiftSettings),
+        // The bare C loop that the engine is measured against. Nothing but Experiments may use it.
+        .target(name: "CFloor", cSettings: cSettings),
+        .target(
+            name: "Experiments", dependencies: ["VmemmapEmulator", "HostMemory", "CFloor", system],
+            swiftSettings: swiftSettings),
+        .target(
+            name: "Reports", dependencies: ["Experiments", "VmemmapEmulator", "HostMemory"],
+            swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "vmemmap",
+            dependencies: [
+                "Experiments", "Reports", "VmemmapEmulator", "HostMemory", system,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: swiftSettings),
+
+        .testTarget(
+            name: "HostMemoryTests", dependencies: ["HostMemory", "CSystemShims", system],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "VmemmapEmulatorTests", dependencies: ["VmemmapEmulator", "HostMemory", "CSystemShims", system],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "ReportsTests", dependencies: ["Reports", "Experiments", "VmemmapEmulator", "HostMemory"],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "CommandTests", dependencies: ["vmemmap", "HostMemory", subprocess, system],
+            swiftSettings: swiftSettings),
+    ],
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .gnu17
+)

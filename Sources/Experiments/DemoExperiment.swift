@@ -1,0 +1,113 @@
+internal import HostMemory
+internal import VmemmapEmulator
+
+/// The demo: builds a vmemmap, optimizes it, has it read, restores it, and proves each claim on real memory.
+public struct DemoExperiment: Sendable {
+    /// The huge pages.
+    public var memory: EmulatedMemory
+    /// Threads that read while huge pages are optimized and restored.
+    public var walkers: Int
+    /// For how long they are.
+    public var raceNanoseconds: Int
+    /// What the walkers' frames follow from.
+    public var seed: UInt64
+
+    /// A demo over `memory`.
+    public init(_ memory: EmulatedMemory, walkers: Int, raceNanoseconds: Int = 1_000_000_000, seed: UInt64 = 1) {
+        self.memory = memory
+        self.walkers = walkers
+        self.raceNanoseconds = raceNanoseconds
+        self.seed = seed
+    }
+
+    /// Runs it. Takes about ``raceNanoseconds`` and a second.
+    ///
+    /// - Throws: ``ExperimentError`` when the host lacks something or refuses. A claim that does not hold is a
+    ///   result, not an error.
+    public func run() throws(ExperimentError) -> DemoResult {
+        let host = try HostBlock.current()
+        let plan = try memory.planOnThisHost()
+        return try ExperimentError.wrapping { try run(plan, host) }
+    }
+
+    private func run(_ plan: MappingPlan, _ host: HostBlock) throws -> DemoResult {
+        let cost = host.mappingCost
+        // The first measurement faults in its own code and buffers; only the second is a baseline.
+        _ = try MemoryFigures.measure(nil, cost: cost)
+        var stages = Stages(baseline: try .measure(nil, cost: cost), cost: cost)
+
+        let (region, building) = try timed { try VmemmapRegion(plan) }
+        try stages.add(.populated, region, building)
+        let all = region.layout.allHugePages
+        let sample = HugePageIndex(all.count / 2)
+        let before = try FramePicture.take(sample, of: region)
+
+        try stages.add(.optimized, region, timed { try region.optimize(all) }.nanoseconds)
+        let (tour, touching) = timed { region.visitEveryStructPage() }
+        try stages.add(.touched, region, touching)
+        let after = try FramePicture.take(sample, of: region)
+
+        var proofs = try DemoProofs.optimized(region)
+        try stages.add(.restored, region, timed { try region.restore(all) }.nanoseconds)
+        let race = try race(region)
+        proofs += try DemoProofs.restored(region, race: race, tour: tour)
+        if plan.base == .pmd { proofs.append(DemoProofs.hugeBase(plan, stages.results)) }
+        return DemoResult(
+            host: host,
+            configuration: DemoResult.Configuration(
+                pages: memory.pages, hugePageBytes: memory.pageSize.bytes, scheme: memory.scheme, walkers: walkers,
+                raceNanoseconds: raceNanoseconds, seed: seed),
+            plan: PlanBlock(plan, cost: cost), countingMethod: host.showsFrameNumbers ? .pfn : .fileOffset,
+            before: before, after: after, steps: stages.results, race: race, proofs: proofs)
+    }
+
+    /// Optimizes and restores everything, again and again, under walkers.
+    private func race(_ region: VmemmapRegion) throws -> DemoResult.Race {
+        let all = region.layout.allHugePages
+        let walking = try Walkers(walkers, over: region, seed: seed)
+        defer { _ = walking.stop() }
+        let plan = region.plan
+        let bound = plan.regionMappings(.restored)
+        let unoptimized = plan.fileFrames(optimized: .zero).bytes(pageSize: plan.geometry.basePageSize)
+        var cycles = 0
+        var notBack = 0
+        let start = HostKernel.monotonicNanoseconds()
+        repeat {
+            try region.optimize(all)
+            try region.restore(all)
+            cycles += 1
+            let mappings = try ProcMaps.count(overlapping: region.range)
+            if try region.sharedFrameBytes() != unoptimized || mappings > bound { notBack += 1 }
+        } while HostKernel.monotonicNanoseconds() - start < raceNanoseconds
+        let tally = walking.stop()
+        return DemoResult.Race(
+            cycles: cycles, cyclesNotBack: notBack, reads: tally.reads, wrongReads: tally.wrong,
+            durationNanoseconds: HostKernel.monotonicNanoseconds() - start)
+    }
+}
+
+/// The steps taken so far.
+private struct Stages {
+    var results: [StepResult]
+    let cost: MappingCost
+
+    init(baseline: MemoryFigures, cost: MappingCost) {
+        results = [StepResult(step: .baseline, durationNanoseconds: .notMeasured, figures: baseline)]
+        self.cost = cost
+    }
+
+    /// Measures after a step that took `nanoseconds`.
+    mutating func add(_ step: Step, _ region: VmemmapRegion, _ nanoseconds: Int) throws(HostError) {
+        results.append(
+            StepResult(
+                step: step, durationNanoseconds: .value(nanoseconds),
+                figures: try MemoryFigures.measure(region, cost: cost)))
+    }
+}
+
+/// Does some work and tells how long it took.
+func timed<Value, Failure>(_ work: () throws(Failure) -> Value) throws(Failure) -> (value: Value, nanoseconds: Int) {
+    let start = HostKernel.monotonicNanoseconds()
+    let value = try work()
+    return (value, HostKernel.monotonicNanoseconds() - start)
+}

@@ -1,0 +1,112 @@
+public import HostMemory
+public import VmemmapEmulator
+
+/// The emulated huge pages that an experiment runs on.
+public struct EmulatedMemory: Hashable, Sendable {
+    /// How many huge pages.
+    public var pages: HugePageCount
+    /// Their size.
+    public var pageSize: HugePageSize
+    /// How their vmemmap is shared.
+    public var scheme: Scheme
+    /// What the region consists of.
+    public var backing: Backing
+    /// How many frames in a row serve the tails.
+    public var tailRun: TailRun
+    /// How the region is mapped as it is built.
+    public var base: BaseMapping
+    /// Whether the region is built populated or optimized.
+    public var construction: Construction
+
+    /// `pages` huge pages of `pageSize`.
+    public init(
+        pages: HugePageCount, pageSize: HugePageSize, scheme: Scheme, backing: Backing = .anonymous,
+        tailRun: TailRun = .frames(PageCount(1)), base: BaseMapping = .pte, construction: Construction = .populated
+    ) {
+        self.pages = pages
+        self.pageSize = pageSize
+        self.scheme = scheme
+        self.backing = backing
+        self.tailRun = tailRun
+        self.base = base
+        self.construction = construction
+    }
+
+    /// What optimizing them does on this host, if it has room for them.
+    ///
+    /// - Throws: ``ExperimentError`` when the host's base page has no use for the scheme, or there is no room: nothing
+    ///   has been mapped then.
+    public func planOnThisHost() throws(ExperimentError) -> MappingPlan {
+        let room = try HostRoom.current()
+        let plan = try plan(room, mappingLimit: room.freeMappings)
+        try room.check(plan, construction, asked: pages)
+        return plan
+    }
+
+    /// What optimizing them does where vm.max_map_count is as high as it has to be.
+    ///
+    /// - Throws: ``ExperimentError`` when the host's base page has no use for the scheme, or there is not memory enough.
+    public func planIgnoringTheMappingLimit() throws(ExperimentError) -> MappingPlan {
+        let room = try HostRoom.current().withoutMappingLimit
+        let plan = try plan(room, mappingLimit: room.freeMappings)
+        try room.check(plan, construction, asked: pages)
+        return plan
+    }
+
+    /// The mappings that vm.max_map_count must allow for optimizing them, the rest of the process included.
+    func neededMapLimit() throws(ExperimentError) -> MappingCount {
+        let plan = try planIgnoringTheMappingLimit()
+        return try HostRoom.current().limitNeeded(for: plan)
+    }
+
+    private func plan(
+        _ room: HostRoom, mappingLimit: MappingCount
+    ) throws(ExperimentError) -> MappingPlan {
+        guard let geometry = Geometry(basePageSize: HostLimits.pageSize, hugePageSize: pageSize) else {
+            throw .notSupported(
+                "no huge page of \(pageSize.bytes) bytes has base pages of \(HostLimits.pageSize) bytes")
+        }
+        // A plan's figures must fit their numbers: more than memory could ever hold is refused by the plan for what it
+        // can.
+        let most = construction == .populated ? room.mostPages(geometry) : geometry.mostPages
+        let fitting = max(HugePageCount(1), min(pages, most))
+        let plan = MappingPlan(
+            geometry: geometry, scheme: scheme, backing: backing, base: base, hugePages: fitting, tailRun: tailRun,
+            cost: .current(), mappingLimit: mappingLimit)
+        guard plan.isWorthwhile else {
+            throw .notSupported(
+                "with base pages of \(HostLimits.pageSize) bytes a huge page of \(pageSize.bytes) bytes has "
+                    + "\(geometry.vmemmapPagesPerHugePage) vmemmap pages; \(scheme.rawValue) keeps \(scheme.keptPages)")
+        }
+        return plan
+    }
+}
+
+/// Why an experiment was not run to its end.
+public enum ExperimentError: Error, Sendable {
+    /// The host lacks what was asked for. Nothing was mapped.
+    case shortage(Shortage)
+    /// The host cannot do it at all.
+    case notSupported(String)
+    /// The host refused a call.
+    case host(HostError)
+    /// The engine could not do it.
+    case vmemmap(VmemmapError)
+    /// Anything else: a bug of this tool.
+    case unexpected(String)
+
+    /// A violation of what the engine promises is never thrown: it is a result.
+    static func wrapping<Value>(_ body: () throws -> Value) throws(ExperimentError) -> Value {
+        do {
+            return try body()
+        } catch let error as HostError {
+            throw .host(error)
+        } catch let error as VmemmapError {
+            throw .vmemmap(error)
+        } catch let error as ExperimentError {
+            throw error
+        } catch {
+            throw .unexpected("\(error)")
+        }
+    }
+}

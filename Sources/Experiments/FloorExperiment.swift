@@ -1,0 +1,104 @@
+public import HostMemory
+public import VmemmapEmulator
+
+/// The engine against the bare C loop of the same system calls, by alternating pairs in one run, on the same region in turn.
+public struct FloorExperiment: Sendable {
+    /// The huge pages.
+    public var memory: EmulatedMemory
+    /// Counted pairs. One more, first, warms up and is looked at.
+    public var runs: Int
+    /// A smaller number of huge pages to measure first, for how the time of one grows with their number.
+    public var growthFrom: HugePageCount?
+
+    /// A comparison over `memory`.
+    public init(_ memory: EmulatedMemory, runs: Int, growthFrom: HugePageCount? = nil) {
+        self.memory = memory
+        self.runs = runs
+        self.growthFrom = growthFrom
+    }
+
+    /// The mappings that vm.max_map_count must allow for it, the rest of the process included.
+    public func neededMapLimit() throws(ExperimentError) -> MappingCount { try memory.neededMapLimit() }
+
+    /// Runs it. Nobody else reads or writes the region.
+    ///
+    /// - Throws: ``ExperimentError``; also when the two did not do the same work.
+    public func run() throws(ExperimentError) -> FloorResult {
+        let host = try HostBlock.current()
+        let plan = try memory.planOnThisHost()
+        let small = try growthFrom.map { (pages) throws(ExperimentError) in
+            var memory = memory
+            memory.pages = pages
+            memory.tailRun = .frames(plan.tailRun)
+            return try memory.planOnThisHost()
+        }
+        return try ExperimentError.wrapping {
+            let before = try small.map { try measure($0) }
+            let (optimize, restore) = try measure(plan)
+            let growth = before.map { FloorResult.Growth(growthFrom ?? .zero, $0, (optimize, restore)) }
+            return FloorResult(
+                host: host, plan: PlanBlock(plan, cost: host.mappingCost), runs: runs, optimize: optimize,
+                restore: restore, growth: Measured(growth))
+        }
+    }
+
+    private func measure(
+        _ plan: MappingPlan
+    ) throws -> (optimize: FloorResult.Operation, restore: FloorResult.Operation) {
+        let region = try VmemmapRegion(plan)
+        let engine = Side(
+            name: "engine", region: region, optimize: { try region.optimize(region.layout.allHugePages) },
+            restore: { try region.restore(region.layout.allHugePages) })
+        try engine.check()
+        let floor = try BareLoop(region)
+        let bare = Side(
+            name: "floor", region: region, optimize: { try floor.optimize() }, restore: { try floor.restore() })
+        try bare.check()
+        var optimize: [FloorResult.Pair] = []
+        var restore: [FloorResult.Pair] = []
+        for run in 0..<runs {
+            // Who goes first changes with every pair, so that a drift of the host weighs on both.
+            let first = try (run.isMultiple(of: 2) ? engine : bare).cycle()
+            let second = try (run.isMultiple(of: 2) ? bare : engine).cycle()
+            let (ours, theirs) = run.isMultiple(of: 2) ? (first, second) : (second, first)
+            optimize.append(.init(engineNanoseconds: ours.optimize, floorNanoseconds: theirs.optimize))
+            restore.append(.init(engineNanoseconds: ours.restore, floorNanoseconds: theirs.restore))
+        }
+        return (.init(optimize, pages: plan.hugePages), .init(restore, pages: plan.hugePages))
+    }
+}
+
+/// One of the two that are compared.
+private struct Side {
+    let name: String
+    let region: VmemmapRegion
+    let optimize: () throws -> Void
+    let restore: () throws -> Void
+
+    /// One optimize and one restore, timed in nanoseconds.
+    func cycle() throws -> (optimize: Int, restore: Int) {
+        (try timed(optimize).nanoseconds, try timed(restore).nanoseconds)
+    }
+
+    /// Optimizes and restores once, and throws unless what comes of it is what the plan says.
+    func check() throws {
+        let plan = region.plan
+        try optimize()
+        try expect(plan, framesInRegion: plan.framesOptimized, optimized: plan.hugePages)
+        try restore()
+        try expect(plan, framesInRegion: plan.framesPopulated, optimized: .zero)
+        if let difference = region.differencesFromPrepared().first {
+            throw ExperimentError.unexpected("\(name): after the restore \(difference) is not as it was built")
+        }
+    }
+
+    private func expect(_ plan: MappingPlan, framesInRegion: PageCount, optimized: HugePageCount) throws {
+        let frames = try FrameCount.count(in: region.range).distinct
+        let file = try region.sharedFrameBytes()
+        let fileInPlan = plan.fileFrames(optimized: optimized).bytes(pageSize: HostLimits.pageSize)
+        guard frames != framesInRegion || file != fileInPlan else { return }
+        throw ExperimentError.unexpected(
+            "\(name), \(optimized) optimized: \(frames) frames and a file of \(file) bytes, "
+                + "not \(framesInRegion) and \(fileInPlan)")
+    }
+}

@@ -1,0 +1,149 @@
+public import HostMemory
+public import VmemmapEmulator
+
+/// What optimizing gives back of an amount of memory in huge pages, read off mapping plans: nothing is mapped.
+public struct Forecast: Hashable, Sendable, Codable {
+    /// One scheme with one size of huge page.
+    public struct Row: Hashable, Sendable, Codable {
+        /// How the vmemmap is shared.
+        public let scheme: Scheme
+        /// The huge page.
+        public let hugePageBytes: ByteCount
+        /// How many fit the memory.
+        public let pages: HugePageCount
+        /// What is freed for each, in the kernel (a tail run of 1, page tables not counted).
+        public let freedBytesPerPage: ByteCount
+        /// What is freed for all of them.
+        public let freedBytes: ByteCount
+        /// What the kernel spends on page tables for it: a table for each 2 MiB of vmemmap, which a PMD mapped before.
+        public let pageTableBytes: ByteCount
+        /// What is left for the kernel's user.
+        public let kernelNetBytes: ByteCount
+        /// What an emulation here would use: the tail run.
+        public let tailRun: PageCount
+        /// Mappings of that emulation.
+        public let mappings: MappingCount
+        /// What those cost this host's kernel.
+        public let mappingBytes: ByteCount
+        /// What the emulation would save, net of the mappings and the longer run.
+        public let emulationNetBytes: ByteCount
+    }
+
+    /// The memory in huge pages.
+    public let memoryBytes: ByteCount
+    /// Its struct pages.
+    public let structPageBytes: ByteCount
+    /// Every scheme with every size of huge page.
+    public let rows: [Row]
+
+    /// The forecast for `memory` bytes of huge pages; nil for a size that has none, or is more than 2^60 bytes.
+    ///
+    /// - Parameters:
+    ///   - memory: what is in huge pages.
+    ///   - basePage: the base page.
+    ///   - sizes: the sizes of huge page.
+    ///   - schemes: the schemes.
+    ///   - backing: what an emulation's region would consist of.
+    ///   - tailRun: the frames that would serve its tails.
+    ///   - cost: what a mapping costs.
+    ///   - limit: mappings that an emulation may have.
+    public init?(
+        memory: ByteCount, basePage: ByteCount, sizes: [HugePageSize], schemes: [Scheme], backing: Backing,
+        tailRun: TailRun, cost: MappingCost, limit: MappingCount
+    ) {
+        guard memory > .zero, memory <= ByteCount(1 << 60) else { return nil }
+        memoryBytes = memory
+        structPageBytes = Geometry.structPageSize * (memory.rawValue / basePage.rawValue)
+        rows = schemes.flatMap { scheme in
+            sizes.compactMap { size in
+                guard let geometry = Geometry(basePageSize: basePage, hugePageSize: size) else { return nil }
+                let pages = HugePageCount(memory.rawValue / size.bytes.rawValue)
+                if pages == .zero { return nil }
+                let plan = MappingPlan(
+                    geometry: geometry, scheme: scheme, backing: backing, hugePages: pages, tailRun: tailRun,
+                    cost: cost, mappingLimit: limit)
+                return Row(plan, cost: cost)
+            }
+        }
+        if rows.isEmpty { return nil }
+    }
+}
+
+extension Forecast.Row {
+    init(_ plan: MappingPlan, cost: MappingCost) {
+        let geometry = plan.geometry
+        scheme = plan.scheme
+        hugePageBytes = geometry.hugePageSize.bytes
+        pages = plan.hugePages
+        // As the kernel does it, whatever run an emulation would take.
+        let freed = plan.scheme.freedPages(geometry)
+        freedBytesPerPage = freed.bytes(pageSize: geometry.basePageSize)
+        freedBytes = freedBytesPerPage * plan.hugePages.rawValue
+        let vmemmap = geometry.vmemmapBytesPerHugePage.rawValue * plan.hugePages.rawValue
+        let table = geometry.basePageSize.rawValue / 8 * geometry.basePageSize.rawValue
+        pageTableBytes = freed > .zero ? geometry.basePageSize * ((vmemmap + table - 1) / table) : .zero
+        kernelNetBytes = freedBytes - pageTableBytes
+        tailRun = plan.tailRun
+        mappings = plan.regionMappings(.optimized)
+        mappingBytes = plan.overhead(cost)
+        emulationNetBytes = plan.netSaving(cost)
+    }
+}
+
+/// `vmemmap plan`: forecasts for this host's memory, or for a given one, and for the cover letter's 1 TiB.
+public struct PlanExperiment: Sendable {
+    /// The memory in huge pages; nil: as much as this host has.
+    public var memory: ByteCount?
+    /// The sizes of huge page.
+    public var sizes: [HugePageSize]
+    /// The schemes.
+    public var schemes: [Scheme]
+    /// What an emulation's region would consist of.
+    public var backing: Backing
+    /// The frames that would serve its tails.
+    public var tailRun: TailRun
+
+    /// A plan over all of these.
+    public init(memory: ByteCount?, sizes: [HugePageSize], schemes: [Scheme], backing: Backing, tailRun: TailRun) {
+        self.memory = memory
+        self.sizes = sizes
+        self.schemes = schemes
+        self.backing = backing
+        self.tailRun = tailRun
+    }
+
+    /// Works it out. Maps nothing and needs no privileges.
+    public func run() throws(ExperimentError) -> PlanResult {
+        let host = try HostBlock.current()
+        let total: ByteCount
+        do throws(HostError) { total = try HostLimits.totalMemory() } catch { throw .host(error) }
+        func forecast(_ memory: ByteCount) throws(ExperimentError) -> Forecast {
+            let forecast = Forecast(
+                memory: memory, basePage: host.pageSizeBytes, sizes: sizes, schemes: schemes, backing: backing,
+                tailRun: tailRun, cost: host.mappingCost, limit: host.maxMapCount)
+            guard let forecast else {
+                throw .notSupported("\(memory) bytes are no memory that a huge page fits (at most 2^60 bytes)")
+            }
+            return forecast
+        }
+        return PlanResult(
+            host: host, hostMemoryBytes: total, forecast: try forecast(memory ?? total), isHostMemory: memory == nil,
+            coverLetter: try forecast(ByteCount(1 << 40)), backing: backing)
+    }
+}
+
+/// What `vmemmap plan` worked out.
+public struct PlanResult: Hashable, Sendable, Codable {
+    /// The host it is for.
+    public let host: HostBlock
+    /// MemTotal.
+    public let hostMemoryBytes: ByteCount
+    /// The memory asked for.
+    public let forecast: Forecast
+    /// Whether that is this host's.
+    public let isHostMemory: Bool
+    /// The cover letter's 1 TiB.
+    public let coverLetter: Forecast
+    /// What an emulation's region would consist of.
+    public let backing: Backing
+}

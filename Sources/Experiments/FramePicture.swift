@@ -1,0 +1,112 @@
+public import HostMemory
+public import VmemmapEmulator
+
+/// Which frame each vmemmap page of one huge page shows.
+public struct FramePicture: Hashable, Sendable, Codable {
+    /// Which huge page.
+    public let hugePage: HugePageIndex
+    /// How often the frame that the last vmemmap page shows is mapped (/proc/kpagecount). Null without root.
+    public let lastFrameMappings: Measured<Int>
+    /// Its vmemmap pages, in order; of more than ten only the first five and the last two.
+    public let vmemmapPages: [VmemmapPage]
+
+    /// A vmemmap page and the frame it shows.
+    public struct VmemmapPage: Hashable, Sendable, Codable {
+        /// Which vmemmap page of the huge page.
+        public let index: VmemmapPageIndex
+        /// The frame.
+        public let frame: Frame
+
+        /// The vmemmap page `index`, showing `frame`.
+        public init(index: VmemmapPageIndex, frame: Frame) {
+            self.index = index
+            self.frame = frame
+        }
+    }
+
+    /// A picture of a huge page.
+    public init(
+        hugePage: HugePageIndex, vmemmapPages: [VmemmapPage], lastFrameMappings: Measured<Int> = .notMeasured
+    ) {
+        self.hugePage = hugePage
+        self.lastFrameMappings = lastFrameMappings
+        self.vmemmapPages = vmemmapPages
+    }
+
+    /// A frame, as far as it can be told from another.
+    public enum Frame: Hashable, Sendable, Codable {
+        /// The frame's number.
+        case pfn(UInt64)
+        /// A page of the file of shared frames, at this offset: the same offset, the same frame.
+        case file(offset: ByteCount)
+        /// A private anonymous page, which shares its frame with nobody; its number is not shown to this process.
+        case anonymous
+        /// Nothing is there.
+        case absent
+    }
+
+    /// Looks at a huge page of a region. Where the kernel shows frame numbers, pages must have been read to have one.
+    static func take(_ page: HugePageIndex, of region: VmemmapRegion) throws(HostError) -> FramePicture {
+        let count = region.plan.geometry.vmemmapPagesPerHugePage.rawValue
+        var pages: [VmemmapPage] = []
+        for index in (0..<count) where count <= 10 || index < 5 || index >= count - 2 {
+            let index = VmemmapPageIndex(index)
+            let range = region.layout.vmemmap(of: page, from: index, count: PageCount(1))
+            var frame = Frame.absent
+            try PageMap.forEachPage(in: range) { (view) throws(HostError) in frame = Frame(view) }
+            pages.append(VmemmapPage(index: index, frame: frame))
+        }
+        var mappings: Int?
+        if case .pfn(let number) = pages.last?.frame {
+            mappings = (try? KernelPages.read(.mapCount, frames: [number]))?.first.map { Int($0) }
+        }
+        return FramePicture(hugePage: page, vmemmapPages: pages, lastFrameMappings: Measured(mappings))
+    }
+}
+
+extension FramePicture.Frame {
+    fileprivate init(_ view: PageView) {
+        if view.entry.pfn != 0 {
+            self = .pfn(view.entry.pfn)
+        } else if let file = view.file {
+            self = .file(offset: file.offset)
+        } else {
+            self = view.entry.isPresent ? .anonymous : .absent
+        }
+    }
+}
+
+extension FramePicture.Frame {
+    private enum Key: String, CodingKey {
+        case kind, number, offsetBytes
+    }
+    private enum Kind: String, Codable {
+        case pfn, file, anonymous, absent
+    }
+
+    /// Reads `{"kind": "pfn", "number": 4711}`, `{"kind": "file", "offset_bytes": 0}`, or a kind alone.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Key.self)
+        switch try container.decode(Kind.self, forKey: .kind) {
+        case .pfn: self = .pfn(try container.decode(UInt64.self, forKey: .number))
+        case .file: self = .file(offset: try container.decode(ByteCount.self, forKey: .offsetBytes))
+        case .anonymous: self = .anonymous
+        case .absent: self = .absent
+        }
+    }
+
+    /// Writes the same form.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Key.self)
+        switch self {
+        case .pfn(let number):
+            try container.encode(Kind.pfn, forKey: .kind)
+            try container.encode(number, forKey: .number)
+        case .file(let offset):
+            try container.encode(Kind.file, forKey: .kind)
+            try container.encode(offset, forKey: .offsetBytes)
+        case .anonymous: try container.encode(Kind.anonymous, forKey: .kind)
+        case .absent: try container.encode(Kind.absent, forKey: .kind)
+        }
+    }
+}

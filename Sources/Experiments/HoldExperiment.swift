@@ -1,0 +1,60 @@
+internal import HostMemory
+internal import VmemmapEmulator
+
+/// Builds an optimized vmemmap and holds it, so that other tools can look at this process.
+public struct HoldExperiment: Sendable {
+    /// The huge pages.
+    public var memory: EmulatedMemory
+    /// Threads that read all the while.
+    public var walkers: Int
+    /// Whether a walker visits every struct page first, so that every tail has its page table entry.
+    public var touch: Bool
+    /// Whether the huge pages are restored again before they are held.
+    public var restored: Bool
+
+    /// A hold over `memory`.
+    public init(_ memory: EmulatedMemory, walkers: Int = 0, touch: Bool = false, restored: Bool = false) {
+        self.memory = memory
+        self.walkers = walkers
+        self.touch = touch
+        self.restored = restored
+    }
+
+    /// Builds and optimizes. What it returns holds the memory until it is ended.
+    public func begin() throws(ExperimentError) -> HeldMemory {
+        let plan = try memory.planOnThisHost()
+        return try ExperimentError.wrapping {
+            let region = try VmemmapRegion(plan, memory.construction)
+            try region.optimize(region.layout.allHugePages)
+            if restored { try region.restore(region.layout.allHugePages) }
+            if touch { _ = region.visitEveryStructPage() }
+            return HeldMemory(region, walkers: walkers > 0 ? try Walkers(walkers, over: region, seed: 1) : nil)
+        }
+    }
+}
+
+/// A vmemmap held for others to look at.
+public final class HeldMemory: Sendable {
+    /// Where it is, as exported.
+    public let description: HoldResult
+
+    private let region: VmemmapRegion
+    private let walkers: Walkers?
+
+    init(_ region: VmemmapRegion, walkers: Walkers?) {
+        self.region = region
+        self.walkers = walkers
+        let plan = region.plan
+        description = HoldResult(
+            pid: HostKernel.processID, regionStart: "\(region.range.start)", regionLengthBytes: region.range.length,
+            pages: plan.hugePages, hugePageBytes: plan.geometry.hugePageSize.bytes, scheme: plan.scheme)
+    }
+
+    /// Stops the walkers. Returns their reads and how many of them were wrong; nil if there were none.
+    public func end() -> (reads: Int, wrong: Int)? {
+        walkers.map { walkers in
+            let tally = walkers.stop()
+            return (tally.reads, tally.wrong)
+        }
+    }
+}

@@ -1,0 +1,55 @@
+public import HostMemory
+public import VmemmapEmulator
+
+/// A mapping plan's figures, as exported.
+public struct PlanBlock: Hashable, Sendable, Codable {
+    /// Huge pages.
+    public let pages: HugePageCount
+    /// The size of each.
+    public let hugePageBytes: ByteCount
+    /// How their vmemmap is shared.
+    public let scheme: Scheme
+    /// What the region consists of.
+    public let backing: Backing
+    /// How the region is mapped as it is built.
+    public let base: BaseMapping
+    /// How many frames in a row serve the tails.
+    public let tailRun: PageCount
+    /// Vmemmap pages of each.
+    public let vmemmapPagesPerHugePage: PageCount
+    /// Those of them whose frame is given back.
+    public let freedPagesPerHugePage: PageCount
+    /// The region.
+    public let regionBytes: ByteCount
+    /// Frames behind the region, populated.
+    public let framesPopulated: PageCount
+    /// Frames behind the region, optimized.
+    public let framesOptimized: PageCount
+    /// Mappings of the region, optimized.
+    public let mappingsOptimized: MappingCount
+    /// What the frames given back amount to.
+    public let grossSavingBytes: ByteCount
+    /// What the mappings for it cost the kernel.
+    public let overheadBytes: ByteCount
+    /// What is left.
+    public let netSavingBytes: ByteCount
+
+    /// The figures of a plan on a host where a mapping costs `cost`.
+    public init(_ plan: MappingPlan, cost: MappingCost) {
+        pages = plan.hugePages
+        hugePageBytes = plan.geometry.hugePageSize.bytes
+        scheme = plan.scheme
+        backing = plan.backing
+        base = plan.base
+        tailRun = plan.tailRun
+        vmemmapPagesPerHugePage = plan.geometry.vmemmapPagesPerHugePage
+        freedPagesPerHugePage = PageCount(plan.freedPages.count)
+        regionBytes = plan.geometry.vmemmapBytesPerHugePage * plan.hugePages.rawValue
+        framesPopulated = plan.framesPopulated
+        framesOptimized = plan.framesOptimized
+        mappingsOptimized = plan.regionMappings(.optimized)
+        grossSavingBytes = plan.grossSaving
+        overheadBytes = plan.overhead(cost)
+        netSavingBytes = plan.netSaving(cost)
+    }
+}

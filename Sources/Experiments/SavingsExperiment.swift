@@ -1,0 +1,78 @@
+public import HostMemory
+internal import VmemmapEmulator
+
+/// The saving for an amount of emulated HugeTLB memory, executed and measured step by step.
+public struct SavingsExperiment: Sendable {
+    /// The huge pages.
+    public var memory: EmulatedMemory
+
+    /// The saving for `memory`.
+    public init(_ memory: EmulatedMemory) { self.memory = memory }
+
+    /// The mappings that vm.max_map_count must allow for it, the rest of the process included.
+    public func neededMapLimit() throws(ExperimentError) -> MappingCount { try memory.neededMapLimit() }
+
+    /// What is planned, without doing it.
+    public func plan() throws(ExperimentError) -> SavingsResult {
+        let (host, plan) = try prepare()
+        return SavingsResult(
+            host: host, plan: PlanBlock(plan, cost: host.mappingCost), construction: memory.construction)
+    }
+
+    /// Does it. Each step is reported as it advances, in huge pages.
+    public func run(progress: (Step, _ done: Int, _ of: Int) -> Void) throws(ExperimentError) -> SavingsResult {
+        let (host, plan) = try prepare()
+        return try ExperimentError.wrapping { try run(plan, host, progress) }
+    }
+
+    private func prepare() throws(ExperimentError) -> (HostBlock, MappingPlan) {
+        let host = try HostBlock.current()
+        return (host, try memory.planOnThisHost())
+    }
+
+    private func run(
+        _ plan: MappingPlan, _ host: HostBlock, _ progress: (Step, Int, Int) -> Void
+    ) throws -> SavingsResult {
+        let cost = host.mappingCost
+        let total = plan.hugePages.rawValue
+        let isPopulated = memory.construction == .populated
+        let built = isPopulated ? Step.populated : .optimized
+        // The first measurement faults in its own code and buffers; only the second is a baseline.
+        _ = try MemoryFigures.measure(nil, cost: cost)
+        let baseline = try MemoryFigures.measure(nil, cost: cost)
+        progress(built, 0, total)
+        let (region, building) = try timed { try VmemmapRegion(plan, memory.construction) }
+        let peak = isPopulated ? nil : try Self.peak(since: baseline, region)
+        let figures = try MemoryFigures.measure(region, cost: cost)
+        let reference = SavingsResult.Reference(plan, isPopulated ? figures : nil, baseline)
+        var rows = [SavingsResult.Row(built, building, figures, reference, plan, cost)]
+        func add(_ step: Step, _ work: (Range<HugePageIndex>) throws -> Void) throws {
+            // Slices, for the progress line: a range is everything or nothing, and says nothing meanwhile.
+            let slice = max(1, min(4096, total / 20))
+            var nanoseconds = 0
+            for start in stride(from: 0, to: total, by: slice) {
+                progress(step, start, total)
+                let pages = HugePageIndex(start)..<HugePageIndex(min(total, start + slice))
+                nanoseconds += try timed { try work(pages) }.nanoseconds
+            }
+            progress(step, total, total)
+            let figures = try MemoryFigures.measure(region, cost: cost)
+            rows.append(SavingsResult.Row(step, nanoseconds, figures, reference, plan, cost))
+        }
+        if isPopulated { try add(.optimized) { try region.optimize($0) } }
+        var wrong = 0
+        try add(.touched) { wrong += region.visitStructPages(of: $0).wrong }
+        // What was built optimized has been promised no more memory than that.
+        if isPopulated { try add(.restored) { try region.restore($0) } }
+        return SavingsResult(
+            host: host, plan: PlanBlock(plan, cost: cost), construction: memory.construction,
+            countingMethod: host.showsFrameNumbers ? .pfn : .fileOffset, baseline: baseline, rows: rows, peak: peak,
+            wrongReads: wrong)
+    }
+
+    /// The most memory there can have been while the region was built.
+    private static func peak(since baseline: MemoryFigures, _ region: VmemmapRegion) throws(HostError) -> ByteCount? {
+        guard let before = baseline.rssBytes.value else { return nil }
+        return try ProcessStatus.current().peakRSS - before + region.sharedFrameBytes()
+    }
+}

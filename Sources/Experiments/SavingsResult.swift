@@ -1,0 +1,100 @@
+public import HostMemory
+public import VmemmapEmulator
+
+/// The saving for an amount of emulated HugeTLB memory.
+public struct SavingsResult: Hashable, Sendable, Codable {
+    /// What is not saved: frames and page tables of the region without the scheme.
+    struct Reference {
+        let frames: PageCount
+        let pageTables: ByteCount
+
+        /// As measured when it was populated; a region built optimized never was, and is held against the plan, its page tables
+        /// against none.
+        init(_ plan: MappingPlan, _ populated: MemoryFigures?, _ baseline: MemoryFigures) {
+            frames = populated.map { $0.distinctFrames.value ?? .zero } ?? plan.framesPopulated
+            pageTables = (populated ?? baseline).pageTableBytes
+        }
+    }
+
+    /// A step and what is saved after it, against the populated region.
+    public struct Row: Hashable, Sendable, Codable {
+        /// The step.
+        public let step: Step
+        /// How long it took, measuring not included.
+        public let durationNanoseconds: Int
+        /// Different frames behind the region.
+        public let distinctFrames: PageCount
+        /// Those that the plan makes one expect.
+        public let expectedFrames: PageCount
+        /// Frames given back, templates not counted as in use.
+        public let grossSavingBytes: ByteCount
+        /// What the mappings cost that the region has more than one.
+        public let mappingBytes: ByteCount
+        /// What the page tables have grown by since populated; built optimized, since before there was a region.
+        public let pageTableBytes: ByteCount
+        /// Template frames that all huge pages of a zone share.
+        public let templateBytes: ByteCount
+        /// What is left of the saving.
+        public let netSavingBytes: ByteCount
+        /// Every figure of the step.
+        public let figures: MemoryFigures
+
+        init(
+            _ step: Step, _ nanoseconds: Int, _ figures: MemoryFigures, _ reference: Reference, _ plan: MappingPlan,
+            _ cost: MappingCost
+        ) {
+            let isOptimized = step == .optimized || step == .touched
+            let pageSize = plan.geometry.basePageSize
+            let distinct = figures.distinctFrames.value ?? .zero
+            let templates = isOptimized ? plan.templates : .zero
+            let given = reference.frames - (distinct - templates)
+            self.step = step
+            self.figures = figures
+            durationNanoseconds = nanoseconds
+            distinctFrames = distinct
+            expectedFrames = isOptimized ? plan.framesOptimized : plan.framesPopulated
+            grossSavingBytes = given.bytes(pageSize: pageSize)
+            mappingBytes = cost.total((figures.regionMappings.value ?? MappingCount(1)) - MappingCount(1))
+            pageTableBytes = figures.pageTableBytes - reference.pageTables
+            templateBytes = templates.bytes(pageSize: pageSize)
+            netSavingBytes = grossSavingBytes - mappingBytes - pageTableBytes - templateBytes
+        }
+    }
+
+    /// Where it was run.
+    public let host: HostBlock
+    /// What was expected.
+    public let plan: PlanBlock
+    /// How the region was built.
+    public let construction: Construction
+    /// How frames were told apart; null where nothing was run.
+    public let countingMethod: Measured<FrameCount.Method>
+    /// Before there was a region; null where nothing was run.
+    public let baseline: Measured<MemoryFigures>
+    /// The steps; none where nothing was run.
+    public let rows: [Row]
+    /// The most memory that building took: the growth of VmHWM and the memory file together, an upper bound. Null unless the
+    /// region was built optimized.
+    public let peakBytes: Measured<ByteCount>
+    /// Wrong reads of the walker that visited every struct page; null where nothing was run.
+    public let wrongReads: Measured<Int>
+
+    init(
+        host: HostBlock, plan: PlanBlock, construction: Construction, countingMethod: FrameCount.Method? = nil,
+        baseline: MemoryFigures? = nil, rows: [Row] = [], peak: ByteCount? = nil, wrongReads: Int? = nil
+    ) {
+        self.host = host
+        self.plan = plan
+        self.construction = construction
+        self.baseline = Measured(baseline)
+        self.peakBytes = Measured(peak)
+        self.countingMethod = Measured(countingMethod)
+        self.rows = rows
+        self.wrongReads = Measured(wrongReads)
+    }
+
+    /// Whether every step has the frames that were planned, and every read was right.
+    public var holds: Bool {
+        rows.allSatisfy { $0.distinctFrames == $0.expectedFrames } && (wrongReads.value ?? 0) == 0
+    }
+}

@@ -1,0 +1,183 @@
+public import SystemPackage
+
+/// What the host refused, where, and why.
+///
+/// ``code`` says what kind of refusal it is, for callers that act on it; ``errno`` is the kernel's own word;
+/// ``operation`` and ``place`` say what was asked of it.
+public struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The kind of a refusal.
+    public struct Code: Hashable, Sendable, CustomStringConvertible {
+        private enum Kind: String, Sendable {
+            case outOfMemory, noSpace, notPermitted, notSupported, tooManyFiles, interrupted, invalid, unreadable, other
+        }
+        private let kind: Kind
+
+        /// No memory, or one mapping too many (ENOMEM, EAGAIN): the kernel does not tell which.
+        public static let outOfMemory = Code(kind: .outOfMemory)
+        /// The memory file has no room (ENOSPC, EDQUOT, EFBIG).
+        public static let noSpace = Code(kind: .noSpace)
+        /// Not allowed to this process (EPERM, EACCES).
+        public static let notPermitted = Code(kind: .notPermitted)
+        /// This kernel does not have it (ENOSYS, EOPNOTSUPP, ENOENT, ENOTTY).
+        public static let notSupported = Code(kind: .notSupported)
+        /// No descriptor left (EMFILE, ENFILE).
+        public static let tooManyFiles = Code(kind: .tooManyFiles)
+        /// A signal came first (EINTR).
+        public static let interrupted = Code(kind: .interrupted)
+        /// The kernel calls the arguments wrong (EINVAL, EFAULT, EBADF).
+        public static let invalid = Code(kind: .invalid)
+        /// A file of the kernel's does not read as expected, or ended early. Has no errno.
+        public static let unreadable = Code(kind: .unreadable)
+        /// Anything else.
+        public static let other = Code(kind: .other)
+
+        /// The kind an errno stands for.
+        public init(_ errno: Errno) {
+            switch errno {
+            case .noMemory, .resourceTemporarilyUnavailable: self = .outOfMemory
+            case .noSpace, .diskQuotaExceeded, .fileTooLarge: self = .noSpace
+            case .notPermitted, .permissionDenied: self = .notPermitted
+            case .noFunction, .notSupportedOnSocket, .notSupported, .noSuchFileOrDirectory,
+                .inappropriateIOCTLForDevice:
+                self = .notSupported
+            case .tooManyOpenFiles, .tooManyOpenFilesInSystem: self = .tooManyFiles
+            case .interrupted: self = .interrupted
+            case .invalidArgument, .badAddress, .badFileDescriptor: self = .invalid
+            default: self = .other
+            }
+        }
+
+        private init(kind: Kind) { self.kind = kind }
+
+        /// The name of the kind.
+        public var description: String { kind.rawValue }
+    }
+
+    /// What the operation was applied to.
+    public enum Place: Hashable, Sendable {
+        /// A stretch of this process's address space.
+        case addresses(AddressRange)
+        /// A file, by path or, for a memory file, by name.
+        case file(String)
+        /// The process as a whole.
+        case process
+    }
+
+    /// The kind of the refusal.
+    public let code: Code
+    /// The kernel's error number; nil where the kernel answered but the answer could not be read.
+    public let errno: Errno?
+    /// The operation that was refused.
+    public let operation: HostOperation
+    /// What it was applied to.
+    public let place: Place
+
+    /// A refusal by the kernel.
+    public init(_ errno: Errno, _ operation: HostOperation, _ place: Place) {
+        self.code = Code(errno)
+        self.errno = errno
+        self.operation = operation
+        self.place = place
+    }
+
+    /// An answer of the kernel's that does not read as expected.
+    public init(unreadable file: String, _ operation: HostOperation = .read) {
+        self.code = .unreadable
+        self.errno = nil
+        self.operation = operation
+        self.place = .file(file)
+    }
+
+    /// One line: operation, place, the kernel's reason.
+    public var description: String {
+        let reason =
+            if let errno { "\(errno) (errno \(errno.rawValue))" } else { "not in the form this version knows" }
+        return switch place {
+        case .addresses(let range): "\(operation) of \(range) (\(range.length) bytes): \(reason)"
+        case .file(let name): "\(operation) of \(name): \(reason)"
+        case .process: "\(operation): \(reason)"
+        }
+    }
+}
+
+/// An operation that passes the door to the kernel. The raw value is its bit in an ``InjectedFault``.
+public enum HostOperation: UInt32, Hashable, Sendable, CaseIterable, CustomStringConvertible {
+    /// mmap of the anonymous region.
+    case mapRegion
+    /// mmap of private anonymous memory.
+    case mapAnonymous
+    /// mmap(MAP_SHARED | MAP_FIXED) of file pages.
+    case mapFile
+    /// munmap.
+    case unmap
+    /// mprotect.
+    case protect
+    /// madvise.
+    case advise
+    /// mremap(MREMAP_FIXED).
+    case move
+    /// memfd_create.
+    case createFile
+    /// ftruncate.
+    case setLength
+    /// fcntl(F_ADD_SEALS).
+    case seal
+    /// open.
+    case open
+    /// close.
+    case close
+    /// pwritev, pwrite.
+    case write
+    /// preadv, pread, read.
+    case read
+    /// fallocate(FALLOC_FL_PUNCH_HOLE).
+    case punchHole
+    /// fstat.
+    case status
+    /// pthread_create.
+    case startThread
+    /// signalfd, poll.
+    case wait
+    /// rename.
+    case rename
+    /// unlink.
+    case remove
+    /// madvise(MADV_COLD) on a part of a transparent huge page.
+    case splitHugePage
+    /// madvise(MADV_COLLAPSE).
+    case collapse
+    /// ioctl(PAGEMAP_SCAN).
+    case scanPageMap
+    /// lseek(SEEK_DATA).
+    case seek
+
+    /// The system call's name, with the flag that matters.
+    public var description: String {
+        switch self {
+        case .mapRegion: "mmap(region)"
+        case .mapAnonymous: "mmap(MAP_ANONYMOUS)"
+        case .mapFile: "mmap(MAP_SHARED | MAP_FIXED)"
+        case .unmap: "munmap"
+        case .protect: "mprotect"
+        case .advise: "madvise"
+        case .move: "mremap"
+        case .createFile: "memfd_create"
+        case .setLength: "ftruncate"
+        case .seal: "fcntl(F_ADD_SEALS)"
+        case .open: "open"
+        case .close: "close"
+        case .write: "write"
+        case .read: "read"
+        case .punchHole: "fallocate(PUNCH_HOLE)"
+        case .status: "fstat"
+        case .startThread: "pthread_create"
+        case .wait: "poll"
+        case .rename: "rename"
+        case .remove: "unlink"
+        case .splitHugePage: "madvise(MADV_COLD)"
+        case .collapse: "madvise(MADV_COLLAPSE)"
+        case .scanPageMap: "ioctl(PAGEMAP_SCAN)"
+        case .seek: "lseek(SEEK_DATA)"
+        }
+    }
+}

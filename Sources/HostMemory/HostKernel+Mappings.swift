@@ -1,0 +1,138 @@
+internal import CSystemShims
+public import SystemPackage
+
+/// What may be done with a mapping.
+public enum Protection: Sendable {
+    /// PROT_NONE.
+    case none
+    /// PROT_READ.
+    case readOnly
+    /// PROT_READ | PROT_WRITE.
+    case readWrite
+
+    var flags: CInt {
+        switch self {
+        case .none: CInt(VME_PROT_NONE)
+        case .readOnly: CInt(VME_PROT_READ)
+        case .readWrite: CInt(VME_PROT_READ | VME_PROT_WRITE)
+        }
+    }
+}
+
+/// What the kernel is told about a range.
+public enum Advice: Sendable {
+    /// MADV_HUGEPAGE: put transparent huge pages here where there are any.
+    case hugePage
+    /// MADV_NOHUGEPAGE: never put a transparent huge page here.
+    case noHugePage
+    /// MADV_POPULATE_READ (Linux 5.14): fault every page in for reading.
+    case populateRead
+    /// MADV_POPULATE_WRITE (Linux 5.14): give every page a frame of its own, and report what fails instead of dying.
+    case populateWrite
+
+    var flag: CInt {
+        switch self {
+        case .hugePage: CInt(VME_MADV_HUGEPAGE)
+        case .noHugePage: CInt(VME_MADV_NOHUGEPAGE)
+        case .populateRead: CInt(VME_MADV_POPULATE_READ)
+        case .populateWrite: CInt(VME_MADV_POPULATE_WRITE)
+        }
+    }
+}
+
+extension HostKernel {
+    /// Maps a private, anonymous, read-write region at a multiple of `alignment`, between two guard pages.
+    ///
+    /// The corresponding C function is `mmap`. The region has no frames yet. Throws when the address space or the
+    /// mappings run out, or, unless `isReserved` is false, for more than the host could ever hold (vm.overcommit_memory).
+    public static func mapRegion(
+        length: ByteCount, alignment: ByteCount, isReserved: Bool = true
+    ) throws(HostError) -> AddressRange {
+        let start = try call(
+            .mapRegion, .addresses(AddressRange(start: Address(0), length: length)),
+            { vme_region_map(length.rawValue, alignment.rawValue, isReserved) })
+        return AddressRange(start: Address(UInt(start)), length: length)
+    }
+
+    /// Removes a region made by ``mapRegion(length:alignment:)``, its guard pages, and whatever was mapped over it.
+    public static func unmapRegion(_ range: AddressRange) throws(HostError) {
+        _ = try call(.unmap, .addresses(range)) { vme_region_unmap(range.start.rawValue, range.length.rawValue) }
+    }
+
+    /// Maps private anonymous memory where the kernel likes. The corresponding C function is `mmap`.
+    public static func mapAnonymous(length: ByteCount) throws(HostError) -> AddressRange {
+        let start = try call(
+            .mapAnonymous, .addresses(AddressRange(start: Address(0), length: length)),
+            { vme_map_anonymous(length.rawValue) })
+        return AddressRange(start: Address(UInt(start)), length: length)
+    }
+
+    /// Replaces whatever is mapped at `range` by pages of a file, shared. The corresponding C function is `mmap`.
+    ///
+    /// The replacement is one step for every reader. When it is refused the old mapping normally stays; at the
+    /// mapping limit a late refusal can leave a gap (host limits, 11), so the caller repairs the range, not only what
+    /// it had changed before.
+    @inline(__always)
+    public static func mapFile(
+        _ file: FileDescriptor, at range: AddressRange, offset: ByteCount, _ protection: Protection
+    ) throws(HostError) {
+        _ = try call(.mapFile, .addresses(range)) {
+            vme_map_file(
+                range.start.rawValue, range.length.rawValue, protection.flags, file.rawValue, Int64(offset.rawValue))
+        }
+    }
+
+    /// Removes every mapping in `range`. The corresponding C function is `munmap`.
+    public static func unmap(_ range: AddressRange) throws(HostError) {
+        _ = try call(.unmap, .addresses(range)) { vme_unmap(range.start.rawValue, range.length.rawValue) }
+    }
+
+    /// Changes what may be done with the pages of `range`. The corresponding C function is `mprotect`.
+    ///
+    /// Once it returns, no processor writes through a stale translation.
+    public static func protect(_ range: AddressRange, _ protection: Protection) throws(HostError) {
+        _ = try call(.protect, .addresses(range)) {
+            vme_protect(range.start.rawValue, range.length.rawValue, protection.flags)
+        }
+    }
+
+    /// Tells the kernel how to treat `range`. The corresponding C function is `madvise`.
+    public static func advise(_ range: AddressRange, _ advice: Advice) throws(HostError) {
+        _ = try call(.advise, .addresses(range)) {
+            vme_advise(range.start.rawValue, range.length.rawValue, advice.flag)
+        }
+    }
+
+    /// Moves the pages of `source` to `target`, replacing what is mapped there. The corresponding C function is
+    /// `mremap`.
+    ///
+    /// One step for every reader of the target. The kernel wants six mappings to spare.
+    @inline(__always)
+    public static func move(_ source: AddressRange, to target: Address) throws(HostError) {
+        _ = try call(.move, .addresses(AddressRange(start: target, length: source.length))) {
+            vme_move(source.start.rawValue, source.length.rawValue, target.rawValue)
+        }
+    }
+
+    /// Gives every page of `range` a frame of its own, or reports that there is none.
+    ///
+    /// On kernels before 5.14, which do not know the advice, this does nothing and the first store to each page does
+    /// it.
+    public static func populate(_ range: AddressRange) throws(HostError) {
+        do {
+            try advise(range, .populateWrite)
+        } catch  where error.errno == .invalidArgument {
+            return
+        }
+    }
+
+    /// Tells the kernel to put no transparent huge pages in `range`. On kernels built without them there is nothing
+    /// to tell.
+    public static func forbidHugePages(_ range: AddressRange) throws(HostError) {
+        do {
+            try advise(range, .noHugePage)
+        } catch  where error.errno == .invalidArgument {
+            return
+        }
+    }
+}

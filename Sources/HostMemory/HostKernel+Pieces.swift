@@ -1,0 +1,85 @@
+internal import CSystemShims
+public import SystemPackage
+
+/// Equal pieces of memory, each `stride` bytes after the one before: page 1 of every huge page, say.
+public struct StridedPieces: Sendable {
+    /// The first byte of the first piece.
+    public var first: Address
+    /// From the start of one piece to the start of the next.
+    public var stride: ByteCount
+    /// The length of each piece.
+    public var length: ByteCount
+    /// How many there are.
+    public var count: Int
+
+    /// `count` pieces of `length` bytes, `stride` apart. A length of 0 or a negative count is a programmer's error.
+    public init(first: Address, stride: ByteCount, length: ByteCount, count: Int) {
+        precondition(length > .zero && count >= 0, "\(count) pieces of \(length) bytes")
+        self.first = first
+        self.stride = stride
+        self.length = length
+        self.count = count
+    }
+
+    /// All bytes in all pieces.
+    public var total: ByteCount { length * count }
+
+    /// The most pieces that one call moves.
+    public static var mostInOneCall: Int { Int(VME_PIECES_MAX) }
+
+    /// What is left after `pieces` whole pieces.
+    private func dropping(_ pieces: Int) -> StridedPieces {
+        StridedPieces(first: first + stride * pieces, stride: stride, length: length, count: count - pieces)
+    }
+
+    /// Repeats `move` until every piece is moved. A short count of whole pieces goes on behind them; a piece that was
+    /// moved in part is moved again from its start, which writes the same bytes twice and is harmless.
+    @inline(__always)
+    fileprivate func forEachCall(
+        from offset: ByteCount, _ move: (StridedPieces, ByteCount) throws(HostError) -> Int64
+    ) throws(HostError) -> Bool {
+        var rest = self
+        var offset = offset
+        while rest.count > 0 {
+            let whole = Int(try move(rest, offset)) / length.rawValue
+            if whole == 0 { return false }
+            rest = rest.dropping(whole)
+            offset += length * whole
+        }
+        return true
+    }
+}
+
+extension HostKernel {
+    /// Writes `pieces` one behind the other into a file. The corresponding C function is `pwritev`.
+    ///
+    /// Throws ``HostError/Code-swift.struct/noSpace`` when the file takes no more.
+    public static func gather(
+        _ pieces: StridedPieces, into file: FileDescriptor, at offset: ByteCount, name: String
+    ) throws(HostError) {
+        let done = try pieces.forEachCall(from: offset) { (rest, offset) throws(HostError) in
+            try callThroughSignals(.write, .file(name)) {
+                vme_gather_write(
+                    file.rawValue, rest.first.rawValue, rest.stride.rawValue, rest.length.rawValue,
+                    min(rest.count, StridedPieces.mostInOneCall), Int64(offset.rawValue))
+            }
+        }
+        if !done { throw HostError(.noSpace, .write, .file(name)) }
+    }
+
+    /// Reads `pieces` from a file, where they lie one behind the other. The corresponding C function is `preadv`.
+    ///
+    /// Throws ``HostError/Code-swift.struct/unreadable`` when the file ends before the last piece.
+    public static func scatter(
+        _ pieces: StridedPieces, from file: FileDescriptor, at offset: ByteCount, name: String
+    ) throws(HostError) {
+        let done = try pieces.forEachCall(from: offset) { (rest, offset) throws(HostError) in
+            try callThroughSignals(.read, .file(name)) {
+                vme_scatter_read(
+                    file.rawValue, rest.first.rawValue, rest.stride.rawValue, rest.length.rawValue,
+                    min(rest.count, StridedPieces.mostInOneCall), Int64(offset.rawValue))
+            }
+        }
+        if !done { throw HostError(unreadable: name) }
+    }
+}

@@ -1,0 +1,38 @@
+internal import CSystemShims
+internal import SystemPackage
+
+/// The one door to the kernel: every system call of the project passes here.
+///
+/// The door does three things and no more: it lets an ``InjectedFault`` fail the call, it repeats a call that a signal
+/// interrupted where repeating is right, and it turns -errno into a ``HostError``. The calls themselves are spread over
+/// extensions by what they act on.
+public enum HostKernel {
+    /// Makes one call. The closure returns a result or -errno, as the shims do.
+    @inline(__always)
+    static func call(
+        _ operation: HostOperation, _ place: @autoclosure () -> HostError.Place, _ body: () -> Int64
+    ) throws(HostError) -> Int64 {
+        let refused = vme_injection_next(operation.rawValue)
+        let result = refused == 0 ? body() : Int64(refused)
+        if result < 0 {
+            throw HostError(Errno(rawValue: CInt(-result)), operation, place())
+        }
+        return result
+    }
+
+    /// Makes one call, and makes it again as long as a signal interrupts it before it has done anything.
+    ///
+    /// For calls on files. The calls on mappings never report EINTR to a living process.
+    @inline(__always)
+    static func callThroughSignals(
+        _ operation: HostOperation, _ place: @autoclosure () -> HostError.Place, _ body: () -> Int64
+    ) throws(HostError) -> Int64 {
+        while true {
+            do {
+                return try call(operation, place(), body)
+            } catch  where error.code == .interrupted {
+                continue
+            }
+        }
+    }
+}

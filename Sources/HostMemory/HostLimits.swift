@@ -1,0 +1,45 @@
+internal import Glibc
+internal import SystemPackage
+
+/// What this host allows, and what it has.
+public enum HostLimits {
+    /// The base page, in bytes.
+    public static let pageSize = ByteCount(sysconf(CInt(_SC_PAGESIZE)))
+
+    /// vm.max_map_count: the most mappings a process may have.
+    public static func maxMapCount() throws(HostError) -> MappingCount {
+        MappingCount(try HostKernel.readNumber("/proc/sys/vm/max_map_count"))
+    }
+
+    /// The memory of the host: MemTotal of /proc/meminfo.
+    public static func totalMemory() throws(HostError) -> ByteCount {
+        let path: FilePath = "/proc/meminfo"
+        guard let total = ProcFields(try HostKernel.readText(path)).kibibytes("MemTotal") else {
+            throw HostError(unreadable: path.string)
+        }
+        return total
+    }
+
+    /// How much can be allocated without swapping: MemAvailable of /proc/meminfo, or less where a memory cgroup
+    /// leaves less.
+    ///
+    /// Going beyond the first summons the OOM killer, going beyond the second does too, and neither gives ENOMEM first.
+    public static func availableMemory() throws(HostError) -> AvailableMemory {
+        let path: FilePath = "/proc/meminfo"
+        guard let host = ProcFields(try HostKernel.readText(path)).kibibytes("MemAvailable") else {
+            throw HostError(unreadable: path.string)
+        }
+        guard let cgroup = CgroupMemory.headroom(), cgroup < host else {
+            return AvailableMemory(bytes: host, source: "MemAvailable")
+        }
+        return AvailableMemory(bytes: cgroup, source: "the memory cgroup's limit")
+    }
+
+    /// An amount of memory and who says so.
+    public struct AvailableMemory: Sendable {
+        /// The amount.
+        public let bytes: ByteCount
+        /// The name of the figure it comes from.
+        public let source: String
+    }
+}

@@ -1,0 +1,47 @@
+internal import CSystemShims
+public import SystemPackage
+
+/// A failure made on purpose: the `first`-th call of the given kind on this thread is not made and reports `errno`.
+///
+/// For tests and for `stress --faults injected`. It acts on the calling thread only, so that what runs beside is left
+/// alone.
+public struct InjectedFault: Sendable {
+    /// The first call that fails, counted from 1.
+    public var first: Int
+    /// How many calls, from that one on, fail.
+    public var failures: Int
+    /// What the failing calls report.
+    public var errno: Errno
+    /// The operations that count; the others are made as ever.
+    public var operations: Set<HostOperation>
+
+    /// What happened while a fault was armed.
+    public struct Outcome: Sendable {
+        /// The calls that counted.
+        public var calls: Int
+        /// Those of them that were failed.
+        public var failed: Int
+    }
+
+    /// Fails `failures` calls from the `first`-th on with `errno`.
+    public init(
+        first: Int, failures: Int = 1, errno: Errno = .noMemory,
+        operations: Set<HostOperation> = Set(HostOperation.allCases)
+    ) {
+        self.first = first
+        self.failures = failures
+        self.errno = errno
+        self.operations = operations
+    }
+
+    /// Runs `body` on this thread with the fault armed, and tells how many calls there were and how many failed.
+    ///
+    /// Faults do not nest: one inside another replaces it.
+    public func during<Value>(_ body: () -> Value) -> (value: Value, outcome: Outcome) {
+        let mask = operations.reduce(into: UInt64(0)) { $0 |= 1 << UInt64($1.rawValue) }
+        vme_injection_arm(mask, Int64(first), Int64(failures), errno.rawValue)
+        let value = body()
+        let seen = vme_injection_disarm()
+        return (value, Outcome(calls: Int(seen.calls), failed: Int(seen.fired)))
+    }
+}

@@ -1,0 +1,89 @@
+internal import Synchronization
+
+/// What the process may still map before vm.max_map_count stops it.
+///
+/// The kernel does not tell a process how many mappings it has, short of listing them all. So the budget counts once,
+/// then keeps books, and counts again only when the books run low: the closer to the limit, the more often. Other
+/// mappings of the process (thread stacks, malloc) change beside the books, and ``slack`` is there for them. The
+/// kernel remains the judge: an operation that passes the budget and is refused all the same is rolled back like any
+/// other.
+public final class MappingBudget: Sendable {
+    /// The budget of this process. The limit is a process's, so there is one budget for all regions.
+    public static let process = MappingBudget(
+        limit: { () throws(HostError) in try HostLimits.maxMapCount() },
+        inUse: { () throws(HostError) in try ProcMaps.count() })
+
+    /// How far the rest of the process may change before the next count.
+    static let slack = MappingCount(256)
+
+    /// Why mappings were not granted.
+    public enum Refusal: Error, Hashable, Sendable {
+        /// There are not as many left.
+        case exceeded(Exceeded)
+        /// The count or the limit could not be read.
+        case unknown(HostError)
+    }
+
+    /// The figures of a refusal.
+    public struct Exceeded: Hashable, Sendable {
+        /// What was asked for.
+        public let asked: MappingCount
+        /// What the process had, and what was granted to operations under way.
+        public let inUse: MappingCount
+        /// vm.max_map_count.
+        public let limit: MappingCount
+        /// The most that would have been granted.
+        public var free: MappingCount { max(.zero, limit - inUse) }
+    }
+
+    private let limit: @Sendable () throws(HostError) -> MappingCount
+    private let inUse: @Sendable () throws(HostError) -> MappingCount
+    private let books = Mutex(Books())
+
+    private struct Books {
+        /// Mappings that may be granted before the next count.
+        var allowance = 0
+        /// Mappings granted to operations under way: some of them made, none of them known to be.
+        var outstanding = 0
+    }
+
+    /// A budget over a limit and a count of one's own choosing, for tests.
+    init(
+        limit: @escaping @Sendable () throws(HostError) -> MappingCount,
+        inUse: @escaping @Sendable () throws(HostError) -> MappingCount
+    ) {
+        self.limit = limit
+        self.inUse = inUse
+    }
+
+    /// Sets `count` mappings aside for an operation, or says why not. Counts the process's mappings if the books run
+    /// low. To be followed by ``settle(reserved:made:)``.
+    public func reserve(_ count: MappingCount) throws(Refusal) {
+        // The count is made under the lock: who else runs low meanwhile gets what is left after this one.
+        try books.withLock { (books) throws(Refusal) in
+            if count.rawValue > books.allowance { try self.count(&books, for: count) }
+            books.allowance -= count.rawValue
+            books.outstanding += count.rawValue
+        }
+    }
+
+    /// Ends an operation that reserved some mappings and made others: fewer as a rule, and below zero for one that
+    /// removed mappings.
+    public func settle(reserved: MappingCount, made: MappingCount) {
+        books.withLock { books in
+            books.outstanding -= reserved.rawValue
+            books.allowance += (reserved - made).rawValue
+        }
+    }
+
+    private func count(_ books: inout Books, for asked: MappingCount) throws(Refusal) {
+        let state: Exceeded
+        do throws(HostError) {
+            state = Exceeded(asked: asked, inUse: try inUse() + MappingCount(books.outstanding), limit: try limit())
+        } catch {
+            throw .unknown(error)
+        }
+        if state.free < asked { throw .exceeded(state) }
+        books.allowance = max(asked.rawValue, (state.free - Self.slack).rawValue)
+    }
+}

@@ -1,0 +1,77 @@
+public import SystemPackage
+
+/// An anonymous file in memory (memfd): frames that several mappings can share.
+///
+/// Its length is fixed at creation and sealed, so that no mapped page can vanish under a reader (SIGBUS). It occupies
+/// nothing until it is written, and a range can be given back with ``release(offset:length:)``.
+public final class MemoryFile: Sendable {
+    /// The name shown in /proc/PID/maps as `/memfd:name`.
+    public let name: String
+    /// The length in bytes.
+    public let length: ByteCount
+    /// The descriptor that writes. Mappings through it can be made writable at any time.
+    public let writable: FileDescriptor
+    /// The read-only twin: the same file, opened without the right to write. A mapping through it can never be made
+    /// writable (mprotect: EACCES), while PROT_READ through ``writable`` is no lock at all (host limits, 6).
+    public let readOnly: FileDescriptor
+
+    /// Creates a file of `length` bytes, all hole, and opens its twin through /proc/self/fd.
+    ///
+    /// The corresponding C functions are `memfd_create`, `ftruncate`, `fcntl` and `open`.
+    public init(name: String, length: ByteCount) throws(HostError) {
+        let writable = try HostKernel.createMemoryFile(name: name)
+        do {
+            try HostKernel.setLength(writable, length, name: name)
+            try HostKernel.sealLength(writable, name: name)
+            self.readOnly = try HostKernel.open(FilePath("/proc/self/fd/\(writable.rawValue)"), .readOnly)
+        } catch {
+            try? HostKernel.close(writable)
+            throw error
+        }
+        self.name = name
+        self.length = length
+        self.writable = writable
+    }
+
+    deinit {
+        // A close that fails has closed (Linux); there is nobody to tell.
+        try? HostKernel.close(readOnly)
+        try? HostKernel.close(writable)
+    }
+
+    /// What the file occupies in frames, in bytes (`st_blocks`).
+    public func allocatedBytes() throws(HostError) -> ByteCount {
+        try HostKernel.allocatedBytes(writable, name: name)
+    }
+
+    /// Writes `pieces` of memory one behind the other from `offset` on.
+    public func gather(_ pieces: StridedPieces, at offset: ByteCount) throws(HostError) {
+        try HostKernel.gather(pieces, into: writable, at: offset, name: name)
+    }
+
+    /// Reads into `pieces` of memory what lies one behind the other from `offset` on.
+    public func scatter(_ pieces: StridedPieces, at offset: ByteCount) throws(HostError) {
+        try HostKernel.scatter(pieces, from: writable, at: offset, name: name)
+    }
+
+    /// Gives the frames of a range back to the host, and makes sure that it took them.
+    ///
+    /// A part of a transparent huge page is only filled with zeros where the host cannot split the page, because somebody has
+    /// a reference to it; it does not say so. A moment later the same call succeeds.
+    public func releaseFromHugePages(offset: ByteCount, length: ByteCount) throws(HostError) {
+        for _ in 0..<Self.attempts {
+            try release(offset: offset, length: length)
+            let data = try HostKernel.nextData(writable, from: offset, name: name)
+            guard let data, data < offset + length else { return }
+            HostKernel.yield()
+        }
+        throw HostError(.resourceBusy, .punchHole, .file(name))
+    }
+
+    private static let attempts = 100
+
+    /// Gives the frames of a range back to the host.
+    public func release(offset: ByteCount, length: ByteCount) throws(HostError) {
+        try HostKernel.punchHole(writable, offset: offset, length: length, name: name)
+    }
+}

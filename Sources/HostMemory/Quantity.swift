@@ -1,0 +1,99 @@
+/// A whole number with a unit. Bytes, pages and mappings are different types, so that one cannot be taken for another.
+///
+/// Arithmetic traps on overflow like `Int`'s: sizes that come from outside are checked where they enter
+/// (``ByteCount/multiplied(by:)`` and ``ByteCount/adding(_:)`` answer nil), and everything after that is known to fit.
+public protocol Quantity: RawRepresentable<Int>, Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
+    /// Makes a quantity of `rawValue` units.
+    init(_ rawValue: Int)
+}
+
+extension Quantity {
+    /// Makes a quantity of `rawValue` units.
+    public init(rawValue: Int) { self.init(rawValue) }
+
+    /// No units.
+    public static var zero: Self { Self(0) }
+
+    /// Orders by the number of units.
+    public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+
+    /// The sum.
+    public static func + (left: Self, right: Self) -> Self { Self(left.rawValue + right.rawValue) }
+
+    /// The difference, which may be negative.
+    public static func - (left: Self, right: Self) -> Self { Self(left.rawValue - right.rawValue) }
+
+    /// Adds in place.
+    public static func += (left: inout Self, right: Self) { left = left + right }
+
+    /// Subtracts in place.
+    public static func -= (left: inout Self, right: Self) { left = left - right }
+
+    /// `left` times as much.
+    public static func * (left: Self, right: Int) -> Self { Self(left.rawValue * right) }
+
+    /// The bare number.
+    public var description: String { "\(rawValue)" }
+}
+
+/// A number of bytes.
+public struct ByteCount: Quantity {
+    /// The number of bytes.
+    public let rawValue: Int
+
+    /// `rawValue` bytes.
+    public init(_ rawValue: Int) { self.rawValue = rawValue }
+
+    /// An amount written as people do: a whole number above 0, and K, M, G or T, or nothing. Nil for anything else, and for what
+    /// does not fit.
+    public init?(text: some StringProtocol) {
+        let units: [Character: Int] = ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40]
+        let unit = text.last.flatMap { units[$0] }
+        guard let number = Int(unit == nil ? text[...] : text.dropLast()), number > 0,
+            let bytes = ByteCount(unit ?? 1).multiplied(by: number)
+        else { return nil }
+        self = bytes
+    }
+
+    /// `count` times 1024 bytes, the unit of /proc.
+    public static func kibibytes(_ count: Int) -> ByteCount { ByteCount(count << 10) }
+
+    /// `count` times 1024² bytes.
+    public static func mebibytes(_ count: Int) -> ByteCount { ByteCount(count << 20) }
+
+    /// `count` times 1024³ bytes.
+    public static func gibibytes(_ count: Int) -> ByteCount { ByteCount(count << 30) }
+
+    /// The product, or nil where it does not fit: for counts that come from outside.
+    public func multiplied(by count: Int) -> ByteCount? {
+        let (product, overflow) = rawValue.multipliedReportingOverflow(by: count)
+        return overflow ? nil : ByteCount(product)
+    }
+
+    /// The sum, or nil where it does not fit: for sizes that come from outside.
+    public func adding(_ other: ByteCount) -> ByteCount? {
+        let (sum, overflow) = rawValue.addingReportingOverflow(other.rawValue)
+        return overflow ? nil : ByteCount(sum)
+    }
+}
+
+/// A number of host pages (or of the frames under them).
+public struct PageCount: Quantity {
+    /// The number of pages.
+    public let rawValue: Int
+
+    /// `rawValue` pages.
+    public init(_ rawValue: Int) { self.rawValue = rawValue }
+
+    /// The bytes in this many pages of `pageSize` each.
+    public func bytes(pageSize: ByteCount) -> ByteCount { pageSize * rawValue }
+}
+
+/// A number of mappings: the host's vm_area_structs, lines of /proc/self/maps.
+public struct MappingCount: Quantity {
+    /// The number of mappings.
+    public let rawValue: Int
+
+    /// `rawValue` mappings.
+    public init(_ rawValue: Int) { self.rawValue = rawValue }
+}

@@ -1,0 +1,139 @@
+public import Experiments
+internal import HostMemory
+internal import VmemmapEmulator
+
+/// A demo's result for people.
+public enum DemoReport {
+    /// The report, line by line.
+    public static func lines(_ result: DemoResult) -> [String] {
+        let plan = result.plan
+        var lines = [
+            "vmemmap demo: \(PlanReport.title(plan)), real memory", "",
+        ]
+        lines += PlanReport.lines(result.host) + PlanReport.lines(plan) + [""]
+        lines += picture(result) + [""]
+        lines += table(result) + [""]
+        lines += HugeBaseReport.lines(result.plan, result.steps.map { ($0.step, $0.figures) })
+        lines += whyRSSRises(result) + [""]
+        lines += proofs(result)
+        return lines
+    }
+
+    private static func picture(_ result: DemoResult) -> [String] {
+        let page = result.before.hugePage
+        let count = result.plan.vmemmapPagesPerHugePage
+        var title = "huge page \(page): its \(count) vmemmap pages and the frames they show"
+        if let mappings = result.after.lastFrameMappings.value {
+            title += "; the shared one is mapped \(CountText.of(mappings, "time"))"
+        }
+        return [title, ""]
+            + FrameDrawing.beside(
+                FrameDrawing(result.before), "before", FrameDrawing(result.after), "after"
+            ).map { "  " + $0 }
+    }
+
+    private static func table(_ result: DemoResult) -> [String] {
+        var table = TextTable(headings: [
+            "", "RSS\nKiB", "PSS\nKiB", "distinct\nframes", "memfd\nKiB", "page tables\nKiB", "mappings",
+            "their cost\nKiB", "time",
+        ])
+        for step in result.steps {
+            let figures = step.figures
+            table.add([
+                step.step.rawValue, text(figures.rssBytes), text(figures.pssBytes),
+                figures.distinctFrames.value.map { "\($0)" } ?? "-", text(figures.memfdBytes),
+                ByteText.kibibytes(figures.pageTableBytes), "\(figures.mappings)",
+                ByteText.kibibytes(figures.mappingCostBytes),
+                step.durationNanoseconds.value.map { DurationText.short(nanoseconds: $0) } ?? "-",
+            ])
+        }
+        let method = result.countingMethod == .pfn ? "frame numbers" : "file offsets"
+        return table.lines + [
+            "RSS, PSS: smaps_rollup of the process. Distinct frames: pagemap of the region, by \(method).",
+            "memfd: st_blocks. Page tables: VmPTE. Mappings: /proc/self/maps. A dash: nothing there to measure.",
+        ]
+    }
+
+    private static func text(_ bytes: Measured<ByteCount>) -> String {
+        bytes.value.map(ByteText.kibibytes) ?? "-"
+    }
+
+    /// Why RSS is no measure, with the figures of this run.
+    private static func whyRSSRises(_ result: DemoResult) -> [String] {
+        guard let optimized = result.figures(.optimized), let touched = result.figures(.touched),
+            let rss = change(optimized.rssBytes, touched.rssBytes),
+            let pss = change(optimized.pssBytes, touched.pssBytes),
+            let framesBefore = optimized.distinctFrames.value, let framesAfter = touched.distinctFrames.value
+        else {
+            return ["This kernel has no smaps_rollup, so there is no RSS to compare (Linux 4.14 has it)."]
+        }
+        return [
+            "Why RSS is no measure: it counts page table entries, not frames. Optimizing took the tails' entries away; a walker",
+            "that read every tail brought them back, and RSS went \(rss). The frames behind the region were",
+            "\(CountText.grouped(framesBefore.rawValue)) before it and \(CountText.grouped(framesAfter.rawValue)) after: "
+                + "what was given back stayed given back. PSS, which shares a frame out among its",
+            "entries, went \(pss): the shared frames themselves, which nobody had mapped in yet.",
+        ]
+    }
+
+    private static func change(_ before: Measured<ByteCount>, _ after: Measured<ByteCount>) -> String? {
+        guard let before = before.value, let after = after.value else { return nil }
+        return "from \(ByteText.short(before)) to \(ByteText.short(after))"
+    }
+
+    private static func proofs(_ result: DemoResult) -> [String] {
+        var lines = result.proofs.flatMap { proof -> [String] in
+            let head = (proof.holds ? "ok    " : "FAIL  ") + sentence(proof, result)
+            return proof.holds ? [head] : [head] + failures(proof)
+        }
+        let count = result.proofs.count(where: \.holds)
+        lines.append(
+            result.holds
+                ? "all \(result.proofs.count) proofs hold"
+                : "\(result.proofs.count - count) of \(result.proofs.count) proofs do not hold")
+        return lines
+    }
+
+    /// A claim with its figures.
+    private static func sentence(_ proof: Proof, _ result: DemoResult) -> String {
+        func measured(_ name: String) -> String {
+            proof.figures.first { $0.name == name }.map { CountText.grouped($0.measured) } ?? "?"
+        }
+        func expected(_ name: String) -> String {
+            proof.figures.first { $0.name == name }?.expected.value.map { CountText.grouped($0) } ?? "?"
+        }
+        switch proof.claim {
+        case .distinctFrames:
+            return "distinct frames: \(expected("distinct_frames")) expected, \(measured("distinct_frames")) measured"
+        case .sharedFrames:
+            return "memory file: \(expected("memfd_bytes")) bytes expected, \(measured("memfd_bytes")) measured; "
+                + "\(measured("anonymous_pages")) anonymous pages left"
+        case .tailStoreFaults:
+            return
+                "stores into tails: \(measured("stores")) tried, \(measured("faulting_stores")) faulted (SEGV_ACCERR)"
+        case .tailStaysReadOnly:
+            return
+                "making tails writable: \(measured("mprotects")) tried, \(measured("refused_mprotects")) refused (EACCES)"
+        case .walkersReadRight:
+            return "\(CountText.of(result.configuration.walkers, "walker")): \(measured("reads")) reads during "
+                + "\(measured("cycles")) optimize/restore cycles, \(measured("wrong_reads")) wrong"
+        case .contentsUnchanged:
+            return "contents after restore: \(measured("compared_bytes")) bytes compared, "
+                + "\(measured("differing_vmemmap_pages")) vmemmap pages differ"
+        case .figuresBack:
+            return
+                "back at the baseline: \(measured("distinct_frames")) frames, \(measured("memfd_bytes")) bytes in the memory file, "
+                + "\(measured("region_mappings")) mappings left"
+        case .hugeBase:
+            return "huge base: \(measured("blocks_mapped_by_pmd_populated")) blocks of 2 MiB mapped by PMDs, "
+                + "\(measured("blocks_marked_split_optimized")) split, "
+                + "\(measured("blocks_mapped_by_pmd_restored")) merged again (gigantic pages only)"
+        }
+    }
+
+    private static func failures(_ proof: Proof) -> [String] {
+        proof.figures.filter { !$0.holds }.map {
+            "        \($0.name): expected \($0.expected.value.map { "\($0)" } ?? "more than 0"), measured \($0.measured)"
+        } + ["        \(proof.method)"]
+    }
+}

@@ -1,0 +1,41 @@
+public import Experiments
+internal import HostMemory
+internal import VmemmapEmulator
+
+/// Why a command did not do what was asked: what happened, the figure, the limit, the way out, in one line.
+public enum ErrorText {
+    /// The line for an error.
+    public static func line(_ error: ExperimentError) -> String {
+        switch error {
+        case .shortage(let shortage): line(shortage)
+        case .notSupported(let reason): "not supported here: \(reason)"
+        case .host(let error): "the host refused: \(error)"
+        case .vmemmap(let error): "\(error)"
+        case .unexpected(let reason): "internal error: \(reason)"
+        }
+    }
+
+    private static func megabytes(_ shortage: Shortage) -> Int {
+        (shortage.pageSize.bytes * shortage.largest.rawValue).rawValue >> 20
+    }
+
+    private static func line(_ shortage: Shortage) -> String {
+        let asked =
+            "\(CountText.grouped(shortage.asked.rawValue)) huge pages of \(ByteText.short(shortage.pageSize.bytes))"
+        let fits =
+            shortage.largest > HugePageCount(0)
+            ? "\(shortage.largest) fit: use --pages \(shortage.largest), or --memory \(megabytes(shortage))M"
+            : "not one fits"
+        switch shortage.resource {
+        case .mappings:
+            let needed = shortage.needed.map { CountText.grouped($0) } ?? "more than can be counted"
+            return "\(asked) need \(needed) mappings, but vm.max_map_count is \(shortage.limit), "
+                + "\(shortage.available) of them free; \(fits), or raise it (as root: sysctl vm.max_map_count=..., or "
+                + "savings --raise-map-limit)"
+        case .memory(let source):
+            let needed = shortage.needed.map { ByteText.short(ByteCount($0)) } ?? "more memory than can be counted"
+            return "\(asked) need \(needed), but \(source) leaves \(ByteText.short(ByteCount(shortage.available))); "
+                + "\(fits), or free memory"
+        }
+    }
+}

@@ -1,0 +1,23 @@
+public import Experiments
+internal import HostMemory
+internal import VmemmapEmulator
+
+/// A held vmemmap, for people.
+public enum HoldReport {
+    /// Where it is and what to look at it with.
+    public static func lines(_ result: HoldResult, restored: Bool) -> [String] {
+        [
+            "pid     \(result.pid)",
+            "region  \(result.regionStart), \(ByteText.short(result.regionLengthBytes)): the struct pages of "
+                + "\(CountText.grouped(result.pages.rawValue)) x \(ByteText.short(result.hugePageBytes)) huge pages, "
+                + "\(result.scheme.rawValue) scheme, \(restored ? "restored" : "optimized")",
+            "look    pmap -X \(result.pid); cat /proc/\(result.pid)/smaps_rollup; page-types -p \(result.pid) (root)",
+            "Enter, SIGINT or SIGTERM ends it.",
+        ]
+    }
+
+    /// What the walkers saw.
+    public static func line(reads: Int, wrong: Int) -> String {
+        "walkers: \(CountText.grouped(reads)) reads, \(CountText.grouped(wrong)) wrong"
+    }
+}

@@ -1,0 +1,47 @@
+public import Experiments
+internal import HostMemory
+internal import VmemmapEmulator
+
+/// A plan and the host it is for, in words.
+public enum PlanReport {
+    /// The host in two lines.
+    public static func lines(_ host: HostBlock) -> [String] {
+        let who = host.isRoot ? "root" : "ordinary user"
+        let frames = host.showsFrameNumbers ? "frame numbers visible" : "frame numbers hidden"
+        return [
+            "host    Linux \(host.kernelRelease) \(host.machine), \(ByteText.short(host.pageSizeBytes)) pages, "
+                + "\(CountText.of(host.processors, "processor")), \(who), \(frames)",
+            "limits  vm.max_map_count \(host.maxMapCount), \(ByteText.short(host.memoryAvailableBytes)) of memory available, "
+                + "\(host.mappingCostBytes) bytes a mapping (\(host.mappingCostSource.rawValue))",
+        ]
+    }
+
+    /// What will be mapped, and what that is expected to save.
+    public static func lines(_ plan: PlanBlock) -> [String] {
+        [
+            "plan    " + kernelMessage(plan),
+            "        \(CountText.grouped(plan.framesPopulated.rawValue)) vmemmap pages in "
+                + "\(CountText.grouped(plan.framesOptimized.rawValue)) frames, by "
+                + "\(CountText.of(plan.mappingsOptimized.rawValue, "mapping"))",
+            "        saves \(ByteText.short(plan.grossSavingBytes)) gross, "
+                + "\(ByteText.short(plan.netSavingBytes)) net of \(ByteText.short(plan.overheadBytes)) for the mappings",
+        ]
+    }
+
+    /// The huge pages and how they are shared, for a title.
+    public static func title(_ plan: PlanBlock) -> String {
+        var title =
+            "\(CountText.grouped(plan.pages.rawValue)) x \(ByteText.short(plan.hugePageBytes)) huge pages, "
+            + "\(plan.scheme.rawValue) scheme, \(plan.backing.rawValue) backing"
+        if plan.tailRun > PageCount(1) { title += ", tail run \(plan.tailRun)" }
+        if plan.base == .pmd { title += ", huge base" }
+        return title
+    }
+
+    /// The kernel's own wording (`hugetlb_vmemmap_init()`): `HugeTLB: 24 KiB vmemmap can be freed for a 2.00 MiB page`.
+    public static func kernelMessage(_ plan: PlanBlock) -> String {
+        let vmemmapPage = plan.regionBytes.rawValue / plan.framesPopulated.rawValue
+        let freed = plan.freedPagesPerHugePage.rawValue * vmemmapPage
+        return "HugeTLB: \(freed / 1024) KiB vmemmap can be freed for a \(ByteText.short(plan.hugePageBytes)) page"
+    }
+}

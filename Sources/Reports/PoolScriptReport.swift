@@ -1,0 +1,108 @@
+public import Experiments
+internal import HostMemory
+internal import VmemmapEmulator
+
+/// What a pool script's lines did, for people: what the kernel would print, and beside it what the host measured.
+public enum PoolScriptReport {
+    /// The lines for one statement, and how long it took.
+    public static func lines(_ outcome: PoolOutcome, nanoseconds: Int) -> [String] {
+        let took = DurationText.short(nanoseconds: nanoseconds)
+        return switch outcome {
+        case .pool, .allocated, .refused, .booted: lines(outcome) + ["  took \(took)"]
+        case .done: ["  done, took \(took)"]
+        default: lines(outcome)
+        }
+    }
+
+    private static func lines(_ outcome: PoolOutcome) -> [String] {
+        switch outcome {
+        case .booted(let configuration, let change, let size): booted(configuration, change, size)
+        case .pool(let change, let size): pool(change, size)
+        case .allocated(let pages):
+            pages.map { "  #\($0.number): \(ByteText.short($0.page.size.bytes)) page at pfn \($0.page.head)" }
+        case .done: []
+        case .refused(let error): ["  -\(error.errnoName): \(error)"]
+        case .meminfo(let infos, let host): infos.flatMap(meminfo) + hostLines(host)
+        case .vmstat(let info, let host): vmstat(info) + hostLines(host)
+        case .page(let page): self.page(page)
+        case .expected(let name, let expected, let found):
+            [expected == found ? "  ok    \(name) is \(found)" : "  FAIL  \(name) is \(found), expected \(expected)"]
+        }
+    }
+
+    private static func booted(
+        _ configuration: MachineConfiguration, _ change: PoolChange?, _ size: HugePageSize
+    ) -> [String] {
+        var lines = [
+            "  \(ByteText.short(configuration.memory)) of memory, \(configuration.scheme.rawValue) scheme, "
+                + "\(configuration.backing.rawValue) backing"
+        ]
+        if let plan = configuration.plan(size) {
+            // The kernel's words (hugetlb_vmemmap_init()).
+            lines.append(
+                configuration.hasPowerOfTwoStructPage
+                    ? "  HugeTLB: \(PageCount(plan.freedPages.count).bytes(pageSize: HostLimits.pageSize).rawValue / 1024) KiB "
+                        + "vmemmap can be freed for a \(ByteText.short(size.bytes)) page"
+                    : "  HugeTLB: cannot optimize vmemmap pages because \"struct page\" crosses page boundaries "
+                        + "(\(configuration.structPageSize) bytes)")
+        }
+        return lines + (change.map { pool($0, size) } ?? [])
+    }
+
+    private static func pool(_ change: PoolChange, _ size: HugePageSize) -> [String] {
+        let got = "  \(change.got) of \(change.asked) huge pages of \(ByteText.short(size.bytes))"
+        return [change.refusal.map { got + ": -\($0.errnoName): \($0)" } ?? got]
+    }
+
+    private static func meminfo(_ info: HugePagesInfo) -> [String] {
+        func line(_ name: String, _ value: Int, _ unit: String = "") -> String {
+            "  " + padded(name + ":", 20) + String(repeating: " ", count: max(0, 8 - "\(value)".count)) + "\(value)"
+                + unit
+        }
+        return [
+            line("HugePages_Total", info.total.rawValue), line("HugePages_Free", info.free.rawValue),
+            line("HugePages_Rsvd", info.reserved.rawValue), line("HugePages_Surp", info.surplus.rawValue),
+            line("HugePages_Optimized", info.optimized.rawValue),
+            line("Hugepagesize", info.size.bytes.rawValue / 1024, " kB"),
+            line("Hugetlb", info.size.bytes.rawValue / 1024 * info.total.rawValue, " kB"),
+        ]
+    }
+
+    private static func vmstat(_ info: MemmapInfo) -> [String] {
+        [
+            "  nr_memmap_pages \(info.allocatorPages)", "  nr_memmap_boot_pages \(info.bootPages)",
+            "  split page tables \(info.splitPageTables), not optimized for lack of memory \(info.optimizeFailures), "
+                + "refused restores \(info.restoreFailures), base pages set aside \(info.setAsidePages), "
+                + "frame budget \(info.frameBudget.map { "\($0)" } ?? "none"), free base pages \(info.freePages)",
+        ]
+    }
+
+    private static func hostLines(_ host: PoolHostFigures) -> [String] {
+        let method = host.countingMethod == .pfn ? "frame numbers" : "file offsets"
+        return [
+            "  host: \(CountText.grouped(host.distinctFrames.rawValue)) distinct frames (by \(method)), "
+                + "\(CountText.grouped(host.expectedFrames.rawValue)) expected; "
+                + "\(CountText.of(host.mappings.rawValue, "mapping")), VmPTE \(ByteText.short(host.pageTableBytes))"
+        ]
+    }
+
+    private static func page(_ page: StructPageView) -> [String] {
+        var parts = ["zone \(page.zone == 0 ? "Normal" : "Movable")"]
+        if let hugePage = page.hugePage {
+            parts.append("in the \(ByteText.short(hugePage.size.bytes)) page at pfn \(hugePage.head)")
+            parts.append(hugePage.head == page.frame ? "head" : "tail")
+            parts.append(page.isActive ? "in use" : "free")
+            parts.append(page.isOptimized ? "optimized" : "not optimized")
+        } else {
+            parts.append("in no huge page")
+        }
+        if page.isPoisoned { parts.append("hwpoison") }
+        if let index = page.rawErrorIndex { parts.append("raw error at +\(index)") }
+        let head = page.compoundHead.map { "pfn \($0)" } ?? "nowhere"
+        return ["  pfn \(page.frame) at \(page.address): compound_head \(head); " + parts.joined(separator: ", ")]
+    }
+
+    private static func padded(_ text: String, _ width: Int) -> String {
+        text + String(repeating: " ", count: max(0, width - text.count))
+    }
+}

@@ -1,0 +1,124 @@
+public import HostMemory
+internal import Synchronization
+
+/// The machine's HugeTLB lines of /proc/meminfo, for one size.
+public struct HugePagesInfo: Hashable, Sendable {
+    /// HugePages_Total.
+    public let total: HugePageCount
+    /// HugePages_Free.
+    public let free: HugePageCount
+    /// HugePages_Rsvd.
+    public let reserved: HugePageCount
+    /// HugePages_Surp.
+    public let surplus: HugePageCount
+    /// Hugepagesize.
+    public let size: HugePageSize
+    /// Those of them whose vmemmap is optimized.
+    public let optimized: HugePageCount
+}
+
+/// The machine's memory-map counters of /proc/vmstat, and what splitting takes.
+public struct MemmapInfo: Hashable, Sendable {
+    /// nr_memmap_pages: frames of the vmemmap from the page allocator.
+    public let allocatorPages: PageCount
+    /// nr_memmap_boot_pages: frames of the vmemmap from boot memory.
+    public let bootPages: PageCount
+    /// Page tables that splitting PMDs of the vmemmap has taken.
+    public let splitPageTables: Int
+    /// Huge pages that could not be optimized and are used as they are.
+    public let optimizeFailures: Int
+    /// Restores that were refused.
+    public let restoreFailures: Int
+    /// Base pages of huge pages that two refusals in a row have left half-way. The next change of a pool mends them.
+    public let setAsidePages: Int
+    /// Frames that restores may still take; nil: as many as the host has.
+    public let frameBudget: PageCount?
+    /// Free base pages of the emulated memory.
+    public let freePages: Int
+}
+
+/// A struct page, as page-types and the like would see it, and what the machine knows of its frame.
+public struct StructPageView: Hashable, Sendable {
+    /// The frame it describes.
+    public let frame: PageFrameNumber
+    /// Where it is.
+    public let address: Address
+    /// The frame of its compound head; its own unless it is a tail. Nil if it leads nowhere, which must never be.
+    public let compoundHead: PageFrameNumber?
+    /// The huge page that the frame is in.
+    public let hugePage: HugePage?
+    /// Whether that page's vmemmap is optimized.
+    public let isOptimized: Bool
+    /// Whether that page is in use.
+    public let isActive: Bool
+    /// PG_hwpoison.
+    public let isPoisoned: Bool
+    /// The base page of its huge page that has the memory error, counted from the head.
+    public let rawErrorIndex: Int?
+    /// Its zone: 0 is ZONE_NORMAL, 1 ZONE_MOVABLE.
+    public let zone: Int
+}
+
+extension EmulatedMachine {
+    /// What /proc/meminfo would say of a size.
+    public func hugePages(_ size: HugePageSize) -> HugePagesInfo {
+        let state = pool(size)
+        return HugePagesInfo(
+            total: state.total, free: state.free, reserved: state.reserved, surplus: state.surplus, size: size,
+            optimized: HugePageCount(optimizedPages(state).count))
+    }
+
+    /// The huge pages of a pool whose vmemmap is optimized.
+    private func optimizedPages(_ state: HState) -> [HugePageIndex] {
+        (state.freeList + Array(state.active)).filter { isOptimized(Freed(page: $0, size: state.size)) }
+    }
+
+    /// What /proc/vmstat would say of the memory map.
+    public func memmap() -> MemmapInfo {
+        book.withLock { book in
+            MemmapInfo(
+                allocatorPages: book.origins.allocatorPages, bootPages: book.origins.bootPages,
+                splitPageTables: book.deposits.inUse, optimizeFailures: book.optimizeFailures,
+                restoreFailures: book.restoreFailures,
+                setAsidePages: book.setAside.reduce(0) { $0 + $1.size.bytes.rawValue / HostLimits.pageSize.rawValue },
+                frameBudget: book.budget,
+                freePages: book.zones.reduce(0) { $0 + $1.freePages })
+        }
+    }
+
+    /// Frames that there must be behind the region: one for each vmemmap page that has its own, and the templates that show.
+    public func expectedFrames() -> PageCount {
+        views.reduce(PageCount.zero) { sum, entry in
+            let (size, view) = entry
+            let optimized = optimizedPages(pool(size))
+            let zones = Set(optimized.map { view.plan.zone(of: $0) }).count
+            let freed = PageCount(view.plan.freedPages.count) * optimized.count
+            return sum + (size == .twoMebibytes ? view.plan.framesPopulated : .zero) - freed
+                + view.plan.templatesPerZone * zones
+        }
+    }
+
+    /// What a struct page says, and what stands behind it.
+    public func structPage(of frame: PageFrameNumber) throws(HugeTLBError) -> StructPageView {
+        guard let small = views[.twoMebibytes], small.layout.frames.contains(frame) else {
+            throw HugeTLBError(.noSuchFrame(frame))
+        }
+        let page = hugePage(of: frame)
+        let view = page.flatMap { views[$0.size] } ?? small
+        let address = small.layout.structPage(of: frame)
+        let head = view.head(of: address)
+        let fields = HugePageFields(head: small.layout.structPage(of: page?.head ?? frame))
+        return StructPageView(
+            frame: frame, address: address, compoundHead: small.layout.frame(describedAt: head), hugePage: page,
+            isOptimized: page.map { isOptimized(Freed(page: $0.index, size: $0.size)) } ?? false,
+            isActive: page != nil && fields.isActive, isPoisoned: isPoisoned(frame),
+            rawErrorIndex: page != nil && fields.isPoisoned ? fields.rawErrorIndex : nil,
+            zone: small.plan.zone(of: small.layout.geometry.hugePage(of: frame)))
+    }
+
+    /// The real region of the struct pages.
+    public var range: AddressRange { memory.range }
+
+    /// The view of the memory as huge pages of one size; nil where the machine has none.
+    public func region(_ size: HugePageSize) -> VmemmapRegion? { views[size] }
+}

@@ -1,0 +1,155 @@
+/// Which base pages of a zone are free: the page allocator, as far as huge pages need one. A pure value.
+///
+/// Memory is kept in blocks of a 2 MiB huge page (order 9 with 4 KiB base pages). A block is free as a whole, in use as a
+/// whole, or broken into base pages. A 1 GiB huge page takes as many free blocks in a row at a multiple of its size
+/// (`alloc_contig_pages()`); a 2 MiB one any free block (`alloc_pages()` of order 9). Blocks and base pages are taken where least is
+/// left, so that what is free stays in one piece as long as possible.
+public struct BlockAllocator: Sendable {
+    /// The frames that it hands out.
+    public let frames: Range<PageFrameNumber>
+
+    private let blockPages: Int
+    private let giganticBlocks: Int
+    /// Free base pages of each block.
+    private var free: [Int]
+    /// Free whole blocks of each gigantic stretch.
+    private var freeBlocks: [Int]
+    /// Base pages in use, of each block that is broken.
+    private var broken: [Int: Set<Int>] = [:]
+    /// Frames that are in use and stay so: memory errors.
+    private var isolated: Set<PageFrameNumber> = []
+    /// The blocks that have any.
+    private var isolatedBlocks: Set<Int> = []
+
+    /// A zone of free memory.
+    ///
+    /// - Parameters:
+    ///   - frames: from a multiple of the gigantic page's size on; what does not fill a block at the end is not handed out.
+    ///   - blockPages: base pages of a 2 MiB huge page.
+    ///   - giganticPages: base pages of a 1 GiB huge page.
+    public init(_ frames: Range<PageFrameNumber>, blockPages: Int, giganticPages: Int) {
+        self.blockPages = blockPages
+        giganticBlocks = giganticPages / blockPages
+        let blocks = frames.count / blockPages
+        self.frames = frames.lowerBound..<frames.lowerBound.advanced(by: blocks * blockPages)
+        free = Array(repeating: blockPages, count: blocks)
+        freeBlocks = stride(from: 0, to: blocks, by: giganticBlocks).map {
+            min(giganticPages / blockPages, blocks - $0)
+        }
+    }
+
+    // MARK: What is free
+
+    /// Free base pages, in broken blocks and in whole ones.
+    public var freePages: Int { free.reduce(0, +) }
+
+    /// Blocks that are free as a whole.
+    public var freeWholeBlocks: Int { freeBlocks.reduce(0, +) }
+
+    /// Gigantic stretches that are free as a whole.
+    public var freeGigantic: Int { freeBlocks.count { $0 == giganticBlocks } }
+
+    /// Whether a frame is free.
+    public func isFree(_ frame: PageFrameNumber) -> Bool {
+        guard frames.contains(frame) else { return false }
+        let (block, page) = place(of: frame)
+        if free[block] == blockPages { return true }
+        return broken[block].map { !$0.contains(page) } ?? false
+    }
+
+    private func place(of frame: PageFrameNumber) -> (block: Int, page: Int) {
+        let (block, page) = frames.lowerBound.distance(to: frame).quotientAndRemainder(dividingBy: blockPages)
+        return (block, page)
+    }
+
+    private func frame(ofBlock block: Int) -> PageFrameNumber { frames.lowerBound.advanced(by: block * blockPages) }
+
+    private func blocks(ofGigantic stretch: Int) -> Range<Int> {
+        stretch * giganticBlocks..<min(free.count, (stretch + 1) * giganticBlocks)
+    }
+
+    // MARK: Taking
+
+    /// A base page; nil if there is none.
+    public mutating func takePage() -> PageFrameNumber? {
+        let block = broken.keys.filter { free[$0] > 0 }.min { (free[$0], $0) < (free[$1], $1) } ?? tightestFreeBlock()
+        guard let block else { return nil }
+        if free[block] == blockPages {
+            freeBlocks[block / giganticBlocks] -= 1
+            broken[block] = []
+        }
+        guard let page = (0..<blockPages).first(where: { broken[block]?.contains($0) == false }) else { return nil }
+        broken[block]?.insert(page)
+        free[block] -= 1
+        return frame(ofBlock: block).advanced(by: page)
+    }
+
+    /// A block for a 2 MiB huge page; nil if none is free as a whole.
+    public mutating func takeBlock() -> PageFrameNumber? {
+        guard let block = tightestFreeBlock() else { return nil }
+        take(block)
+        return frame(ofBlock: block)
+    }
+
+    /// As many blocks in a row as a 1 GiB huge page needs, at a multiple of its size; nil if they are free nowhere.
+    public mutating func takeGigantic() -> PageFrameNumber? {
+        guard let stretch = freeBlocks.firstIndex(of: giganticBlocks) else { return nil }
+        for block in blocks(ofGigantic: stretch) { take(block) }
+        return frame(ofBlock: stretch * giganticBlocks)
+    }
+
+    /// A free block in the stretch that has the fewest.
+    private func tightestFreeBlock() -> Int? {
+        let stretch = freeBlocks.indices.filter { freeBlocks[$0] > 0 }.min { freeBlocks[$0] < freeBlocks[$1] }
+        return stretch.flatMap { blocks(ofGigantic: $0).first { free[$0] == blockPages } }
+    }
+
+    private mutating func take(_ block: Int) {
+        free[block] = 0
+        freeBlocks[block / giganticBlocks] -= 1
+    }
+
+    // MARK: Giving back
+
+    /// Gives back what was taken: a page, a block, or a gigantic stretch, or a part of one of the latter two in whole pages.
+    /// Isolated frames stay in use. Frames that are free already are a programmer's error.
+    public mutating func giveBack(_ given: Range<PageFrameNumber>) {
+        guard let last = given.last else { return }
+        for block in place(of: given.lowerBound).block...place(of: last).block {
+            let whole = frame(ofBlock: block)..<frame(ofBlock: block + 1)
+            let part = given.clamped(to: whole)
+            if part == whole, broken[block] == nil, !isolatedBlocks.contains(block) {
+                precondition(free[block] == 0, "block \(block) is free already")
+                free[block] = blockPages
+                freeBlocks[block / giganticBlocks] += 1
+            } else {
+                precondition(!part.contains(where: isFree), "a frame of \(part) is free already")
+                for frame in part where !isolated.contains(frame) { giveBackPage(block, place(of: frame).page) }
+            }
+        }
+    }
+
+    private mutating func giveBackPage(_ block: Int, _ page: Int) {
+        if broken[block] == nil { broken[block] = Set(0..<blockPages) }
+        broken[block]?.remove(page)
+        free[block] += 1
+        if free[block] == blockPages {
+            broken[block] = nil
+            freeBlocks[block / giganticBlocks] += 1
+        }
+    }
+
+    /// Takes a frame out of use for good, in use or free: a memory error (`HWPoison`).
+    public mutating func isolate(_ frame: PageFrameNumber) {
+        guard frames.contains(frame), isolated.insert(frame).inserted else { return }
+        let (block, page) = place(of: frame)
+        isolatedBlocks.insert(block)
+        guard isFree(frame) else { return }
+        if free[block] == blockPages {
+            freeBlocks[block / giganticBlocks] -= 1
+            broken[block] = []
+        }
+        broken[block]?.insert(page)
+        free[block] -= 1
+    }
+}

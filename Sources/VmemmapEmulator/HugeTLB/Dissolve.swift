@@ -1,0 +1,81 @@
+internal import HostMemory
+internal import Synchronization
+
+// Free huge pages taken apart one by one: dissolved (memory failure, offlining) and demoted.
+extension EmulatedMachine {
+    /// The huge page that a frame is in, free or in use; nil if it is in none, or on its way out.
+    public func hugePage(of frame: PageFrameNumber) -> HugePage? {
+        book.withLock { find(frame, &$0) }
+    }
+
+    private func find(_ frame: PageFrameNumber, _ book: inout Book) -> HugePage? {
+        for (size, view) in views where view.layout.frames.contains(frame) {
+            let page = view.layout.geometry.hugePage(of: frame)
+            guard let state = book.hstates[size], state.active.contains(page) || state.freeList.contains(page) else {
+                continue
+            }
+            return HugePage(index: page, size: size, head: view.layout.geometry.headFrame(of: page))
+        }
+        return nil
+    }
+
+    /// Takes the free huge page around a frame out of the pool and gives it back to the page allocator, all but the base pages with
+    /// memory errors (`dissolve_free_huge_page()`). Waits for the deferred work first (v5 patch 16).
+    ///
+    /// - Throws: when it is in use or promised, or its vmemmap cannot be restored: the pool is as before then.
+    public func dissolve(_ frame: PageFrameNumber) throws(HugeTLBError) {
+        flush()
+        let page = try takeFree(frame)
+        do throws(HugeTLBError) {
+            try restore(Freed(page: page.index, size: page.size))
+        } catch {
+            putBack(Freed(page: page.index, size: page.size), isSurplus: false)
+            throw error
+        }
+        release(Freed(page: page.index, size: page.size))
+    }
+
+    /// Makes a free 1 GiB page 512 of 2 MiB (`demote_free_hugetlb_folios()`). Restores that page's vmemmap and no other's; the new pages
+    /// are optimized if new ones are.
+    ///
+    /// - Throws: as ``dissolve(_:)``, and for a page with a memory error.
+    public func demote(_ frame: PageFrameNumber) throws(HugeTLBError) {
+        flush()
+        let small = try view(.twoMebibytes)
+        let page = try takeFree(frame)
+        do throws(HugeTLBError) {
+            guard page.size == .oneGibibyte else { throw HugeTLBError(.notAHugePage(frame)) }
+            let view = try view(page.size)
+            if HugePageFields(head: view.layout.vmemmap(of: page.index).start).isPoisoned {
+                throw HugeTLBError(.poisoned(page.index, page.size))
+            }
+            try restore(Freed(page: page.index, size: page.size))
+        } catch {
+            putBack(Freed(page: page.index, size: page.size), isSurplus: false)
+            throw error
+        }
+        let first = small.layout.geometry.hugePage(of: page.head)
+        for index in first..<first.advanced(by: page.size.blocks) {
+            guard (try? prepare(index, .twoMebibytes, isOptimized: true)) != nil else { continue }
+            book.withLock { book in
+                book.change(.twoMebibytes) { $0.addFree(index) }
+            }
+        }
+    }
+
+    /// Takes a free huge page that nobody has been promised out of the pool.
+    private func takeFree(_ frame: PageFrameNumber) throws(HugeTLBError) -> HugePage {
+        try book.withLock { (book) throws(HugeTLBError) in
+            guard let page = find(frame, &book), let state = book.hstates[page.size] else {
+                throw HugeTLBError(.notAHugePage(frame))
+            }
+            if state.active.contains(page.index) { throw HugeTLBError(.inUse(page.index, page.size)) }
+            if state.available == .zero { throw HugeTLBError(.reserved(page.size)) }
+            book.change(page.size) { state in
+                state.freeList.removeAll { $0 == page.index }
+                state.total -= HugePageCount(1)
+            }
+            return page
+        }
+    }
+}

@@ -1,0 +1,98 @@
+public import HostMemory
+internal import Synchronization
+
+/// An emulated machine with memory in two zones, each base page of it described by its struct page in a real region, and huge pages
+/// of 2 MiB and 1 GiB on it: the HugeTLB layer (`mm/hugetlb.c`).
+///
+/// One region stands for the vmemmap; each size of huge page sees it through a ``VmemmapRegion`` of its own. Which part of memory is a
+/// huge page, of which size, is decided here, so the two never meet.
+///
+/// All operations may be called from any thread.
+public final class EmulatedMachine: Sendable {
+    /// What it was booted with.
+    public let configuration: MachineConfiguration
+
+    let memory: RegionMemory
+    let views: [HugePageSize: VmemmapRegion]
+    let book: Mutex<Book>
+    /// One change of a pool's size at a time (`resize_lock`).
+    let resizing = Mutex(())
+    let worker: DeferredWorker<Freed>
+
+    /// What the machine knows of itself. Everything but the struct pages.
+    struct Book {
+        var hstates: [HugePageSize: HState]
+        var zones: [BlockAllocator]
+        /// vm.hugetlb_optimize_vmemmap: whether huge pages that come into being are optimized.
+        var isOptimizing: Bool
+        /// Frames that restores may take; nil: as many as the host has.
+        var budget: PageCount?
+        var origins: FrameOrigins
+        var deposits: PageTableDeposits
+        /// Memory errors beyond the first of a huge page, whose index is in struct page 4 (`raw_hwp_list`).
+        var furtherErrors: [PageFrameNumber: [Int]] = [:]
+        /// Huge pages that two refusals in a row have left half-way (``VmemmapError/Residue``): in no pool until they are mended.
+        var setAside: [Freed] = []
+        /// Huge pages that could not be optimized, and are used as they are.
+        var optimizeFailures = 0
+        /// Restores that were refused.
+        var restoreFailures = 0
+    }
+
+    /// A huge page on its way back to the page allocator.
+    struct Freed: Hashable, Sendable {
+        let page: HugePageIndex
+        let size: HugePageSize
+    }
+
+    /// The sizes of huge page that x86-64 and arm64 with 4 KiB base pages have.
+    public static let sizes: [HugePageSize] = [.twoMebibytes, .oneGibibyte]
+
+    /// Boots a machine: maps the struct pages of its memory, all of it free.
+    ///
+    /// - Throws: `VmemmapError` when the host refuses, or the memory holds not one block of 2 MiB.
+    public init(_ configuration: MachineConfiguration, budget: MappingBudget = .process) throws(VmemmapError) {
+        self.configuration = configuration
+        let plans = Self.sizes.reduce(into: [HugePageSize: MappingPlan]()) { $0[$1] = configuration.plan($1) }
+        guard let small = plans[.twoMebibytes] else {
+            throw VmemmapError(.build, .unusableCount(HugePageCount(configuration.blocks)))
+        }
+        let length = small.framesPopulated.bytes(pageSize: small.geometry.basePageSize)
+        let templates = plans.values.reduce(ByteCount.zero) {
+            $0 + $1.templates.bytes(pageSize: small.geometry.basePageSize)
+        }
+        do throws(HostError) {
+            memory = try RegionMemory(
+                length: length, templates: templates, configuration.backing, configuration.base, isPopulated: true)
+        } catch {
+            throw VmemmapError(.build, .host(error))
+        }
+        var views: [HugePageSize: VmemmapRegion] = [:]
+        var templatesAt = length
+        for (size, plan) in plans {
+            views[size] = try VmemmapRegion(plan, over: memory, templatesAt: templatesAt, budget)
+            templatesAt += plan.templates.bytes(pageSize: plan.geometry.basePageSize)
+        }
+        self.views = views
+        let pagesPerBlock = small.geometry.basePagesPerHugePage
+        var origins = FrameOrigins(pages: small.framesPopulated)
+        for plan in plans.values { origins.addTemplates(plan.templates) }
+        book = Mutex(
+            Book(
+                hstates: plans.mapValues { HState($0.geometry.hugePageSize) },
+                zones: Self.zones(configuration, pagesPerBlock: pagesPerBlock),
+                isOptimizing: configuration.optimizesAtBoot, origins: origins,
+                deposits: PageTableDeposits(pmds: small.framesPopulated.rawValue / small.geometry.pagesPerPmd)))
+        worker = DeferredWorker()
+        writePlainStructPages(of: PageFrameNumber(0)..<PageFrameNumber(configuration.blocks * pagesPerBlock))
+    }
+
+    private static func zones(_ configuration: MachineConfiguration, pagesPerBlock: Int) -> [BlockAllocator] {
+        let (first, blocks) = (configuration.blocksInFirstZone, configuration.blocks)
+        return [0..<first, first..<blocks].filter { !$0.isEmpty }.map { zone in
+            BlockAllocator(
+                PageFrameNumber(zone.lowerBound * pagesPerBlock)..<PageFrameNumber(zone.upperBound * pagesPerBlock),
+                blockPages: pagesPerBlock, giganticPages: HugePageSize.oneGibibyte.blocks * pagesPerBlock)
+        }
+    }
+}

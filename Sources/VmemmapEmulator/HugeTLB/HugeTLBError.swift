@@ -1,0 +1,70 @@
+public import HostMemory
+
+/// Why an operation on the HugeTLB layer was not done, as the kernel's errno says it.
+public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// Why.
+    public enum Cause: Hashable, Sendable {
+        /// No huge page is free, and no surplus page may be made (-ENOMEM).
+        case poolEmpty(HugePageSize)
+        /// No memory in one piece of that size (-ENOMEM).
+        case noContiguousMemory(HugePageSize)
+        /// The vmemmap frames that a restore takes are not there (-ENOMEM).
+        case frameBudget(needed: PageCount, left: PageCount)
+        /// The page tables that splitting PMDs may take are not there (-ENOMEM).
+        case pageTables(needed: PageCount)
+        /// The region refused (-ENOMEM, or what the host says).
+        case vmemmap(VmemmapError)
+        /// No huge page lies there, or none of the kind asked for (-EINVAL).
+        case notAHugePage(PageFrameNumber)
+        /// It is in use (-EBUSY).
+        case inUse(HugePageIndex, HugePageSize)
+        /// It is free already (a bug of the caller's).
+        case alreadyFree(HugePageIndex, HugePageSize)
+        /// All free pages are promised to somebody (-EBUSY).
+        case reserved(HugePageSize)
+        /// It has a memory error (-EBUSY).
+        case poisoned(HugePageIndex, HugePageSize)
+        /// The machine has no huge pages of that size (-EINVAL).
+        case noSuchSize(HugePageSize)
+        /// The policy is never to give pages back.
+        case keepsPages
+        /// The frame is not of this machine (-ENXIO).
+        case noSuchFrame(PageFrameNumber)
+    }
+
+    /// Why.
+    public let cause: Cause
+
+    /// An error.
+    public init(_ cause: Cause) { self.cause = cause }
+
+    /// The errno's name, as the kernel would return it.
+    public var errnoName: String {
+        switch cause {
+        case .poolEmpty, .noContiguousMemory, .frameBudget, .pageTables, .vmemmap: "ENOMEM"
+        case .notAHugePage, .alreadyFree, .noSuchSize, .keepsPages: "EINVAL"
+        case .inUse, .reserved, .poisoned: "EBUSY"
+        case .noSuchFrame: "ENXIO"
+        }
+    }
+
+    /// One line: what stands in the way, with the figures.
+    public var description: String {
+        switch cause {
+        case .poolEmpty(let size): "no huge page of \(size.bytes) bytes is free, and no more surplus pages may be made"
+        case .noContiguousMemory(let size): "no \(size.bytes) bytes of memory are free in one piece"
+        case .frameBudget(let needed, let left):
+            "restoring takes \(needed) frames for the vmemmap, and \(left) are left in the budget"
+        case .pageTables(let needed): "splitting may take \(needed) page tables, and the budget has fewer frames"
+        case .vmemmap(let error): "\(error)"
+        case .notAHugePage(let frame): "frame \(frame) is in no such huge page"
+        case .inUse(let page, let size): "huge page \(page) of \(size.bytes) bytes is in use"
+        case .alreadyFree(let page, let size): "huge page \(page) of \(size.bytes) bytes is free"
+        case .reserved(let size): "every free huge page of \(size.bytes) bytes is reserved"
+        case .poisoned(let page, let size): "huge page \(page) of \(size.bytes) bytes has a memory error"
+        case .noSuchSize(let size): "this machine has no huge pages of \(size.bytes) bytes"
+        case .keepsPages: "the policy is to keep huge pages: none is given back"
+        case .noSuchFrame(let frame): "this machine has no frame \(frame)"
+        }
+    }
+}

@@ -1,0 +1,107 @@
+public import HostMemory
+
+/// The emulated machine and how its HugeTLB layer behaves.
+public struct MachineConfiguration: Hashable, Sendable {
+    /// What becomes of a huge page whose vmemmap cannot be restored.
+    public enum RestoreFailure: String, Hashable, Sendable, Codable, CaseIterable {
+        /// It stays allocated and optimized, and counts as surplus; writing nr_hugepages again retries. Linux since 5.14.
+        case surplus
+        /// The restore waits until there is memory. The v5 series (`GFP_KERNEL | __GFP_NOFAIL`); here not for ever but for
+        /// ``longestWaitNanoseconds``, and then as ``surplus``.
+        case wait
+    }
+
+    /// How long a restore waits for memory before it reports that there is none: half a second.
+    public static let longestWaitNanoseconds = 500_000_000
+
+    /// When the vmemmap of a freed huge page is restored.
+    public enum Release: String, Hashable, Sendable, Codable, CaseIterable {
+        /// Before the operation that frees it returns.
+        case synchronous
+        /// By a worker, later; the counts drop at once (v5 patch 10).
+        case deferred
+    }
+
+    /// Which huge pages are optimized.
+    public enum Policy: String, Hashable, Sendable, Codable, CaseIterable {
+        /// Every one.
+        case all
+        /// Those of the pool: short-lived surplus pages are left untouched (Hocko's wish in the thread).
+        case poolOnly = "pool-only"
+    }
+
+    /// Emulated memory, in whole 2 MiB blocks.
+    public var memory: ByteCount
+    /// How vmemmap is shared.
+    public var scheme: Scheme
+    /// What the region consists of.
+    public var backing: Backing
+    /// How it is mapped as it is built.
+    public var base: BaseMapping
+    /// How many frames in a row serve the tails.
+    public var tailRun: TailRun
+    /// sizeof(struct page). Where it is no power of two, a struct page may straddle vmemmap pages and nothing is optimized (v5
+    /// patch 21).
+    public var structPageSize: ByteCount
+    /// `hugetlb_free_vmemmap=on`: the sysctl's value at boot. Off unless asked for.
+    public var optimizesAtBoot: Bool
+    /// When freed huge pages are restored.
+    public var release: Release
+    /// What becomes of one that cannot be.
+    public var restoreFailure: RestoreFailure
+    /// Which ones are optimized.
+    public var policy: Policy
+    /// Whether the pool keeps what it has: huge pages are never given back, so nothing is ever restored (boot-only).
+    public var keepsPages: Bool
+
+    /// A machine with `memory`; everything else as upstream has it, HugeTLB vmemmap optimization off.
+    public init(
+        memory: ByteCount, scheme: Scheme = .firstTail, backing: Backing = .anonymous, base: BaseMapping = .pte,
+        tailRun: TailRun = .frames(PageCount(1)), structPageSize: ByteCount = Geometry.structPageSize,
+        optimizesAtBoot: Bool = false, release: Release = .synchronous, restoreFailure: RestoreFailure = .surplus,
+        policy: Policy = .all, keepsPages: Bool = false
+    ) {
+        self.memory = memory
+        self.scheme = scheme
+        self.backing = backing
+        self.base = base
+        self.tailRun = tailRun
+        self.structPageSize = structPageSize
+        self.optimizesAtBoot = optimizesAtBoot
+        self.release = release
+        self.restoreFailure = restoreFailure
+        self.policy = policy
+        self.keepsPages = keepsPages
+    }
+
+    /// Whether no struct page straddles vmemmap pages: only then is anything optimized (`is_power_of_2(sizeof(struct page))`).
+    public var hasPowerOfTwoStructPage: Bool {
+        structPageSize > .zero && structPageSize.rawValue & (structPageSize.rawValue - 1) == 0
+    }
+
+    /// What optimizing huge pages of one size does; nil where the memory holds not one, or the host's base page knows none.
+    public func plan(_ size: HugePageSize) -> MappingPlan? {
+        guard let geometry = Geometry(basePageSize: HostLimits.pageSize, hugePageSize: size) else { return nil }
+        let pages = memory.rawValue / size.bytes.rawValue
+        guard pages > 0, HugePageCount(pages) <= geometry.mostPages else { return nil }
+        return MappingPlan(
+            geometry: geometry, scheme: scheme, backing: backing, base: base, hugePages: HugePageCount(pages),
+            firstZone: HugePageCount(blocksInFirstZone / size.blocks), tailRun: tailRun)
+    }
+
+    /// Blocks of 2 MiB.
+    var blocks: Int { memory.rawValue / HugePageSize.twoMebibytes.bytes.rawValue }
+
+    /// The first half of the memory is ZONE_NORMAL, the second ZONE_MOVABLE, cut where a gigantic page would be; less than two of
+    /// those are one zone.
+    var blocksInFirstZone: Int {
+        let gigantic = HugePageSize.oneGibibyte.blocks
+        let stretches = blocks / gigantic
+        return stretches > 1 ? (stretches + 1) / 2 * gigantic : blocks
+    }
+}
+
+extension HugePageSize {
+    /// Blocks of 2 MiB in one huge page.
+    var blocks: Int { bytes.rawValue / HugePageSize.twoMebibytes.bytes.rawValue }
+}

@@ -1,0 +1,48 @@
+public import HostMemory
+
+/// How a struct page leads to its head, in each scheme's encoding.
+public enum CompoundHead {
+    /// What a tail of the huge page at `head` holds: the head's address with bit 0 set (`set_compound_head()`), or, in
+    /// the shared-tail scheme, a mask with bit 0 set, the same for every huge page of the order.
+    public static func tailWord(_ scheme: Scheme, head: Address, order: Int) -> UInt64 {
+        switch scheme {
+        case .firstTail, .head: UInt64(head.rawValue) | 1
+        case .sharedTail: ~0 << UInt64(order + Geometry.structPageSize.rawValue.trailingZeroBitCount) | 1
+        }
+    }
+
+    /// The head of the struct page at `address`, given the `word` in its compound_head: the pointer encoding, for
+    /// struct pages that are what they look like. `compound_head()` up to Linux 5.17.
+    @inline(__always)
+    public static func decoded(_ word: UInt64, at address: Address) -> Address {
+        word & 1 == 1 ? Address(UInt(word &- 1)) : address
+    }
+
+    /// The head in the head scheme, in which the first struct page of a tail vmemmap page looks like a head: the struct
+    /// page after it, in the same vmemmap page, knows better. `compound_head()` with `page_fixed_fake_head()`.
+    ///
+    /// The kernel looks for PG_head before it asks the next struct page. Here that test is left out: a restore that
+    /// falls between the two loads would make the fake head look like no head at all, and the struct page be taken for
+    /// its own head. Without it either order gives the right answer, since a struct page is followed by a tail only if
+    /// both belong to one compound page.
+    ///
+    /// - Parameters:
+    ///   - word: the word in compound_head of the struct page at `address`.
+    ///   - address: the struct page.
+    ///   - next: loads the word of the struct page after it; asked only at the start of a vmemmap page.
+    @inline(__always)
+    public static func throughFakeHead(
+        _ word: UInt64, at address: Address, pageSize: ByteCount, next: () -> UInt64
+    ) -> Address {
+        if word & 1 == 1 { return Address(UInt(word &- 1)) }
+        guard address.rawValue & UInt(pageSize.rawValue - 1) == 0 else { return address }
+        return decoded(next(), at: address)
+    }
+
+    /// The head in the shared-tail scheme, branch-free: the address under the mask, if bit 0 says that there is one.
+    /// `compound_head()` of Linux 7.1.
+    @inline(__always)
+    public static func masked(_ word: UInt64, at address: Address) -> Address {
+        Address(address.rawValue & UInt(((word & 1) &- 1) | word))
+    }
+}

@@ -1,0 +1,74 @@
+public import HostMemory
+
+/// How many struct pages describe a huge page, and where they lie. Pure arithmetic, for any host.
+///
+/// With 4 KiB base pages a 2 MiB huge page has 512 struct pages of 64 bytes in 8 vmemmap pages, one of 1 GiB has
+/// 262144 in 4096.
+public struct Geometry: Hashable, Sendable {
+    /// The base page: 4, 16 or 64 KiB.
+    public let basePageSize: ByteCount
+    /// The huge page.
+    public let hugePageSize: HugePageSize
+
+    /// sizeof(struct page).
+    public static let structPageSize = ByteCount(64)
+
+    /// The base page sizes that Linux has.
+    public static let basePageSizes: [ByteCount] = [.kibibytes(4), .kibibytes(16), .kibibytes(64)]
+
+    /// A geometry; nil unless the base page is one Linux has and the huge page is at least twice as large.
+    public init?(basePageSize: ByteCount, hugePageSize: HugePageSize) {
+        guard Self.basePageSizes.contains(basePageSize), hugePageSize.bytes > basePageSize else { return nil }
+        self.basePageSize = basePageSize
+        self.hugePageSize = hugePageSize
+    }
+
+    /// Base pages in a huge page: 512 or 262144 of 4 KiB. `pages_per_huge_page()` in the kernel.
+    public var basePagesPerHugePage: Int { hugePageSize.bytes.rawValue / basePageSize.rawValue }
+
+    /// log2 of ``basePagesPerHugePage``: 9 or 18. `huge_page_order()` in the kernel.
+    public var order: Int { basePagesPerHugePage.trailingZeroBitCount }
+
+    /// Struct pages in a vmemmap page: 64 of 4 KiB.
+    public var structPagesPerVmemmapPage: Int { basePageSize.rawValue / Self.structPageSize.rawValue }
+
+    /// What the struct pages of a huge page occupy: 32 KiB or 16 MiB.
+    public var vmemmapBytesPerHugePage: ByteCount { Self.structPageSize * basePagesPerHugePage }
+
+    /// Whole vmemmap pages of a huge page: 8 or 4096. 0 where its struct pages do not fill even one.
+    public var vmemmapPagesPerHugePage: PageCount {
+        PageCount(vmemmapBytesPerHugePage.rawValue / basePageSize.rawValue)
+    }
+
+    /// Pages that a page table of the host, and so a PMD, maps (PTRS_PER_PTE): 512 of 4 KiB.
+    public var pagesPerPmd: Int { basePageSize.rawValue / 8 }
+
+    /// Whether the vmemmap of a huge page fills whole page tables of the host (`vmemmap pages % PTRS_PER_PTE == 0`, 512
+    /// of 4 KiB): only then can it be mapped by a PMD again (v5 patch 18).
+    public var isGigantic: Bool {
+        vmemmapPagesPerHugePage > .zero && vmemmapPagesPerHugePage.rawValue.isMultiple(of: pagesPerPmd)
+    }
+
+    /// The vmemmap of `count` huge pages in bytes; nil where that does not fit an address.
+    public func regionLength(_ count: HugePageCount) -> ByteCount? {
+        vmemmapBytesPerHugePage.multiplied(by: count.rawValue)
+    }
+
+    /// The most huge pages whose vmemmap fits a region: an address space with room to spare.
+    public var mostPages: HugePageCount { HugePageCount((Int.max >> 16) / vmemmapBytesPerHugePage.rawValue - 1) }
+
+    /// The huge page that `pfn` lies in.
+    public func hugePage(of pfn: PageFrameNumber) -> HugePageIndex {
+        HugePageIndex(pfn.rawValue / basePagesPerHugePage)
+    }
+
+    /// The first frame of a huge page: the one whose struct page is the head.
+    public func headFrame(of page: HugePageIndex) -> PageFrameNumber {
+        PageFrameNumber(page.rawValue * basePagesPerHugePage)
+    }
+
+    /// The vmemmap page, of its huge page, that holds the struct page of `pfn`.
+    public func vmemmapPage(of pfn: PageFrameNumber) -> VmemmapPageIndex {
+        VmemmapPageIndex(pfn.rawValue % basePagesPerHugePage / structPagesPerVmemmapPage)
+    }
+}

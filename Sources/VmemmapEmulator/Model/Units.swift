@@ -1,0 +1,61 @@
+public import HostMemory
+
+/// A number of emulated huge pages.
+public struct HugePageCount: Quantity {
+    /// The number of huge pages.
+    public let rawValue: Int
+
+    /// `rawValue` huge pages.
+    public init(_ rawValue: Int) { self.rawValue = rawValue }
+}
+
+/// A place in a sequence, as opposed to a number of things.
+public protocol Position: RawRepresentable<Int>, Hashable, Strideable, Sendable, Codable, CustomStringConvertible
+where Stride == Int {
+    /// The position `rawValue`.
+    init(_ rawValue: Int)
+}
+
+extension Position {
+    /// The position `rawValue`.
+    public init(rawValue: Int) { self.init(rawValue) }
+
+    /// Orders by place. Strideable's own `<` subtracts, and so traps where two places are too far apart.
+    public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+
+    /// The number of steps up to `other`.
+    public func distance(to other: Self) -> Int { other.rawValue - rawValue }
+
+    /// The position `steps` further on.
+    public func advanced(by steps: Int) -> Self { Self(rawValue + steps) }
+
+    /// The bare number.
+    public var description: String { "\(rawValue)" }
+}
+
+/// Which huge page of a region, from 0.
+public struct HugePageIndex: Position {
+    /// The index.
+    public let rawValue: Int
+
+    /// The huge page `rawValue`.
+    public init(_ rawValue: Int) { self.rawValue = rawValue }
+}
+
+/// Which vmemmap page of a huge page, from 0 (the one with the head) to 7 (2 MiB) or 4095 (1 GiB).
+public struct VmemmapPageIndex: Position {
+    /// The index.
+    public let rawValue: Int
+
+    /// The vmemmap page `rawValue`.
+    public init(_ rawValue: Int) { self.rawValue = rawValue }
+}
+
+/// An emulated page frame number: which base page of the emulated memory, from 0. Not a frame of the host.
+public struct PageFrameNumber: Position {
+    /// The number.
+    public let rawValue: Int
+
+    /// The frame `rawValue`.
+    public init(_ rawValue: Int) { self.rawValue = rawValue }
+}

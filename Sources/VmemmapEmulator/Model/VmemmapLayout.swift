@@ -1,0 +1,75 @@
+public import HostMemory
+
+/// A geometry put at an address: pfn to struct page and back (`pfn_to_page`, `page_to_pfn`). Pure arithmetic.
+public struct VmemmapLayout: Hashable, Sendable {
+    /// What is laid out.
+    public let geometry: Geometry
+    /// The struct page of pfn 0.
+    public let base: Address
+    /// How many huge pages.
+    public let hugePages: HugePageCount
+
+    /// `hugePages` huge pages of a geometry, their struct pages from `base` on.
+    public init(geometry: Geometry, base: Address, hugePages: HugePageCount) {
+        self.geometry = geometry
+        self.base = base
+        self.hugePages = hugePages
+    }
+
+    /// Every frame of the emulated memory.
+    public var frames: Range<PageFrameNumber> {
+        PageFrameNumber(0)..<PageFrameNumber(hugePages.rawValue * geometry.basePagesPerHugePage)
+    }
+
+    /// Every huge page.
+    public var allHugePages: Range<HugePageIndex> { HugePageIndex(0)..<HugePageIndex(hugePages.rawValue) }
+
+    /// The struct page of a frame. `pfn_to_page()` in the kernel.
+    public func structPage(of pfn: PageFrameNumber) -> Address {
+        base + Geometry.structPageSize * pfn.rawValue
+    }
+
+    /// The frame that a struct page describes; nil if no struct page of the region is there. `page_to_pfn()` in the
+    /// kernel.
+    public func frame(describedAt address: Address) -> PageFrameNumber? {
+        let offset = (address - base).rawValue
+        guard address >= base, offset.isMultiple(of: Geometry.structPageSize.rawValue) else { return nil }
+        let pfn = PageFrameNumber(offset / Geometry.structPageSize.rawValue)
+        return frames.contains(pfn) ? pfn : nil
+    }
+
+    /// The struct page of a huge page's head, found from any of its frames by arithmetic alone: what `compound_head`
+    /// must answer.
+    public func head(of pfn: PageFrameNumber) -> Address {
+        vmemmap(of: geometry.hugePage(of: pfn)).start
+    }
+
+    /// All vmemmap pages of a huge page.
+    public func vmemmap(of page: HugePageIndex) -> AddressRange {
+        let bytes = geometry.vmemmapBytesPerHugePage
+        return AddressRange(start: base + bytes * page.rawValue, length: bytes)
+    }
+
+    /// All vmemmap pages of neighbouring huge pages.
+    public func vmemmap(of pages: Range<HugePageIndex>) -> AddressRange {
+        AddressRange(
+            start: vmemmap(of: pages.lowerBound).start, length: geometry.vmemmapBytesPerHugePage * pages.count)
+    }
+
+    /// `count` vmemmap pages of a huge page, from `first` on.
+    public func vmemmap(of page: HugePageIndex, from first: VmemmapPageIndex, count: PageCount) -> AddressRange {
+        AddressRange(
+            start: vmemmap(of: page).start + geometry.basePageSize * first.rawValue,
+            length: count.bytes(pageSize: geometry.basePageSize))
+    }
+
+    /// Some vmemmap pages of a huge page.
+    public func vmemmap(of page: HugePageIndex, _ pages: Range<VmemmapPageIndex>) -> AddressRange {
+        vmemmap(of: page, from: pages.lowerBound, count: PageCount(pages.count))
+    }
+
+    /// The tail vmemmap pages of a huge page: all but the first.
+    public func tails(of page: HugePageIndex) -> AddressRange {
+        vmemmap(of: page, from: VmemmapPageIndex(1), count: geometry.vmemmapPagesPerHugePage - PageCount(1))
+    }
+}

@@ -1,0 +1,63 @@
+internal import CSystemShims
+internal import Glibc
+public import HostMemory
+
+extension VmemmapRegion {
+    /// Fills the struct pages of every huge page. The region is not shared with anybody yet.
+    func prepareStructPages() {
+        for page in layout.allHugePages {
+            for (vmemmapPage, contents) in preparedContents(of: page, .base) {
+                contents.copy(to: layout.vmemmap(of: page, from: vmemmapPage, count: PageCount(1)).start)
+            }
+        }
+    }
+
+    /// A vmemmap page that does not hold what was prepared.
+    public struct Difference: Hashable, Sendable {
+        /// The huge page.
+        public let page: HugePageIndex
+        /// Its vmemmap page.
+        public let vmemmapPage: VmemmapPageIndex
+        /// The first byte that differs.
+        public let offset: ByteCount
+    }
+
+    /// Compares the whole region, byte for byte, with what its building put there, and returns the vmemmap pages that
+    /// differ. Optimized huge pages are compared with what their vmemmap pages are to show.
+    ///
+    /// Nobody may write meanwhile. Reads every page, and so faults every mapping in.
+    public func differencesFromPrepared() -> [Difference] {
+        layout.allHugePages.flatMap { page in
+            preparedContents(of: page, state(of: page)).compactMap { vmemmapPage, contents in
+                let address = layout.vmemmap(of: page, from: vmemmapPage, count: PageCount(1)).start
+                return firstDifference(at: address, from: contents).map {
+                    Difference(page: page, vmemmapPage: vmemmapPage, offset: $0)
+                }
+            }
+        }
+    }
+
+    /// What the prep leaves in each vmemmap page of a huge page, as it is to be seen in `state`: one image for the first
+    /// page, one for all the others, which in the head scheme show the first while they are optimized.
+    private func preparedContents(
+        of page: HugePageIndex, _ state: HugePageState
+    ) -> some Sequence<(VmemmapPageIndex, [vme_page])> {
+        let first = StructPage.prepared(VmemmapPageIndex(0), of: page, plan, in: layout)
+        let showsFirst = plan.scheme == .head && plan.isWorthwhile && state == .optimized
+        let other = showsFirst ? first : StructPage.prepared(VmemmapPageIndex(1), of: page, plan, in: layout)
+        return (0..<max(1, layout.geometry.vmemmapPagesPerHugePage.rawValue)).lazy.map {
+            (VmemmapPageIndex($0), $0 == 0 ? first : other)
+        }
+    }
+
+    private func firstDifference(at address: Address, from contents: [vme_page]) -> ByteCount? {
+        // SAFETY: the page at `address` is part of the region, mapped readable, and as long as `contents`.
+        unsafe contents.withUnsafeBytes { expected in
+            guard let found = unsafe address.pointer(as: UInt8.self), let start = expected.baseAddress else {
+                return nil
+            }
+            if unsafe memcmp(found, start, expected.count) == 0 { return nil }
+            return expected.indices.first { unsafe found[$0] != expected[$0] }.map { ByteCount($0) }
+        }
+    }
+}

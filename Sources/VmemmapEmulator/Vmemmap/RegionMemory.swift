@@ -1,0 +1,63 @@
+internal import HostMemory
+
+/// The real memory behind a region, or behind several views of one: its range, the memory file that it is on the memfd backing,
+/// and what PMDs map of it.
+final class RegionMemory: Sendable {
+    let range: AddressRange
+    /// The region page by page, and room for templates behind it; nil on the anonymous backing.
+    let file: MemoryFile?
+    let hugeBase: HugeBase?
+
+    /// The alignment of a region: the struct pages of the largest huge page (1 GiB: 16 MiB), as mask-encoded compound heads need
+    /// it.
+    private static let alignment = ByteCount.mebibytes(16)
+
+    /// Maps the region.
+    ///
+    /// - Parameters:
+    ///   - length: whole pages.
+    ///   - templates: the room behind the region in its file.
+    ///   - backing: what the region consists of.
+    ///   - base: how it is mapped.
+    ///   - isPopulated: whether every page is given a frame.
+    ///
+    /// With ``BaseMapping/pte`` no transparent huge pages are used: replacing a part of one frees nothing (host limits, 7).
+    init(
+        length: ByteCount, templates: ByteCount, _ backing: Backing, _ base: BaseMapping, isPopulated: Bool
+    ) throws(HostError) {
+        let file = backing == .memfd ? try MemoryFile(name: MemoryFile.regionName, length: length + templates) : nil
+        let block = base == .pmd ? try TransparentHugePages.size() : nil
+        // What is not populated is for the most part never there.
+        let range = try HostKernel.mapRegion(
+            length: length, alignment: max(Self.alignment, block ?? .zero), isReserved: isPopulated)
+        do throws(HostError) {
+            try Self.back(range, base, file)
+            if isPopulated { try HostKernel.populate(range) }
+            hugeBase = if let block { try HugeBase(range, blockSize: block, file: file) } else { nil }
+        } catch {
+            try? HostKernel.unmapRegion(range)
+            throw error
+        }
+        self.range = range
+        self.file = file
+    }
+
+    // Nothing reads the region any more. A refusal leaks address space; there is nobody to tell.
+    deinit { try? HostKernel.unmapRegion(range) }
+
+    /// Puts the backing under the region, without frames yet.
+    private static func back(_ range: AddressRange, _ base: BaseMapping, _ file: MemoryFile?) throws(HostError) {
+        switch (file, base) {
+        case (nil, .pte): try HostKernel.forbidHugePages(range)
+        case (nil, .pmd): try HostKernel.wantHugePages(range)
+        // No advice here: a mapping that has been advised does not merge with one that has not, and the pages of a memory
+        // file are small unless the host's shmem_enabled says otherwise.
+        case (let file?, _): try HostKernel.mapFile(file.writable, at: range, offset: .zero, .readWrite)
+        }
+    }
+}
+
+extension MemoryFile {
+    /// The name of every memory file behind a region, as /proc/PID/maps shows it.
+    static let regionName = "vmemmap-frames"
+}

@@ -1,0 +1,39 @@
+internal import ArgumentParser
+internal import Experiments
+internal import Reports
+
+/// `vmemmap demo`.
+struct DemoCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "demo",
+        abstract: "Optimize, read and restore a vmemmap on real memory, and prove each claim.",
+        discussion: """
+            Example: vmemmap demo --pages 4 --page-size 1G --export-json demo.json
+
+            Exits with 2 if a proof does not hold.
+            """)
+
+    @OptionGroup var emulation: EmulationOptions
+    @OptionGroup var base: HugeBaseOption
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Threads that read while huge pages are optimized and restored.", valueName: "N"),
+        transform: WholeNumber.parse)
+    var walkers = 2
+
+    @Option(help: ArgumentHelp("Write the result as JSON; - is standard output.", valueName: "FILE|-"))
+    var exportJson: String?
+
+    func validate() throws { try WholeNumber.check(walkers, of: "--walkers", in: 1...256) }
+
+    func run() throws {
+        let export = try ExportFile(exportJson)
+        let result = try runOrExit { () throws(ExperimentError) in
+            try DemoExperiment(base.applied(to: emulation.memory), walkers: walkers).run()
+        }
+        if export?.isStandardOutput != true { try Output.print(DemoReport.lines(result)) }
+        try export?.finish(JSONExport.text(result, command: "demo", holds: result.holds))
+        if !result.holds { throw ExitCode.violation }
+    }
+}

@@ -1,0 +1,105 @@
+public import ArgumentParser
+internal import Experiments
+internal import HostMemory
+public import VmemmapEmulator
+
+/// The options that say which huge pages a command runs on.
+struct EmulationOptions: ParsableArguments {
+    @Option(
+        parsing: .unconditional, help: ArgumentHelp("How many huge pages.", valueName: "N"),
+        transform: WholeNumber.parse)
+    var pages = 512
+
+    @Option(help: "Their size: 2M or 1G.")
+    var pageSize = HugePageSize.twoMebibytes
+
+    @Option(
+        help: "How their vmemmap is shared: first-tail (the v5 series), head (Linux 5.18 to 7.0) or shared-tail (7.1).")
+    var scheme = Scheme.firstTail
+
+    @Option(help: "What the region consists of: anonymous memory with a file for shared frames, or one memfd.")
+    var backing = Backing.anonymous
+
+    @Option(
+        help: ArgumentHelp("How many frames in a row serve the tails; auto: least net memory.", valueName: "R|auto"))
+    var tailRun = TailRun.frames(PageCount(1))
+
+    /// The huge pages asked for.
+    var memory: EmulatedMemory {
+        EmulatedMemory(
+            pages: HugePageCount(pages), pageSize: pageSize, scheme: scheme, backing: backing, tailRun: tailRun)
+    }
+
+    func validate() throws {
+        try WholeNumber.check(pages, of: "--pages", in: 1...Int.max)
+        try TailRun.check(tailRun, for: scheme)
+    }
+}
+
+/// Numbers on the command line, with errors that say what may stand there.
+enum WholeNumber {
+    /// A whole number, negative ones included: ``check(_:of:in:)`` says what is wrong with those.
+    static func parse(_ text: String) throws -> Int {
+        if let number = Int(text) { return number }
+        let isNumber = !text.isEmpty && text.allSatisfy { $0.isASCII && $0.isNumber }
+        throw ValidationError(isNumber ? "it is larger than \(Int.max)" : "it is not a whole number")
+    }
+
+    /// Throws unless `number` lies in `range`.
+    static func check(_ number: Int, of option: String, in range: ClosedRange<Int>) throws {
+        if range.contains(number) { return }
+        let limits =
+            range.upperBound == .max
+            ? "at least \(range.lowerBound)" : "from \(range.lowerBound) to \(range.upperBound)"
+        throw ValidationError("\(option) must be \(limits), not \(number).")
+    }
+}
+
+extension HugePageSize: ExpressibleByArgument {
+    /// `2M` or `1G`.
+    public init?(argument: String) {
+        switch argument.uppercased() {
+        case "2M": self = .twoMebibytes
+        case "1G": self = .oneGibibyte
+        default: return nil
+        }
+    }
+
+    /// As it is written on the command line.
+    public var defaultValueDescription: String { self == .oneGibibyte ? "1G" : "2M" }
+
+    /// Every size there is.
+    public static var allValueStrings: [String] { ["2M", "1G"] }
+}
+
+extension Scheme: ExpressibleByArgument {}
+
+extension Backing: ExpressibleByArgument {}
+
+extension TailRun: ExpressibleByArgument {
+    /// A number of frames, or `auto`.
+    public init?(argument: String) {
+        if argument == "auto" {
+            self = .auto
+        } else if let frames = Int(argument), frames >= 1 {
+            self = .frames(PageCount(frames))
+        } else {
+            return nil
+        }
+    }
+
+    /// As it is written on the command line.
+    public var defaultValueDescription: String {
+        switch self {
+        case .auto: "auto"
+        case .frames(let count): "\(count)"
+        }
+    }
+
+    /// Throws where a run is asked for that the scheme has no use for.
+    static func check(_ run: TailRun, for scheme: Scheme) throws {
+        if scheme == .head, case .frames(let count) = run, count > PageCount(1) {
+            throw ValidationError("--tail-run \(count) is nothing for the head scheme, whose tails show one page.")
+        }
+    }
+}

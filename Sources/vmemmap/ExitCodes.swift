@@ -1,0 +1,53 @@
+internal import ArgumentParser
+internal import Experiments
+internal import HostMemory
+internal import Reports
+internal import VmemmapEmulator
+
+extension ExitCode {
+    /// A claim does not hold.
+    static let violation = ExitCode(2)
+    /// The host lacks a resource.
+    static let shortage = ExitCode(3)
+    /// Not supported on this host.
+    static let notSupported = ExitCode(4)
+
+    /// The code for an error.
+    init(_ error: ExperimentError) {
+        switch error {
+        case .shortage: self = .shortage
+        case .notSupported: self = .notSupported
+        case .host(let error): self.init(error)
+        case .vmemmap(let error): self.init(error)
+        case .unexpected: self = .failure
+        }
+    }
+
+    private init(_ error: HostError) {
+        switch error.code {
+        case .outOfMemory, .noSpace, .tooManyFiles: self = .shortage
+        case .notSupported, .notPermitted: self = .notSupported
+        default: self = .failure
+        }
+    }
+
+    private init(_ error: VmemmapError) {
+        switch error.cause {
+        case .host(let error): self.init(error)
+        case .mappingLimit, .unusableCount: self = .shortage
+        case .basePageSize, .noHugeBase: self = .notSupported
+        case .hugeBaseAtBoot: self = .validationFailure
+        case .sharedTail, .incomplete, .fault: self = .failure
+        }
+    }
+}
+
+/// Runs an experiment; says why on standard error and exits with the right code if it cannot be run.
+func runOrExit<Value>(_ body: () throws(ExperimentError) -> Value) throws -> Value {
+    do throws(ExperimentError) {
+        return try body()
+    } catch {
+        Output.error(ErrorText.line(error))
+        throw ExitCode(error)
+    }
+}

@@ -1,0 +1,59 @@
+internal import ArgumentParser
+internal import Experiments
+internal import HostMemory
+internal import Reports
+
+/// `vmemmap hold`.
+struct HoldCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "hold",
+        abstract: "Build an optimized vmemmap and hold it, so that other tools can look at it.",
+        discussion: """
+            Example: vmemmap hold --pages 64 --touch, then in another terminal: pmap -X PID
+
+            Waits for Enter, SIGINT or SIGTERM, then cleans up.
+            """)
+
+    @OptionGroup var emulation: EmulationOptions
+    @OptionGroup var base: HugeBaseOption
+    @OptionGroup var boot: AtBootOption
+
+    @Option(
+        parsing: .unconditional, help: ArgumentHelp("Threads that read all the while.", valueName: "N"),
+        transform: WholeNumber.parse)
+    var walkers = 0
+
+    @Flag(help: "Visit every struct page first, so that every tail has its page table entry.")
+    var touch = false
+
+    @Flag(help: "Restore the huge pages again before holding.")
+    var restored = false
+
+    @Option(help: ArgumentHelp("Write where the region is as JSON; - is standard output.", valueName: "FILE|-"))
+    var exportJson: String?
+
+    func validate() throws {
+        try WholeNumber.check(walkers, of: "--walkers", in: 0...256)
+        try boot.check(base)
+        if boot.atBoot, restored {
+            throw ValidationError("--at-boot sets no memory aside for --restored: use one of the two.")
+        }
+    }
+
+    func run() throws {
+        let export = try ExportFile(exportJson)
+        let ownsOutput = export?.isStandardOutput != true
+        // Before any thread is started: they inherit the blocked signals.
+        let signals = try TerminationSignals()
+        let held = try runOrExit { () throws(ExperimentError) in
+            let memory = boot.applied(to: base.applied(to: emulation.memory))
+            return try HoldExperiment(memory, walkers: walkers, touch: touch, restored: restored).begin()
+        }
+        try export?.finish(JSONExport.text(held.description, command: "hold"))
+        if ownsOutput { try Output.print(HoldReport.lines(held.description, restored: restored)) }
+        _ = try signals.wait()
+        let tally = held.end()
+        if ownsOutput, let tally { try Output.print([HoldReport.line(reads: tally.reads, wrong: tally.wrong)]) }
+        if let tally, tally.wrong > 0 { throw ExitCode.violation }
+    }
+}

@@ -1,0 +1,47 @@
+internal import ArgumentParser
+internal import Experiments
+internal import HostMemory
+internal import Reports
+internal import VmemmapEmulator
+
+/// `vmemmap plan`.
+struct PlanCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "plan",
+        abstract: "Forecast what optimizing gives back, and at what cost, for any amount of memory.",
+        discussion: "Example: vmemmap plan --memory 128G --scheme head")
+
+    @Option(help: ArgumentHelp("Memory in huge pages; this host's if left out.", valueName: "SIZE[K|M|G|T]"))
+    var memory: MemorySize?
+
+    @Option(help: "Only this size of huge page: 2M or 1G.")
+    var pageSize: HugePageSize?
+
+    @Option(help: "Only this scheme.")
+    var scheme: Scheme?
+
+    @Option(help: "What an emulation's region would consist of.")
+    var backing = Backing.anonymous
+
+    @Option(help: ArgumentHelp("How many frames in a row would serve the tails.", valueName: "R|auto"))
+    var tailRun = TailRun.frames(PageCount(1))
+
+    @Option(help: ArgumentHelp("Write the result as JSON; - is standard output.", valueName: "FILE|-"))
+    var exportJson: String?
+
+    func validate() throws {
+        if let scheme { try TailRun.check(tailRun, for: scheme) }
+    }
+
+    func run() throws {
+        let export = try ExportFile(exportJson)
+        let result = try runOrExit { () throws(ExperimentError) in
+            try PlanExperiment(
+                memory: memory?.bytes, sizes: pageSize.map { [$0] } ?? [.twoMebibytes, .oneGibibyte],
+                schemes: scheme.map { [$0] } ?? Scheme.allCases, backing: backing, tailRun: tailRun
+            ).run()
+        }
+        if export?.isStandardOutput != true { try Output.print(ForecastReport.lines(result)) }
+        try export?.finish(JSONExport.text(result, command: "plan"))
+    }
+}

@@ -1,0 +1,71 @@
+internal import ArgumentParser
+internal import Experiments
+internal import HostMemory
+internal import Reports
+internal import VmemmapEmulator
+
+/// `vmemmap savings`.
+struct SavingsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "savings",
+        abstract: "Execute the saving for an amount of emulated HugeTLB memory, and measure it step by step.",
+        discussion: """
+            Example: vmemmap savings --memory 8G --scheme shared-tail --tail-run auto
+
+            The struct pages of 1 TiB take 16 GiB of real memory. Exits with 2 if the frames are not as planned.
+            """)
+
+    @Option(help: ArgumentHelp("Emulated memory, all of it in huge pages.", valueName: "SIZE[K|M|G|T]"))
+    var memory: MemorySize
+
+    @Option(help: "The size of huge page: 2M or 1G.")
+    var pageSize = HugePageSize.twoMebibytes
+
+    @Option(help: "How their vmemmap is shared.")
+    var scheme = Scheme.firstTail
+
+    @Option(help: "What the region consists of.")
+    var backing = Backing.anonymous
+
+    @Option(
+        help: ArgumentHelp("How many frames in a row serve the tails; auto: least net memory.", valueName: "R|auto"))
+    var tailRun = TailRun.frames(PageCount(1))
+
+    @OptionGroup var base: HugeBaseOption
+    @OptionGroup var boot: AtBootOption
+
+    @Flag(help: "Say what is planned and map nothing.")
+    var dryRun = false
+
+    @Flag(help: "Raise vm.max_map_count if the plan needs it, and put it back on every way out (root).")
+    var raiseMapLimit = false
+
+    @Option(help: ArgumentHelp("Write the result as JSON; - is standard output.", valueName: "FILE|-"))
+    var exportJson: String?
+
+    func validate() throws {
+        try TailRun.check(tailRun, for: scheme)
+        try boot.check(base)
+        if memory.bytes < pageSize.bytes {
+            throw ValidationError("--memory holds not one huge page of \(pageSize.bytes) bytes.")
+        }
+    }
+
+    func run() throws {
+        let export = try ExportFile(exportJson)
+        let emulated = EmulatedMemory(
+            pages: HugePageCount(memory.bytes.rawValue / pageSize.bytes.rawValue), pageSize: pageSize, scheme: scheme,
+            backing: backing, tailRun: tailRun)
+        let experiment = SavingsExperiment(boot.applied(to: base.applied(to: emulated)))
+        let limit = raiseMapLimit && !dryRun ? try RaisedMapLimit(experiment.neededMapLimit) : nil
+        defer { limit?.putBack() }
+        let progress = ProgressLine()
+        let result = try runOrExit { () throws(ExperimentError) in
+            defer { progress.clear() }
+            return dryRun ? try experiment.plan() : try experiment.run(progress: progress.show)
+        }
+        if export?.isStandardOutput != true { try Output.print(SavingsReport.lines(result)) }
+        try export?.finish(JSONExport.text(result, command: "savings", holds: result.holds))
+        if !result.holds { throw ExitCode.violation }
+    }
+}

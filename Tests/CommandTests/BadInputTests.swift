@@ -1,0 +1,71 @@
+import HostMemory
+import Testing
+
+@Suite("Bad input")
+struct BadInputTests {
+    @Test(
+        "Usage errors exit with 64 and say what may stand there",
+        arguments: [
+            (["demo", "--pages", "0"], "--pages must be at least 1, not 0."),
+            (["demo", "--pages", "-3"], "--pages must be at least 1, not -3."),
+            (["demo", "--pages", "many"], "it is not a whole number"),
+            (["demo", "--pages", ""], "it is not a whole number"),
+            (["demo", "--pages", "1.5"], "it is not a whole number"),
+            (["demo", "--pages", "99999999999999999999"], "it is larger than 9223372036854775807"),
+            (["demo", "--page-size", "3M"], "Please provide one of '2M' and '1G'"),
+            (["demo", "--scheme", "second-tail"], "Please provide one of 'first-tail', 'head' or 'shared-tail'"),
+            (["demo", "--walkers", "0"], "--walkers must be from 1 to 256, not 0."),
+            (["demo", "--walkers", "-1"], "--walkers must be from 1 to 256, not -1."),
+            (["hold", "--walkers", "257"], "--walkers must be from 0 to 256, not 257."),
+            (["bench", "--runs", "0"], "--runs must be from 1 to 1000, not 0."),
+            (["demo", "--frobnicate"], "Unknown option '--frobnicate'"),
+            (["frobnicate"], "frobnicate"),
+        ])
+    func usage(_ arguments: [String], _ reason: String) async throws {
+        let outcome = try await Command.run(arguments)
+        #expect(outcome.code == 64, "\(outcome)")
+        #expect(outcome.output.isEmpty)
+        #expect(outcome.error.contains(reason), "\(outcome.error)")
+    }
+
+    @Test(
+        "What the host has no room for exits with 3, in one line that names what fits",
+        arguments: [
+            ["--pages", "10240"], ["--pages", "9223372036854775807"],
+            ["--pages", "9223372036854775807", "--page-size", "1G"], ["--pages", "1000000000", "--page-size", "1G"],
+        ])
+    func shortage(_ arguments: [String]) async throws {
+        // With a raised limit, 10240 pages are no shortage.
+        guard try HostLimits.maxMapCount() <= MappingCount(65530) else { return }
+        let outcome = try await Command.run(["demo"] + arguments)
+        #expect(outcome.code == 3, "\(outcome)")
+        #expect(outcome.output.isEmpty)
+        #expect(outcome.error.split(separator: "\n").count == 1)
+        #expect(outcome.error.contains("vm.max_map_count is \(try HostLimits.maxMapCount())"))
+        #expect(outcome.error.firstMatch(of: /\d+ fit: use --pages \d+/) != nil)
+    }
+
+    @Test("The largest number that a refusal names does fit")
+    func largest() async throws {
+        // With a raised limit, it would be all of memory.
+        guard try HostLimits.maxMapCount() <= MappingCount(65530) else { return }
+        let refused = try await Command.run(["hold", "--pages", "99999999"])
+        let fits = try #require(refused.error.firstMatch(of: /use --pages (\d+)/)?.output.1)
+        let outcome = try await Command.run(["demo", "--pages", String(fits)])
+        #expect(outcome.code == 0, "\(outcome)")
+    }
+
+    @Test("Help of every subcommand has an example", arguments: ["demo", "hold", "bench", "plan", "savings", "pool"])
+    func help(_ subcommand: String) async throws {
+        let outcome = try await Command.run([subcommand, "--help"])
+        #expect(outcome.code == 0)
+        #expect(outcome.output.contains("Example: vmemmap \(subcommand)"))
+    }
+
+    @Test("The version is told")
+    func version() async throws {
+        let outcome = try await Command.run(["--version"])
+        #expect(outcome.code == 0)
+        #expect(outcome.output.firstMatch(of: /^vmemmap \d+\.\d+\.\d+\n$/) != nil)
+    }
+}

@@ -1,0 +1,38 @@
+import Subprocess
+import SystemPackage
+import Testing
+
+/// Runs the built command as a user would.
+enum Command {
+    struct Outcome: Sendable {
+        let code: Int32?
+        let output: String
+        let error: String
+    }
+
+    static func run(_ arguments: [String]) async throws -> Outcome { try await run(binary, arguments) }
+
+    static func run(_ program: FilePath, _ arguments: [String]) async throws -> Outcome {
+        let record = try await Subprocess.run(
+            .path(program), arguments: Arguments(arguments), output: .string(limit: 1 << 20),
+            error: .string(limit: 1 << 20))
+        let code: Int32? = if case .exited(let code) = record.terminationStatus { code } else { nil }
+        return Outcome(code: code, output: record.standardOutput, error: record.standardError)
+    }
+
+    /// The folder of the package: these tests' own file lies three levels below it.
+    static let repository: String = {
+        var path = FilePath(#filePath)
+        for _ in 0..<3 { path.removeLastComponent() }
+        return path.string
+    }()
+
+    /// The products lie beside the test bundle.
+    static let binary: FilePath = {
+        var path = FilePath(CommandLine.arguments[0])
+        // swift test runs a helper of the toolchain with the bundle among its arguments.
+        if let bundle = CommandLine.arguments.first(where: { $0.hasSuffix(".xctest") }) { path = FilePath(bundle) }
+        path.removeLastComponent()
+        return path.appending("vmemmap")
+    }()
+}

@@ -1,0 +1,70 @@
+import Glibc
+import HostMemory
+import SystemPackage
+import Testing
+
+@Suite("vmemmap demo")
+struct DemoCommandTests {
+    @Test(
+        "Every proof holds, and the command exits with 0",
+        arguments: [["--pages", "16"], ["--pages", "1", "--page-size", "1G"]])
+    func holds(_ arguments: [String]) async throws {
+        let outcome = try await Command.run(["demo"] + arguments)
+        #expect(outcome.code == 0, "\(outcome)")
+        #expect(outcome.output.hasSuffix("all 7 proofs hold\n"))
+        #expect(outcome.error.isEmpty)
+    }
+
+    @Test("With --export-json - standard output is one JSON object and nothing else")
+    func jsonOnStandardOutput() async throws {
+        let outcome = try await Command.run(["demo", "--pages", "4", "--export-json", "-"])
+        #expect(outcome.code == 0)
+        #expect(outcome.output.hasPrefix("{\n") && outcome.output.hasSuffix("}\n"))
+        #expect(outcome.output.contains("\"schema_version\" : 1"))
+        #expect(!outcome.output.contains("proofs hold"))
+    }
+
+    @Test("An export takes its name when it is complete, and leaves nothing else behind")
+    func jsonFile() async throws {
+        let folder = try TemporaryFolder()
+        let outcome = try await Command.run(
+            ["demo", "--pages", "4", "--export-json", folder.path.appending("demo.json").string])
+        #expect(outcome.code == 0)
+        #expect(outcome.output.hasSuffix("all 7 proofs hold\n"))
+        #expect(try folder.contents() == ["demo.json"])
+    }
+
+    @Test("A refused run leaves no export")
+    func noExportOfARefusedRun() async throws {
+        let folder = try TemporaryFolder()
+        let outcome = try await Command.run(
+            ["demo", "--pages", "9999999", "--export-json", folder.path.appending("demo.json").string])
+        #expect(outcome.code == 3)
+        #expect(try folder.contents().isEmpty)
+    }
+
+    @Test("A bad export path fails before anything is run")
+    func badExportPath() async throws {
+        let outcome = try await Command.run(["demo", "--export-json", "/nowhere/at/all.json"])
+        #expect(outcome.code == 64)
+        #expect(outcome.output.isEmpty)
+        #expect(outcome.error.contains("/nowhere/at/all.json"))
+    }
+
+    @Test(
+        "An ordinary user needs nothing: frames are told apart by file offset",
+        .enabled(if: geteuid() == 0, "only root can become an ordinary user"))
+    func ordinaryUser() async throws {
+        let folder = try TemporaryFolder()
+        let copy = folder.path.appending("vmemmap")
+        _ = try await Command.run("/bin/chmod", ["755", folder.path.string])
+        _ = try await Command.run("/bin/cp", [Command.binary.string, copy.string])
+        let outcome = try await Command.run(
+            "/usr/bin/setpriv",
+            ["--reuid=65534", "--regid=65534", "--clear-groups", copy.string, "demo", "--pages", "16"])
+        #expect(outcome.code == 0, "\(outcome)")
+        #expect(outcome.output.contains("frame numbers hidden"))
+        #expect(outcome.output.contains("memfd + 0x"))
+        #expect(outcome.output.hasSuffix("all 7 proofs hold\n"))
+    }
+}

@@ -1,0 +1,47 @@
+import HostMemory
+import Testing
+
+@Suite("vmemmap pool")
+struct PoolCommandTests {
+    static let stories = [
+        "boot-memory", "deferred", "demote", "dimm-failed", "memory-failure", "opt-in", "page-tables", "policies",
+        "restore-fails", "schemes", "struct-page-size", "surplus",
+    ]
+
+    @Test("Every story of the thread runs, and is as its script expects", arguments: stories)
+    func examples(_ name: String) async throws {
+        let outcome = try await Command.run(["pool", "\(Command.repository)/scripts/examples/\(name).pool"])
+        // No transparent huge pages, or Linux before 6.7.
+        if name == "page-tables", outcome.code == 4 { try Test.cancel("\(outcome.error)") }
+        #expect(outcome.code == 0, "\(outcome)")
+        #expect(outcome.output.contains("  ok    "))
+        #expect(!outcome.output.contains("FAIL"))
+    }
+
+    @Test("A bad line is reported with file, line and what was expected, and nothing after it runs")
+    func badLine() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("bad.pool")
+        try folder.write("boot memory=64M\n\nnr_hugepages 2M many\nmeminfo\n", to: "bad.pool")
+        let outcome = try await Command.run(["pool", path])
+        #expect(outcome.code == 64)
+        #expect(outcome.error == "vmemmap: \(path):3: found 'many', expected a number of huge pages\n")
+        #expect(!outcome.output.contains("HugePages_Total"))
+    }
+
+    @Test("A figure that is not as expected is a violation, and the rest still runs")
+    func violation() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("boot memory=64M hugepages=2\nexpect HugePages_Total 2M 3\nmeminfo", to: "wrong.pool")
+        let outcome = try await Command.run(["pool", folder.path("wrong.pool")])
+        #expect(outcome.code == 2)
+        #expect(outcome.output.contains("FAIL  HugePages_Total is 2, expected 3"))
+        #expect(outcome.output.contains("HugePages_Free:"))
+    }
+
+    @Test("A script that there is not is a usage error")
+    func missing() async throws {
+        let outcome = try await Command.run(["pool", "/nonexistent/x.pool"])
+        #expect(outcome.code == 64 && outcome.error.contains("cannot read /nonexistent/x.pool"))
+    }
+}

@@ -1,0 +1,86 @@
+import HostMemory
+import Testing
+
+@Suite("vmemmap plan and savings")
+struct SavingsCommandTests {
+    @Test("Savings are executed and as planned")
+    func savings() async throws {
+        let outcome = try await Command.run([
+            "savings", "--memory", "1G", "--scheme", "shared-tail", "--tail-run", "auto",
+        ])
+        #expect(outcome.code == 0, "\(outcome)")
+        #expect(outcome.output.hasSuffix("as planned\n"))
+    }
+
+    @Test("A forecast needs no room")
+    func plan() async throws {
+        let outcome = try await Command.run(["plan", "--memory", "512T", "--tail-run", "auto"])
+        #expect(outcome.code == 0, "\(outcome)")
+        #expect(outcome.output.contains("512.00 TiB of memory"))
+    }
+
+    @Test("What does not fit is refused with the size that does")
+    func shortage() async throws {
+        guard try HostLimits.maxMapCount() <= MappingCount(65530) else { return }
+        let outcome = try await Command.run(["savings", "--memory", "40G"])
+        #expect(outcome.code == 3)
+        let size = try #require(outcome.error.firstMatch(of: /--memory (\d+M)/)?.output.1)
+        let fits = try await Command.run(["savings", "--memory", String(size), "--dry-run"])
+        #expect(fits.code == 0, "\(fits)")
+    }
+
+    @Test(
+        "Sizes that are none are usage errors",
+        arguments: ["0", "-1G", "1X", "G", "", "1.5G", "99999999999999999999T", "1M"])
+    func badSizes(_ size: String) async throws {
+        let outcome = try await Command.run(["savings", "--memory=\(size)"])
+        #expect(outcome.code == 64, "\(outcome)")
+    }
+
+    @Test("The head scheme has no tail run")
+    func headHasNoRun() async throws {
+        let outcome = try await Command.run(["savings", "--memory", "1G", "--scheme", "head", "--tail-run", "4"])
+        #expect(outcome.code == 64)
+        #expect(outcome.error.contains("--tail-run 4 is nothing for the head scheme"))
+    }
+
+    @Test("A region mapped by PMDs shows what became of them", arguments: ["anonymous", "memfd"])
+    func hugeBase(_ backing: String) async throws {
+        let outcome = try await Command.run([
+            "savings", "--memory", "1G", "--page-size", "1G", "--huge-base", "--backing", backing,
+        ])
+        if outcome.code == 4 { try Test.cancel("no transparent huge pages, or Linux before 6.7: \(outcome.error)") }
+        #expect(outcome.code == 0, "\(outcome)")
+        #expect(outcome.output.contains("thp_split"))
+        let restored = outcome.output.split(separator: "\n").filter { $0.hasPrefix("restored ") }
+        #expect(restored.last?.contains(" 16.00 MiB ") == true, "\(outcome.output)")
+    }
+
+    @Test("Built optimized, more than memory holds is emulated; nothing is promised for a restore")
+    func atBoot() async throws {
+        let outcome = try await Command.run([
+            "savings", "--memory", "4T", "--page-size", "1G", "--scheme", "shared-tail", "--tail-run", "auto",
+            "--at-boot", "--dry-run",
+        ])
+        #expect(outcome.code == 0, "\(outcome)")
+        let run = try await Command.run([
+            "savings", "--memory", "8G", "--page-size", "1G", "--at-boot", "--export-json", "-",
+        ])
+        #expect(run.code == 0, "\(run)")
+        let peak = try #require(run.output.firstMatch(of: /"peak_bytes" : (\d+)/)?.output.1)
+        // 128 MiB populated; the frames that stay are 64 KiB, and the rest of it is the process.
+        #expect(try #require(Int(peak)) < 16 << 20)
+    }
+
+    @Test(
+        "What excludes each other is a usage error",
+        arguments: [
+            ["savings", "--memory", "1G", "--huge-base", "--at-boot"], ["hold", "--at-boot", "--restored"],
+            ["hold", "--at-boot", "--huge-base"],
+        ])
+    func excluded(_ arguments: [String]) async throws {
+        let outcome = try await Command.run(arguments)
+        #expect(outcome.code == 64, "\(outcome)")
+        #expect(outcome.error.contains("use one of the two"))
+    }
+}

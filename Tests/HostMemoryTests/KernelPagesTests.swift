@@ -1,0 +1,65 @@
+import Glibc
+import SystemPackage
+import Testing
+
+@testable import HostMemory
+
+@Suite("What the kernel says of single frames")
+struct KernelPagesTests {
+    private static func frames(_ range: AddressRange) throws -> [UInt64] {
+        var frames: [UInt64] = []
+        try PageMap.forEachPage(in: range) { (view) throws(HostError) in frames.append(view.entry.pfn) }
+        return frames
+    }
+
+    @Test("A frame mapped seven times reads 7", .enabled(if: Privilege.seesFrames, "needs CAP_SYS_ADMIN"))
+    func mapCount() throws {
+        let region = try ScratchRegion(pages: 8)
+        let file = try MemoryFile(name: "seven", length: ScratchRegion.pageSize)
+        for index in 0..<7 { try region.map(file.readOnly, over: index..<index + 1) }
+        #expect(region.words(0..<7) == Array(repeating: 0, count: 7))
+        region.store(1, page: 7)
+        let frames = try Self.frames(region.range)
+        #expect(Set(frames).count == 2)
+        #expect(try KernelPages.read(.mapCount, frames: [frames[0], frames[7], frames[6]]) == [7, 1, 7])
+    }
+
+    @Test("Flags tell anonymous frames from those of a file", .enabled(if: Privilege.seesFrames, "needs CAP_SYS_ADMIN"))
+    func flags() throws {
+        let region = try ScratchRegion(pages: 2)
+        let file = try MemoryFile(name: "flags", length: ScratchRegion.pageSize)
+        try region.map(file.writable, over: 0..<1, .readWrite)
+        region.stamp(0..<2, from: 1)
+        // KPF_ANON of linux/kernel-page-flags.h.
+        let isAnonymous = try KernelPages.read(.flags, frames: Self.frames(region.range)).map { $0 >> 12 & 1 == 1 }
+        #expect(isAnonymous == [false, true])
+    }
+
+    @Test("No frames are no words", .enabled(if: Privilege.seesFrames, "needs CAP_SYS_ADMIN"))
+    func none() throws {
+        #expect(try KernelPages.read(.mapCount, frames: []).isEmpty)
+    }
+
+    @Test(
+        "A frame beyond the end of memory is unreadable, however far",
+        .enabled(if: Privilege.seesFrames, "needs CAP_SYS_ADMIN"),
+        arguments: [1 << 55 - 1, 1 << 60 - 1, 1 << 60, 1 << 61, .max] as [UInt64])
+    func beyond(frame: UInt64) async {
+        await #expect(processExitsWith: .success) { [frame = frame as UInt64] in
+            let error = HostError.thrown { () throws(HostError) in
+                _ = try KernelPages.read(.mapCount, frames: [frame])
+            }
+            #expect(error?.code == .unreadable)
+        }
+    }
+
+    @Test("An ordinary user is not permitted", arguments: [KernelPages.Table.mapCount, .flags])
+    func ordinaryUser(table: KernelPages.Table) async {
+        await #expect(processExitsWith: .success) { [name = table.rawValue as String] in
+            if Privilege.isRoot { try #require(setuid(65534) == 0) }
+            let table = try #require(KernelPages.Table(rawValue: name))
+            let error = HostError.thrown { () throws(HostError) in _ = try KernelPages.read(table, frames: [1]) }
+            #expect(error == HostError(.permissionDenied, .open, .file(name)))
+        }
+    }
+}

@@ -1,0 +1,182 @@
+import Synchronization
+import Testing
+
+@testable import HostMemory
+
+@Suite("The budget of mappings")
+struct MappingBudgetTests {
+    /// A process whose mappings are a number.
+    private final class Host: Sendable {
+        let inUse: Mutex<Int>
+        let limit: Mutex<Int>
+        let counts = Atomic(0)
+
+        init(limit: Int, inUse: Int) {
+            self.limit = Mutex(limit)
+            self.inUse = Mutex(inUse)
+        }
+
+        func budget() -> MappingBudget {
+            MappingBudget(
+                limit: { () throws(HostError) in MappingCount(self.limit.withLock { $0 }) },
+                inUse: { () throws(HostError) in
+                    self.counts.add(1, ordering: .relaxed)
+                    return MappingCount(self.inUse.withLock { $0 })
+                })
+        }
+
+        var counted: Int { counts.load(ordering: .relaxed) }
+    }
+
+    private let slack = MappingBudget.slack.rawValue
+
+    @Test("It counts once, then keeps books until they run low")
+    func books() throws {
+        let host = Host(limit: 10_000, inUse: 1000)
+        let budget = host.budget()
+        try budget.take(MappingCount(100))
+        #expect(host.counted == 1)
+        let left = 10_000 - 1000 - 100 - slack
+        for _ in 0..<left / 10 { try budget.take(MappingCount(10)) }
+        try budget.take(MappingCount(left % 10))
+        #expect(host.counted == 1)
+        host.inUse.withLock { $0 = 10_000 - slack }
+        try budget.take(MappingCount(1))
+        #expect(host.counted == 2)
+    }
+
+    @Test("Near the limit it counts every time")
+    func nearLimit() throws {
+        let host = Host(limit: 10_000, inUse: 10_000 - slack)
+        let budget = host.budget()
+        for reservation in 1...5 {
+            try budget.take(MappingCount(10))
+            host.inUse.withLock { $0 += 10 }
+            #expect(host.counted == reservation)
+        }
+    }
+
+    @Test("It grants all that is free, and refuses one more with its figures")
+    func refuses() throws {
+        let host = Host(limit: 1000, inUse: 900)
+        let budget = host.budget()
+        let free = 100
+        do throws(MappingBudget.Refusal) {
+            try budget.take(MappingCount(free + 1))
+            Issue.record("granted")
+        } catch {
+            let exceeded = MappingBudget.Exceeded(
+                asked: MappingCount(free + 1), inUse: MappingCount(900), limit: MappingCount(1000))
+            #expect(error == .exceeded(exceeded))
+            #expect(exceeded.free == MappingCount(free))
+        }
+        try budget.take(MappingCount(free))
+    }
+
+    @Test("With the limit reached or passed, nothing is free and none are granted", arguments: [1000, 1200])
+    func nothingFree(inUse: Int) {
+        let budget = Host(limit: 1000, inUse: inUse).budget()
+        let refusal = #expect(throws: MappingBudget.Refusal.self) { try budget.take(MappingCount(1)) }
+        guard case .exceeded(let figures)? = refusal else { return }
+        #expect(figures.free == .zero)
+        #expect(figures.inUse == MappingCount(inUse))
+    }
+
+    @Test("A refusal takes nothing from the books")
+    func refusalIsFree() throws {
+        let host = Host(limit: 10_000, inUse: 1000)
+        let budget = host.budget()
+        try budget.take(MappingCount(1))
+        #expect(throws: MappingBudget.Refusal.self) { try budget.take(MappingCount(20_000)) }
+        try budget.take(MappingCount(10_000 - 1000 - 1 - slack))
+        #expect(host.counted == 2)
+    }
+
+    @Test("What is given back can be had again without a count")
+    func release() throws {
+        let host = Host(limit: 10_000, inUse: 1000)
+        let budget = host.budget()
+        try budget.take(MappingCount(8000))
+        for _ in 0..<10 {
+            budget.giveBack(MappingCount(8000))
+            try budget.take(MappingCount(8000))
+        }
+        #expect(host.counted == 1)
+    }
+
+    @Test("A count does not forget what was granted and is not mapped yet")
+    func outstanding() throws {
+        let host = Host(limit: 1000, inUse: 100)
+        let budget = host.budget()
+        let free = 1000 - 100
+        try budget.reserve(MappingCount(free - 10))
+        #expect(throws: MappingBudget.Refusal.self) { try budget.reserve(MappingCount(11)) }
+        try budget.reserve(MappingCount(10))
+        #expect(host.counted == 3)
+        budget.settle(reserved: MappingCount(free - 10), made: .zero)
+        try budget.reserve(MappingCount(free - 10))
+    }
+
+    @Test("A raised limit is noticed at the next count")
+    func raisedLimit() throws {
+        let host = Host(limit: 1000, inUse: 990)
+        let budget = host.budget()
+        #expect(throws: MappingBudget.Refusal.self) { try budget.take(MappingCount(100)) }
+        host.limit.withLock { $0 = 65530 }
+        try budget.take(MappingCount(100))
+    }
+
+    @Test("Where the count or the limit cannot be read, that is the refusal", arguments: [true, false])
+    func unknown(limitReads: Bool) {
+        let failure = HostError(unreadable: "/proc/sys/vm/max_map_count")
+        let budget = MappingBudget(
+            limit: { () throws(HostError) in
+                if !limitReads { throw failure }
+                return MappingCount(1000)
+            },
+            inUse: { () throws(HostError) in
+                if limitReads { throw failure }
+                return MappingCount(1)
+            })
+        #expect(throws: MappingBudget.Refusal.unknown(failure)) { try budget.take(MappingCount(1)) }
+    }
+
+    @Test("Threads that keep books at once spend them to the last mapping, and none twice")
+    func threads() throws {
+        let host = Host(limit: 10_000, inUse: 1000)
+        let budget = host.budget()
+        try budget.take(MappingCount(1))
+        let refused = Atomic(0)
+        let threads = try (0..<4).map { _ throws(HostError) in
+            try HostThread {
+                for _ in 0..<1000 where (try? budget.reserve(MappingCount(2))) == nil {
+                    refused.add(1, ordering: .relaxed)
+                }
+                budget.giveBack(MappingCount(500))
+            }
+        }
+        for thread in threads { thread.join() }
+        #expect(refused.load(ordering: .relaxed) == 0)
+        try budget.take(MappingCount(10_000 - 1000 - 1 - slack - 4 * (2000 - 500)))
+        #expect(host.counted == 1)
+        try budget.take(MappingCount(1))
+        #expect(host.counted == 2)
+    }
+
+    @Test("The process's own budget grants what any process has")
+    func process() throws {
+        try MappingBudget.process.reserve(MappingCount(8))
+        MappingBudget.process.settle(reserved: MappingCount(8), made: .zero)
+    }
+}
+
+extension MappingBudget {
+    /// An operation that makes what it reserves.
+    fileprivate func take(_ count: MappingCount) throws(Refusal) {
+        try reserve(count)
+        settle(reserved: count, made: count)
+    }
+
+    /// An operation that removes mappings.
+    fileprivate func giveBack(_ count: MappingCount) { settle(reserved: .zero, made: .zero - count) }
+}

@@ -1,0 +1,59 @@
+import Experiments
+import HostMemory
+import Reports
+import Testing
+import VmemmapEmulator
+
+@Suite("What the host has no room for")
+struct ErrorTextTests {
+    private func plan(_ pages: Int, _ size: HugePageSize = .twoMebibytes) throws -> MappingPlan {
+        let geometry = try #require(Geometry(basePageSize: .kibibytes(4), hugePageSize: size))
+        return MappingPlan(geometry: geometry, scheme: .firstTail, hugePages: HugePageCount(pages))
+    }
+
+    private func room(mappings: Int = 65530, memory: ByteCount = .gibibytes(24)) -> HostRoom {
+        HostRoom(
+            mappingLimit: MappingCount(mappings), mappingsInUse: MappingCount(60), memory: memory,
+            memorySource: "MemAvailable")
+    }
+
+    private func line(_ room: HostRoom, _ plan: MappingPlan) -> String? {
+        do throws(ExperimentError) {
+            try room.check(plan)
+            return nil
+        } catch {
+            return ErrorText.line(error)
+        }
+    }
+
+    @Test("The cover letter's 10240 pages exceed the default limit; the line names what fits")
+    func mappings() throws {
+        #expect(
+            line(room(), try plan(10240)) == "10 240 huge pages of 2.00 MiB need 81 920 mappings, but "
+                + "vm.max_map_count is 65530, 65396 of them free; 8174 fit: use --pages 8174, or --memory 16348M, or raise it (as "
+                + "root: sysctl vm.max_map_count=..., or savings --raise-map-limit)")
+        #expect(line(room(), try plan(8174)) == nil)
+        #expect(line(room(), try plan(8175)) != nil)
+    }
+
+    @Test("More than memory is refused by the scarcer resource, with the figure that says so")
+    func memory() throws {
+        let room = room(mappings: 1 << 30, memory: .gibibytes(1))
+        let text = try #require(line(room, try plan(1 << 20)))
+        #expect(text.contains("but MemAvailable leaves 992.00 MiB"))
+        let fits = try #require(text.firstMatch(of: /; (\d+) fit:/).flatMap { Int($0.output.1) })
+        #expect(line(room, try plan(fits)) == nil)
+        #expect(line(room, try plan(fits + 1)) != nil)
+    }
+
+    @Test("Absurd counts overflow nothing", arguments: [1 << 40, 1 << 60, Int.max])
+    func absurd(_ pages: Int) throws {
+        #expect(line(room(), try plan(pages)) != nil)
+        #expect(line(room(mappings: Int.max / 2), try plan(pages, .oneGibibyte)) != nil)
+    }
+
+    @Test("Where not one fits, the line says so")
+    func none() throws {
+        #expect(line(room(mappings: 100), try plan(1))?.contains("not one fits") == true)
+    }
+}

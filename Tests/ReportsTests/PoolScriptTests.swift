@@ -1,0 +1,115 @@
+import Experiments
+import HostMemory
+import Testing
+import VmemmapEmulator
+
+@Suite("Pool scripts")
+struct PoolScriptTests {
+    @Test(
+        "Lines are read as they are meant",
+        arguments: [
+            ("nr_hugepages 2M 512", .pool(.twoMebibytes, HugePageCount(512))),
+            ("  nr_hugepages   1G 0  # none", .pool(.oneGibibyte, HugePageCount(0))),
+            ("nr_overcommit_hugepages 2M 3", .overcommit(.twoMebibytes, HugePageCount(3))),
+            ("alloc 2M", .allocate(.twoMebibytes, HugePageCount(1))),
+            ("alloc 1G 2", .allocate(.oneGibibyte, HugePageCount(2))),
+            ("free all", .free(nil)), ("free 512", .free(.frame(PageFrameNumber(512)))),
+            ("poison 0x1ff", .poison(.frame(PageFrameNumber(511)))),
+            ("poison #2+7", .poison(.allocated(2, offset: 7))), ("dissolve #1", .dissolve(.allocated(1, offset: 0))),
+            ("demote 0", .demote(.frame(PageFrameNumber(0)))), ("budget off", .budget(nil)),
+            ("budget 100", .budget(PageCount(100))), ("flush", .flush), ("meminfo", .meminfo), ("vmstat", .vmstat),
+            ("page 3", .page(.frame(PageFrameNumber(3)))), ("sysctl vm.hugetlb_optimize_vmemmap=1", .optimize(true)),
+            ("reserve 2M 4", .reserve(.twoMebibytes, HugePageCount(4))),
+            ("unreserve 2M 4", .unreserve(.twoMebibytes, HugePageCount(4))),
+            ("expect HugePages_Surp 2M 1", .expect(.hugePages("HugePages_Surp", .twoMebibytes), 1)),
+            ("expect nr_memmap_pages 60", .expect(.machine("nr_memmap_pages"), 60)),
+            ("expect EBUSY", .expectOutcome("EBUSY")),
+            (
+                "boot memory=4G hugepages=1024",
+                .boot(MachineConfiguration(memory: .gibibytes(4)), pool: .twoMebibytes, hugePages: HugePageCount(1024))
+            ),
+            (
+                "boot memory=2M hugetlb_free_vmemmap=on scheme=head backing=memfd release=deferred",
+                .boot(
+                    MachineConfiguration(
+                        memory: .mebibytes(2), scheme: .head, backing: .memfd, optimizesAtBoot: true,
+                        release: .deferred), pool: .twoMebibytes, hugePages: HugePageCount(0))
+            ),
+        ] as [(String, PoolStatement)])
+    func statements(_ line: String, _ statement: PoolStatement) throws {
+        #expect(try PoolScript.parse(line[...]) == statement)
+    }
+
+    @Test("Empty lines and comments say nothing", arguments: ["", "   ", "# boot memory=4G", "  # x"])
+    func nothing(_ line: String) throws {
+        #expect(try PoolScript.parse(line[...]) == nil)
+    }
+
+    @Test(
+        "What is no statement is refused with what could have stood there",
+        arguments: [
+            ("frobnicate", "one of alloc, boot"), ("nr_hugepages", "2M or 1G, and a number"),
+            ("nr_hugepages 3M 1", "1G or 2M"), ("nr_hugepages 2M -1", "a number of huge pages"),
+            ("nr_hugepages 2M 1 2", "2M or 1G, and a number"), ("boot", "memory=SIZE of at least 2M"),
+            ("boot memory=4", "a size such as"), ("boot memory=4G hugetlb_free_vmemmap=1", "off or on"),
+            ("boot memory=4G hugetlb_free_vmemmap=ON", "off or on"), ("boot memory=4G x=1", "hugepagesz="),
+            ("boot memory=99999999999999999999G", "a size such as"), ("sysctl x=1", "hugetlb_optimize_vmemmap=0"),
+            ("poison", "a frame"), ("poison #0", "a frame"), ("poison #1+", "a frame"), ("poison -1", "a frame"),
+            ("flush now", "the end of the line"), ("budget -1", "off"), ("expect", "HugePages_Total"),
+            ("expect HugePages_Total 2M", "HugePages_Total"), ("expect EPERM", "ENOMEM"),
+        ])
+    func errors(_ line: String, _ expected: String) {
+        let error = #expect(throws: PoolScriptError.self) { _ = try PoolScript.parse(line[...]) }
+        #expect(error?.expected.contains(expected) == true, "\(String(describing: error))")
+    }
+
+    @Test("Damaged lines never trap the parser", arguments: [1, 2, 3] as [UInt64])
+    func fuzz(_ seed: UInt64) {
+        var generator = SplitMix64(seed: seed)
+        let lines = [
+            "boot memory=4G hugepages=1024 scheme=head", "nr_hugepages 2M 512", "poison #2+7",
+            "expect HugePages_Surp 2M 1",
+            "budget 100", "alloc 1G 2",
+        ]
+        for _ in 0..<3000 {
+            var text = Array((lines.randomElement(using: &generator) ?? "").unicodeScalars)
+            for _ in 0..<Int.random(in: 1...4, using: &generator) {
+                let at = Int.random(in: 0...text.count, using: &generator)
+                let scalar = Unicode.Scalar(UInt8.random(in: 9...255, using: &generator))
+                if Bool.random(using: &generator) || at == text.count {
+                    text.insert(scalar, at: at)
+                } else {
+                    text.remove(at: at)
+                }
+            }
+            var line = String.UnicodeScalarView()
+            line.append(contentsOf: text)
+            _ = try? PoolScript.parse(String(line)[...])
+        }
+    }
+
+    @Test("Nothing runs before a machine is booted, and no page is named before it is allocated")
+    func order() throws {
+        let session = PoolSession()
+        #expect(throws: PoolSessionError.self) { _ = try session.run("meminfo") }
+        _ = try session.run("boot memory=64M")
+        #expect(throws: PoolSessionError.self) { _ = try session.run("free #1") }
+        #expect(try session.run("free 7") != nil)
+        guard case .expected(_, "EINVAL", "EINVAL") = try session.run("expect EINVAL") else {
+            Issue.record("freeing what is no huge page is EINVAL")
+            return
+        }
+    }
+
+    @Test("A machine that does not fit the host is refused before anything is mapped")
+    func tooLarge() {
+        let session = PoolSession()
+        for memory in ["900T", "8000000T"] {
+            let error = #expect(throws: PoolSessionError.self) { _ = try session.run("boot memory=\(memory)"[...]) }
+            guard case .host = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+import HostMemory
+import Testing
+import VmemmapEmulator
+
+extension VmemmapRegion {
+    /// Everything that holds of a region whose huge pages are all in one state.
+    func expectAll(
+        _ state: HugePageState, _ comment: @autoclosure () -> String = "",
+        _ location: SourceLocation = #_sourceLocation
+    ) throws {
+        try expectWhole(Array(repeating: state, count: all.count), comment(), location)
+        let frames = state == .optimized ? plan.framesOptimized : plan.framesPopulated
+        #expect(
+            try FrameCount.count(in: range).distinct == frames, "\(comment())", sourceLocation: location)
+        #expect(expectedMappings == plan.regionMappings(state), "\(comment())", sourceLocation: location)
+        if plan.base == .pmd { try expectBlocks(state, comment(), location) }
+    }
+
+    /// What PMDs map, and which blocks carry the mark of a split, with every huge page in one state.
+    func expectBlocks(
+        _ state: HugePageState, _ comment: @autoclosure () -> String = "",
+        _ location: SourceLocation = #_sourceLocation
+    ) throws {
+        let blocks = range.length.rawValue / ByteCount.mebibytes(2).rawValue
+        let isWhole = state == .base || (state == .restored && plan.mergesOnRestore)
+        #expect(
+            try pmdMappedBytes() == ByteCount.mebibytes(2) * (isWhole ? blocks : 0), "\(comment())",
+            sourceLocation: location)
+        let split = (0..<(isWhole ? 0 : blocks)).map { block in
+            AddressRange(start: range.start + .mebibytes(2) * block, length: .mebibytes(2))
+        }
+        #expect(splitBlocks == split, "\(comment())", sourceLocation: location)
+    }
+
+    /// Everything that holds of a region whose huge pages are in these states: contents, frames, memory file, mappings.
+    func expectWhole(
+        _ states: [HugePageState], _ comment: @autoclosure () -> String = "",
+        _ location: SourceLocation = #_sourceLocation
+    ) throws {
+        try expectMapped(states, comment(), location)
+        let differences = differencesFromPrepared()
+        #expect(differences.isEmpty, "\(differences.prefix(3)) \(comment())", sourceLocation: location)
+        let optimized = all.filter { states[$0.rawValue] == .optimized }
+        let zones = Set(optimized.map(plan.zone)).count
+        let frames =
+            plan.framesPopulated - PageCount(plan.freedPages.count) * optimized.count + plan.templatesPerZone * zones
+        let counted = try FrameCount.count(in: range)
+        #expect(counted.distinct == frames, "\(comment())", sourceLocation: location)
+    }
+
+    /// The cheap part of it: states, memory file, and what is mapped where.
+    func expectMapped(
+        _ states: [HugePageState], _ comment: @autoclosure () -> String = "",
+        _ location: SourceLocation = #_sourceLocation
+    ) throws {
+        #expect(self.states == states, "\(comment())", sourceLocation: location)
+        let optimized = HugePageCount(states.count { $0 == .optimized })
+        let shared = plan.fileFrames(optimized: optimized).bytes(pageSize: plan.geometry.basePageSize)
+        #expect(try sharedFrameBytes() == shared, "\(comment())", sourceLocation: location)
+        let mappings = try ProcMaps.count(overlapping: range)
+        if plan.backing == .anonymous, plan.scheme == .head || plan.mergesOnRestore {
+            // Whole huge pages that were moved in together may merge.
+            #expect(mappings <= expectedMappings, "\(comment())", sourceLocation: location)
+        } else {
+            #expect(mappings == expectedMappings, "\(comment())", sourceLocation: location)
+        }
+        let kinds = try VmemmapPageMappings(of: self)
+        for (page, state) in states.enumerated() {
+            let wrong = kinds.pagesNotAs(state, in: page)
+            #expect(wrong.isEmpty, "huge page \(page), \(state): \(wrong) \(comment())", sourceLocation: location)
+        }
+    }
+}
+
+/// What the host maps at each vmemmap page of a region, from /proc/self/maps.
+struct VmemmapPageMappings {
+    enum Kind: Hashable {
+        case unmapped
+        /// The region's own memory.
+        case own(isWritable: Bool)
+        /// A shared frame.
+        case shared(isWritable: Bool)
+    }
+
+    private let kinds: [Kind]
+    private let plan: MappingPlan
+    /// The vmemmap pages that the plan replaces, and how.
+    private let replaced: [Int: MappingPlan.ReplacementProtection]
+
+    init(of region: VmemmapRegion) throws {
+        plan = region.plan
+        replaced = region.plan.replacements.reduce(into: [:]) { replaced, replacement in
+            for page in 0..<replacement.count.rawValue {
+                replaced[replacement.first.rawValue + page] = replacement.protection
+            }
+        }
+        let pageSize = region.plan.geometry.basePageSize.rawValue
+        var kinds = [Kind](repeating: .unmapped, count: region.range.length.rawValue / pageSize)
+        try ProcMaps.forEach(overlapping: region.range) { (mapping) throws(HostError) in
+            let first = max(0, (mapping.range.start - region.range.start).rawValue / pageSize)
+            let end = min(kinds.count, (mapping.range.end - region.range.start).rawValue / pageSize)
+            let kind: Kind =
+                mapping.isShared ? .shared(isWritable: mapping.isWritable) : .own(isWritable: mapping.isWritable)
+            for page in first..<end { kinds[page] = kind }
+        }
+        self.kinds = kinds
+    }
+
+    /// What is mapped at a vmemmap page of a huge page.
+    func kind(_ vmemmapPage: Int, of page: Int) -> Kind {
+        kinds[page * plan.geometry.vmemmapPagesPerHugePage.rawValue + vmemmapPage]
+    }
+
+    /// The vmemmap pages of a huge page that are not mapped as `state` says.
+    func pagesNotAs(_ state: HugePageState, in page: Int) -> [String] {
+        (0..<plan.geometry.vmemmapPagesPerHugePage.rawValue).compactMap { vmemmapPage in
+            let found = kind(vmemmapPage, of: page)
+            return found == expected(vmemmapPage, state) ? nil : "vmemmap page \(vmemmapPage) is \(found)"
+        }
+    }
+
+    private func expected(_ vmemmapPage: Int, _ state: HugePageState) -> Kind {
+        guard state == .optimized, let protection = replaced[vmemmapPage] else {
+            return plan.backing == .anonymous ? .own(isWritable: true) : .shared(isWritable: true)
+        }
+        return .shared(isWritable: protection == .readWrite)
+    }
+}

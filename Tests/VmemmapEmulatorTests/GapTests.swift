@@ -1,0 +1,83 @@
+import HostMemory
+import SystemPackage
+import Testing
+import VmemmapEmulator
+
+/// A refusal that comes late can leave vmemmap pages unmapped (host limits, 11). Made by hand here, each in a process of its
+/// own, so that no other test's mapping falls into the gap.
+@Suite("Gaps that a late refusal leaves")
+struct GapTests {
+    @Test(
+        "An incomplete huge page with a gap at the refused page is mended by either operation",
+        arguments: Operation.allCases)
+    func incomplete(_ mender: Operation) async {
+        await #expect(processExitsWith: .success) { [isOptimize = (mender == .optimize) as Bool] in
+            let mender: Operation = isOptimize ? .optimize : .restore
+            for refused in 1...7 {
+                let region = try Shape(size: .twoMebibytes, pages: 3).region()
+                let (error, _) = Operation.optimize.run(
+                    on: region, .present,
+                    under: InjectedFault(first: refused, failures: 1000, operations: [.mapFile, .mapAnonymous]))
+                let residue = try #require(error).residue
+                if refused == 1 {
+                    // Nothing had been replaced: put back without staging.
+                    #expect(residue.isEmpty)
+                    continue
+                }
+                let part = try #require(residue.incomplete.first)
+                #expect(residue.incomplete.count == 1)
+                #expect(part.replaced == VmemmapPageIndex(1)..<VmemmapPageIndex(refused))
+                #expect(part.uncertain == VmemmapPageIndex(refused)..<VmemmapPageIndex(refused + 1))
+                #expect(part.isWriteProtected)
+                let write = #expect(throws: VmemmapError.self) {
+                    try region.addToRefcount(of: region.frame(inVmemmapPage: 1, of: 0), 1)
+                }
+                #expect(write?.cause == .incomplete(HugePageIndex(0)))
+                try HostKernel.unmap(region.vmemmapPage(refused, of: 0))
+                try mender.run(on: region, .present)
+                try region.expectWhole(region.states, "refused at \(refused)")
+                #expect(region.states.allSatisfy { $0.isOptimized == (mender == .optimize) })
+                try region.addToRefcount(of: region.frame(inVmemmapPage: 1, of: 0), 1)
+            }
+        }
+    }
+
+    @Test("A restore that is refused and finds a gap closes it, and the huge page is optimized as before")
+    func keptOptimized() async {
+        await #expect(processExitsWith: .success) {
+            for gap in 1...7 {
+                let region = try Shape(size: .twoMebibytes, pages: 2).region()
+                try region.optimize(region.all)
+                try HostKernel.unmap(region.vmemmapPage(gap, of: 0))
+                let (error, _) = Operation.restore.run(
+                    on: region, .excluded, under: InjectedFault(first: 1, failures: 2, operations: [.move]))
+                #expect(try #require(error).residue.isEmpty)
+                try region.expectAll(.optimized)
+                try region.restore(region.all)
+                try region.expectAll(.restored)
+            }
+        }
+    }
+
+    @Test(
+        "Where the gap cannot be closed either, it is named, and closed by the next operation",
+        arguments: Operation.allCases)
+    func gapStays(_ mender: Operation) async {
+        await #expect(processExitsWith: .success) { [isOptimize = (mender == .optimize) as Bool] in
+            let mender: Operation = isOptimize ? .optimize : .restore
+            for gap in 1...7 {
+                let region = try Shape(size: .twoMebibytes, pages: 2).region()
+                try region.optimize(region.all)
+                try HostKernel.unmap(region.vmemmapPage(gap, of: 0))
+                let (error, _) = Operation.restore.run(
+                    on: region, .excluded,
+                    under: InjectedFault(first: 1, failures: 1000, operations: [.move, .mapFile]))
+                let part = try #require(error?.residue.incomplete.first)
+                #expect(part.uncertain.contains(VmemmapPageIndex(gap)))
+                try mender.run(on: region, .excluded)
+                #expect(region.states.allSatisfy { $0.isOptimized == (mender == .optimize) })
+                try region.expectWhole(region.states, "gap at \(gap)")
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+import Glibc
+import HostMemory
+import Synchronization
+import SystemPackage
+import Testing
+import VmemmapEmulator
+
+@Suite("The region mapped by PMDs", .enabled(if: HostProcess.mapsByPmds, "needs transparent huge pages and Linux 6.7"))
+struct HugeBaseTests {
+    @Test(
+        "PMDs map whole blocks until they are split; gigantic pages, and only they, get them back",
+        arguments: Shape.onPmds)
+    func cycle(_ shape: Shape) throws {
+        let region = try shape.region()
+        let walkers = try Walkers(2, over: region, seed: 3)
+        defer { _ = walkers.stop() }
+        try region.expectBlocks(.base)
+        for _ in 0..<3 {
+            try region.optimize(region.all)
+            try region.expectBlocks(.optimized)
+            // Anonymous frames that were given back one by one; those of a memory file are seen in its size.
+            if shape.backing == .anonymous, HostProcess.seesFrames { #expect(try region.framesInHugePages() == 0) }
+            try region.restore(region.all)
+            try region.expectBlocks(.restored)
+        }
+        #expect(walkers.stop().wrong == 0)
+    }
+
+    @Test("smaps says of the region what PAGEMAP_SCAN does", arguments: Backing.allCases)
+    func secondSource(_ backing: Backing) async {
+        await #expect(processExitsWith: .success) { [name = backing.rawValue as String] in
+            let backing = try #require(Backing(rawValue: name))
+            let region = try Shape(size: .oneGibibyte, pages: 2, backing: backing, base: .pmd).region()
+            for pmds in [16, 8, 16] {
+                let rollup = try SmapsRollup.current()
+                #expect((backing == .anonymous ? rollup.anonHugePages : rollup.shmemPmdMapped) == .mebibytes(2) * pmds)
+                #expect(try region.pmdMappedBytes() == .mebibytes(2) * pmds)
+                if pmds == 16 { try region.optimize(region.page(1)) } else { try region.restore(region.page(1)) }
+            }
+        }
+    }
+
+    @Test("The host counts each split and each collapse", arguments: Backing.allCases)
+    func events(_ backing: Backing) throws {
+        // All processes together: at least ours.
+        let region = try Shape(size: .oneGibibyte, pages: 1, backing: backing, base: .pmd).region()
+        let built = try #require(try HugePageEvents.current())
+        try region.optimize(region.all)
+        let optimized = try #require(try HugePageEvents.current())
+        #expect(optimized.splitPmd >= built.splitPmd + 8)
+        // A hole gives whole huge pages back as they are, and splits the one that it reaches into.
+        #expect(optimized.splitPage >= built.splitPage + (backing == .anonymous ? 8 : 1))
+        try region.restore(region.all)
+        let restored = try #require(try HugePageEvents.current())
+        let merged = (restored.collapseAlloc + restored.faultAlloc) - (optimized.collapseAlloc + optimized.faultAlloc)
+        #expect(merged >= 8)
+    }
+
+    @Test(
+        "Only what this code has split is merged: other huge pages' blocks are left alone", arguments: Backing.allCases)
+    func marks(_ backing: Backing) throws {
+        let region = try Shape(size: .oneGibibyte, pages: 3, backing: backing, base: .pmd).region()
+        try region.optimize(region.page(1))
+        let second = region.layout.vmemmap(of: HugePageIndex(1))
+        #expect(region.splitBlocks.map(\.start) == (0..<8).map { second.start + .mebibytes(2) * $0 })
+        #expect(try region.pmdMappedBytes() == .mebibytes(32))
+        try region.restore(region.page(1))
+        #expect(region.splitBlocks.isEmpty)
+        // Restored already: nothing is done, and nothing merged.
+        try region.restore(region.page(0))
+        #expect(try region.pmdMappedBytes() == .mebibytes(48))
+    }
+
+    @Test(
+        "Of a block that several huge pages share, the others keep their contents and writers",
+        arguments: Scheme.allCases)
+    func sharedBlock(_ scheme: Scheme) throws {
+        for backing in Backing.allCases {
+            let region = try Shape(size: .twoMebibytes, pages: 64, scheme: scheme, backing: backing, base: .pmd)
+                .region()
+            try region.optimize(region.page(5))
+            try region.expectWhole((0..<64).map { $0 == 5 ? .optimized : .base })
+            #expect(region.splitBlocks == [region.range])
+            try region.addToRefcount(of: region.frame(inVmemmapPage: 3, of: 6), 2)
+            #expect(region.refcount(of: region.frame(inVmemmapPage: 3, of: 6)) == 2)
+            try region.addToRefcount(of: region.frame(inVmemmapPage: 3, of: 6), -2)
+            try region.restore(region.page(5))
+            #expect(region.splitBlocks == [region.range])
+            try region.expectWhole((0..<64).map { $0 == 5 ? .restored : .base })
+        }
+    }
+
+    @Test("Without memory for a huge page a restore leaves a working split mapping, and a later one merges it")
+    func noHugePageForMerge() async {
+        await #expect(processExitsWith: .success) {
+            let regions = try Scheme.allCases.map {
+                try Shape(size: .oneGibibyte, pages: 2, scheme: $0, base: .pmd).region()
+            }
+            for region in regions {
+                try region.optimize(region.all)
+                try HostProcess.forbidHugePages(true)
+                let walkers = try Walkers(1, over: region, seed: 1)
+                try region.restore(region.all)
+                #expect(walkers.stop().wrong == 0)
+                #expect(try region.pmdMappedBytes() == .zero)
+                #expect(region.splitBlocks.count == 16)
+                try region.expectWhole([.restored, .restored])
+                try HostProcess.forbidHugePages(false)
+                try region.optimize(region.all)
+                try region.expectAll(.optimized)
+                try region.restore(region.all)
+                try region.expectAll(.restored)
+            }
+        }
+    }
+
+    @Test("A refused collapse leaves what it found, whatever the reason", arguments: [Errno.noMemory, .resourceBusy])
+    func refusedCollapse(_ errno: Errno) throws {
+        let region = try Shape(size: .oneGibibyte, pages: 1, backing: .memfd, base: .pmd).region()
+        try region.optimize(region.all)
+        let (error, outcome) = Operation.restore.run(
+            on: region, .excluded, under: InjectedFault(first: 3, failures: 2, errno: errno, operations: [.collapse]))
+        #expect(error == nil && outcome.failed == 2)
+        #expect(region.splitBlocks.count == 2)
+        #expect(try region.pmdMappedBytes() == .mebibytes(12))
+        try region.expectWhole([.restored])
+    }
+
+    @Test("A split that the host refuses leaves the huge page as it was", arguments: Scheme.allCases)
+    func refusedSplit(_ scheme: Scheme) throws {
+        let region = try Shape(size: .oneGibibyte, pages: 1, scheme: scheme, base: .pmd).region()
+        // What was split before the refusal stays split.
+        for (number, split) in [(1, 0), (5, 4), (8, 7)] {
+            let (error, outcome) = Operation.optimize.run(
+                on: region, .present, under: InjectedFault(first: number, operations: [.splitHugePage]))
+            #expect(outcome.failed == 1)
+            #expect(error?.residue.isEmpty == true)
+            #expect(region.splitBlocks.count == split)
+            #expect(try region.pmdMappedBytes() == .mebibytes(2) * (8 - split))
+            try region.expectWhole([.base])
+        }
+        try region.optimize(region.all)
+        try region.expectAll(.optimized)
+    }
+
+    @Test(
+        "A memory file's huge page that cannot be split is exchanged under readers and writers, who notice nothing",
+        arguments: Shape.onPmds.filter { $0.backing == .memfd })
+    func exchange(_ shape: Shape) throws {
+        let region = try shape.region()
+        let frame = region.layout.geometry.headFrame(of: HugePageIndex(shape.pages - 1))
+        let walkers = try Walkers(1, over: region, seed: 5)
+        defer { _ = walkers.stop() }
+        let shouldStop = SharedFlag()
+        let written = Mutex(Int32(0))
+        let writer = try HostThread {
+            var count: Int32 = 0
+            while !shouldStop.isSet {
+                if (try? region.addToRefcount(of: frame, 1)) != nil { count += 1 }
+            }
+            written.withLock { $0 = count }
+        }
+        for _ in 0..<(shape.size == .oneGibibyte ? 2 : 10) {
+            let (error, outcome) = Operation.optimize.run(
+                on: region, .present, under: InjectedFault(first: 1, failures: 1000, operations: [.splitHugePage]))
+            #expect(error == nil)
+            // Once a batch; blocks of 2 MiB pages stay split.
+            #expect(outcome.failed <= 2)
+            try region.expectBlocks(.optimized)
+            try region.restore(region.all, writers: .present)
+            try region.expectBlocks(.restored)
+        }
+        shouldStop.set()
+        writer.join()
+        #expect(walkers.stop().wrong == 0)
+        #expect(region.refcount(of: frame) == 1 + written.withLock { $0 })
+        try region.addToRefcount(of: frame, -written.withLock { $0 })
+        try region.expectAll(.restored)
+    }
+
+    @Test("When the host has no memory to move the exchanged page back, it is named, works, and is moved back later")
+    func displaced() throws {
+        for pages in [64, 128] {
+            let region = try Shape(size: .twoMebibytes, pages: pages, backing: .memfd, base: .pmd).region()
+            // Every write is refused, of the exchange and of putting it back; the split as well, so that there is one.
+            let (error, _) = Operation.optimize.run(
+                on: region, .present,
+                under: InjectedFault(first: 1, failures: 1000, operations: [.splitHugePage, .write]))
+            #expect(error?.residue.displacedBytes == .mebibytes(2))
+            #expect(error?.description.contains("bytes not moved back to the memory file") == true)
+            #expect(region.wrongHeads().isEmpty)
+            #expect(region.differencesFromPrepared().isEmpty)
+            try region.addToRefcount(of: PageFrameNumber(70), 1)
+            try region.addToRefcount(of: PageFrameNumber(70), -1)
+            try region.optimize(region.all)
+            try region.expectAll(.optimized)
+            try region.restore(region.all)
+            try region.expectAll(.restored)
+        }
+    }
+
+    @Test("A region that fills no block, or is to be built optimized, is refused")
+    func impossible() throws {
+        let small = try Shape(size: .twoMebibytes, pages: 63, base: .pmd).plan()
+        let error = #expect(throws: VmemmapError.self) { _ = try VmemmapRegion(small) }
+        #expect(error?.cause == .noHugeBase(region: small.framesPopulated.bytes(pageSize: HostLimits.pageSize)))
+        let large = try Shape(size: .oneGibibyte, pages: 1, base: .pmd).plan()
+        #expect(throws: VmemmapError(.build, .hugeBaseAtBoot)) { _ = try VmemmapRegion(large, .optimized) }
+    }
+}
+
+extension VmemmapRegion {
+    /// Vmemmap pages whose frame is a part of a transparent huge page: KPF_THP of /proc/kpageflags.
+    func framesInHugePages() throws -> Int {
+        try #require(try KernelPages.partsOfHugePages(in: range)).rawValue
+    }
+}
+
+extension HostProcess {
+    /// Has the kernel give this process no transparent huge pages from now on, as if there were no memory for them, or lets it
+    /// again: prctl(PR_SET_THP_DISABLE).
+    fileprivate static func forbidHugePages(_ isForbidden: Bool) throws {
+        typealias Prctl = @convention(c) (CInt, UInt, UInt, UInt, UInt) -> CInt
+        // SAFETY: prctl is variadic, and so not imported; with five integers it is called like this on every Linux.
+        let result = unsafe dlsym(nil, "prctl").map { symbol in
+            unsafe unsafeBitCast(symbol, to: Prctl.self)(41, isForbidden ? 1 : 0, 0, 0, 0)
+        }
+        try #require(result == 0)
+    }
+}

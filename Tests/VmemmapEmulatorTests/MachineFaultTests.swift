@@ -1,0 +1,174 @@
+import HostMemory
+import SystemPackage
+import Testing
+import VmemmapEmulator
+
+@Suite("The pool when the host refuses")
+struct MachineFaultTests {
+    /// What is done to a machine while calls fail.
+    enum Step: String, CaseIterable, Sendable {
+        case grow, shrink, dissolve, surplus, growGigantic, shrinkGigantic, demote
+
+        func run(_ machine: EmulatedMachine) throws {
+            switch self {
+            case .grow: try machine.setPool(.twoMebibytes, to: HugePageCount(3))
+            case .shrink: try machine.setPool(.twoMebibytes, to: .zero)
+            case .dissolve:
+                let region = try #require(machine.region(.twoMebibytes))
+                let first = region.all.first { machine.hugePage(of: region.layout.geometry.headFrame(of: $0)) != nil }
+                if let first { try machine.dissolve(region.layout.geometry.headFrame(of: first)) }
+            case .surplus:
+                try machine.setOvercommit(.twoMebibytes, HugePageCount(10))
+                let pages = (0..<3).compactMap { _ in try? machine.allocate(.twoMebibytes) }
+                for page in pages { try machine.free(page) }
+            case .growGigantic: try machine.setPool(.oneGibibyte, to: HugePageCount(1))
+            case .shrinkGigantic: try machine.setPool(.oneGibibyte, to: .zero)
+            case .demote: try machine.demote(PageFrameNumber(0))
+            }
+        }
+
+        /// What has to be there before.
+        func prepare(_ machine: EmulatedMachine) throws {
+            switch self {
+            case .shrink, .dissolve: try machine.setPool(.twoMebibytes, to: HugePageCount(3))
+            case .surplus: try machine.setPool(.twoMebibytes, to: HugePageCount(1))
+            case .shrinkGigantic, .demote: try machine.setPool(.oneGibibyte, to: HugePageCount(1))
+            case .grow, .growGigantic: break
+            }
+        }
+
+        /// Calls that are failed, one after the other.
+        var calls: [Int] {
+            switch self {
+            case .grow, .shrink, .dissolve, .surplus: Array(1...24)
+            default: [1, 2, 4, 9, 40]
+            }
+        }
+
+        /// As little memory as will do: a gigantic page takes milliseconds to make.
+        var memory: ByteCount {
+            switch self {
+            case .grow, .shrink, .dissolve, .surplus: .mebibytes(64)
+            default: .gibibytes(1)
+            }
+        }
+    }
+
+    @Test(
+        "The n-th call fails, once or from then on: counts add up, contents are right, and nothing is lost",
+        arguments: Backing.allCases, Step.allCases)
+    func sweep(_ backing: Backing, _ step: Step) throws {
+        let machine = try EmulatedMachine(
+            MachineConfiguration(
+                memory: step.memory, scheme: .firstTail, backing: backing,
+                tailRun: .frames(PageCount(step.memory < .gibibytes(1) ? 5 : 512)), optimizesAtBoot: true))
+        let frames = step.memory.rawValue / HostLimits.pageSize.rawValue
+        for number in step.calls {
+            for failures in [1, 1000] {
+                try step.prepare(machine)
+                let comment = "call \(number), \(failures) failures"
+                let (_, outcome) = InjectedFault(first: number, failures: failures).during {
+                    Result { try step.run(machine) }
+                }
+                let used = EmulatedMachine.sizes.reduce(0) {
+                    $0 + machine.hugePages($1).total.rawValue * ($1.bytes.rawValue >> 12)
+                }
+                let memmap = machine.memmap()
+                #expect(memmap.freePages + memmap.setAsidePages == frames - used, "\(comment)")
+                if failures == 1 { #expect(memmap.setAsidePages == 0, "\(comment)") }
+                if memmap.setAsidePages == 0 { try machine.expectHeads() }
+                // Asked again with nothing in the way, everything goes back.
+                for size in EmulatedMachine.sizes where machine.region(size) != nil {
+                    let change = try machine.setPool(size, to: .zero)
+                    #expect(change.refusal == nil && machine.hugePages(size).total == .zero, "\(comment)")
+                }
+                try machine.expectWhole()
+                if outcome.failed == 0 { return }
+            }
+        }
+    }
+
+    @Test("Without address space for a restore the page stays the pool's, surplus and optimized, until there is some")
+    func noAddressSpace() async {
+        await #expect(processExitsWith: .success) {
+            let machine = try EmulatedMachine(
+                MachineConfiguration(memory: .gibibytes(2), tailRun: .frames(PageCount(16)), optimizesAtBoot: true))
+            try machine.setPool(.oneGibibyte, to: HugePageCount(2))
+            // Staging is 16 MiB.
+            try HostProcess.limitAddressSpace(room: .mebibytes(8))
+            let change = try machine.setPool(.oneGibibyte, to: .zero)
+            let dissolved = Result { () throws(HugeTLBError) in try machine.dissolve(PageFrameNumber(0)) }
+            try HostProcess.limitAddressSpace(room: nil)
+            #expect(change.refusal?.errnoName == "ENOMEM")
+            #expect(throws: HugeTLBError.self) { try dissolved.get() }
+            let info = machine.hugePages(.oneGibibyte)
+            #expect(info.total == HugePageCount(2) && info.surplus == HugePageCount(1) && info.optimized == info.total)
+            try machine.expectWhole()
+            #expect(try machine.setPool(.oneGibibyte, to: .zero).refusal == nil)
+            #expect(machine.hugePages(.oneGibibyte).total == .zero)
+            try machine.expectWhole()
+        }
+    }
+
+    @Test("Huge pages for which there are no mappings left are used as they are, and give nothing away")
+    func mappingLimit() async {
+        await #expect(processExitsWith: .success) {
+            let machine = try EmulatedMachine(MachineConfiguration(memory: .gibibytes(1), optimizesAtBoot: true))
+            try machine.setPool(.twoMebibytes, to: HugePageCount(5))
+            let ballast = try Ballast(leavingFree: 300)
+            let change = try machine.setPool(.twoMebibytes, to: HugePageCount(100))
+            try ballast.remove()
+            let info = machine.hugePages(.twoMebibytes)
+            #expect(change.refusal == nil && info.total == HugePageCount(100))
+            #expect(info.optimized > HugePageCount(5) && info.optimized < HugePageCount(60))
+            #expect(machine.memmap().optimizeFailures == 100 - info.optimized.rawValue)
+            try machine.expectWhole()
+            try machine.setPool(.twoMebibytes, to: .zero)
+            try machine.expectWhole()
+        }
+    }
+
+    @Test(
+        "Split page tables are what the host's page tables grow by, and the net saving lies between 5 and 6 - 1/64 pages"
+    )
+    func pageTables() async {
+        guard HostProcess.mapsByPmds else { return }
+        await #expect(processExitsWith: .success) {
+            let machine = try EmulatedMachine(
+                MachineConfiguration(memory: .gibibytes(2), backing: .memfd, base: .pmd, optimizesAtBoot: true))
+            let region = try #require(machine.region(.twoMebibytes))
+            func pageTables() throws -> Int {
+                _ = region.all.reduce(0) {
+                    $0 + (region.compoundHead(of: region.layout.geometry.headFrame(of: $1)) == nil ? 1 : 0)
+                }
+                return try ProcessStatus.current().pageTables.rawValue / 4096
+            }
+            // The books of measuring are there from the first time on.
+            _ = try pageTables()
+            let before = try pageTables()
+            for (pages, tables) in [(1, 1), (64, 1), (65, 2), (130, 3)] {
+                try machine.setPool(.twoMebibytes, to: HugePageCount(pages))
+                #expect(machine.memmap().splitPageTables == tables)
+                #expect(try pageTables() - before == tables, "\(pages) huge pages")
+                let net = 6 - Double(tables) / Double(pages)
+                #expect(net >= 5 && net <= 6 - 1 / 64.0)
+            }
+        }
+    }
+}
+
+extension EmulatedMachine {
+    /// The cheap part of ``expectWhole(_:)``, which holds after a failure too: every head is right.
+    func expectHeads(_ location: SourceLocation = #_sourceLocation) throws {
+        let small = try #require(region(.twoMebibytes), sourceLocation: location)
+        for frame in small.layout.frames where frame.rawValue.isMultiple(of: 512) {
+            let page = hugePage(of: frame)
+            let view = page.flatMap { region($0.size) } ?? small
+            for offset in [0, 1, 64, 511] {
+                let frame = frame.advanced(by: offset)
+                let expected = view.layout.structPage(of: page?.head ?? frame)
+                #expect(view.compoundHead(of: frame) == expected, "frame \(frame)", sourceLocation: location)
+            }
+        }
+    }
+}

@@ -1,0 +1,319 @@
+import HostMemory
+import Testing
+import VmemmapEmulator
+
+@Suite("The HugeTLB pool on real memory")
+struct MachineTests {
+    /// Every scheme on every backing: two zones, and room for gigantic pages in each.
+    static let machines: [MachineConfiguration] = Backing.allCases.flatMap { backing in
+        Scheme.allCases.map { scheme in
+            MachineConfiguration(
+                memory: .gibibytes(3), scheme: scheme, backing: backing,
+                tailRun: .frames(PageCount(scheme == .head ? 1 : 5)), optimizesAtBoot: true)
+        }
+    }
+
+    private static func boot(_ change: (inout MachineConfiguration) -> Void = { _ in }) throws -> EmulatedMachine {
+        var configuration = MachineConfiguration(memory: .gibibytes(1), optimizesAtBoot: true)
+        change(&configuration)
+        return try EmulatedMachine(configuration)
+    }
+
+    @Test("Off unless asked for; the sysctl is for huge pages that come later", arguments: machines)
+    func sysctl(_ configuration: MachineConfiguration) throws {
+        var configuration = configuration
+        configuration.optimizesAtBoot = false
+        let machine = try EmulatedMachine(configuration)
+        try machine.setPool(.twoMebibytes, to: HugePageCount(10))
+        #expect(machine.hugePages(.twoMebibytes).optimized == .zero)
+        machine.setOptimizing(true)
+        try machine.setPool(.twoMebibytes, to: HugePageCount(15))
+        #expect(machine.hugePages(.twoMebibytes).optimized == HugePageCount(5))
+        machine.setOptimizing(false)
+        try machine.setPool(.twoMebibytes, to: HugePageCount(18))
+        #expect(machine.hugePages(.twoMebibytes).optimized == HugePageCount(5))
+        try machine.expectWhole()
+    }
+
+    @Test("The pool grows and shrinks, and everything is as it was but where frames come from", arguments: machines)
+    func growAndShrink(_ configuration: MachineConfiguration) throws {
+        let machine = try EmulatedMachine(configuration)
+        let before = machine.memmap()
+        for size in EmulatedMachine.sizes {
+            let count = HugePageCount(size == .oneGibibyte ? 2 : 70)
+            let change = try machine.setPool(size, to: count)
+            #expect(change.got == count && change.refusal == nil)
+            let info = machine.hugePages(size)
+            #expect(info.total == count && info.free == count && info.optimized == count && info.surplus == .zero)
+            try machine.expectWhole()
+        }
+        for size in EmulatedMachine.sizes {
+            #expect(try machine.setPool(size, to: .zero).got == .zero)
+            try machine.expectWhole()
+        }
+        let after = machine.memmap()
+        #expect(after.freePages == before.freePages)
+        #expect(after.allocatorPages + after.bootPages == before.allocatorPages + before.bootPages)
+        #expect(after.bootPages < before.bootPages)
+    }
+
+    @Test("A pool larger than memory takes what fits and says how many, and the rest works")
+    func tooLarge() throws {
+        let machine = try Self.boot()
+        let page = try #require(try? { try machine.setPool(.twoMebibytes, to: HugePageCount(1)) }())
+        #expect(page.got == HugePageCount(1))
+        let change = try machine.setPool(.twoMebibytes, to: HugePageCount(10_000))
+        #expect(change.got == HugePageCount(512))
+        #expect(change.refusal?.cause == .noContiguousMemory(.twoMebibytes))
+        let used = try machine.allocate(.twoMebibytes)
+        try machine.free(used)
+        try machine.expectWhole()
+        // A gigantic page needs all of it in one piece.
+        #expect(try machine.setPool(.oneGibibyte, to: HugePageCount(1)).got == .zero)
+        try machine.setPool(.twoMebibytes, to: .zero)
+        #expect(try machine.setPool(.oneGibibyte, to: HugePageCount(1)).got == HugePageCount(1))
+        try machine.expectWhole()
+    }
+
+    @Test("Overcommit makes surplus pages at allocation; freed they go back")
+    func surplus() throws {
+        let machine = try Self.boot()
+        try machine.setPool(.twoMebibytes, to: HugePageCount(2))
+        try machine.setOvercommit(.twoMebibytes, HugePageCount(1))
+        let pages = try (0..<3).map { _ in try machine.allocate(.twoMebibytes) }
+        #expect(machine.hugePages(.twoMebibytes).surplus == HugePageCount(1))
+        #expect(throws: HugeTLBError(.poolEmpty(.twoMebibytes))) { _ = try machine.allocate(.twoMebibytes) }
+        try machine.expectWhole()
+        for page in pages { try machine.free(page) }
+        let info = machine.hugePages(.twoMebibytes)
+        #expect(info.total == HugePageCount(2) && info.free == HugePageCount(2) && info.surplus == .zero)
+        #expect(throws: HugeTLBError.self) { try machine.free(pages[0]) }
+        try machine.expectWhole()
+    }
+
+    @Test("With the policy for pool pages only, surplus pages are left untouched")
+    func poolOnly() throws {
+        let machine = try Self.boot { $0.policy = .poolOnly }
+        try machine.setPool(.twoMebibytes, to: HugePageCount(1))
+        try machine.setOvercommit(.twoMebibytes, HugePageCount(5))
+        let pages = try (0..<3).map { _ in try machine.allocate(.twoMebibytes) }
+        #expect(machine.hugePages(.twoMebibytes).optimized == HugePageCount(1))
+        for page in pages { try machine.free(page) }
+        try machine.expectWhole()
+    }
+
+    @Test("A pool that shrinks under its users makes surplus of what is in use")
+    func shrinkInUse() throws {
+        let machine = try Self.boot()
+        try machine.setPool(.twoMebibytes, to: HugePageCount(4))
+        let pages = try (0..<3).map { _ in try machine.allocate(.twoMebibytes) }
+        #expect(try machine.setPool(.twoMebibytes, to: HugePageCount(1)).got == HugePageCount(1))
+        var info = machine.hugePages(.twoMebibytes)
+        #expect(info.total == HugePageCount(3) && info.surplus == HugePageCount(2) && info.free == .zero)
+        for page in pages { try machine.free(page) }
+        info = machine.hugePages(.twoMebibytes)
+        #expect(info.total == HugePageCount(1) && info.surplus == .zero && info.free == HugePageCount(1))
+        try machine.expectWhole()
+    }
+
+    @Test("What is reserved is neither taken by others nor given back")
+    func reservations() throws {
+        let machine = try Self.boot()
+        try machine.setPool(.twoMebibytes, to: HugePageCount(3))
+        try machine.reserve(.twoMebibytes, HugePageCount(2))
+        #expect(throws: HugeTLBError.self) { try machine.reserve(.twoMebibytes, HugePageCount(2)) }
+        let page = try machine.allocate(.twoMebibytes)
+        #expect(throws: HugeTLBError(.poolEmpty(.twoMebibytes))) { _ = try machine.allocate(.twoMebibytes) }
+        let own = try machine.allocate(.twoMebibytes, isReserved: true)
+        try machine.setPool(.twoMebibytes, to: .zero)
+        let info = machine.hugePages(.twoMebibytes)
+        #expect(info.free == HugePageCount(1) && info.reserved == HugePageCount(1))
+        machine.unreserve(.twoMebibytes, HugePageCount(1))
+        try machine.free(page)
+        try machine.free(own)
+        try machine.setPool(.twoMebibytes, to: .zero)
+        #expect(machine.hugePages(.twoMebibytes).total == .zero)
+        try machine.expectWhole()
+    }
+
+    @Test(
+        "A restore without memory leaves the page allocated, optimized and surplus; writing nr_hugepages again retries")
+    func restoreFails() throws {
+        let machine = try Self.boot()
+        try machine.setPool(.twoMebibytes, to: HugePageCount(4))
+        machine.setFrameBudget(PageCount(13))
+        let change = try machine.setPool(.twoMebibytes, to: .zero)
+        // 13 frames are enough for two pages.
+        #expect(change.refusal?.cause == .frameBudget(needed: PageCount(6), left: PageCount(1)))
+        var info = machine.hugePages(.twoMebibytes)
+        #expect(info.total == HugePageCount(2) && info.free == HugePageCount(2) && info.optimized == HugePageCount(2))
+        #expect(info.surplus == HugePageCount(1))
+        try machine.expectWhole()
+        machine.setFrameBudget(nil)
+        try machine.setPool(.twoMebibytes, to: HugePageCount(2))
+        #expect(machine.hugePages(.twoMebibytes).surplus == .zero)
+        #expect(try machine.setPool(.twoMebibytes, to: .zero).refusal == nil)
+        info = machine.hugePages(.twoMebibytes)
+        #expect(info.total == .zero && info.surplus == .zero)
+        try machine.expectWhole()
+    }
+
+    @Test("v5's restore waits for memory")
+    func restoreWaits() throws {
+        let machine = try Self.boot { $0.restoreFailure = .wait }
+        try machine.setPool(.twoMebibytes, to: HugePageCount(1))
+        machine.setFrameBudget(.zero)
+        let thread = try HostThread {
+            HostKernel.sleep(nanoseconds: 30_000_000)
+            machine.setFrameBudget(PageCount(6))
+        }
+        let start = HostKernel.monotonicNanoseconds()
+        #expect(try machine.setPool(.twoMebibytes, to: .zero).refusal == nil)
+        #expect(HostKernel.monotonicNanoseconds() - start >= 25_000_000)
+        thread.join()
+        #expect(machine.memmap().frameBudget == .zero)
+        try machine.expectWhole()
+    }
+
+    @Test("Deferred, the counts drop at once and the memory comes later; a flush waits for it")
+    func deferred() throws {
+        let machine = try Self.boot {
+            $0.release = .deferred
+            $0.restoreFailure = .wait
+        }
+        try machine.setPool(.twoMebibytes, to: HugePageCount(40))
+        machine.setFrameBudget(.zero)
+        let free = machine.memmap().freePages
+        try machine.setPool(.twoMebibytes, to: .zero)
+        #expect(machine.hugePages(.twoMebibytes).total == .zero)
+        #expect(machine.memmap().freePages == free)
+        machine.setFrameBudget(nil)
+        machine.flush()
+        #expect(machine.memmap().freePages == free + 40 * 512)
+        try machine.expectWhole()
+    }
+
+    @Test("A pool that keeps its pages gives none back, and restores nothing")
+    func keeps() throws {
+        let machine = try Self.boot { $0.keepsPages = true }
+        try machine.setPool(.twoMebibytes, to: HugePageCount(3))
+        let change = try machine.setPool(.twoMebibytes, to: HugePageCount(1))
+        #expect(change.got == HugePageCount(3) && change.refusal?.cause == .keepsPages)
+        #expect(machine.hugePages(.twoMebibytes).optimized == HugePageCount(3))
+        try machine.expectWhole()
+    }
+
+    @Test(
+        "A memory error in an optimized huge page is remembered by index, and sits on its own page after the dissolve",
+        arguments: machines, [[0], [1], [511], [64], [3, 500], [0, 511, 7]])
+    func memoryFailure(_ configuration: MachineConfiguration, _ errors: [Int]) throws {
+        var configuration = configuration
+        configuration.memory = .mebibytes(32)
+        let machine = try EmulatedMachine(configuration)
+        try machine.setPool(.twoMebibytes, to: HugePageCount(3))
+        let page = try machine.allocate(.twoMebibytes)
+        for error in errors + errors { try machine.poison(page.head.advanced(by: error)) }
+        #expect(machine.isPoisoned(page.head))
+        #expect(throws: HugeTLBError(.inUse(page.index, .twoMebibytes))) { try machine.dissolve(page.head) }
+        try machine.free(page)
+        try machine.dissolve(page.head.advanced(by: 17))
+        for index in 0..<512 {
+            #expect(machine.isPoisoned(page.head.advanced(by: index)) == errors.contains(index), "\(index)")
+        }
+        #expect(machine.hugePages(.twoMebibytes).total == HugePageCount(2))
+        try machine.setPool(.twoMebibytes, to: .zero)
+        #expect(machine.memmap().freePages == 16 * 512 - errors.count)
+        // Its block is never whole again.
+        #expect(try machine.setPool(.twoMebibytes, to: HugePageCount(5000)).got == HugePageCount(15))
+        try machine.expectWhole()
+    }
+
+    @Test("A gigantic page is demoted to 512 of 2 MiB, its neighbour left alone", arguments: machines)
+    func demote(_ configuration: MachineConfiguration) throws {
+        let machine = try EmulatedMachine(configuration)
+        try machine.setPool(.oneGibibyte, to: HugePageCount(2))
+        let region = try #require(machine.region(.oneGibibyte))
+        let head = region.layout.geometry.headFrame(of: HugePageIndex(1))
+        let limit = MappingCount(try HostLimits.maxMapCount().rawValue - 2000)
+        try machine.demote(head)
+        #expect(machine.hugePages(.oneGibibyte).total == HugePageCount(1))
+        #expect(machine.hugePages(.oneGibibyte).optimized == HugePageCount(1))
+        let small = machine.hugePages(.twoMebibytes)
+        #expect(small.total == HugePageCount(512) && small.free == HugePageCount(512))
+        if limit > MappingCount(20_000) { #expect(small.optimized == HugePageCount(512)) }
+        try machine.expectWhole()
+        #expect(throws: HugeTLBError.self) { try machine.demote(head) }
+        try machine.setPool(.twoMebibytes, to: .zero)
+        try machine.setPool(.oneGibibyte, to: .zero)
+        try machine.expectWhole()
+    }
+
+    @Test(
+        "Without memory for page tables a huge page is used as it is, and in the manner of v5 its allocation fails",
+        arguments: MachineConfiguration.RestoreFailure.allCases)
+    func pageTableDeposit(_ manner: MachineConfiguration.RestoreFailure) throws {
+        let machine = try Self.boot { $0.restoreFailure = manner }
+        machine.setFrameBudget(.zero)
+        let change = try machine.setPool(.twoMebibytes, to: HugePageCount(2))
+        #expect(machine.memmap().frameBudget == .zero)
+        #expect(machine.hugePages(.twoMebibytes).optimized == .zero)
+        switch manner {
+        case .surplus: #expect(change.got == HugePageCount(2) && machine.memmap().optimizeFailures == 2)
+        case .wait: #expect(change.got == .zero && change.refusal?.cause == .pageTables(needed: PageCount(1)))
+        }
+        try machine.expectWhole()
+        machine.setFrameBudget(PageCount(1))
+        try machine.setPool(.twoMebibytes, to: HugePageCount(4))
+        // One page table for all; each page frees six frames and gets back the page table that it did not need.
+        let optimized = machine.hugePages(.twoMebibytes).optimized.rawValue
+        #expect(optimized == (manner == .surplus ? 2 : 4))
+        #expect(machine.memmap().frameBudget == PageCount(6 * optimized))
+        try machine.expectWhole()
+    }
+
+    @Test("The page tables of a split are shared by up to 64 huge pages of 2 MiB, and taken once")
+    func pageTables() throws {
+        let machine = try Self.boot()
+        try machine.setPool(.twoMebibytes, to: HugePageCount(64))
+        #expect(machine.memmap().splitPageTables == 1)
+        try machine.setPool(.twoMebibytes, to: HugePageCount(65))
+        #expect(machine.memmap().splitPageTables == 2)
+        try machine.setPool(.twoMebibytes, to: .zero)
+        // Only gigantic pages give them back.
+        #expect(machine.memmap().splitPageTables == 2)
+    }
+}
+
+extension EmulatedMachine {
+    /// Everything that must hold at any time: each struct page leads to the head that the pools make one expect, and as many frames
+    /// stand behind the region as there are vmemmap pages with one.
+    func expectWhole(_ location: SourceLocation = #_sourceLocation) throws {
+        flush()
+        let small = try #require(region(.twoMebibytes), sourceLocation: location)
+        var wrong: [PageFrameNumber] = []
+        var freed = PageCount.zero
+        var zones: [HugePageSize: Set<Int>] = [:]
+        for frame in small.layout.frames where frame.rawValue.isMultiple(of: 512) {
+            let page = hugePage(of: frame)
+            let view = page.flatMap { region($0.size) } ?? small
+            if let page, page.head == frame, view.state(of: page.index) == .optimized {
+                freed += PageCount(view.plan.freedPages.count)
+                zones[page.size, default: []].insert(view.plan.zone(of: page.index))
+            }
+            for offset in [0, 1, 5, 63, 64, 65, 128, 200, 448, 511] {
+                let frame = frame.advanced(by: offset)
+                let expected = view.layout.structPage(of: page?.head ?? frame)
+                if view.compoundHead(of: frame) != expected { wrong.append(frame) }
+            }
+        }
+        #expect(wrong.isEmpty, "\(wrong.prefix(5))", sourceLocation: location)
+        let templates = zones.reduce(PageCount.zero) { sum, used in
+            sum + (region(used.key)?.plan.templatesPerZone ?? .zero) * used.value.count
+        }
+        let frames = try FrameCount.count(in: range).distinct
+        #expect(frames == small.plan.framesPopulated - freed + templates, sourceLocation: location)
+        let counted = memmap().allocatorPages + memmap().bootPages
+        let all = EmulatedMachine.sizes.reduce(PageCount.zero) { $0 + (region($1)?.plan.templates ?? .zero) }
+        #expect(counted == small.plan.framesPopulated - freed + all, sourceLocation: location)
+    }
+}
