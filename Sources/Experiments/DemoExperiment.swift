@@ -55,8 +55,7 @@ public struct DemoExperiment: Sendable {
         return DemoResult(
             host: host,
             configuration: DemoResult.Configuration(
-                pages: memory.pages, hugePageBytes: memory.pageSize.bytes, scheme: memory.scheme, walkers: walkers,
-                raceNanoseconds: raceNanoseconds, seed: seed),
+                memory: MemoryBlock(memory), walkers: walkers, raceNanoseconds: raceNanoseconds, seed: seed),
             plan: PlanBlock(plan, cost: cost), countingMethod: host.showsFrameNumbers ? .pfn : .fileOffset,
             before: before, after: after, steps: stages.results, race: race, proofs: proofs)
     }

@@ -1,16 +1,12 @@
 public import HostMemory
-public import VmemmapEmulator
+internal import VmemmapEmulator
 
 /// What a demo found.
 public struct DemoResult: Hashable, Sendable, Codable {
     /// What it was asked to do.
     public struct Configuration: Hashable, Sendable, Codable {
-        /// Huge pages.
-        public let pages: HugePageCount
-        /// The size of each.
-        public let hugePageBytes: ByteCount
-        /// How their vmemmap is shared.
-        public let scheme: Scheme
+        /// The huge pages.
+        public let memory: MemoryBlock
         /// Threads that read.
         public let walkers: Int
         /// How long huge pages are optimized and restored under them, at least.

@@ -127,23 +127,42 @@ public struct PlanExperiment: Sendable {
             return forecast
         }
         return PlanResult(
-            host: host, hostMemoryBytes: total, forecast: try forecast(memory ?? total), isHostMemory: memory == nil,
-            coverLetter: try forecast(ByteCount(1 << 40)), backing: backing)
+            host: host,
+            configuration: PlanResult.Configuration(
+                memoryBytes: Measured(memory), hugePageBytes: sizes.map(\.bytes), schemes: schemes, backing: backing,
+                tailRun: "\(tailRun)"),
+            hostMemoryBytes: total, forecast: try forecast(memory ?? total),
+            coverLetter: try forecast(ByteCount(1 << 40)))
     }
 }
 
 /// What `vmemmap plan` worked out.
 public struct PlanResult: Hashable, Sendable, Codable {
+    /// What was asked for.
+    public struct Configuration: Hashable, Sendable, Codable {
+        /// The memory in huge pages; null: as much as the host has.
+        public let memoryBytes: Measured<ByteCount>
+        /// The sizes of huge page.
+        public let hugePageBytes: [ByteCount]
+        /// The schemes.
+        public let schemes: [Scheme]
+        /// What an emulation's region would consist of.
+        public let backing: Backing
+        /// How many frames in a row would serve its tails: a number, or `auto`.
+        public let tailRun: String
+    }
+
     /// The host it is for.
     public let host: HostBlock
+    /// What was asked for.
+    public let configuration: Configuration
     /// MemTotal.
     public let hostMemoryBytes: ByteCount
     /// The memory asked for.
     public let forecast: Forecast
-    /// Whether that is this host's.
-    public let isHostMemory: Bool
     /// The cover letter's 1 TiB.
     public let coverLetter: Forecast
-    /// What an emulation's region would consist of.
-    public let backing: Backing
+
+    /// Whether the memory asked for is this host's.
+    public var isHostMemory: Bool { configuration.memoryBytes.value == nil }
 }

@@ -16,7 +16,7 @@ public struct SavingsExperiment: Sendable {
     public func plan() throws(ExperimentError) -> SavingsResult {
         let (host, plan) = try prepare()
         return SavingsResult(
-            host: host, plan: PlanBlock(plan, cost: host.mappingCost), construction: memory.construction)
+            host: host, memory: memory, plan: PlanBlock(plan, cost: host.mappingCost))
     }
 
     /// Does it. Each step is reported as it advances, in huge pages.
@@ -65,7 +65,7 @@ public struct SavingsExperiment: Sendable {
         // What was built optimized has been promised no more memory than that.
         if isPopulated { try add(.restored) { try region.restore($0) } }
         return SavingsResult(
-            host: host, plan: PlanBlock(plan, cost: cost), construction: memory.construction,
+            host: host, memory: memory, plan: PlanBlock(plan, cost: cost),
             countingMethod: host.showsFrameNumbers ? .pfn : .fileOffset, baseline: baseline, rows: rows, peak: peak,
             wrongReads: wrong)
     }

@@ -61,12 +61,18 @@ public struct SavingsResult: Hashable, Sendable, Codable {
         }
     }
 
+    /// What was asked for.
+    public struct Configuration: Hashable, Sendable, Codable {
+        /// The huge pages.
+        public let memory: MemoryBlock
+    }
+
     /// Where it was run.
     public let host: HostBlock
+    /// What was asked for.
+    public let configuration: Configuration
     /// What was expected.
     public let plan: PlanBlock
-    /// How the region was built.
-    public let construction: Construction
     /// How frames were told apart; null where nothing was run.
     public let countingMethod: Measured<FrameCount.Method>
     /// Before there was a region; null where nothing was run.
@@ -80,18 +86,21 @@ public struct SavingsResult: Hashable, Sendable, Codable {
     public let wrongReads: Measured<Int>
 
     init(
-        host: HostBlock, plan: PlanBlock, construction: Construction, countingMethod: FrameCount.Method? = nil,
+        host: HostBlock, memory: EmulatedMemory, plan: PlanBlock, countingMethod: FrameCount.Method? = nil,
         baseline: MemoryFigures? = nil, rows: [Row] = [], peak: ByteCount? = nil, wrongReads: Int? = nil
     ) {
         self.host = host
         self.plan = plan
-        self.construction = construction
+        configuration = Configuration(memory: MemoryBlock(memory))
         self.baseline = Measured(baseline)
         self.peakBytes = Measured(peak)
         self.countingMethod = Measured(countingMethod)
         self.rows = rows
         self.wrongReads = Measured(wrongReads)
     }
+
+    /// How the region was built.
+    public var construction: Construction { configuration.memory.construction }
 
     /// Whether every step has the frames that were planned, and every read was right.
     public var holds: Bool {

@@ -19,7 +19,7 @@ public enum ForecastReport {
             "the letter: 16 GB of struct pages; saves ~16 GB with 1 GB pages, ~11 GB with 2 MB pages (10 at worst, 12 at best)",
             "",
             "In the kernel: a page frees the bytes that its boot message names, less one page table for each 2 MiB of vmemmap.",
-            "Emulated here: \(result.backing.rawValue) backing, \(result.host.mappingCostBytes) bytes a mapping "
+            "Emulated here: \(result.configuration.backing.rawValue) backing, \(result.host.mappingCostBytes) bytes a mapping "
                 + "(\(result.host.mappingCostSource.rawValue)); vm.max_map_count is \(result.host.maxMapCount); * needs more.",
         ]
     }

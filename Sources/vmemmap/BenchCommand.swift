@@ -27,8 +27,7 @@ struct BenchCommand: ParsableCommand {
     @Flag(help: "Raise vm.max_map_count if the plan needs it, and put it back on every way out (root).")
     var raiseMapLimit = false
 
-    @Option(help: ArgumentHelp("Write the result as JSON; - is standard output.", valueName: "FILE|-"))
-    var exportJson: String?
+    @OptionGroup var export: ExportOptions
 
     func validate() throws {
         try WholeNumber.check(runs, of: "--runs", in: 1...1000)
@@ -36,13 +35,13 @@ struct BenchCommand: ParsableCommand {
     }
 
     func run() throws {
-        let export = try ExportFile(exportJson)
+        let exports = try export.open()
         let experiment = FloorExperiment(
             emulation.memory, runs: runs, growthFrom: growthFrom.map { HugePageCount($0) })
         let limit = raiseMapLimit ? try RaisedMapLimit(experiment.neededMapLimit) : nil
         defer { limit?.putBack() }
         let result = try runOrExit { () throws(ExperimentError) in try experiment.run() }
-        if export?.isStandardOutput != true { try Output.print(FloorReport.lines(result)) }
-        try export?.finish(JSONExport.text(result, command: "bench"))
+        if exports.leaveStandardOutput { try Output.print(FloorReport.lines(result)) }
+        try exports.finish(result)
     }
 }

@@ -22,18 +22,17 @@ struct DemoCommand: ParsableCommand {
         transform: WholeNumber.parse)
     var walkers = 2
 
-    @Option(help: ArgumentHelp("Write the result as JSON; - is standard output.", valueName: "FILE|-"))
-    var exportJson: String?
+    @OptionGroup var export: ExportOptions
 
     func validate() throws { try WholeNumber.check(walkers, of: "--walkers", in: 1...256) }
 
     func run() throws {
-        let export = try ExportFile(exportJson)
+        let exports = try export.open()
         let result = try runOrExit { () throws(ExperimentError) in
             try DemoExperiment(base.applied(to: emulation.memory), walkers: walkers).run()
         }
-        if export?.isStandardOutput != true { try Output.print(DemoReport.lines(result)) }
-        try export?.finish(JSONExport.text(result, command: "demo", holds: result.holds))
+        if exports.leaveStandardOutput { try Output.print(DemoReport.lines(result)) }
+        try exports.finish(result)
         if !result.holds { throw ExitCode.violation }
     }
 }

@@ -89,12 +89,7 @@ extension TailRun: ExpressibleByArgument {
     }
 
     /// As it is written on the command line.
-    public var defaultValueDescription: String {
-        switch self {
-        case .auto: "auto"
-        case .frames(let count): "\(count)"
-        }
-    }
+    public var defaultValueDescription: String { description }
 
     /// Throws where a run is asked for that the scheme has no use for.
     static func check(_ run: TailRun, for scheme: Scheme) throws {

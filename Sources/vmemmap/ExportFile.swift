@@ -15,9 +15,8 @@ final class ExportFile {
     /// Whether standard output belongs to the export.
     let isStandardOutput: Bool
 
-    /// Opens the destination; nil if there is none. Exits as a usage error if it cannot be written.
-    init?(_ destination: String?) throws {
-        guard let destination else { return nil }
+    /// Opens the destination. Exits as a usage error if it cannot be written.
+    init(_ destination: String) throws {
         isStandardOutput = destination == "-"
         path = FilePath(destination)
         temporary = FilePath(destination + ".\(HostKernel.processID).tmp")

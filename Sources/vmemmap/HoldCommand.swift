@@ -41,7 +41,7 @@ struct HoldCommand: ParsableCommand {
     }
 
     func run() throws {
-        let export = try ExportFile(exportJson)
+        let export = try exportJson.map(ExportFile.init)
         let ownsOutput = export?.isStandardOutput != true
         // Before any thread is started: they inherit the blocked signals.
         let signals = try TerminationSignals()

@@ -26,22 +26,21 @@ struct PlanCommand: ParsableCommand {
     @Option(help: ArgumentHelp("How many frames in a row would serve the tails.", valueName: "R|auto"))
     var tailRun = TailRun.frames(PageCount(1))
 
-    @Option(help: ArgumentHelp("Write the result as JSON; - is standard output.", valueName: "FILE|-"))
-    var exportJson: String?
+    @OptionGroup var export: ExportOptions
 
     func validate() throws {
         if let scheme { try TailRun.check(tailRun, for: scheme) }
     }
 
     func run() throws {
-        let export = try ExportFile(exportJson)
+        let exports = try export.open()
         let result = try runOrExit { () throws(ExperimentError) in
             try PlanExperiment(
                 memory: memory?.bytes, sizes: pageSize.map { [$0] } ?? [.twoMebibytes, .oneGibibyte],
                 schemes: scheme.map { [$0] } ?? Scheme.allCases, backing: backing, tailRun: tailRun
             ).run()
         }
-        if export?.isStandardOutput != true { try Output.print(ForecastReport.lines(result)) }
-        try export?.finish(JSONExport.text(result, command: "plan"))
+        if exports.leaveStandardOutput { try Output.print(ForecastReport.lines(result)) }
+        try exports.finish(result)
     }
 }

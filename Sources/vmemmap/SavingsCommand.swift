@@ -40,8 +40,7 @@ struct SavingsCommand: ParsableCommand {
     @Flag(help: "Raise vm.max_map_count if the plan needs it, and put it back on every way out (root).")
     var raiseMapLimit = false
 
-    @Option(help: ArgumentHelp("Write the result as JSON; - is standard output.", valueName: "FILE|-"))
-    var exportJson: String?
+    @OptionGroup var export: ExportOptions
 
     func validate() throws {
         try TailRun.check(tailRun, for: scheme)
@@ -52,7 +51,7 @@ struct SavingsCommand: ParsableCommand {
     }
 
     func run() throws {
-        let export = try ExportFile(exportJson)
+        let exports = try export.open()
         let emulated = EmulatedMemory(
             pages: HugePageCount(memory.bytes.rawValue / pageSize.bytes.rawValue), pageSize: pageSize, scheme: scheme,
             backing: backing, tailRun: tailRun)
@@ -64,8 +63,8 @@ struct SavingsCommand: ParsableCommand {
             defer { progress.clear() }
             return dryRun ? try experiment.plan() : try experiment.run(progress: progress.show)
         }
-        if export?.isStandardOutput != true { try Output.print(SavingsReport.lines(result)) }
-        try export?.finish(JSONExport.text(result, command: "savings", holds: result.holds))
+        if exports.leaveStandardOutput { try Output.print(SavingsReport.lines(result)) }
+        try exports.finish(result)
         if !result.holds { throw ExitCode.violation }
     }
 }

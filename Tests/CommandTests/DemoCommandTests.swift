@@ -34,6 +34,26 @@ struct DemoCommandTests {
         #expect(try folder.contents() == ["demo.json"])
     }
 
+    @Test("Every form at once, one of them on standard output, which it has to itself")
+    func everyForm() async throws {
+        let folder = try TemporaryFolder()
+        let outcome = try await Command.run([
+            "demo", "--pages", "4", "--export-json", folder.path("demo.json"), "--export-csv", "-",
+            "--export-markdown", folder.path("demo.md"), "--export-prometheus", folder.path("demo.prom"),
+        ])
+        #expect(outcome.code == 0)
+        #expect(outcome.output.hasPrefix("step,duration_nanoseconds,") && outcome.output.hasSuffix("\n"))
+        #expect(!outcome.output.contains("proofs hold"))
+        #expect(try folder.contents() == ["demo.json", "demo.md", "demo.prom"])
+    }
+
+    @Test("Two exports cannot share a destination", arguments: ["-", "/tmp/vmemmap-shared-export"])
+    func sharedDestination(_ destination: String) async throws {
+        let outcome = try await Command.run(["demo", "--export-json", destination, "--export-csv", destination])
+        #expect(outcome.code == 64)
+        #expect(outcome.error.contains("two exports cannot both go to"))
+    }
+
     @Test("A refused run leaves no export")
     func noExportOfARefusedRun() async throws {
         let folder = try TemporaryFolder()

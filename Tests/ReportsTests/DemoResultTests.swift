@@ -40,7 +40,7 @@ struct DemoResultTests {
     @Test("The JSON has the envelope, snake_case keys with units, integers, and null where nothing was measured")
     func json() throws {
         let result = try Self.run(2, .twoMebibytes)
-        let text = try JSONExport.text(result, command: "demo", holds: result.holds)
+        let text = try JSONExport.text(result)
         #expect(text.hasSuffix("}\n"))
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase

@@ -5,11 +5,19 @@ public import HostMemory
 /// One, the kernel's way, costs a mapping for every tail: neighbours that show the same file offset cannot merge. A run of R
 /// shows R frames with each mapping, and so divides the mappings by R (host limits, 4). The head scheme has no run: its
 /// tails show the one head page.
-public enum TailRun: Hashable, Sendable {
+public enum TailRun: Hashable, Sendable, CustomStringConvertible {
     /// So many frames.
     case frames(PageCount)
     /// The number with the least net memory, frames and mappings together, that the mapping limit allows.
     case auto
+
+    /// The number, or `auto`.
+    public var description: String {
+        switch self {
+        case .frames(let count): "\(count)"
+        case .auto: "auto"
+        }
+    }
 
     /// The run in frames, for huge pages of which `figures` tells what a run makes of them.
     ///

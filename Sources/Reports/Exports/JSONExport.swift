@@ -28,12 +28,17 @@ public enum JSONExport {
         }
     }
 
-    /// The text of a result, with a newline at its end.
+    /// The text of a result, with a newline at its end; its keys stand beside those of the envelope.
+    public static func text(_ result: some ExportableResult) throws -> String {
+        try text(result, command: type(of: result).command, holds: result.verdict)
+    }
+
+    /// The text of what has no tables.
     ///
     /// - Parameters:
-    ///   - result: what to export; its keys stand beside those of the envelope.
+    ///   - result: what to export.
     ///   - command: the subcommand that made it.
-    ///   - holds: the verdict, where the result has one.
+    ///   - holds: the verdict, where there is one.
     public static func text(_ result: some Encodable, command: String, holds: Bool? = nil) throws -> String {
         let encoder = JSONEncoder()
         encoder.keyEncodingStrategy = .convertToSnakeCase

@@ -1,0 +1,30 @@
+public import HostMemory
+public import VmemmapEmulator
+
+/// The emulated huge pages that were asked for, as exported.
+public struct MemoryBlock: Hashable, Sendable, Codable {
+    /// Huge pages.
+    public let pages: HugePageCount
+    /// The size of each.
+    public let hugePageBytes: ByteCount
+    /// How their vmemmap is shared.
+    public let scheme: Scheme
+    /// What the region consists of.
+    public let backing: Backing
+    /// How the region is mapped as it is built.
+    public let base: BaseMapping
+    /// How the region is built.
+    public let construction: Construction
+    /// How many frames in a row serve the tails: a number, or `auto`. What came of it is in the plan.
+    public let tailRun: String
+
+    init(_ memory: EmulatedMemory) {
+        pages = memory.pages
+        hugePageBytes = memory.pageSize.bytes
+        scheme = memory.scheme
+        backing = memory.backing
+        base = memory.base
+        construction = memory.construction
+        tailRun = "\(memory.tailRun)"
+    }
+}

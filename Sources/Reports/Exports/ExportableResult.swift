@@ -1,0 +1,35 @@
+public import Experiments
+
+/// A result that every form of export can be made of.
+public protocol ExportableResult: Encodable, Sendable {
+    /// The subcommand that made it.
+    static var command: String { get }
+    /// Where it was run.
+    var host: HostBlock { get }
+    /// The verdict: whether what was measured is what was promised. Nil where the command promises nothing.
+    var verdict: Bool? { get }
+    /// Its tables, the main one first.
+    var tables: [ExportTable] { get }
+}
+
+/// A form of export.
+public enum ExportFormat: String, Hashable, Sendable, CaseIterable {
+    /// Everything there is, as one object.
+    case json
+    /// The main table.
+    case csv
+    /// Every table, for people.
+    case markdown
+    /// Every figure, for the textfile collector of node_exporter.
+    case prometheus
+
+    /// The text of a result, with a newline at its end.
+    public func text(_ result: some ExportableResult) throws -> String {
+        switch self {
+        case .json: try JSONExport.text(result)
+        case .csv: CSVExport.text(result)
+        case .markdown: MarkdownExport.text(result)
+        case .prometheus: PrometheusExport.text(result)
+        }
+    }
+}
