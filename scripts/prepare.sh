@@ -63,3 +63,22 @@ is_built_for_us() {
     [ "$is_writable" = no ] && [ -x "$1" ] &&
         [ -z "$(find Package.swift CSystemShims Sources Tests -newer "$1" -type f | head -n 1)" ]
 }
+
+# Public parsers for what is exported, in a Python environment of their own; sets VMEMMAP_EXPORT_PYTHON if they are to be had. The
+# test that needs them skips itself otherwise.
+prepare_export_parsers() {
+    local place=.build/export-parsers
+    if [ "$is_writable" = no ]; then
+        use_private_place
+        place=$private_place/export-parsers
+    fi
+    if ! "$place/bin/python" -c 'import jsonschema, prometheus_client' 2>/dev/null; then
+        if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! python3 -c 'import ensurepip' 2>/dev/null; then
+            { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes python3 python3-venv; } >&2 || true
+        fi
+        { python3 -m venv "$place" &&
+            "$place/bin/pip" install --quiet --retries 1 --timeout 15 'jsonschema>=4.18' 'prometheus_client>=0.17'; } >&2 ||
+            { echo "no parsers from PyPI: the test of the exports skips itself" >&2 && return; }
+    fi
+    export VMEMMAP_EXPORT_PYTHON=$(cd "$place" && pwd)/bin/python
+}
