@@ -15,7 +15,9 @@ public struct HugePage: Hashable, Sendable {
 extension EmulatedMachine {
     /// Takes a huge page: a free one, or a surplus page made for this (`alloc_huge_page()`, `alloc_surplus_huge_page()`).
     ///
-    /// - Parameter isReserved: whether the caller has reserved it.
+    /// - Parameters:
+    ///   - size: the size of huge page.
+    ///   - isReserved: whether the caller has reserved it.
     public func allocate(_ size: HugePageSize, isReserved: Bool = false) throws(HugeTLBError) -> HugePage {
         let view = try view(size)
         let free = book.withLock { book in

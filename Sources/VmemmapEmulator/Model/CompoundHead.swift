@@ -29,6 +29,7 @@ public enum CompoundHead {
     /// - Parameters:
     ///   - word: the word in compound_head of the struct page at `address`.
     ///   - address: the struct page.
+    ///   - pageSize: a vmemmap page.
     ///   - next: loads the word of the struct page after it; asked only at the start of a vmemmap page.
     @inline(__always)
     public static func throughFakeHead(
