@@ -157,6 +157,22 @@ int64_t vme_allocated_bytes(int fd)
     return (int64_t)status.st_blocks * 512;
 }
 
+int64_t vme_inode(int fd)
+{
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        return -(int64_t)errno;
+    return (int64_t)status.st_ino;
+}
+
+int64_t vme_terminal_columns(int fd)
+{
+    struct winsize size;
+    if (ioctl(fd, TIOCGWINSZ, &size) != 0)
+        return -(int64_t)errno;
+    return size.ws_col;
+}
+
 static void fill_pieces(struct iovec *pieces, uintptr_t first, size_t stride, size_t length, size_t count)
 {
     for (size_t i = 0; i < count; i++)

@@ -57,6 +57,16 @@ int64_t vme_truncate(int fd, int64_t length);
 int64_t vme_seek_data(int fd, int64_t offset);
 // fstat's st_blocks in bytes: what the file occupies. struct stat's layout and names differ between architectures.
 int64_t vme_allocated_bytes(int fd);
+// fstat's st_ino, for the same reason.
+int64_t vme_inode(int fd);
+// posix_spawn of `path` with the NUL-terminated array `arguments`; its standard input and output are pipes, whose other ends,
+// close-on-exec, go to `*input` and `*output`. Returns the process's number. File actions are opaque to Swift.
+int64_t vme_spawn(
+    const char *_Nonnull path, char *_Nullable const *_Nonnull arguments, int *_Nonnull input, int *_Nonnull output);
+// waitpid: waits for the end of a process of vme_spawn's. Returns its exit code, or 128 and the signal that ended it.
+int64_t vme_await_exit(int64_t pid);
+// ioctl(TIOCGWINSZ): the columns of the terminal that `fd` is. ioctl is variadic.
+int64_t vme_terminal_columns(int fd);
 
 // pwritev and preadv over `count` pieces (at most VME_PIECES_MAX) of `length` bytes each, `stride` apart in memory
 // and one behind the other in the file. The array of pieces lives on the stack, so that the caller's loop allocates

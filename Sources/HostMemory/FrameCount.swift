@@ -1,10 +1,10 @@
-/// How many different frames stand behind a range of this process's memory.
+/// How many different frames stand behind a range of a process's memory.
 ///
 /// This, and not RSS, is what remapping saves. A frame that several pages show counts once.
 public struct FrameCount: Hashable, Sendable {
     /// How frames were told apart.
     public enum Method: String, Hashable, Sendable, Codable {
-        /// By frame number, from /proc/self/pagemap (needs CAP_SYS_ADMIN).
+        /// By frame number, from /proc/PID/pagemap (needs CAP_SYS_ADMIN).
         case pfn
         /// By (device, inode, offset) for pages of shared files, and one by one for present anonymous pages: what
         /// an ordinary user can see. The same count, as long as no page shows the kernel's zero page.
@@ -25,19 +25,20 @@ public struct FrameCount: Hashable, Sendable {
     /// Counts the frames behind `range`.
     ///
     /// - Parameters:
+    ///   - process: whose memory it is.
     ///   - range: whole pages.
     ///   - preferred: ``Method-swift.enum/fileOffset`` counts as an ordinary user must, for comparison. Frame numbers
     ///     are used only where the kernel shows them.
-    /// - Throws: `HostError` when /proc/self/maps or pagemap cannot be read.
+    /// - Throws: `HostError` when /proc/PID/maps or pagemap cannot be read.
     ///
     /// Costs one line of maps a mapping and 8 bytes of pagemap a page, and memory for one word a page.
-    public static func count(in range: AddressRange, preferring preferred: Method = .pfn) throws(HostError)
-        -> FrameCount
-    {
+    public static func count(
+        of process: ObservedProcess = .current, in range: AddressRange, preferring preferred: Method = .pfn
+    ) throws(HostError) -> FrameCount {
         let showsFrameNumbers = try PageMap.showsFrameNumbers()
         let method = showsFrameNumbers ? preferred : .fileOffset
         var tally = FrameTally(method: method, pageSize: HostLimits.pageSize)
-        try PageMap.forEachPage(in: range) { (page) throws(HostError) in tally.add(page) }
+        try PageMap.forEachPage(of: process, in: range) { (page) throws(HostError) in tally.add(page) }
         return tally.count()
     }
 }

@@ -150,6 +150,8 @@ public enum HostOperation: UInt32, Hashable, Sendable, CaseIterable, CustomStrin
     case scanPageMap
     /// lseek(SEEK_DATA).
     case seek
+    /// posix_spawn.
+    case startProcess
 
     /// The system call's name, with the flag that matters.
     public var description: String {
@@ -178,6 +180,7 @@ public enum HostOperation: UInt32, Hashable, Sendable, CaseIterable, CustomStrin
         case .collapse: "madvise(MADV_COLLAPSE)"
         case .scanPageMap: "ioctl(PAGEMAP_SCAN)"
         case .seek: "lseek(SEEK_DATA)"
+        case .startProcess: "posix_spawn"
         }
     }
 }

@@ -59,6 +59,15 @@ extension HostKernel {
         _ = try call(.unmap, .addresses(range)) { vme_region_unmap(range.start.rawValue, range.length.rawValue) }
     }
 
+    /// The guard pages on both sides of a region made by ``mapRegion(length:alignment:isReserved:)``.
+    public static func guardPages(of range: AddressRange) -> [AddressRange] {
+        let pageSize = HostLimits.pageSize
+        return [
+            AddressRange(start: range.start - pageSize, length: pageSize),
+            AddressRange(start: range.end, length: pageSize),
+        ]
+    }
+
     /// Maps private anonymous memory where the kernel likes. The corresponding C function is `mmap`.
     public static func mapAnonymous(length: ByteCount) throws(HostError) -> AddressRange {
         let start = try call(

@@ -25,6 +25,35 @@ public enum KernelPages {
         }
     }
 
+    /// The proportional share (PSS) of pages: each frame's size divided by how often it is mapped, over all page table entries
+    /// in `frames`; a frame is listed once for each. Exact, where /proc/PID/smaps rounds every mapping of one page down to whole
+    /// KiB. Nil where the kernel does not tell this process.
+    ///
+    /// - Parameter frames: frame numbers, in any order.
+    public static func proportionalShare(of frames: [UInt64]) throws(HostError) -> ByteCount? {
+        do throws(HostError) {
+            var share = 0.0
+            let sorted = frames.sorted()
+            var first = 0
+            let file = try HostKernel.open(FilePath(Table.mapCount.rawValue), .readOnly)
+            defer { try? HostKernel.close(file) }
+            var word: [UInt64] = [0]
+            while first < sorted.count {
+                let next = sorted[first...].firstIndex { $0 != sorted[first] } ?? sorted.count
+                guard
+                    try HostKernel.readWords(
+                        file, atWord: sorted[first], into: &word, name: Table.mapCount.rawValue) == 1
+                else { throw HostError(unreadable: Table.mapCount.rawValue) }
+                // A frame unmapped since it was seen has a count of 0, and no share.
+                if word[0] > 0 { share += Double(next - first) / Double(word[0]) }
+                first = next
+            }
+            return ByteCount(Int((share * Double(HostLimits.pageSize.rawValue)).rounded()))
+        } catch  where error.code == .notPermitted || error.code == .notSupported {
+            return nil
+        }
+    }
+
     /// The words of `frames`, in their order.
     ///
     /// Throws ``HostError/Code-swift.struct/notPermitted`` for an ordinary user,

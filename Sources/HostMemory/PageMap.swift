@@ -18,7 +18,7 @@ public struct PageMapEntry: Hashable, Sendable {
     public var pfn: UInt64 { isPresent ? rawValue & (1 << 55 - 1) : 0 }
 }
 
-/// One page of this process's memory: what is mapped there, and what the page table holds.
+/// One page of a process's memory: what is mapped there, and what the page table holds.
 public struct PageView: Sendable {
     /// The page's address.
     public let address: Address
@@ -28,19 +28,20 @@ public struct PageView: Sendable {
     public let file: (identity: Mapping.FileIdentity, offset: ByteCount)?
 }
 
-/// Reads /proc/self/pagemap beside /proc/self/maps.
+/// Reads /proc/PID/pagemap beside /proc/PID/maps.
 public enum PageMap {
-    /// Calls `body` for each mapped page in `range`, in order of address.
+    /// Calls `body` for each mapped page in `range` of a process, in order of address.
     public static func forEachPage(
-        in range: AddressRange, _ body: (PageView) throws(HostError) -> Void
+        of process: ObservedProcess = .current, in range: AddressRange, _ body: (PageView) throws(HostError) -> Void
     ) throws(HostError) {
         let pageSize = HostLimits.pageSize
+        let path = process.path("pagemap")
         let file = try HostKernel.open(path, .readOnly)
         do {
             var entries = [UInt64](repeating: 0, count: 8192)
             // The entries from `first` on that are in the buffer. Neighbouring mappings share a read.
             var buffered: Range<UInt64> = 0..<0
-            try ProcMaps.forEach(overlapping: range) { (mapping) throws(HostError) in
+            try ProcMaps.forEach(of: process, overlapping: range) { (mapping) throws(HostError) in
                 var address = max(mapping.range.start, range.start)
                 let end = min(mapping.range.end, range.end)
                 while address < end {
@@ -70,6 +71,7 @@ public enum PageMap {
 
     /// Whether the kernel tells this process frame numbers (CAP_SYS_ADMIN): asked of a page that is certainly present.
     public static func showsFrameNumbers() throws(HostError) -> Bool {
+        let path = ObservedProcess.current.path("pagemap")
         let file = try HostKernel.open(path, .readOnly)
         defer { try? HostKernel.close(file) }
         var probe: [UInt64] = [1]
@@ -79,6 +81,4 @@ public enum PageMap {
         _ = try HostKernel.readWords(file, atWord: page, into: &probe, name: path.string)
         return PageMapEntry(rawValue: probe[0]).pfn != 0
     }
-
-    private static let path: FilePath = "/proc/self/pagemap"
 }

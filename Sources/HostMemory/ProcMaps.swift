@@ -47,6 +47,23 @@ public struct Mapping: Hashable, Sendable {
     }
 }
 
+extension Mapping {
+    /// Where the name of a mapping starts in its line: the sixth field, which may have spaces in it. Nil if it has none.
+    static func nameStart(_ line: Span<UInt8>) -> Int? {
+        var fields = 0
+        var isInField = false
+        for place in 0..<line.count {
+            let isSpace = line[place] == UInt8(ascii: " ")
+            if !isSpace, !isInField {
+                fields += 1
+                if fields == 6 { return place }
+            }
+            isInField = !isSpace
+        }
+        return nil
+    }
+}
+
 private func scanByte(_ line: Span<UInt8>, _ position: inout Int) -> UInt8? {
     guard position < line.count else { return nil }
     defer { position += 1 }
@@ -79,57 +96,65 @@ private func scanNumber(
     return digits == 0 ? nil : value
 }
 
-/// Reads /proc/self/maps: all mappings of this process, in order of address.
+/// Reads /proc/PID/maps: all mappings of a process, in order of address.
 public enum ProcMaps {
     /// Calls `body` for each mapping that overlaps `range` (all of them if nil).
     ///
     /// The one line that is no mapping of the process, the vsyscall page of x86, is left out. Other threads may map
     /// and unmap meanwhile: each line is right for its moment, the whole is not one moment.
     public static func forEach(
-        overlapping range: AddressRange? = nil, _ body: (Mapping) throws(HostError) -> Void
+        of process: ObservedProcess = .current, overlapping range: AddressRange? = nil,
+        _ body: (Mapping) throws(HostError) -> Void
     ) throws(HostError) {
-        try forEachLine { (line) throws(HostError) in
-            guard let mapping = Mapping(line) else { throw HostError(unreadable: path.string) }
-            if mapping.range.start.rawValue >> 63 != 0 { return }
+        try forEachLine(of: process) { (line) throws(HostError) in
+            guard let mapping = try mapping(line, process) else { return }
             if let range, !range.overlaps(mapping.range) { return }
             try body(mapping)
         }
     }
 
+    /// Calls `body` for each mapping of a process whose name contains `part`, with the name: a file's path, or what the
+    /// kernel shows in its place (`[heap]`, `/memfd:x (deleted)`).
+    ///
+    /// - Parameter part: not empty.
+    public static func forEachNamed(
+        _ part: String, of process: ObservedProcess, _ body: (Mapping, String) throws(HostError) -> Void
+    ) throws(HostError) {
+        let part = Array(part.utf8)
+        try forEachLine(of: process) { (line) throws(HostError) in
+            guard let start = Mapping.nameStart(line), contains(line, from: start, part),
+                let mapping = try mapping(line, process)
+            else { return }
+            let name = (start..<line.count).map { line[$0] }
+            try body(mapping, String(decoding: name, as: UTF8.self))
+        }
+    }
+
     /// How many mappings overlap `range`, or how many the process has: what vm.max_map_count limits.
-    public static func count(overlapping range: AddressRange? = nil) throws(HostError) -> MappingCount {
+    public static func count(
+        of process: ObservedProcess = .current, overlapping range: AddressRange? = nil
+    ) throws(HostError) -> MappingCount {
         var count = 0
-        try forEach(overlapping: range) { (_) throws(HostError) in count += 1 }
+        try forEach(of: process, overlapping: range) { (_) throws(HostError) in count += 1 }
         return MappingCount(count)
     }
 
-    private static let path: FilePath = "/proc/self/maps"
+    /// The mapping that a line describes; nil for the vsyscall page.
+    private static func mapping(_ line: Span<UInt8>, _ process: ObservedProcess) throws(HostError) -> Mapping? {
+        guard let mapping = Mapping(line) else { throw HostError(unreadable: process.path("maps").string) }
+        return mapping.range.start.rawValue >> 63 != 0 ? nil : mapping
+    }
 
-    private static func forEachLine(_ body: (Span<UInt8>) throws(HostError) -> Void) throws(HostError) {
-        let file = try HostKernel.open(path, .readOnly)
-        do {
-            var chunk = [UInt8](repeating: 0, count: 1 << 16)
-            var carried: [UInt8] = []
-            while true {
-                let count = try HostKernel.read(file, into: &chunk, name: path.string)
-                if count == 0 { break }
-                var start = 0
-                for end in 0..<count where chunk[end] == UInt8(ascii: "\n") {
-                    if carried.isEmpty {
-                        try body(chunk.span.extracting(start..<end))
-                    } else {
-                        carried += chunk[start..<end]
-                        try body(carried.span)
-                        carried.removeAll(keepingCapacity: true)
-                    }
-                    start = end + 1
-                }
-                carried += chunk[start..<count]
-            }
-        } catch {
-            try? HostKernel.close(file)
-            throw error
+    private static func contains(_ line: Span<UInt8>, from start: Int, _ part: [UInt8]) -> Bool {
+        guard line.count - start >= part.count else { return false }
+        return (start...line.count - part.count).contains { place in
+            part.indices.allSatisfy { line[place + $0] == part[$0] }
         }
-        try HostKernel.close(file)
+    }
+
+    private static func forEachLine(
+        of process: ObservedProcess, _ body: (Span<UInt8>) throws(HostError) -> Void
+    ) throws(HostError) {
+        try ProcLines.forEach(process.path("maps"), body)
     }
 }

@@ -46,8 +46,11 @@ public struct SmapsRollup: Hashable, Sendable {
     }
 
     /// Reads it for this process.
-    public static func current() throws(HostError) -> SmapsRollup {
-        let path: FilePath = "/proc/self/smaps_rollup"
+    public static func current() throws(HostError) -> SmapsRollup { try of(.current) }
+
+    /// Reads it for a process.
+    public static func of(_ process: ObservedProcess) throws(HostError) -> SmapsRollup {
+        let path = process.path("smaps_rollup")
         guard let rollup = SmapsRollup(try HostKernel.readText(path)) else { throw HostError(unreadable: path.string) }
         return rollup
     }

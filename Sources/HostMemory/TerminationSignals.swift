@@ -11,6 +11,8 @@ public struct TerminationSignals: Sendable {
     public enum Event: Hashable, Sendable {
         /// A line on standard input.
         case line
+        /// The end of standard input, where it counts.
+        case endOfInput
         /// SIGINT or SIGTERM.
         case signal(Int32)
     }
@@ -24,16 +26,20 @@ public struct TerminationSignals: Sendable {
     /// Waits for a signal alone.
     public func waitForSignal() throws(HostError) -> Int32 {
         while true {
-            if case .signal(let number) = try wait(forInput: false) { return number }
+            if case .signal(let number) = try wait(forInput: false, forItsEnd: false) { return number }
         }
     }
 
     /// Waits for a line on standard input or for a signal, whichever comes first.
     ///
     /// The end of standard input is no line: a process started without a terminal waits for a signal.
-    public func wait() throws(HostError) -> Event { try wait(forInput: true) }
+    ///
+    /// - Parameter forEndOfInput: whether the end of standard input ends the wait all the same.
+    public func wait(forEndOfInput: Bool = false) throws(HostError) -> Event {
+        try wait(forInput: true, forItsEnd: forEndOfInput)
+    }
 
-    private func wait(forInput: Bool) throws(HostError) -> Event {
+    private func wait(forInput: Bool, forItsEnd: Bool) throws(HostError) -> Event {
         var inputIsOpen = forInput
         var byte: [UInt8] = [0]
         while true {
@@ -50,6 +56,7 @@ public struct TerminationSignals: Sendable {
             if ready & 2 != 0 {
                 // Standard input that was closed before the start, or lost its terminal, cannot be read: no line.
                 let count = (try? HostKernel.read(.standardInput, into: &byte, name: "standard input")) ?? 0
+                if count == 0, forItsEnd { return .endOfInput }
                 if count == 0 { inputIsOpen = false }
                 if count == 1, byte[0] == UInt8(ascii: "\n") { return .line }
             }

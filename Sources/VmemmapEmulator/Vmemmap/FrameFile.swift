@@ -25,7 +25,7 @@ struct FrameFile: Sendable {
             let own = plan.sharedFramesPerHugePage * plan.hugePages.rawValue
             self.templatesAt = own.bytes(pageSize: pageSize)
             file = try MemoryFile(
-                name: MemoryFile.regionName, length: (own + plan.templates).bytes(pageSize: pageSize))
+                name: RegionLabel(plan).memoryFileName, length: (own + plan.templates).bytes(pageSize: pageSize))
         }
     }
 

@@ -20,12 +20,14 @@ final class RegionMemory: Sendable {
     ///   - backing: what the region consists of.
     ///   - base: how it is mapped.
     ///   - isPopulated: whether every page is given a frame.
+    ///   - fileName: the memory file's name, for others to see.
     ///
     /// With ``BaseMapping/pte`` no transparent huge pages are used: replacing a part of one frees nothing (host limits, 7).
     init(
-        length: ByteCount, templates: ByteCount, _ backing: Backing, _ base: BaseMapping, isPopulated: Bool
+        length: ByteCount, templates: ByteCount, _ backing: Backing, _ base: BaseMapping, isPopulated: Bool,
+        fileName: String = MemoryFile.regionName
     ) throws(HostError) {
-        let file = backing == .memfd ? try MemoryFile(name: MemoryFile.regionName, length: length + templates) : nil
+        let file = backing == .memfd ? try MemoryFile(name: fileName, length: length + templates) : nil
         let block = base == .pmd ? try TransparentHugePages.size() : nil
         // What is not populated is for the most part never there.
         let range = try HostKernel.mapRegion(
@@ -58,6 +60,6 @@ final class RegionMemory: Sendable {
 }
 
 extension MemoryFile {
-    /// The name of every memory file behind a region, as /proc/PID/maps shows it.
+    /// What the name of every memory file behind a region starts with, as /proc/PID/maps shows it.
     static let regionName = "vmemmap-frames"
 }

@@ -39,11 +39,16 @@ public final class VmemmapRegion: Sendable {
         do throws(HostError) {
             memory = try RegionMemory(
                 length: length, templates: plan.templates.bytes(pageSize: plan.geometry.basePageSize), plan.backing,
-                plan.base, isPopulated: construction == .populated)
+                plan.base, isPopulated: construction == .populated, fileName: RegionLabel(plan).memoryFileName)
         } catch {
             throw VmemmapError(.build, .host(error))
         }
         try self.init(plan, over: memory, templatesAt: length, budget)
+        do throws(HostError) {
+            try markGuardPages()
+        } catch {
+            throw VmemmapError(.build, .host(error))
+        }
         switch construction {
         case .populated:
             if plan.base == .pmd { try checkHugeBase() }

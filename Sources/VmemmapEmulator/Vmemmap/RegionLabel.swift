@@ -1,0 +1,68 @@
+public import HostMemory
+
+/// What a region is, written into the name of its memory file: `vmemmap-frames:2M:first-tail:anonymous:pte:1`.
+///
+/// Whoever looks at the process from outside, /proc/PID/maps or pmap, reads it there. The guard page on each side of the region
+/// is an inaccessible mapping of that file, so that the region is found between the two in any state and on any kernel: names of
+/// anonymous memory (PR_SET_VMA_ANON_NAME) need CONFIG_ANON_VMA_NAME, which many kernels are built without.
+public struct RegionLabel: Hashable, Sendable {
+    /// The size of huge page.
+    public let pageSize: HugePageSize
+    /// How their vmemmap is shared.
+    public let scheme: Scheme
+    /// What the region consists of.
+    public let backing: Backing
+    /// How the region is mapped as it is built.
+    public let base: BaseMapping
+    /// How many frames in a row serve the tails.
+    public let tailRun: PageCount
+
+    /// What the name of every region's memory file starts with.
+    public static let fileName = MemoryFile.regionName
+
+    /// The label of a plan's region.
+    init(_ plan: MappingPlan) {
+        pageSize = plan.geometry.hugePageSize
+        scheme = plan.scheme
+        backing = plan.backing
+        base = plan.base
+        tailRun = plan.tailRun
+    }
+
+    /// Reads the label in a mapping's name, `/memfd:vmemmap-frames:... (deleted)`; nil if there is none.
+    public init?(mappingName name: String) {
+        let fields = name.prefix { $0 != " " }.split(separator: ":", omittingEmptySubsequences: false)
+        guard fields.count == 7, fields[0] == "/memfd", fields[1] == Self.fileName,
+            let pageSize = ByteCount(text: fields[2]).flatMap({ HugePageSize(bytes: $0) }),
+            let scheme = Scheme(rawValue: String(fields[3])), let backing = Backing(rawValue: String(fields[4])),
+            let base = BaseMapping(rawValue: String(fields[5])), let tailRun = Int(fields[6]), tailRun >= 1
+        else { return nil }
+        self.pageSize = pageSize
+        self.scheme = scheme
+        self.backing = backing
+        self.base = base
+        self.tailRun = PageCount(tailRun)
+    }
+
+    /// The memory file's name.
+    var memoryFileName: String {
+        [Self.fileName, pageSizeText, scheme.rawValue, backing.rawValue, base.rawValue, "\(tailRun)"]
+            .joined(separator: ":")
+    }
+
+    /// In the largest unit that divides it: `2M`.
+    private var pageSizeText: String {
+        let bytes = pageSize.bytes.rawValue
+        let units = [(1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")]
+        return units.first { bytes.isMultiple(of: $0.0) }.map { "\(bytes / $0.0)\($0.1)" } ?? "\(bytes)"
+    }
+}
+
+extension VmemmapRegion {
+    /// Puts inaccessible mappings of the memory file in the place of the guard pages, for others to recognise the region by.
+    func markGuardPages() throws(HostError) {
+        for page in HostKernel.guardPages(of: range) {
+            try HostKernel.mapFile(frames.file.readOnly, at: page, offset: .zero, .none)
+        }
+    }
+}
