@@ -40,12 +40,12 @@ public struct DemoExperiment: Sendable {
         try stages.add(.populated, region, building)
         let all = region.layout.allHugePages
         let sample = HugePageIndex(all.count / 2)
-        let before = try FramePicture.take(sample, of: region)
+        let before = try FramePicture.take(sample, in: region.layout)
 
         try stages.add(.optimized, region, timed { try region.optimize(all) }.nanoseconds)
         let (tour, touching) = timed { region.visitEveryStructPage() }
         try stages.add(.touched, region, touching)
-        let after = try FramePicture.take(sample, of: region)
+        let after = try FramePicture.take(sample, in: region.layout)
 
         var proofs = try DemoProofs.optimized(region)
         try stages.add(.restored, region, timed { try region.restore(all) }.nanoseconds)

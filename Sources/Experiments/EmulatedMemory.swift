@@ -88,6 +88,10 @@ public enum ExperimentError: Error, Sendable {
     case shortage(Shortage)
     /// The host cannot do it at all.
     case notSupported(String)
+    /// What was to be looked at is not there.
+    case notFound(String)
+    /// It belongs to somebody else.
+    case notPermitted(String)
     /// The host refused a call.
     case host(HostError)
     /// The engine could not do it.

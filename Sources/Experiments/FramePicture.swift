@@ -45,15 +45,17 @@ public struct FramePicture: Hashable, Sendable, Codable {
         case absent
     }
 
-    /// Looks at a huge page of a region. Where the kernel shows frame numbers, pages must have been read to have one.
-    static func take(_ page: HugePageIndex, of region: VmemmapRegion) throws(HostError) -> FramePicture {
-        let count = region.plan.geometry.vmemmapPagesPerHugePage.rawValue
+    /// Looks at a huge page of a region of a process. Where the kernel shows frame numbers, pages must have been read to have one.
+    static func take(
+        _ page: HugePageIndex, in layout: VmemmapLayout, of process: ObservedProcess = .current
+    ) throws(HostError) -> FramePicture {
+        let count = layout.geometry.vmemmapPagesPerHugePage.rawValue
         var pages: [VmemmapPage] = []
         for index in (0..<count) where count <= 10 || index < 5 || index >= count - 2 {
             let index = VmemmapPageIndex(index)
-            let range = region.layout.vmemmap(of: page, from: index, count: PageCount(1))
+            let range = layout.vmemmap(of: page, from: index, count: PageCount(1))
             var frame = Frame.absent
-            try PageMap.forEachPage(in: range) { (view) throws(HostError) in frame = Frame(view) }
+            try PageMap.forEachPage(of: process, in: range) { (view) throws(HostError) in frame = Frame(view) }
             pages.append(VmemmapPage(index: index, frame: frame))
         }
         var mappings: Int?

@@ -9,6 +9,8 @@ public enum ErrorText {
         switch error {
         case .shortage(let shortage): line(shortage)
         case .notSupported(let reason): "not supported here: \(reason)"
+        case .notFound(let reason): reason
+        case .notPermitted(let reason): "not permitted: \(reason)"
         case .host(let error): "the host refused: \(error)"
         case .vmemmap(let error): "\(error)"
         case .unexpected(let reason): "internal error: \(reason)"

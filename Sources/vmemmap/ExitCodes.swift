@@ -16,7 +16,8 @@ extension ExitCode {
     init(_ error: ExperimentError) {
         switch error {
         case .shortage: self = .shortage
-        case .notSupported: self = .notSupported
+        case .notSupported, .notPermitted: self = .notSupported
+        case .notFound: self = .shortage
         case .host(let error): self.init(error)
         case .vmemmap(let error): self.init(error)
         case .unexpected: self = .failure

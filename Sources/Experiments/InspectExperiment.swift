@@ -1,0 +1,137 @@
+public import HostMemory
+public import VmemmapEmulator
+
+/// Looks at a process that holds a vmemmap, from outside: what /proc tells any other tool, compared with what the scheme says.
+public struct InspectExperiment: Sendable {
+    /// What is said of a region by whoever asks. What is left out is read off the region's label.
+    public struct Claim: Hashable, Sendable {
+        /// The size of huge page.
+        public var pageSize: HugePageSize?
+        /// How their vmemmap is shared.
+        public var scheme: Scheme?
+        /// What the region consists of.
+        public var backing: Backing?
+        /// How many frames in a row serve the tails.
+        public var tailRun: PageCount?
+
+        /// Nothing is said.
+        public init() {}
+    }
+
+    /// The process.
+    public var pid: Int32
+    /// Where its region is; nil: where its guard pages say.
+    public var region: AddressRange?
+    /// What is said of it.
+    public var claim: Claim
+
+    /// A look at process `pid`.
+    public init(pid: Int32, region: AddressRange? = nil, claim: Claim = Claim()) {
+        self.pid = pid
+        self.region = region
+        self.claim = claim
+    }
+
+    private var process: ObservedProcess { .other(pid) }
+
+    /// Looks.
+    ///
+    /// - Throws: ``ExperimentError/notFound(_:)`` where there is no such process, or no region in it;
+    ///   ``ExperimentError/notPermitted(_:)`` for another user's.
+    public func run() throws(ExperimentError) -> InspectResult {
+        let host = try HostBlock.current()
+        let found = try readable { () throws(HostError) in try FoundRegion.all(in: process) }
+        let (range, label, file) = try choose(found)
+        let plan = try plan(of: range, label)
+        let layout = VmemmapLayout(geometry: plan.geometry, base: range.start, hugePages: plan.hugePages)
+        let view = try readable { () throws(HostError) in try RegionView.take(plan, layout, of: process) }
+        let figures = try readable { () throws(HostError) in try figures(range, file, view) }
+        return InspectResult(
+            host: host, pid: pid, regionStart: "\(range.start)", regionLengthBytes: range.length,
+            plan: PlanBlock(plan, cost: host.mappingCost), countingMethod: host.showsFrameNumbers ? .pfn : .fileOffset,
+            picture: try readable { () throws(HostError) in
+                try FramePicture.take(HugePageIndex(plan.hugePages.rawValue / 2), in: layout, of: process)
+            },
+            pages: view.pages, figures: figures, checks: InspectChecks.all(plan, view.pages, figures))
+    }
+
+    private func figures(
+        _ range: AddressRange, _ file: Mapping.FileIdentity?, _ view: RegionView
+    ) throws(HostError) -> InspectResult.Figures {
+        let frames = try FrameCount.count(of: process, in: range)
+        let smaps = try SmapsSum.of(process, in: range)
+        let rollup = try? SmapsRollup.of(process)
+        let memfd = try file.flatMap { (file) throws(HostError) in
+            try ProcessFiles.allocatedBytes(of: process, memoryFile: RegionLabel.fileName, inode: file.inode)
+        }
+        let pss = view.frames.isEmpty ? nil : try KernelPages.proportionalShare(of: view.frames)
+        return InspectResult.Figures(
+            distinctFrames: frames.distinct, presentPages: frames.present, smapsRssBytes: smaps.rss,
+            smapsPssBytes: smaps.pss, pssBytes: Measured(pss), processRssBytes: Measured(rollup?.rss),
+            processPssBytes: Measured(rollup?.pss),
+            regionMappings: try ProcMaps.count(of: process, overlapping: range), memfdBytes: Measured(memfd))
+    }
+
+    // MARK: Which region, and what it is
+
+    private func choose(
+        _ found: [FoundRegion]
+    ) throws(ExperimentError) -> (range: AddressRange, label: RegionLabel?, file: Mapping.FileIdentity?) {
+        if let region {
+            let labelled = found.first { $0.range == region }
+            return (region, labelled?.label, labelled?.file)
+        }
+        if found.count == 1 { return (found[0].range, found[0].label, found[0].file) }
+        if found.isEmpty {
+            throw .notFound(
+                "process \(pid) has 0 regions of a vmemmap, 1 is needed: no guard pages named \(RegionLabel.fileName) in "
+                    + "/proc/\(pid)/maps; give the PID that vmemmap hold prints, or --region START+LENGTH")
+        }
+        let places = found.map { "\($0.range.start)+\($0.range.length)" }.joined(separator: ", ")
+        throw .notFound("process \(pid) has \(found.count) regions, 1 is looked at: choose with --region, of \(places)")
+    }
+
+    private func plan(of range: AddressRange, _ label: RegionLabel?) throws(ExperimentError) -> MappingPlan {
+        guard let pageSize = claim.pageSize ?? label?.pageSize, let scheme = claim.scheme ?? label?.scheme,
+            let backing = claim.backing ?? label?.backing, let tailRun = claim.tailRun ?? label?.tailRun
+        else {
+            throw .notFound(
+                "the region \(range) of process \(pid) has no label that says what it is: give --page-size, --scheme, --backing and "
+                    + "--tail-run")
+        }
+        guard let geometry = Geometry(basePageSize: HostLimits.pageSize, hugePageSize: pageSize) else {
+            throw .notSupported("no huge page of \(pageSize.bytes) bytes has base pages of \(HostLimits.pageSize) bytes")
+        }
+        let bytes = geometry.vmemmapBytesPerHugePage.rawValue
+        guard range.length >= geometry.vmemmapBytesPerHugePage, range.length.rawValue.isMultiple(of: bytes),
+            range.start.rawValue.isMultiple(of: UInt(geometry.basePageSize.rawValue))
+        else {
+            throw .notFound(
+                "the region \(range) has \(range.length) bytes, which is no whole number of huge pages: each has \(bytes) bytes of "
+                    + "struct pages; give --region START+LENGTH as vmemmap hold prints it")
+        }
+        return MappingPlan(
+            geometry: geometry, scheme: scheme, backing: backing, base: label?.base ?? .pte,
+            hugePages: HugePageCount(range.length.rawValue / bytes), tailRun: .frames(tailRun))
+    }
+
+    // MARK: Refusals
+
+    /// Reads from the process; a refusal is told as what it means.
+    private func readable<Value>(_ read: () throws(HostError) -> Value) throws(ExperimentError) -> Value {
+        do throws(HostError) {
+            return try read()
+        } catch {
+            switch error.errno {
+            case .permissionDenied, .notPermitted:
+                let owner = (try? ProcessOwner.of(process)).map { "user \($0)" } ?? "another user"
+                throw .notPermitted(
+                    "process \(pid) belongs to \(owner), and this is user \(ProcessOwner.current): \(error); run inspect as that "
+                        + "user or as root")
+            case .noSuchFileOrDirectory, .noSuchProcess:
+                throw .notFound("there is no process \(pid), or it has ended: \(error); give the PID of a running vmemmap hold")
+            default: throw .host(error)
+            }
+        }
+    }
+}

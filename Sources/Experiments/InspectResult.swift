@@ -1,0 +1,92 @@
+public import HostMemory
+public import VmemmapEmulator
+
+/// What an outsider found in a process that holds a vmemmap.
+public struct InspectResult: Hashable, Sendable, Codable {
+    /// What the vmemmap of huge pages looks like from outside.
+    public struct Pages: Hashable, Sendable, Codable {
+        /// Huge pages whose vmemmap pages share as the scheme has them.
+        public let optimized: HugePageCount
+        /// Huge pages whose vmemmap pages all have frames of their own.
+        public let unoptimized: HugePageCount
+        /// Huge pages that are neither.
+        public let neither: HugePageCount
+    }
+
+    /// The figures, each from the source its comment names.
+    public struct Figures: Hashable, Sendable, Codable {
+        /// Different frames behind the region: /proc/PID/pagemap with maps.
+        public let distinctFrames: PageCount
+        /// Page table entries of the region that are present: pagemap.
+        public let presentPages: PageCount
+        /// Rss of the region's mappings: /proc/PID/smaps, summed.
+        public let smapsRssBytes: ByteCount
+        /// Pss of the region's mappings: /proc/PID/smaps, summed, and so rounded down in every mapping.
+        public let smapsPssBytes: ByteCount
+        /// The region's proportional share: its present pages, each divided by its frame's mappings in /proc/kpagecount. Null
+        /// without root.
+        public let pssBytes: Measured<ByteCount>
+        /// Rss of the process: smaps_rollup. Null before Linux 4.14.
+        public let processRssBytes: Measured<ByteCount>
+        /// Pss of the process: smaps_rollup. Null before Linux 4.14.
+        public let processPssBytes: Measured<ByteCount>
+        /// Mappings of the region: /proc/PID/maps.
+        public let regionMappings: MappingCount
+        /// What the memory file occupies: st_blocks, by way of /proc/PID/fd. Null where the file was not found there.
+        public let memfdBytes: Measured<ByteCount>
+    }
+
+    /// A figure beside what the scheme says it is.
+    public struct Check: Hashable, Sendable, Codable {
+        /// What is compared.
+        public enum Subject: String, Hashable, Sendable, Codable {
+            /// Huge pages that share neither as the scheme has it nor not at all.
+            case hugePagesOutOfScheme = "huge_pages_out_of_scheme"
+            /// Different frames.
+            case distinctFrames = "distinct_frames"
+            /// Mappings of the region.
+            case regionMappings = "region_mappings"
+            /// Bytes of the memory file.
+            case memfdBytes = "memfd_bytes"
+        }
+
+        /// What is compared.
+        public let subject: Subject
+        /// What the scheme says. Null where it depends on what no outsider sees: which huge pages were optimized before.
+        public let expected: Measured<Int>
+        /// Whether the expected figure is the most there may be.
+        public let isUpperBound: Bool
+        /// What was found. Null where it could not be.
+        public let measured: Measured<Int>
+
+        /// Whether the two agree, as far as both are known.
+        public var holds: Bool {
+            guard let expected = expected.value, let measured = measured.value else { return true }
+            return isUpperBound ? measured <= expected : measured == expected
+        }
+    }
+
+    /// Where it was looked at.
+    public let host: HostBlock
+    /// The process.
+    public let pid: Int32
+    /// The region's first address, hexadecimal with 0x.
+    public let regionStart: String
+    /// The region's length.
+    public let regionLengthBytes: ByteCount
+    /// What the region is by its label, or by what was said of it.
+    public let plan: PlanBlock
+    /// How frames were told apart.
+    public let countingMethod: FrameCount.Method
+    /// A huge page in the middle.
+    public let picture: FramePicture
+    /// What became of the huge pages.
+    public let pages: Pages
+    /// The figures.
+    public let figures: Figures
+    /// The figures beside what the scheme says.
+    public let checks: [Check]
+
+    /// Whether all of them agree.
+    public var holds: Bool { checks.allSatisfy(\.holds) }
+}
