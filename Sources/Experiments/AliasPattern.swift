@@ -26,6 +26,7 @@ struct AliasPattern {
         case neither
     }
 
+    private let pageSize: ByteCount
     /// For each vmemmap page the first one that ought to show the same frame.
     private let first: [Int]
     /// For each template the first vmemmap page that ought to show it.
@@ -48,6 +49,7 @@ struct AliasPattern {
                 }
             }
         }
+        pageSize = plan.geometry.basePageSize
         self.first = first
         templates = (0..<firstOfTemplate.count).compactMap { firstOfTemplate[$0] }
     }
@@ -55,13 +57,25 @@ struct AliasPattern {
     /// What the pages of a huge page show of the templates: the same for every huge page of a zone.
     func templateIdentities(_ pages: [Identity]) -> [Identity] { templates.map { pages[$0] } }
 
-    /// What became of a huge page whose vmemmap pages show `pages`.
-    func verdict(_ pages: [Identity]) -> Verdict {
+    /// What became of the `index`-th huge page, whose vmemmap pages show `pages`.
+    func verdict(_ pages: [Identity], of index: Int) -> Verdict {
         guard pages.count == first.count, !pages.contains(.absent) else { return .neither }
+        if isUnoptimized(pages, index) { return .own }
         let distinct = Set(pages).count
-        if distinct == pages.count { return .own }
         let asPlanned = pages.indices.allSatisfy { pages[$0] == pages[first[$0]] }
         let sharers = pages.indices.count { first[$0] == $0 }
         return asPlanned && distinct == sharers ? .optimized : .neither
+    }
+
+    /// Private memory throughout, or a file mapped from end to end: a template of as many frames as there are tails is shared with
+    /// other huge pages only, and so is not to be told from that by who shares with whom in this one.
+    private func isUnoptimized(_ pages: [Identity], _ index: Int) -> Bool {
+        pages.indices.allSatisfy { page in
+            switch pages[page] {
+            case .own: true
+            case .file(_, let offset): offset == pageSize * (index * pages.count + page)
+            case .absent: false
+            }
+        }
     }
 }

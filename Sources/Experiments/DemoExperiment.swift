@@ -22,15 +22,20 @@ public struct DemoExperiment: Sendable {
 
     /// Runs it. Takes about ``raceNanoseconds`` and a second.
     ///
+    /// - Parameter progress: is told what is being done, how much of it, of how much, and of what.
     /// - Throws: ``ExperimentError`` when the host lacks something or refuses. A claim that does not hold is a
     ///   result, not an error.
-    public func run() throws(ExperimentError) -> DemoResult {
+    public func run(
+        progress: (_ work: String, _ done: Int, _ total: Int, _ unit: String) -> Void = { _, _, _, _ in }
+    ) throws(ExperimentError) -> DemoResult {
         let host = try HostBlock.current()
         let plan = try memory.planOnThisHost()
-        return try ExperimentError.wrapping { try run(plan, host) }
+        return try ExperimentError.wrapping { try run(plan, host, progress) }
     }
 
-    private func run(_ plan: MappingPlan, _ host: HostBlock) throws -> DemoResult {
+    private typealias Progress = (String, Int, Int, String) -> Void
+
+    private func run(_ plan: MappingPlan, _ host: HostBlock, _ progress: Progress) throws -> DemoResult {
         let cost = host.mappingCost
         // The first measurement faults in its own code and buffers; only the second is a baseline.
         _ = try MemoryFigures.measure(nil, cost: cost)
@@ -42,14 +47,14 @@ public struct DemoExperiment: Sendable {
         let sample = HugePageIndex(all.count / 2)
         let before = try FramePicture.take(sample, in: region.layout)
 
-        try stages.add(.optimized, region, timed { try region.optimize(all) }.nanoseconds)
+        try stages.add(.optimized, region, timed { try inSlices(all, .optimized, progress) { try region.optimize($0) } }.nanoseconds)
         let (tour, touching) = timed { region.visitEveryStructPage() }
         try stages.add(.touched, region, touching)
         let after = try FramePicture.take(sample, in: region.layout)
 
         var proofs = try DemoProofs.optimized(region)
-        try stages.add(.restored, region, timed { try region.restore(all) }.nanoseconds)
-        let race = try race(region)
+        try stages.add(.restored, region, timed { try inSlices(all, .restored, progress) { try region.restore($0) } }.nanoseconds)
+        let race = try race(region, progress)
         proofs += try DemoProofs.restored(region, race: race, tour: tour)
         if plan.base == .pmd { proofs.append(DemoProofs.hugeBase(plan, stages.results)) }
         return DemoResult(
@@ -61,7 +66,7 @@ public struct DemoExperiment: Sendable {
     }
 
     /// Optimizes and restores everything, again and again, under walkers.
-    private func race(_ region: VmemmapRegion) throws -> DemoResult.Race {
+    private func race(_ region: VmemmapRegion, _ progress: Progress) throws -> DemoResult.Race {
         let all = region.layout.allHugePages
         let walking = try Walkers(walkers, over: region, seed: seed)
         defer { _ = walking.stop() }
@@ -77,11 +82,27 @@ public struct DemoExperiment: Sendable {
             cycles += 1
             let mappings = try ProcMaps.count(overlapping: region.range)
             if try region.sharedFrameBytes() != unoptimized || mappings > bound { notBack += 1 }
+            let elapsed = HostKernel.monotonicNanoseconds() - start
+            progress("under walkers", elapsed / 1_000_000, raceNanoseconds / 1_000_000, "ms")
         } while HostKernel.monotonicNanoseconds() - start < raceNanoseconds
         let tally = walking.stop()
         return DemoResult.Race(
             cycles: cycles, cyclesNotBack: notBack, reads: tally.reads, wrongReads: tally.wrong,
             durationNanoseconds: HostKernel.monotonicNanoseconds() - start)
+    }
+}
+
+extension DemoExperiment {
+    /// Does something to all huge pages, 4096 at a time where there are more: what is done to a range is everything or nothing, and
+    /// says nothing meanwhile.
+    private func inSlices(
+        _ all: Range<HugePageIndex>, _ step: Step, _ progress: Progress,
+        _ work: (Range<HugePageIndex>) throws -> Void
+    ) throws {
+        for start in stride(from: 0, to: all.count, by: 4096) {
+            progress(step.rawValue, start, all.count, "huge pages")
+            try work(HugePageIndex(start)..<HugePageIndex(min(start + 4096, all.count)))
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 public import HostMemory
 public import VmemmapEmulator
+internal import SystemPackage
 
 /// Looks at a process that holds a vmemmap, from outside: what /proc tells any other tool, compared with what the scheme says.
 public struct InspectExperiment: Sendable {
@@ -40,16 +41,17 @@ public struct InspectExperiment: Sendable {
     ///   ``ExperimentError/notPermitted(_:)`` for another user's.
     public func run() throws(ExperimentError) -> InspectResult {
         let host = try HostBlock.current()
-        let found = try readable { () throws(HostError) in try FoundRegion.all(in: process) }
+        let found = try readable { () throws(HostError) -> [FoundRegion] in try FoundRegion.all(in: process) }
         let (range, label, file) = try choose(found)
         let plan = try plan(of: range, label)
         let layout = VmemmapLayout(geometry: plan.geometry, base: range.start, hugePages: plan.hugePages)
-        let view = try readable { () throws(HostError) in try RegionView.take(plan, layout, of: process) }
-        let figures = try readable { () throws(HostError) in try figures(range, file, view) }
+        let view = try readable { () throws(HostError) -> RegionView in try RegionView.take(plan, layout, of: process) }
+        let figures = try readable { () throws(HostError) -> InspectResult.Figures in
+            try self.figures(range, file, view) }
         return InspectResult(
             host: host, pid: pid, regionStart: "\(range.start)", regionLengthBytes: range.length,
             plan: PlanBlock(plan, cost: host.mappingCost), countingMethod: host.showsFrameNumbers ? .pfn : .fileOffset,
-            picture: try readable { () throws(HostError) in
+            picture: try readable { () throws(HostError) -> FramePicture in
                 try FramePicture.take(HugePageIndex(plan.hugePages.rawValue / 2), in: layout, of: process)
             },
             pages: view.pages, figures: figures, checks: InspectChecks.all(plan, view.pages, figures))
@@ -124,10 +126,14 @@ public struct InspectExperiment: Sendable {
         } catch {
             switch error.errno {
             case .permissionDenied, .notPermitted:
-                let owner = (try? ProcessOwner.of(process)).map { "user \($0)" } ?? "another user"
+                let owner = try? ProcessOwner.of(process)
+                let whose = owner.map { "user \($0)" } ?? "another user"
+                let wayOut =
+                    owner == ProcessOwner.current
+                    ? "the kernel lets it be read by more privileged processes only (ptrace(2), PTRACE_MODE_READ): inspect a hold of "
+                        + "your own" : "run inspect as that user or as root"
                 throw .notPermitted(
-                    "process \(pid) belongs to \(owner), and this is user \(ProcessOwner.current): \(error); run inspect as that "
-                        + "user or as root")
+                    "process \(pid) belongs to \(whose), and this is user \(ProcessOwner.current): \(error); \(wayOut)")
             case .noSuchFileOrDirectory, .noSuchProcess:
                 throw .notFound("there is no process \(pid), or it has ended: \(error); give the PID of a running vmemmap hold")
             default: throw .host(error)

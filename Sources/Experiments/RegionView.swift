@@ -16,13 +16,11 @@ struct RegionView {
         let pageSize = plan.geometry.basePageSize.rawValue
         try PageMap.forEachPage(of: process, in: layout.vmemmap(of: layout.allHugePages)) { (page) throws(HostError) in
             if page.entry.pfn != 0 { frames.append(page.entry.pfn) }
-            tally.add(Identity(page), at: (page.address - layout.base).rawValue / pageSize)
+            tally.add(AliasPattern.Identity(page), at: (page.address - layout.base).rawValue / pageSize)
         }
         return RegionView(pages: tally.pages(), frames: frames)
     }
 }
-
-private typealias Identity = AliasPattern.Identity
 
 extension AliasPattern.Identity {
     init(_ page: PageView) {
@@ -74,7 +72,7 @@ struct PatternTally {
     }
 
     private mutating func judge() {
-        var verdict = pattern.verdict(current.identities)
+        var verdict = pattern.verdict(current.identities, of: current.page)
         if verdict == .optimized {
             let zone = plan.zone(of: HugePageIndex(current.page))
             let shown = pattern.templateIdentities(current.identities)

@@ -5,34 +5,33 @@ internal import VmemmapEmulator
 /// A demo's result for people.
 public enum DemoReport {
     /// The report, line by line.
-    public static func lines(_ result: DemoResult) -> [String] {
+    public static func lines(_ result: DemoResult, _ style: Style = .plain) -> [String] {
         let plan = result.plan
-        var lines = [
-            "vmemmap demo: \(PlanReport.title(plan)), real memory", "",
-        ]
-        lines += PlanReport.lines(result.host) + PlanReport.lines(plan) + [""]
-        lines += picture(result) + [""]
-        lines += table(result) + [""]
-        lines += HugeBaseReport.lines(result.plan, result.steps.map { ($0.step, $0.figures) })
-        lines += whyRSSRises(result) + [""]
-        lines += proofs(result)
+        var lines = style.wrapped(["vmemmap demo: \(PlanReport.title(plan)), real memory"]) + [""]
+        lines += style.wrapped(PlanReport.lines(result.host) + PlanReport.lines(plan)) + [""]
+        lines += picture(result, style) + [""]
+        lines += table(result, style) + [""]
+        lines += HugeBaseReport.lines(result.plan, result.steps.map { ($0.step, $0.figures) }, style)
+        // With a table more, what explains the first one would take a second screen.
+        if plan.base == .pte || style.isVerbose { lines += style.notes(whyRSSRises(result)) + [""] }
+        lines += proofs(result, style)
         return lines
     }
 
-    private static func picture(_ result: DemoResult) -> [String] {
+    private static func picture(_ result: DemoResult, _ style: Style) -> [String] {
         let page = result.before.hugePage
         let count = result.plan.vmemmapPagesPerHugePage
         var title = "huge page \(page): its \(count) vmemmap pages and the frames they show"
         if let mappings = result.after.lastFrameMappings.value {
             title += "; the shared one is mapped \(CountText.of(mappings, "time"))"
         }
-        return [title, ""]
+        return style.wrapped([title]) + [""]
             + FrameDrawing.beside(
                 FrameDrawing(result.before), "before", FrameDrawing(result.after), "after"
             ).map { "  " + $0 }
     }
 
-    private static func table(_ result: DemoResult) -> [String] {
+    private static func table(_ result: DemoResult, _ style: Style) -> [String] {
         var table = TextTable(headings: [
             "", "RSS\nKiB", "PSS\nKiB", "distinct\nframes", "memfd\nKiB", "page tables\nKiB", "mappings",
             "their cost\nKiB", "time",
@@ -48,10 +47,11 @@ public enum DemoReport {
             ])
         }
         let method = result.countingMethod == .pfn ? "frame numbers" : "file offsets"
-        return table.lines + [
-            "RSS, PSS: smaps_rollup of the process. Distinct frames: pagemap of the region, by \(method).",
-            "memfd: st_blocks. Page tables: VmPTE. Mappings: /proc/self/maps. A dash: nothing there to measure.",
-        ]
+        return table.lines(style)
+            + style.notes([
+                "RSS, PSS: smaps_rollup of the process. Distinct frames: pagemap of the region, by \(method).",
+                "memfd: st_blocks. Page tables: VmPTE. Mappings: /proc/self/maps. A dash: nothing there to measure.",
+            ])
     }
 
     private static func text(_ bytes: Measured<ByteCount>) -> String {
@@ -81,16 +81,18 @@ public enum DemoReport {
         return "from \(ByteText.short(before)) to \(ByteText.short(after))"
     }
 
-    private static func proofs(_ result: DemoResult) -> [String] {
+    private static func proofs(_ result: DemoResult, _ style: Style) -> [String] {
         var lines = result.proofs.flatMap { proof -> [String] in
-            let head = (proof.holds ? "ok    " : "FAIL  ") + sentence(proof, result)
-            return proof.holds ? [head] : [head] + failures(proof)
+            let head = style.wrapped([style.mark(proof.holds) + sentence(proof, result)])
+            return proof.holds && !style.isVerbose ? head : head + style.wrapped(figures(proof, style))
         }
         let count = result.proofs.count(where: \.holds)
         lines.append(
-            result.holds
-                ? "all \(result.proofs.count) proofs hold"
-                : "\(result.proofs.count - count) of \(result.proofs.count) proofs do not hold")
+            style.verdict(
+                result.holds,
+                result.holds
+                    ? "all \(result.proofs.count) proofs hold"
+                    : "\(result.proofs.count - count) of \(result.proofs.count) proofs do not hold"))
         return lines
     }
 
@@ -131,8 +133,9 @@ public enum DemoReport {
         }
     }
 
-    private static func failures(_ proof: Proof) -> [String] {
-        proof.figures.filter { !$0.holds }.map {
+    /// The figures that do not hold, or all of them, and how they were measured.
+    private static func figures(_ proof: Proof, _ style: Style) -> [String] {
+        proof.figures.filter { style.isVerbose || !$0.holds }.map {
             "        \($0.name): expected \($0.expected.value.map { "\($0)" } ?? "more than 0"), measured \($0.measured)"
         } + ["        \(proof.method)"]
     }

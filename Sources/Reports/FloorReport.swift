@@ -4,7 +4,7 @@ internal import VmemmapEmulator
 /// The engine beside the bare C loop, for people.
 public enum FloorReport {
     /// The report, line by line.
-    public static func lines(_ result: FloorResult) -> [String] {
+    public static func lines(_ result: FloorResult, _ style: Style = .plain) -> [String] {
         let plan = result.plan
         var table = TextTable(headings: [
             "per huge page", "engine\nmedian", "bare C\nmedian", "ratio\nmedian", "min", "max",
@@ -16,12 +16,13 @@ public enum FloorReport {
                 ratio(operation.ratioMin), ratio(operation.ratioMax),
             ])
         }
-        return [
-            "vmemmap bench: \(PlanReport.title(plan)), \(CountText.of(result.runs, "alternating pair"))", "",
-        ] + PlanReport.lines(result.host) + [""] + table.lines + [
-            "Ratios are taken pair by pair: the engine and a bare C loop of the same system calls, one right after the other, on",
-            "the same region.",
-        ] + growth(result)
+        return style.wrapped(
+            ["vmemmap bench: \(PlanReport.title(plan)), \(CountText.of(result.runs, "alternating pair"))", ""]
+                + PlanReport.lines(result.host)) + [""] + table.lines(style)
+            + style.notes([
+                "Ratios are taken pair by pair: the engine and a bare C loop of the same system calls, one right after the other, on",
+                "the same region.",
+            ]) + style.wrapped(growth(result))
     }
 
     private static func growth(_ result: FloorResult) -> [String] {

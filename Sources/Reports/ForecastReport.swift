@@ -5,26 +5,28 @@ internal import VmemmapEmulator
 /// Forecasts for people who ask what `hugetlb_free_vmemmap=on` would give them.
 public enum ForecastReport {
     /// The report, line by line.
-    public static func lines(_ result: PlanResult) -> [String] {
+    public static func lines(_ result: PlanResult, _ style: Style = .plain) -> [String] {
         let whose = result.isHostMemory ? "this host's memory" : "memory"
-        return [
+        return style.wrapped([
             "vmemmap plan: what HugeTLB vmemmap optimization gives back (nothing is mapped, no privileges)", "",
             "\(ByteText.short(result.forecast.memoryBytes)) of \(whose), all of it in huge pages; struct pages for it: "
                 + ByteText.short(result.forecast.structPageBytes), "",
-        ] + table(result.forecast, result) + [
-            "",
-            "1 TiB of it, as in the cover letter of v5; struct pages: "
-                + ByteText.short(result.coverLetter.structPageBytes), "",
-        ] + table(result.coverLetter, result) + [
-            "the letter: 16 GB of struct pages; saves ~16 GB with 1 GB pages, ~11 GB with 2 MB pages (10 at worst, 12 at best)",
-            "",
-            "In the kernel: a page frees the bytes that its boot message names, less one page table for each 2 MiB of vmemmap.",
-            "Emulated here: \(result.configuration.backing.rawValue) backing, \(result.host.mappingCostBytes) bytes a mapping "
-                + "(\(result.host.mappingCostSource.rawValue)); vm.max_map_count is \(result.host.maxMapCount); * needs more.",
-        ]
+        ]) + table(result.forecast, result, style)
+            + style.wrapped([
+                "",
+                "1 TiB of it, as in the cover letter of v5; struct pages: "
+                    + ByteText.short(result.coverLetter.structPageBytes), "",
+            ]) + table(result.coverLetter, result, style)
+            + style.notes([
+                "the letter: 16 GB of struct pages; saves ~16 GB with 1 GB pages, ~11 GB with 2 MB pages (worst 10, best 12)",
+                "",
+                "In the kernel: a page frees the bytes that its boot message names, less one page table for each 2 MiB of vmemmap.",
+                "Emulated here: \(result.configuration.backing.rawValue) backing, \(result.host.mappingCostBytes) bytes a mapping "
+                    + "(\(result.host.mappingCostSource.rawValue)); vm.max_map_count is \(result.host.maxMapCount); * needs more.",
+            ])
     }
 
-    private static func table(_ forecast: Forecast, _ result: PlanResult) -> [String] {
+    private static func table(_ forecast: Forecast, _ result: PlanResult, _ style: Style) -> [String] {
         var table = TextTable(headings: [
             "scheme", "huge\npage", "huge\npages", "freed\na page", "freed", "page\ntables", "net in\nthe kernel",
             "emulated:\ntail run", "mappings", "their\ncost", "net",
@@ -39,6 +41,6 @@ public enum ForecastReport {
                 ByteText.short(row.mappingBytes), ByteText.short(row.emulationNetBytes),
             ])
         }
-        return table.lines
+        return table.lines(style)
     }
 }

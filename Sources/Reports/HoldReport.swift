@@ -5,15 +5,15 @@ internal import VmemmapEmulator
 /// A held vmemmap, for people.
 public enum HoldReport {
     /// Where it is and what to look at it with.
-    public static func lines(_ result: HoldResult, restored: Bool) -> [String] {
-        [
+    public static func lines(_ result: HoldResult, restored: Bool, _ style: Style = .plain) -> [String] {
+        style.wrapped([
             "pid     \(result.pid)",
-            "region  \(result.regionStart), \(ByteText.short(result.regionLengthBytes)): the struct pages of "
+            "region  \(result.regionStart)+\(result.regionLengthBytes), \(ByteText.short(result.regionLengthBytes)): the struct pages of "
                 + "\(CountText.grouped(result.pages.rawValue)) x \(ByteText.short(result.hugePageBytes)) huge pages, "
                 + "\(result.scheme.rawValue) scheme, \(restored ? "restored" : "optimized")",
-            "look    pmap -X \(result.pid); cat /proc/\(result.pid)/smaps_rollup; page-types -p \(result.pid) (root)",
+            "look    vmemmap inspect --pid \(result.pid); pmap -X \(result.pid); cat /proc/\(result.pid)/smaps_rollup; page-types -p \(result.pid) (root)",
             "Enter, SIGINT or SIGTERM ends it.",
-        ]
+        ])
     }
 
     /// What the walkers saw.

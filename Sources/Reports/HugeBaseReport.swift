@@ -5,7 +5,9 @@ internal import VmemmapEmulator
 /// What became of a region mapped by PMDs, step by step.
 enum HugeBaseReport {
     /// A table and an empty line; nothing for a region mapped by PTEs.
-    static func lines(_ plan: PlanBlock, _ steps: [(step: Step, figures: MemoryFigures)]) -> [String] {
+    static func lines(
+        _ plan: PlanBlock, _ steps: [(step: Step, figures: MemoryFigures)], _ style: Style
+    ) -> [String] {
         guard plan.base == .pmd else { return [] }
         var table = TextTable(headings: [
             "", "mapped\nby PMDs", "pages in\nhuge folios", "split\nmarks", "thp_fault\n_alloc", "thp_split\n_pmd",
@@ -26,10 +28,9 @@ enum HugeBaseReport {
             ])
             before = events
         }
-        return table.lines + [
-            "Mapped by PMDs: PAGEMAP_SCAN of the region. Huge folios: KPF_THP of /proc/kpageflags (root). Split marks: blocks that",
-            "optimizing split and no restore merged. thp_*: /proc/vmstat over the step, all processes of the host together.",
-            "",
-        ]
+        return table.lines(style)
+            + style.notes([
+                "Mapped by PMDs: PAGEMAP_SCAN. Huge folios: KPF_THP (root). Split marks: not merged yet. thp_*: vmstat, the whole host's."
+            ]) + [""]
     }
 }

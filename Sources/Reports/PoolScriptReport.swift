@@ -5,16 +5,16 @@ internal import VmemmapEmulator
 /// What a pool script's lines did, for people: what the kernel would print, and beside it what the host measured.
 public enum PoolScriptReport {
     /// The lines for one statement, and how long it took.
-    public static func lines(_ outcome: PoolOutcome, nanoseconds: Int) -> [String] {
+    public static func lines(_ outcome: PoolOutcome, nanoseconds: Int, _ style: Style = .plain) -> [String] {
         let took = DurationText.short(nanoseconds: nanoseconds)
         return switch outcome {
-        case .pool, .allocated, .refused, .booted: lines(outcome) + ["  took \(took)"]
-        case .done: ["  done, took \(took)"]
-        default: lines(outcome)
+        case .pool, .allocated, .refused, .booted: lines(outcome, style) + style.notes(["  took \(took)"])
+        case .done: style.notes(["  done, took \(took)"])
+        default: lines(outcome, style)
         }
     }
 
-    private static func lines(_ outcome: PoolOutcome) -> [String] {
+    private static func lines(_ outcome: PoolOutcome, _ style: Style) -> [String] {
         switch outcome {
         case .booted(let configuration, let change, let size): booted(configuration, change, size)
         case .pool(let change, let size): pool(change, size)
@@ -26,7 +26,7 @@ public enum PoolScriptReport {
         case .vmstat(let info, let host): vmstat(info) + hostLines(host)
         case .page(let page): self.page(page)
         case .expected(let name, let expected, let found):
-            [expected == found ? "  ok    \(name) is \(found)" : "  FAIL  \(name) is \(found), expected \(expected)"]
+            ["  " + style.mark(expected == found) + "\(name) is \(found)" + (expected == found ? "" : ", expected \(expected)")]
         }
     }
 

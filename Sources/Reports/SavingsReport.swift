@@ -5,11 +5,12 @@ internal import VmemmapEmulator
 /// The saving for an amount of emulated HugeTLB memory, for people.
 public enum SavingsReport {
     /// The report, line by line.
-    public static func lines(_ result: SavingsResult) -> [String] {
+    public static func lines(_ result: SavingsResult, _ style: Style = .plain) -> [String] {
         let plan = result.plan
         let head =
-            ["vmemmap savings: \(PlanReport.title(plan)), \(ByteText.short(memory(plan))) of HugeTLB memory", ""]
-            + PlanReport.lines(result.host) + PlanReport.lines(plan) + [""]
+            style.wrapped([
+                "vmemmap savings: \(PlanReport.title(plan)), \(ByteText.short(memory(plan))) of HugeTLB memory", "",
+            ] + PlanReport.lines(result.host) + PlanReport.lines(plan)) + [""]
         guard !result.rows.isEmpty else { return head + ["A dry run: nothing was mapped."] }
         var table = TextTable(headings: [
             "", "distinct\nframes", "planned", "gross", "mappings", "page\ntables", "templates", "net", "time",
@@ -25,11 +26,12 @@ public enum SavingsReport {
         let wrong = result.wrongReads.value ?? 0
         let since = result.construction == .populated ? "since populated" : "from nothing"
         let given = result.construction == .populated ? "frames given back" : "frames never taken"
-        return head + table.lines + [
-            "Gross: \(given), from pagemap. Net: less the mappings (\(result.host.mappingCostBytes) bytes each), the growth",
-            "of page tables \(since), and the template frames. \(wrong) wrong reads by the walker that touched all.",
-            "",
-        ] + peak(result) + HugeBaseReport.lines(plan, steps(result)) + [result.holds ? "as planned" : "NOT as planned"]
+        return head + table.lines(style)
+            + style.notes([
+                "Gross: \(given), from pagemap. Net: less the mappings (\(result.host.mappingCostBytes) bytes each), the growth",
+                "of page tables \(since), and the template frames. \(wrong) wrong reads by the walker that touched all.",
+            ]) + [""] + style.wrapped(peak(result)) + HugeBaseReport.lines(plan, steps(result), style)
+            + [style.verdict(result.holds, result.holds ? "as planned" : "NOT as planned")]
     }
 
     /// The steps, from before there was a region.

@@ -17,16 +17,37 @@ public struct TextTable: Sendable {
     public mutating func add(_ row: [String]) { rows.append(row) }
 
     /// The lines of the table, without trailing space.
-    public var lines: [String] {
+    public var lines: [String] { lines(.plain) }
+
+    /// The lines of the table. Where it is too wide, its columns stand in several tables one below the other, each with the first
+    /// column; an empty line between.
+    public func lines(_ style: Style) -> [String] {
         let all = headings + rows
         let columns = all.first?.count ?? 0
         let widths = (0..<columns).map { column in all.map { $0[column].count }.max() ?? 0 }
-        return all.map { row in
-            let cells = row.indices.map { column in
-                pad(row[column], to: widths[column], atFront: column > 0)
-            }
-            return trimmed(cells.joined(separator: "  "))
+        let blocks = Self.blocks(widths, width: style.width ?? .max).map { block in
+            // Headings of fewer lines than those of another block leave empty ones.
+            all.map { row in
+                trimmed(block.map { pad(row[$0], to: widths[$0], atFront: $0 > 0) }.joined(separator: "  "))
+            }.drop { $0.isEmpty }
         }
+        return Array(blocks.joined(separator: [""]))
+    }
+
+    /// The columns of each table that fits `width`: the first, and as many others as there is room for, but one at least.
+    private static func blocks(_ widths: [Int], width: Int) -> [[Int]] {
+        guard let first = widths.first else { return [] }
+        var blocks = [[0]]
+        var used = first
+        for column in widths.indices.dropFirst() {
+            if used + 2 + widths[column] > width, blocks[blocks.count - 1].count > 1 {
+                blocks.append([0])
+                used = first
+            }
+            blocks[blocks.count - 1].append(column)
+            used += 2 + widths[column]
+        }
+        return blocks
     }
 
     private func pad(_ text: String, to width: Int, atFront: Bool) -> String {

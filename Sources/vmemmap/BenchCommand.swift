@@ -28,6 +28,7 @@ struct BenchCommand: ParsableCommand {
     var raiseMapLimit = false
 
     @OptionGroup var export: ExportOptions
+    @OptionGroup var terminal: TerminalOptions
 
     func validate() throws {
         try WholeNumber.check(runs, of: "--runs", in: 1...1000)
@@ -41,7 +42,7 @@ struct BenchCommand: ParsableCommand {
         let limit = raiseMapLimit ? try RaisedMapLimit(experiment.neededMapLimit) : nil
         defer { limit?.putBack() }
         let result = try runOrExit { () throws(ExperimentError) in try experiment.run() }
-        if exports.leaveStandardOutput { try Output.print(FloorReport.lines(result)) }
+        try terminal.terminal.print(exports) { FloorReport.lines(result, $0) }
         try exports.finish(result)
     }
 }

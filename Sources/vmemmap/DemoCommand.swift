@@ -23,15 +23,20 @@ struct DemoCommand: ParsableCommand {
     var walkers = 2
 
     @OptionGroup var export: ExportOptions
+    @OptionGroup var terminal: TerminalOptions
 
     func validate() throws { try WholeNumber.check(walkers, of: "--walkers", in: 1...256) }
 
     func run() throws {
         let exports = try export.open()
+        let terminal = terminal.terminal
+        let progress = terminal.progress()
         let result = try runOrExit { () throws(ExperimentError) in
-            try DemoExperiment(base.applied(to: emulation.memory), walkers: walkers).run()
+            defer { progress.clear() }
+            return try DemoExperiment(base.applied(to: emulation.memory), walkers: walkers)
+                .run(progress: progress.show(_:_:of:unit:))
         }
-        if exports.leaveStandardOutput { try Output.print(DemoReport.lines(result)) }
+        try terminal.print(exports) { DemoReport.lines(result, $0) }
         try exports.finish(result)
         if !result.holds { throw ExitCode.violation }
     }

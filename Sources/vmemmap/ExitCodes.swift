@@ -24,7 +24,8 @@ extension ExitCode {
         }
     }
 
-    private init(_ error: HostError) {
+    /// The code for a refusal by the host.
+    init(_ error: HostError) {
         switch error.code {
         case .outOfMemory, .noSpace, .tooManyFiles: self = .shortage
         case .notSupported, .notPermitted: self = .notSupported

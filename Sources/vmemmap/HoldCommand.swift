@@ -9,7 +9,7 @@ struct HoldCommand: ParsableCommand {
         commandName: "hold",
         abstract: "Build an optimized vmemmap and hold it, so that other tools can look at it.",
         discussion: """
-            Example: vmemmap hold --pages 64 --touch, then in another terminal: pmap -X PID
+            Example: vmemmap hold --pages 64 --touch, then in another terminal: vmemmap inspect --pid PID
 
             Waits for Enter, SIGINT or SIGTERM, then cleans up.
             """)
@@ -29,6 +29,11 @@ struct HoldCommand: ParsableCommand {
     @Flag(help: "Restore the huge pages again before holding.")
     var restored = false
 
+    @Flag(help: ArgumentHelp("End with standard input too.", visibility: .hidden))
+    var untilInputEnds = false
+
+    @OptionGroup var terminal: TerminalOptions
+
     @Option(help: ArgumentHelp("Write where the region is as JSON; - is standard output.", valueName: "FILE|-"))
     var exportJson: String?
 
@@ -42,7 +47,7 @@ struct HoldCommand: ParsableCommand {
 
     func run() throws {
         let export = try exportJson.map(ExportFile.init)
-        let ownsOutput = export?.isStandardOutput != true
+        let ownsOutput = export?.isStandardOutput != true && !terminal.quiet
         // Before any thread is started: they inherit the blocked signals.
         let signals = try TerminationSignals()
         let held = try runOrExit { () throws(ExperimentError) in
@@ -50,8 +55,10 @@ struct HoldCommand: ParsableCommand {
             return try HoldExperiment(memory, walkers: walkers, touch: touch, restored: restored).begin()
         }
         try export?.finish(JSONExport.text(held.description, command: "hold"))
-        if ownsOutput { try Output.print(HoldReport.lines(held.description, restored: restored)) }
-        _ = try signals.wait()
+        if ownsOutput {
+            try Output.print(HoldReport.lines(held.description, restored: restored, terminal.terminal.style))
+        }
+        _ = try signals.wait(forEndOfInput: untilInputEnds)
         let tally = held.end()
         if ownsOutput, let tally { try Output.print([HoldReport.line(reads: tally.reads, wrong: tally.wrong)]) }
         if let tally, tally.wrong > 0 { throw ExitCode.violation }

@@ -27,6 +27,7 @@ struct PlanCommand: ParsableCommand {
     var tailRun = TailRun.frames(PageCount(1))
 
     @OptionGroup var export: ExportOptions
+    @OptionGroup var terminal: TerminalOptions
 
     func validate() throws {
         if let scheme { try TailRun.check(tailRun, for: scheme) }
@@ -40,7 +41,7 @@ struct PlanCommand: ParsableCommand {
                 schemes: scheme.map { [$0] } ?? Scheme.allCases, backing: backing, tailRun: tailRun
             ).run()
         }
-        if exports.leaveStandardOutput { try Output.print(ForecastReport.lines(result)) }
+        try terminal.terminal.print(exports) { ForecastReport.lines(result, $0) }
         try exports.finish(result)
     }
 }

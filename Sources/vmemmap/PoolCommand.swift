@@ -22,7 +22,10 @@ struct PoolCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("The script; - or nothing: standard input.", valueName: "FILE"))
     var file: String?
 
+    @OptionGroup var terminal: TerminalOptions
+
     func run() throws {
+        let terminal = terminal.terminal
         let name = file == nil || file == "-" ? "standard input" : file ?? ""
         let source = try ScriptSource(file)
         let session = PoolSession()
@@ -46,7 +49,9 @@ struct PoolCommand: ParsableCommand {
             }
             let duration = HostKernel.monotonicNanoseconds() - start
             guard let outcome else { continue }
-            try Output.print(["> \(line.trimmingSpaces)"] + PoolScriptReport.lines(outcome, nanoseconds: duration))
+            try terminal.print {
+                ["> \(line.trimmingSpaces)"] + $0.wrapped(PoolScriptReport.lines(outcome, nanoseconds: duration, $0))
+            }
             if outcome.isViolation {
                 Output.error("\(name):\(number): not as expected")
                 violations += 1

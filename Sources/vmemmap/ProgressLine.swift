@@ -4,37 +4,42 @@ internal import HostMemory
 internal import Reports
 internal import SystemPackage
 
-/// One line on a terminal's standard error that says how far a step is and how long it will take. Nothing elsewhere.
+/// One line on a terminal's standard error that says how far a piece of work is, how fast it goes and how long it will take.
+/// Nothing elsewhere, and nothing of work that takes less than a second.
 final class ProgressLine {
-    private let isTerminal = isatty(2) == 1
-    private var step: Step?
+    private let isShown: Bool
+    private var work: String?
     private var start = 0
     private var lastShown = 0
 
-    /// Shows that `done` huge pages of `total` are through `step`, at most ten times a second.
-    func show(_ step: Step, _ done: Int, _ total: Int) {
+    /// - Parameter isWanted: false: never a line.
+    init(isWanted: Bool = true) { isShown = isWanted && isatty(2) == 1 }
+
+    /// Shows that `done` huge pages of `total` are through a step.
+    func show(_ step: Step, _ done: Int, _ total: Int) { show(step.rawValue, done, of: total, unit: "huge pages") }
+
+    /// Shows that `done` of `total` are through, at most ten times a second.
+    func show(_ work: String, _ done: Int, of total: Int, unit: String) {
+        guard isShown else { return }
         let now = HostKernel.monotonicNanoseconds()
-        if step != self.step {
-            self.step = step
+        if work != self.work {
+            self.work = work
             start = now
-            lastShown = 0
         }
-        guard isTerminal, now - lastShown > 100_000_000 else { return }
+        guard now - start > 1_000_000_000, now - lastShown > 100_000_000 else { return }
         lastShown = now
-        var line = "\(step.rawValue): \(CountText.grouped(done)) of \(CountText.grouped(total)) huge pages"
-        if done > 0, done < total {
-            let rest = Double(now - start) / Double(done) * Double(total - done)
-            line += ", \(DurationText.short(nanoseconds: Int(rest))) to go"
-        }
-        write("\r\u{1b}[K" + line)
+        let line = ProgressText.line(work, done, of: total, unit: unit, nanoseconds: now - start)
+        // A line that wraps could not be taken away again.
+        write("\r\u{1b}[K" + line.prefix(max(20, Terminal.columns(of: .standardError) - 1)))
     }
 
     /// Takes the line away.
     func clear() {
-        if isTerminal { write("\r\u{1b}[K") }
+        if lastShown > 0 { write("\r\u{1b}[K") }
+        lastShown = 0
     }
 
-    private func write(_ text: String) {
+    private func write(_ text: some StringProtocol) {
         try? HostKernel.write(Array(text.utf8), to: .standardError, name: "standard error")
     }
 }

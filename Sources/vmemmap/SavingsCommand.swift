@@ -41,6 +41,7 @@ struct SavingsCommand: ParsableCommand {
     var raiseMapLimit = false
 
     @OptionGroup var export: ExportOptions
+    @OptionGroup var terminal: TerminalOptions
 
     func validate() throws {
         try TailRun.check(tailRun, for: scheme)
@@ -58,12 +59,12 @@ struct SavingsCommand: ParsableCommand {
         let experiment = SavingsExperiment(boot.applied(to: base.applied(to: emulated)))
         let limit = raiseMapLimit && !dryRun ? try RaisedMapLimit(experiment.neededMapLimit) : nil
         defer { limit?.putBack() }
-        let progress = ProgressLine()
+        let progress = terminal.terminal.progress()
         let result = try runOrExit { () throws(ExperimentError) in
             defer { progress.clear() }
             return dryRun ? try experiment.plan() : try experiment.run(progress: progress.show)
         }
-        if exports.leaveStandardOutput { try Output.print(SavingsReport.lines(result)) }
+        try terminal.terminal.print(exports) { SavingsReport.lines(result, $0) }
         try exports.finish(result)
         if !result.holds { throw ExitCode.violation }
     }

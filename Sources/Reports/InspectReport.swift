@@ -1,0 +1,81 @@
+public import Experiments
+internal import HostMemory
+internal import VmemmapEmulator
+
+/// What an outsider found in a held vmemmap, for people.
+public enum InspectReport {
+    /// The report, line by line.
+    public static func lines(_ result: InspectResult, _ style: Style = .plain) -> [String] {
+        style.wrapped([
+            "vmemmap inspect: process \(result.pid), \(PlanReport.title(result.plan)), read from outside"
+        ]) + [""]
+            + style.wrapped(
+                PlanReport.lines(result.host)
+                    + [
+                        "region  \(result.regionStart)+\(result.regionLengthBytes), \(ByteText.short(result.regionLengthBytes)): "
+                            + pages(result)
+                    ]) + [""]
+            + picture(result, style) + [""] + figures(result, style) + [""] + checks(result, style)
+    }
+
+    private static func pages(_ result: InspectResult) -> String {
+        let pages = result.pages
+        return "\(CountText.of(pages.optimized.rawValue, "huge page")) optimized, "
+            + "\(CountText.grouped(pages.unoptimized.rawValue)) with frames of their own, "
+            + "\(CountText.grouped(pages.neither.rawValue)) neither"
+    }
+
+    private static func picture(_ result: InspectResult, _ style: Style) -> [String] {
+        var title = "huge page \(result.picture.hugePage): its \(result.plan.vmemmapPagesPerHugePage) vmemmap pages and the "
+        title += "frames they show"
+        if let mappings = result.picture.lastFrameMappings.value {
+            title += "; the last is mapped \(CountText.of(mappings, "time"))"
+        }
+        return style.wrapped([title]) + [""] + FrameDrawing(result.picture).lines.map { "  " + $0 }
+    }
+
+    private static func figures(_ result: InspectResult, _ style: Style) -> [String] {
+        let figures = result.figures
+        let page = result.host.pageSizeBytes
+        var table = TextTable(headings: [
+            "", "RSS\nKiB", "PSS\nKiB", "smaps RSS\nsum, KiB", "smaps PSS\nsum, KiB", "distinct\nframes", "memfd\nKiB", "mappings",
+        ])
+        table.add([
+            "region", ByteText.kibibytes(page * figures.presentPages.rawValue), text(figures.pssBytes),
+            ByteText.kibibytes(figures.smapsRssBytes), ByteText.kibibytes(figures.smapsPssBytes),
+            "\(figures.distinctFrames)", text(figures.memfdBytes), "\(figures.regionMappings)",
+        ])
+        table.add(["process", text(figures.processRssBytes), text(figures.processPssBytes), "-", "-", "-", "-", "-"])
+        let method = result.countingMethod == .pfn ? "frame numbers" : "file offsets"
+        return table.lines(style)
+            + style.notes([
+                "Region: RSS and distinct frames from /proc/\(result.pid)/pagemap, by \(method); PSS by kpagecount (root). smaps rounds PSS",
+                "down in every mapping. memfd: st_blocks by /proc/\(result.pid)/fd. Process: smaps_rollup. A dash: not measured.",
+            ])
+    }
+
+    private static func text(_ bytes: Measured<ByteCount>) -> String { bytes.value.map(ByteText.kibibytes) ?? "-" }
+
+    private static func checks(_ result: InspectResult, _ style: Style) -> [String] {
+        result.checks.map { check in
+            let measured = check.measured.value.map { CountText.grouped($0) } ?? "not measured"
+            let scheme = check.expected.value.map { (check.isUpperBound ? "at most " : "") + CountText.grouped($0) }
+            let isCompared = check.expected.value != nil && check.measured.value != nil
+            return (isCompared ? style.mark(check.holds) : "-     ")
+                + "\(name(check.subject)): the scheme says \(scheme ?? "nothing yet, since only some are optimized"), "
+                + "found \(measured)"
+        } + [
+            style.verdict(
+                result.holds, result.holds ? "seen from outside, it is what the scheme says" : "it is NOT what the scheme says")
+        ]
+    }
+
+    private static func name(_ subject: InspectResult.Check.Subject) -> String {
+        switch subject {
+        case .hugePagesOutOfScheme: "huge pages out of scheme"
+        case .distinctFrames: "distinct frames"
+        case .regionMappings: "mappings of the region"
+        case .memfdBytes: "bytes of the memory file"
+        }
+    }
+}

@@ -1,0 +1,27 @@
+/// How far a piece of work is, in one line. Pure.
+public enum ProgressText {
+    /// `optimized: 4 096 of 65 536 huge pages, 20 480/s, 3.0 s to go`.
+    ///
+    /// - Parameters:
+    ///   - work: what is done.
+    ///   - done: how many of `total` are through.
+    ///   - unit: what they are.
+    ///   - nanoseconds: since the work began.
+    public static func line(_ work: String, _ done: Int, of total: Int, unit: String, nanoseconds: Int) -> String {
+        var line = "\(work): \(CountText.grouped(done)) of \(CountText.grouped(total)) \(unit)"
+        if done > 0, nanoseconds > 0 {
+            let rate = Double(done) * 1e9 / Double(nanoseconds)
+            line += ", \(rate < 10 ? tenths(rate) : CountText.grouped(Int(rate)))/s"
+            if done < total {
+                let rest = Double(nanoseconds) / Double(done) * Double(total - done)
+                line += ", \(DurationText.short(nanoseconds: Int(rest))) to go"
+            }
+        }
+        return line
+    }
+
+    private static func tenths(_ number: Double) -> String {
+        let tenths = Int((number * 10).rounded())
+        return "\(tenths / 10).\(tenths % 10)"
+    }
+}

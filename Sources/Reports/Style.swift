@@ -1,0 +1,144 @@
+/// How a report is laid out for whoever reads it: width, colour, and how much is told. Pure.
+public struct Style: Hashable, Sendable {
+    /// When there is colour.
+    public enum ColorChoice: String, Hashable, Sendable, CaseIterable {
+        /// On a terminal, unless NO_COLOR says otherwise.
+        case auto
+        /// In any case.
+        case always
+        /// In no case.
+        case never
+    }
+
+    /// What is known of the place that text goes to.
+    public struct Place: Hashable, Sendable {
+        /// Whether it is a terminal.
+        public var isTerminal: Bool
+        /// Its columns, as the terminal says; nil if it does not.
+        public var columns: Int?
+        /// The process's environment.
+        public var environment: [String: String]
+
+        /// A place.
+        public init(isTerminal: Bool, columns: Int? = nil, environment: [String: String] = [:]) {
+            self.isTerminal = isTerminal
+            self.columns = columns
+            self.environment = environment
+        }
+    }
+
+    /// The columns that lines fit; nil: as many as there are.
+    public let width: Int?
+    /// Whether verdicts and notes are coloured.
+    public let isColored: Bool
+    /// Whether everything is told, rather than what fits one screen.
+    public let isVerbose: Bool
+
+    /// No limit, no colour, one screen.
+    public static let plain = Style(width: nil, isColored: false, isVerbose: false)
+
+    /// A style.
+    public init(width: Int?, isColored: Bool, isVerbose: Bool) {
+        self.width = width
+        self.isColored = isColored
+        self.isVerbose = isVerbose
+    }
+
+    /// The style for a place.
+    ///
+    /// COLUMNS decides the width where it is set; else a terminal does, with 80 where it does not tell; what is no terminal has
+    /// no width. NO_COLOR (set to anything) and TERM=dumb turn `auto` into `never`.
+    public init(for place: Place, color: ColorChoice = .auto, isVerbose: Bool = false) {
+        let asked = place.environment["COLUMNS"].flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil }
+        let told = place.columns.flatMap { $0 > 0 ? $0 : nil } ?? 80
+        width = (asked ?? (place.isTerminal ? told : nil)).map { max($0, Self.leastWidth) }
+        let refusesColor = !(place.environment["NO_COLOR"] ?? "").isEmpty || place.environment["TERM"] == "dumb"
+        isColored =
+            switch color {
+            case .auto: place.isTerminal && !refusesColor
+            case .always: true
+            case .never: false
+            }
+        self.isVerbose = isVerbose
+    }
+
+    /// A table of two columns is not made narrower than this.
+    static let leastWidth = 40
+
+    // MARK: Colour
+
+    /// What went well.
+    public func good(_ text: String) -> String { colored(text, "32") }
+
+    /// What did not.
+    public func bad(_ text: String) -> String { colored(text, "1;31") }
+
+    /// What explains.
+    public func note(_ text: String) -> String { colored(text, "2") }
+
+    /// A verdict in words.
+    public func verdict(_ holds: Bool, _ text: String) -> String { holds ? good(text) : bad(text) }
+
+    /// `ok    ` or `FAIL  `, in front of a claim.
+    public func mark(_ holds: Bool) -> String { holds ? good("ok") + "    " : bad("FAIL") + "  " }
+
+    private func colored(_ text: String, _ code: String) -> String {
+        isColored && !text.isEmpty ? "\u{1b}[\(code)m\(text)\u{1b}[0m" : text
+    }
+
+    // MARK: Width
+
+    /// Prose broken at spaces where it is too wide, the rest of each line under its second word, as `host    Linux ...` is.
+    public func wrapped(_ lines: [String]) -> [String] {
+        guard let width else { return lines }
+        return lines.flatMap { Self.wrapped($0, to: width) }
+    }
+
+    /// Notes: dim, and where a line is too wide, each paragraph filled anew. An empty line ends a paragraph.
+    public func notes(_ lines: [String]) -> [String] {
+        let isTooWide = width.map { width in lines.contains { $0.count > width } } ?? false
+        guard isTooWide else { return lines.map(note) }
+        let paragraphs = lines.split(separator: "", omittingEmptySubsequences: false).map { $0.joined(separator: " ") }
+        return wrapped(paragraphs).map(note)
+    }
+
+    private static func wrapped(_ line: String, to width: Int) -> [String] {
+        guard visibleLength(line) > width else { return [line] }
+        let indent = String(repeating: " ", count: min(hang(line), width / 3))
+        var lines: [String] = []
+        var current = ""
+        for word in line.split(separator: " ", omittingEmptySubsequences: false) {
+            let longer = current.isEmpty ? String(word) : current + " " + word
+            if visibleLength(longer) > width, !current.allSatisfy({ $0 == " " }) {
+                lines.append(current)
+                current = indent + word
+            } else {
+                // A line that starts with spaces keeps them: an empty word stands for each.
+                current = current.isEmpty && word.isEmpty ? " " : longer
+            }
+        }
+        return lines + [current]
+    }
+
+    /// Where the second of two or more columns starts that are separated by at least two spaces; 0 in plain prose.
+    private static func hang(_ line: String) -> Int {
+        let spaces = line.prefix { $0 == " " }.count
+        let rest = line.dropFirst(spaces)
+        guard let gap = rest.firstRange(of: "  ") else { return spaces }
+        let word = rest[..<gap.lowerBound]
+        guard !word.contains(" ") else { return spaces }
+        return spaces + visibleLength(String(word)) + rest[gap.lowerBound...].prefix { $0 == " " }.count
+    }
+
+    /// Characters that take a column: all but the escape sequences of ``colored(_:_:)``.
+    private static func visibleLength(_ text: String) -> Int {
+        var length = 0
+        var isEscape = false
+        for character in text {
+            if character == "\u{1b}" { isEscape = true }
+            if !isEscape { length += 1 }
+            if isEscape, character == "m" { isEscape = false }
+        }
+        return length
+    }
+}
