@@ -21,6 +21,12 @@ public struct Mapping: Hashable, Sendable {
         public let device: UInt64
         /// The inode number on it.
         public let inode: UInt64
+
+        /// A file by its device and inode.
+        public init(device: UInt64, inode: UInt64) {
+            self.device = device
+            self.inode = inode
+        }
     }
 
     /// Parses one line without its newline; nil if it does not have the form of `7f00-7f10 rw-s 00000000 00:01 42

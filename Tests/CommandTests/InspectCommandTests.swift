@@ -1,0 +1,104 @@
+import FoundationEssentials
+import Glibc
+import Subprocess
+import SystemPackage
+import Testing
+
+@Suite("vmemmap inspect")
+struct InspectCommandTests {
+    @Test(
+        "Seen from outside, a hold of its own is what the scheme says",
+        arguments: [
+            [], ["--scheme", "head", "--restored"], ["--backing", "memfd", "--scheme", "shared-tail", "--tail-run", "7"],
+            ["--page-size", "1G", "--pages", "1", "--tail-run", "16", "--backing", "memfd"],
+        ])
+    func own(_ arguments: [String]) async throws {
+        let outcome = try await Command.run(["inspect"] + arguments)
+        #expect(outcome.code == 0, "\(outcome)")
+        #expect(outcome.output.hasSuffix("seen from outside, it is what the scheme says\n"))
+        #expect(outcome.output.contains("bytes of the memory file: the scheme says "))
+        #expect(!outcome.output.contains("found not measured"))
+        #expect(outcome.error.isEmpty)
+    }
+
+    @Test("A running hold is found by its number, or by what it says of itself; a wrong claim of it is refuted")
+    func running() async throws {
+        try await holding { pid, place in
+            let found = try await Command.run(["inspect", "--pid", pid])
+            #expect(found.code == 0, "\(found)")
+            #expect(found.output.contains("16 x 2.00 MiB huge pages, first-tail scheme, anonymous backing"))
+            #expect(found.output.contains("region  \(place), "))
+            let said = try await Command.run(["inspect", "--pid", pid, "--region", place])
+            #expect(said.code == 0, "\(said)")
+            let refuted = try await Command.run(["inspect", "--pid", pid, "--scheme", "head"])
+            #expect(refuted.code == 2, "\(refuted)")
+            #expect(refuted.output.contains("FAIL  huge pages out of scheme: the scheme says 0, found 16\n"))
+            let elsewhere = try await Command.run(["inspect", "--pid", pid, "--region", "0x1000+5000"])
+            #expect(elsewhere.code == 3)
+            #expect(elsewhere.error.contains("give --page-size, --scheme, --backing and --tail-run"))
+        }
+    }
+
+    @Test(
+        "Another user's process is refused, with who may look", .enabled(if: geteuid() == 0, "only root can become another"))
+    func refused() async throws {
+        let folder = try TemporaryFolder()
+        let copy = folder.path.appending("vmemmap")
+        _ = try await Command.run("/bin/chmod", ["755", folder.path.string])
+        _ = try await Command.run("/bin/cp", [Command.binary.string, copy.string])
+        let asNobody = ["--reuid=65534", "--regid=65534", "--clear-groups", copy.string, "inspect"]
+        try await holding { pid, _ in
+            let outcome = try await Command.run("/usr/bin/setpriv", asNobody + ["--pid", pid])
+            #expect(outcome.code == 4, "\(outcome)")
+            #expect(outcome.error.contains("process \(pid) belongs to user 0, and this is user 65534: "))
+            #expect(outcome.error.hasSuffix("run inspect as that user or as root\n"))
+        }
+        // What is one's own needs no privilege.
+        let own = try await Command.run("/usr/bin/setpriv", asNobody)
+        #expect(own.code == 0, "\(own)")
+        #expect(own.output.contains("by file offsets"))
+    }
+
+    @Test(
+        "What is not there is said in one line, with the way out",
+        arguments: [
+            (["--pid", "2147483647"], 3, "there is no process 2147483647"),
+            (["--pid", "\(getpid())"], 3, "has 0 regions of a vmemmap, 1 is needed"),
+            (["--pages", "99999999"], 3, "99 999 999 huge pages"),
+        ])
+    func missing(_ arguments: [String], _ code: Int32, _ reason: String) async throws {
+        let outcome = try await Command.run(["inspect"] + arguments)
+        #expect(outcome.code == code, "\(outcome)")
+        #expect(outcome.output.isEmpty)
+        #expect(outcome.error.contains(reason))
+        #expect(outcome.error.split(separator: "\n").count == 1)
+    }
+
+    private struct Held: Decodable {
+        let pid: Int32
+        let regionStart: String
+        let regionLengthBytes: Int
+    }
+
+    /// Runs `body` while a hold runs, with its number and the place of its region.
+    private func holding(_ body: @Sendable (_ pid: String, _ place: String) async throws -> Void) async throws {
+        let folder = try TemporaryFolder()
+        let file = folder.path("hold.json")
+        let record = try await Subprocess.run(
+            .path(Command.binary), arguments: ["hold", "--pages", "16", "--touch", "--export-json", file],
+            input: .none, output: .string(limit: 4096), error: .string(limit: 4096)
+        ) { execution in
+            let decoder = JSONDecoder()
+            decoder.keyDecodingStrategy = .convertFromSnakeCase
+            var held: Held?
+            for _ in 0..<500 where held == nil {
+                held = (try? Data(contentsOf: URL(filePath: file))).flatMap { try? decoder.decode(Held.self, from: $0) }
+                if held == nil { try await Task.sleep(for: .milliseconds(20)) }
+            }
+            defer { try? execution.send(signal: .terminate) }
+            let found = try #require(held)
+            try await body("\(found.pid)", "\(found.regionStart)+\(found.regionLengthBytes)")
+        }
+        #expect(record.terminationStatus == .exited(0))
+    }
+}

@@ -1,0 +1,78 @@
+import Testing
+
+@Suite("The terminal")
+struct TerminalTests {
+    @Test("Quiet prints nothing, and the exit code tells; quiet and verbose exclude each other")
+    func quiet() async throws {
+        let outcome = try await Command.run(["demo", "--pages", "2", "--quiet"])
+        #expect(outcome.code == 0)
+        #expect(outcome.output.isEmpty && outcome.error.isEmpty)
+        let refused = try await Command.run(["plan", "-q", "-v"])
+        #expect(refused.code == 64)
+        #expect(refused.error.contains("--quiet and --verbose exclude each other"))
+    }
+
+    @Test("Colour is there when asked for, and not in a pipe otherwise")
+    func color() async throws {
+        let colored = try await Command.run("/usr/bin/env", ["NO_COLOR=1", Command.binary.string, "plan", "--color", "always"])
+        #expect(colored.output.contains("\u{1b}["))
+        let plain = try await Command.run(["plan"])
+        #expect(!plain.output.contains("\u{1b}"))
+        #expect(try await Command.run(["plan", "--color", "some"]).code == 64)
+    }
+
+    @Test(
+        "Every report fits the columns there are, and one screen where there are many",
+        arguments: [["demo", "--pages", "8"], ["plan"], ["savings", "--memory", "16M"], ["inspect", "--pages", "8"]])
+    func fits(_ arguments: [String]) async throws {
+        for columns in [80, 60] {
+            let outcome = try await Command.run(
+                "/usr/bin/env", ["COLUMNS=\(columns)", Command.binary.string] + arguments)
+            let longest = outcome.output.split(separator: "\n").map(\.count).max()
+            #expect(try #require(longest) <= columns, "\(outcome.output)")
+        }
+        let whole = try await Command.run("/usr/bin/env", ["COLUMNS=120", Command.binary.string] + arguments)
+        #expect(whole.output.split(separator: "\n", omittingEmptySubsequences: false).count <= 51)
+    }
+
+    @Test("Completions are generated for each shell, for every subcommand", arguments: ["bash", "zsh", "fish"])
+    func completions(_ shell: String) async throws {
+        let outcome = try await Command.run(["--generate-completion-script", shell])
+        #expect(outcome.code == 0)
+        for command in ["demo", "hold", "inspect", "plan", "savings", "pool", "bench"] {
+            #expect(outcome.output.contains(command))
+        }
+    }
+}
+
+@Suite("scripts/install")
+struct InstallScriptTests {
+    private func run(_ arguments: [String]) async throws -> Command.Outcome {
+        try await Command.run("/bin/bash", [Command.repository + "/scripts/install"] + arguments)
+    }
+
+    @Test("It says how it is called, and refuses what it does not know")
+    func usage() async throws {
+        let help = try await run(["--help"])
+        #expect(help.code == 0)
+        #expect(help.output.contains("scripts/install [--prefix DIR] [--uninstall]"))
+        let unknown = try await run(["--frobnicate"])
+        #expect(unknown.code == 64)
+        #expect(unknown.error.contains("unknown argument '--frobnicate'"))
+        #expect(try await run(["--prefix"]).code == 64)
+    }
+
+    @Test("Uninstalling takes its own files and no others")
+    func uninstall() async throws {
+        let folder = try TemporaryFolder()
+        let files = ["bin/vmemmap", "bin/other", "share/man/man1/vmemmap.1", "share/man/man1/vmemmap.demo.1"]
+        for file in files {
+            let path = folder.path(file)
+            _ = try await Command.run("/usr/bin/install", ["-D", "/dev/null", path])
+        }
+        let outcome = try await run(["--uninstall", "--prefix", folder.path.string])
+        #expect(outcome.code == 0, "\(outcome)")
+        let left = try await Command.run("/usr/bin/find", [folder.path.string, "-type", "f"])
+        #expect(left.output == folder.path("bin/other") + "\n")
+    }
+}
