@@ -2,7 +2,7 @@ internal import HostMemory
 internal import VmemmapEmulator
 
 /// The demo: builds a vmemmap, optimizes it, has it read, restores it, and proves each claim on real memory.
-public struct DemoExperiment: Sendable {
+public struct DemoExperiment {
     /// The huge pages.
     public var memory: EmulatedMemory
     /// Threads that read while huge pages are optimized and restored.
@@ -11,6 +11,8 @@ public struct DemoExperiment: Sendable {
     public var raceNanoseconds: Int
     /// What the walkers' frames follow from.
     public var seed: UInt64
+    /// Where the flags of the emulated frames go, as they are while all huge pages are optimized; nil: nowhere.
+    public var flagsSink: PageFlagsSink?
 
     /// A demo over `memory`.
     public init(_ memory: EmulatedMemory, walkers: Int, raceNanoseconds: Int = 1_000_000_000, seed: UInt64 = 1) {
@@ -51,6 +53,7 @@ public struct DemoExperiment: Sendable {
         let (tour, touching) = timed { region.visitEveryStructPage() }
         try stages.add(.touched, region, touching)
         let after = try FramePicture.take(sample, in: region.layout)
+        let flags = try flagsSink.map { try PageFlagsTally.write(region, to: $0) }
 
         var proofs = try DemoProofs.optimized(region)
         try stages.add(.restored, region, timed { try inSlices(all, .restored, progress) { try region.restore($0) } }.nanoseconds)
@@ -62,7 +65,7 @@ public struct DemoExperiment: Sendable {
             configuration: DemoResult.Configuration(
                 memory: MemoryBlock(memory), walkers: walkers, raceNanoseconds: raceNanoseconds, seed: seed),
             plan: PlanBlock(plan, cost: cost), countingMethod: host.showsFrameNumbers ? .pfn : .fileOffset,
-            before: before, after: after, steps: stages.results, race: race, proofs: proofs)
+            before: before, after: after, steps: stages.results, race: race, proofs: proofs, pageFlags: Measured(flags))
     }
 
     /// Optimizes and restores everything, again and again, under walkers.

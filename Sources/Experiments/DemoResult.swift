@@ -48,6 +48,9 @@ public struct DemoResult: Hashable, Sendable, Codable {
     /// Each claim and whether it holds.
     public let proofs: [Proof]
 
+    /// The flags written for page-types. Null where none were asked for.
+    public let pageFlags: Measured<PageFlagsTally>
+
     /// Whether every claim holds.
     public var holds: Bool { proofs.map(\.claim) == Proof.Claim.all(plan.base) && proofs.allSatisfy(\.holds) }
 

@@ -50,6 +50,11 @@ public final class HeldMemory: Sendable {
             pages: plan.hugePages, hugePageBytes: plan.geometry.hugePageSize.bytes, scheme: plan.scheme)
     }
 
+    /// Writes the flags of the emulated frames, for page-types.
+    public func writePageFlags(to sink: PageFlagsSink) throws(ExperimentError) -> PageFlagsTally {
+        try ExperimentError.wrapping { try PageFlagsTally.write(region, to: sink) }
+    }
+
     /// Stops the walkers. Returns their reads and how many of them were wrong; nil if there were none.
     public func end() -> (reads: Int, wrong: Int)? {
         walkers.map { walkers in

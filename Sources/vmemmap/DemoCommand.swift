@@ -23,21 +23,26 @@ struct DemoCommand: ParsableCommand {
     var walkers = 2
 
     @OptionGroup var export: ExportOptions
+    @OptionGroup var pageFlags: PageFlagsOption
     @OptionGroup var terminal: TerminalOptions
 
     func validate() throws { try WholeNumber.check(walkers, of: "--walkers", in: 1...256) }
 
     func run() throws {
         let exports = try export.open()
+        let flagsFile = try pageFlags.open()
         let terminal = terminal.terminal
         let progress = terminal.progress()
         let result = try runOrExit { () throws(ExperimentError) in
             defer { progress.clear() }
-            return try DemoExperiment(base.applied(to: emulation.memory), walkers: walkers)
-                .run(progress: progress.show(_:_:of:unit:))
+            var experiment = DemoExperiment(base.applied(to: emulation.memory), walkers: walkers)
+            experiment.flagsSink = flagsFile.map { $0.write }
+            return try experiment.run(progress: progress.show(_:_:of:unit:))
         }
         try terminal.print(exports) { DemoReport.lines(result, $0) }
         try exports.finish(result)
+        try flagsFile?.finish()
+        try PageFlagsOption.check(result.pageFlags.value)
         if !result.holds { throw ExitCode.violation }
     }
 }

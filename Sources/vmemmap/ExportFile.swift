@@ -41,10 +41,22 @@ final class ExportFile {
         }
     }
 
+    /// Writes words as they are in memory: in the machine's own byte order. For files alone.
+    func write(_ words: [UInt64]) throws {
+        // SAFETY: whole words are copied, byte by byte.
+        let bytes = unsafe words.withUnsafeBytes { unsafe Array($0) }
+        try HostKernel.write(bytes, to: file, name: temporary.string)
+    }
+
     /// Writes the whole text and gives the file its name.
     func finish(_ text: String) throws {
         if isStandardOutput { return try Output.print(text) }
         try HostKernel.write(Array(text.utf8), to: file, name: temporary.string)
+        try finish()
+    }
+
+    /// Gives the file its name: all of it is written.
+    func finish() throws {
         isOpen = false
         try HostKernel.close(file)
         try HostKernel.rename(temporary, to: path)

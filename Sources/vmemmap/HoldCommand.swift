@@ -32,6 +32,7 @@ struct HoldCommand: ParsableCommand {
     @Flag(help: ArgumentHelp("End with standard input too.", visibility: .hidden))
     var untilInputEnds = false
 
+    @OptionGroup var pageFlags: PageFlagsOption
     @OptionGroup var terminal: TerminalOptions
 
     @Option(help: ArgumentHelp("Write where the region is as JSON; - is standard output.", valueName: "FILE|-"))
@@ -48,11 +49,17 @@ struct HoldCommand: ParsableCommand {
     func run() throws {
         let export = try exportJson.map(ExportFile.init)
         let ownsOutput = export?.isStandardOutput != true && !terminal.quiet
+        let flagsFile = try pageFlags.open()
         // Before any thread is started: they inherit the blocked signals.
         let signals = try TerminationSignals()
         let held = try runOrExit { () throws(ExperimentError) in
             let memory = boot.applied(to: base.applied(to: emulation.memory))
             return try HoldExperiment(memory, walkers: walkers, touch: touch, restored: restored).begin()
+        }
+        if let flagsFile {
+            let flags = try runOrExit { () throws(ExperimentError) in try held.writePageFlags(to: flagsFile.write) }
+            try flagsFile.finish()
+            try PageFlagsOption.check(flags)
         }
         try export?.finish(JSONExport.text(held.description, command: "hold"))
         if ownsOutput {

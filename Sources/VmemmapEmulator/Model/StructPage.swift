@@ -7,6 +7,8 @@ public enum StructPage {
     public static let flagsOffset = ByteCount(0)
     /// Offset of `compound_head`.
     public static let compoundHeadOffset = ByteCount(8)
+    /// Offset of `compound_dtor`, the lowest byte of its word (little-endian).
+    static let destructorOffset = ByteCount(16)
     /// Offset of `mapping`.
     public static let mappingOffset = ByteCount(24)
     /// Offset of `private`.
