@@ -49,14 +49,17 @@ public struct DemoExperiment {
         let sample = HugePageIndex(all.count / 2)
         let before = try FramePicture.take(sample, in: region.layout)
 
-        try stages.add(.optimized, region, timed { try inSlices(all, .optimized, progress) { try region.optimize($0) } }.nanoseconds)
+        try stages.add(
+            .optimized, region,
+            timed { try inSlices(all, .optimized, progress) { try region.optimize($0) } }.nanoseconds)
         let (tour, touching) = timed { region.visitEveryStructPage() }
         try stages.add(.touched, region, touching)
         let after = try FramePicture.take(sample, in: region.layout)
         let flags = try flagsSink.map { try PageFlagsTally.write(region, to: $0) }
 
         var proofs = try DemoProofs.optimized(region)
-        try stages.add(.restored, region, timed { try inSlices(all, .restored, progress) { try region.restore($0) } }.nanoseconds)
+        try stages.add(
+            .restored, region, timed { try inSlices(all, .restored, progress) { try region.restore($0) } }.nanoseconds)
         let race = try race(region, progress)
         proofs += try DemoProofs.restored(region, race: race, tour: tour)
         if plan.base == .pmd { proofs.append(DemoProofs.hugeBase(plan, stages.results)) }

@@ -64,7 +64,8 @@ public struct EmulatedMemory: Hashable, Sendable {
     ) throws(ExperimentError) -> MappingPlan {
         guard let geometry = Geometry(basePageSize: HostLimits.pageSize, hugePageSize: pageSize) else {
             throw .notSupported(
-                "no huge page of \(pageSize.bytes) bytes has base pages of \(HostLimits.pageSize) bytes")
+                "no huge page of \(pageSize.bytes) bytes has base pages of \(HostLimits.pageSize) bytes; use --page-size 1G"
+            )
         }
         // A plan's figures must fit their numbers: more than memory could ever hold is refused by the plan for what it
         // can.
@@ -76,7 +77,8 @@ public struct EmulatedMemory: Hashable, Sendable {
         guard plan.isWorthwhile else {
             throw .notSupported(
                 "with base pages of \(HostLimits.pageSize) bytes a huge page of \(pageSize.bytes) bytes has "
-                    + "\(geometry.vmemmapPagesPerHugePage) vmemmap pages; \(scheme.rawValue) keeps \(scheme.keptPages)")
+                    + "\(geometry.vmemmapPagesPerHugePage) vmemmap pages; \(scheme.rawValue) keeps \(scheme.keptPages): use --page-size 1G"
+            )
         }
         return plan
     }

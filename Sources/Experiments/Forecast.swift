@@ -122,7 +122,9 @@ public struct PlanExperiment: Sendable {
                 memory: memory, basePage: host.pageSizeBytes, sizes: sizes, schemes: schemes, backing: backing,
                 tailRun: tailRun, cost: host.mappingCost, limit: host.maxMapCount)
             guard let forecast else {
-                throw .notSupported("\(memory) bytes are no memory that a huge page fits (at most 2^60 bytes)")
+                throw .notSupported(
+                    "\(memory) bytes are no memory that a huge page fits (at most 2^60 bytes): give --memory from one huge page up"
+                )
             }
             return forecast
         }

@@ -47,7 +47,8 @@ public struct InspectExperiment: Sendable {
         let layout = VmemmapLayout(geometry: plan.geometry, base: range.start, hugePages: plan.hugePages)
         let view = try readable { () throws(HostError) -> RegionView in try RegionView.take(plan, layout, of: process) }
         let figures = try readable { () throws(HostError) -> InspectResult.Figures in
-            try self.figures(range, file, view) }
+            try self.figures(range, file, view)
+        }
         return InspectResult(
             host: host, pid: pid, regionStart: "\(range.start)", regionLengthBytes: range.length,
             plan: PlanBlock(plan, cost: host.mappingCost), countingMethod: host.showsFrameNumbers ? .pfn : .fileOffset,
@@ -102,7 +103,8 @@ public struct InspectExperiment: Sendable {
                     + "--tail-run")
         }
         guard let geometry = Geometry(basePageSize: HostLimits.pageSize, hugePageSize: pageSize) else {
-            throw .notSupported("no huge page of \(pageSize.bytes) bytes has base pages of \(HostLimits.pageSize) bytes")
+            throw .notSupported(
+                "no huge page of \(pageSize.bytes) bytes has base pages of \(HostLimits.pageSize) bytes")
         }
         let bytes = geometry.vmemmapBytesPerHugePage.rawValue
         guard range.length >= geometry.vmemmapBytesPerHugePage, range.length.rawValue.isMultiple(of: bytes),
@@ -135,7 +137,8 @@ public struct InspectExperiment: Sendable {
                 throw .notPermitted(
                     "process \(pid) belongs to \(whose), and this is user \(ProcessOwner.current): \(error); \(wayOut)")
             case .noSuchFileOrDirectory, .noSuchProcess:
-                throw .notFound("there is no process \(pid), or it has ended: \(error); give the PID of a running vmemmap hold")
+                throw .notFound(
+                    "there is no process \(pid), or it has ended: \(error); give the PID of a running vmemmap hold")
             default: throw .host(error)
             }
         }

@@ -21,11 +21,6 @@ public enum PoolOutcome: Hashable, Sendable {
     case page(StructPageView)
     /// A figure held against a value.
     case expected(String, expected: String, found: String)
-
-    /// Whether it is a figure that is not as expected.
-    public var isViolation: Bool {
-        if case .expected(_, let expected, let found) = self { expected != found } else { false }
-    }
 }
 
 /// What the host measured of the machine's struct pages.

@@ -15,7 +15,9 @@ public struct FoundRegion: Hashable, Sendable {
         var found: [FoundRegion] = []
         var guardBefore: Mapping?
         try ProcMaps.forEachNamed(RegionLabel.fileName, of: process) { (mapping, name) throws(HostError) in
-            guard !mapping.isReadable, let label = RegionLabel(mappingName: name), let file = mapping.file else { return }
+            guard !mapping.isReadable, let label = RegionLabel(mappingName: name), let file = mapping.file else {
+                return
+            }
             guard let start = guardBefore, start.file == file else {
                 guardBefore = mapping
                 return

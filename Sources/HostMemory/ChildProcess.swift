@@ -24,7 +24,7 @@ public final class ChildProcess {
         // SAFETY: strdup gives C strings of their own, freed below, and the array ends with nil.
         var strings = unsafe ([program.string] + arguments).map { unsafe strdup($0) } + [nil]
         // SAFETY: they are what strdup gave.
-        defer { for unsafe string in unsafe strings { unsafe free(string) } }
+        defer { for unsafestring in unsafe strings { unsafe free(string) } }
         let pid = try HostKernel.call(.startProcess, .file(program.string)) {
             // SAFETY: path and arguments are C strings that live for the call.
             unsafe program.withPlatformString { path in
@@ -49,10 +49,12 @@ public final class ChildProcess {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// Ends its input and waits until it has ended. Returns its exit code, or 128 and the number of the signal that ended it.
+    /// Ends its input, takes in what it still writes, and waits until it has ended. Returns its exit code, or 128 and the number of the signal that ended it.
     @discardableResult
     public func end() throws(HostError) -> Int32 {
         try HostKernel.close(input)
+        var chunk = [UInt8](repeating: 0, count: 4096)
+        while try HostKernel.read(output, into: &chunk, name: "the output of \(name)") > 0 {}
         try HostKernel.close(output)
         let pid = Int64(pid)
         return Int32(try HostKernel.callThroughSignals(.wait, .process) { vme_await_exit(pid) })

@@ -58,8 +58,8 @@ extension HostKernel {
             // SAFETY: the path lives for the call, and the kernel writes at most the buffer's own length.
             unsafe path.withPlatformString { path in
                 unsafe target.withUnsafeMutableBytes { buffer in
-                    let bytes = unsafe buffer.bindMemory(to: CChar.self)
-                    let length = unsafe readlink(path, bytes.baseAddress!, bytes.count)
+                    guard let bytes = unsafe buffer.bindMemory(to: CChar.self).baseAddress else { return 0 }
+                    let length = unsafe readlink(path, bytes, buffer.count)
                     return length < 0 ? -Int64(errno) : Int64(length)
                 }
             }

@@ -42,7 +42,8 @@ public struct SmapsSum: Hashable, Sendable {
     private static func kibibytes(_ line: Span<UInt8>, _ key: StaticString) -> ByteCount? {
         let length = key.utf8CodeUnitCount
         // SAFETY: the literal's bytes live as long as the program, and `place` is below their number.
-        guard line.count > length, (0..<length).allSatisfy({ place in unsafe key.utf8Start[place] == line[place] }) else {
+        guard line.count > length, (0..<length).allSatisfy({ place in unsafe key.utf8Start[place] == line[place] })
+        else {
             return nil
         }
         var number = 0

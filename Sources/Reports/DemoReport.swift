@@ -25,10 +25,11 @@ public enum DemoReport {
         if let mappings = result.after.lastFrameMappings.value {
             title += "; the shared one is mapped \(CountText.of(mappings, "time"))"
         }
-        return style.wrapped([title]) + [""]
-            + FrameDrawing.beside(
-                FrameDrawing(result.before), "before", FrameDrawing(result.after), "after"
-            ).map { "  " + $0 }
+        let (before, after) = (FrameDrawing(result.before), FrameDrawing(result.after))
+        let beside = FrameDrawing.beside(before, "before", after, "after")
+        let fits = beside.allSatisfy { $0.count + 2 <= style.width ?? .max }
+        let drawing = fits ? beside : ["before"] + before.lines + ["", "after"] + after.lines
+        return style.wrapped([title]) + [""] + drawing.map { "  " + $0 }
     }
 
     private static func table(_ result: DemoResult, _ style: Style) -> [String] {

@@ -11,9 +11,23 @@ public enum ErrorText {
         case .notSupported(let reason): "not supported here: \(reason)"
         case .notFound(let reason): reason
         case .notPermitted(let reason): "not permitted: \(reason)"
-        case .host(let error): "the host refused: \(error)"
-        case .vmemmap(let error): "\(error)"
-        case .unexpected(let reason): "internal error: \(reason)"
+        case .host(let error): "the host refused: \(error)" + advice(error)
+        case .vmemmap(let error):
+            if case .host(let cause) = error.cause { "\(error)" + advice(cause) } else { "\(error)" }
+        case .unexpected(let reason): "internal error: \(reason); please report it with the command"
+        }
+    }
+
+    /// What to do about a refusal, in the same line.
+    private static func advice(_ error: HostError) -> String {
+        switch error.code {
+        case .outOfMemory:
+            "; free memory, take fewer huge pages, or raise vm.max_map_count (the kernel does not tell which it is)"
+        case .noSpace: "; free memory or take fewer huge pages"
+        case .notPermitted: "; run it as root, or where the sandbox allows the call"
+        case .tooManyFiles: "; close files or raise the limit (ulimit -n)"
+        case .notSupported: "; this kernel lacks it: see the limits in the README"
+        default: ""
         }
     }
 

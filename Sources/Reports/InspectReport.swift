@@ -26,7 +26,8 @@ public enum InspectReport {
     }
 
     private static func picture(_ result: InspectResult, _ style: Style) -> [String] {
-        var title = "huge page \(result.picture.hugePage): its \(result.plan.vmemmapPagesPerHugePage) vmemmap pages and the "
+        var title =
+            "huge page \(result.picture.hugePage): its \(result.plan.vmemmapPagesPerHugePage) vmemmap pages and the "
         title += "frames they show"
         if let mappings = result.picture.lastFrameMappings.value {
             title += "; the last is mapped \(CountText.of(mappings, "time"))"
@@ -38,7 +39,8 @@ public enum InspectReport {
         let figures = result.figures
         let page = result.host.pageSizeBytes
         var table = TextTable(headings: [
-            "", "RSS\nKiB", "PSS\nKiB", "smaps RSS\nsum, KiB", "smaps PSS\nsum, KiB", "distinct\nframes", "memfd\nKiB", "mappings",
+            "", "RSS\nKiB", "PSS\nKiB", "smaps RSS\nsum, KiB", "smaps PSS\nsum, KiB", "distinct\nframes", "memfd\nKiB",
+            "mappings",
         ])
         table.add([
             "region", ByteText.kibibytes(page * figures.presentPages.rawValue), text(figures.pssBytes),
@@ -57,16 +59,19 @@ public enum InspectReport {
     private static func text(_ bytes: Measured<ByteCount>) -> String { bytes.value.map(ByteText.kibibytes) ?? "-" }
 
     private static func checks(_ result: InspectResult, _ style: Style) -> [String] {
-        result.checks.map { check in
+        result.checks.flatMap { check in
             let measured = check.measured.value.map { CountText.grouped($0) } ?? "not measured"
             let scheme = check.expected.value.map { (check.isUpperBound ? "at most " : "") + CountText.grouped($0) }
             let isCompared = check.expected.value != nil && check.measured.value != nil
-            return (isCompared ? style.mark(check.holds) : "-     ")
+            let line =
+                (isCompared ? style.mark(check.holds) : "-     ")
                 + "\(name(check.subject)): the scheme says \(scheme ?? "nothing yet, since only some are optimized"), "
                 + "found \(measured)"
+            return style.wrapped([line])
         } + [
             style.verdict(
-                result.holds, result.holds ? "seen from outside, it is what the scheme says" : "it is NOT what the scheme says")
+                result.holds,
+                result.holds ? "seen from outside, it is what the scheme says" : "it is NOT what the scheme says")
         ]
     }
 

@@ -26,7 +26,10 @@ public enum PoolScriptReport {
         case .vmstat(let info, let host): vmstat(info) + hostLines(host)
         case .page(let page): self.page(page)
         case .expected(let name, let expected, let found):
-            ["  " + style.mark(expected == found) + "\(name) is \(found)" + (expected == found ? "" : ", expected \(expected)")]
+            [
+                "  " + style.mark(expected == found) + "\(name) is \(found)"
+                    + (expected == found ? "" : ", expected \(expected)")
+            ]
         }
     }
 

@@ -8,9 +8,10 @@ public enum SavingsReport {
     public static func lines(_ result: SavingsResult, _ style: Style = .plain) -> [String] {
         let plan = result.plan
         let head =
-            style.wrapped([
-                "vmemmap savings: \(PlanReport.title(plan)), \(ByteText.short(memory(plan))) of HugeTLB memory", "",
-            ] + PlanReport.lines(result.host) + PlanReport.lines(plan)) + [""]
+            style.wrapped(
+                [
+                    "vmemmap savings: \(PlanReport.title(plan)), \(ByteText.short(memory(plan))) of HugeTLB memory", "",
+                ] + PlanReport.lines(result.host) + PlanReport.lines(plan)) + [""]
         guard !result.rows.isEmpty else { return head + ["A dry run: nothing was mapped."] }
         var table = TextTable(headings: [
             "", "distinct\nframes", "planned", "gross", "mappings", "page\ntables", "templates", "net", "time",

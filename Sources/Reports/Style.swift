@@ -98,24 +98,25 @@ public struct Style: Hashable, Sendable {
     public func notes(_ lines: [String]) -> [String] {
         let isTooWide = width.map { width in lines.contains { $0.count > width } } ?? false
         guard isTooWide else { return lines.map(note) }
-        let paragraphs = lines.split(separator: "", omittingEmptySubsequences: false).map { $0.joined(separator: " ") }
-        return wrapped(paragraphs).map(note)
+        let paragraphs = lines.split(omittingEmptySubsequences: false) { $0.isEmpty }
+        return Array(paragraphs.map { wrapped([$0.joined(separator: " ")]) }.joined(separator: [""])).map(note)
     }
 
     private static func wrapped(_ line: String, to width: Int) -> [String] {
         guard visibleLength(line) > width else { return [line] }
         let indent = String(repeating: " ", count: min(hang(line), width / 3))
         var lines: [String] = []
-        var current = ""
-        for word in line.split(separator: " ", omittingEmptySubsequences: false) {
-            let longer = current.isEmpty ? String(word) : current + " " + word
-            if visibleLength(longer) > width, !current.allSatisfy({ $0 == " " }) {
+        var current = String(line.prefix { $0 == " " })
+        var isAtStart = true
+        for word in line.dropFirst(current.count).split(separator: " ", omittingEmptySubsequences: false) {
+            let longer = isAtStart ? current + word : current + " " + word
+            if !isAtStart, visibleLength(longer) > width {
                 lines.append(current)
                 current = indent + word
             } else {
-                // A line that starts with spaces keeps them: an empty word stands for each.
-                current = current.isEmpty && word.isEmpty ? " " : longer
+                current = longer
             }
+            isAtStart = false
         }
         return lines + [current]
     }

@@ -94,7 +94,9 @@ extension TailRun: ExpressibleByArgument {
     /// Throws where a run is asked for that the scheme has no use for.
     static func check(_ run: TailRun, for scheme: Scheme) throws {
         if scheme == .head, case .frames(let count) = run, count > PageCount(1) {
-            throw ValidationError("--tail-run \(count) is nothing for the head scheme, whose tails show one page.")
+            throw ValidationError(
+                "--tail-run \(count) is nothing for the head scheme, whose tails show one page: use 1, or another scheme."
+            )
         }
     }
 }

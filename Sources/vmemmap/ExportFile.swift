@@ -29,7 +29,9 @@ final class ExportFile {
                 temporary, .writeOnly, options: [.create, .truncate, .closeOnExec],
                 permissions: [.ownerReadWrite, .groupRead, .otherRead])
         } catch {
-            throw ValidationError("cannot write the export \(destination): \(error)")
+            throw ValidationError(
+                "cannot write the export \(destination): \(error); name a file in a folder that is there and may be written"
+            )
         }
     }
 

@@ -13,12 +13,13 @@ final class HeldChild {
     init(_ arguments: [String]) throws {
         let output: String
         do throws(HostError) {
-            process = try ChildProcess("/proc/self/exe", ["hold", "--until-input-ends", "--export-json", "-"] + arguments)
+            process = try ChildProcess(
+                "/proc/self/exe", ["hold", "--until-input-ends", "--export-json", "-"] + arguments)
             pid = process.pid
             // The export is written when the memory is held, and ends with a brace in the first column.
             output = try process.readOutput(upTo: "}")
         } catch {
-            Output.error("cannot hold a vmemmap to look at: \(error)")
+            Output.error("cannot hold a vmemmap to look at: \(error); give the PID of one that runs with --pid")
             throw ExitCode(error)
         }
         if output.isEmpty {

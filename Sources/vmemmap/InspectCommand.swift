@@ -32,7 +32,8 @@ struct InspectCommand: ParsableCommand {
     @Option(help: "What the region consists of; as the region's label says if left out.")
     var backing: Backing?
 
-    @Option(help: ArgumentHelp("How many frames in a row serve the tails; as the label says if left out.", valueName: "R"))
+    @Option(
+        help: ArgumentHelp("How many frames in a row serve the tails; as the label says if left out.", valueName: "R"))
     var tailRun: Int?
 
     @Option(
@@ -51,9 +52,12 @@ struct InspectCommand: ParsableCommand {
         if let pages { try WholeNumber.check(pages, of: "--pages", in: 1...Int.max) }
         if let tailRun { try WholeNumber.check(tailRun, of: "--tail-run", in: 1...Int.max) }
         if pid != nil, pages != nil || restored {
-            throw ValidationError("--pages and --restored are for a hold of its own: --pid names one that runs already.")
+            throw ValidationError(
+                "--pages and --restored are for a hold of its own: --pid names one that runs already.")
         }
-        if pid == nil, region != nil { throw ValidationError("--region says where in a process: --pid has to say in which.") }
+        if pid == nil, region != nil {
+            throw ValidationError("--region says where in a process: --pid has to say in which.")
+        }
     }
 
     func run() throws {

@@ -52,8 +52,8 @@ struct PoolCommand: ParsableCommand {
             try terminal.print {
                 ["> \(line.trimmingSpaces)"] + $0.wrapped(PoolScriptReport.lines(outcome, nanoseconds: duration, $0))
             }
-            if outcome.isViolation {
-                Output.error("\(name):\(number): not as expected")
+            if case .expected(let figure, let expected, let found) = outcome, expected != found {
+                Output.error("\(name):\(number): \(figure) is \(found), not as expected: \(expected)")
                 violations += 1
             }
         }

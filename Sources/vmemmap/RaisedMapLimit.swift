@@ -15,7 +15,9 @@ final class RaisedMapLimit: Sendable {
         do throws(HostError) {
             limit = try MapCountLimit.raise(to: needed)
         } catch {
-            Output.error("cannot raise vm.max_map_count: \(error); as root: sysctl -w vm.max_map_count=\(needed)")
+            Output.error(
+                "cannot raise vm.max_map_count to \(needed): \(error); as root: sysctl -w vm.max_map_count=\(needed), or take "
+                    + "--tail-run auto or fewer huge pages")
             throw ExitCode.notSupported
         }
         guard let limit else { return }
@@ -30,7 +32,9 @@ final class RaisedMapLimit: Sendable {
         do throws(HostError) {
             try limit?.putBack()
         } catch {
-            Output.error("could not put vm.max_map_count back: \(error)")
+            let original = limit.map { "\($0.original)" } ?? "65530"
+            Output.error(
+                "could not put vm.max_map_count back: \(error); as root: sysctl -w vm.max_map_count=\(original)")
         }
     }
 }

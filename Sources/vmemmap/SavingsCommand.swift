@@ -47,7 +47,9 @@ struct SavingsCommand: ParsableCommand {
         try TailRun.check(tailRun, for: scheme)
         try boot.check(base)
         if memory.bytes < pageSize.bytes {
-            throw ValidationError("--memory holds not one huge page of \(pageSize.bytes) bytes.")
+            throw ValidationError(
+                "--memory is \(memory.bytes) bytes, which holds not one huge page of \(pageSize.bytes) bytes: give at least as much."
+            )
         }
     }
 

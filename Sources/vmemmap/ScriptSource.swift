@@ -18,7 +18,7 @@ final class ScriptSource {
             do throws(HostError) {
                 file = try HostKernel.open(FilePath(path), .readOnly)
             } catch {
-                Output.error("cannot read \(path): \(error)")
+                Output.error("cannot read \(path): \(error); give a script that may be read, or - for standard input")
                 throw ExitCode.validationFailure
             }
         } else {

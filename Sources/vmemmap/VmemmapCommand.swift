@@ -17,7 +17,8 @@ struct VmemmapCommand: ParsableCommand {
             """,
         version: "\(Tool.name) \(Tool.version)",
         subcommands: [
-            DemoCommand.self, HoldCommand.self, InspectCommand.self, SavingsCommand.self, PoolCommand.self, PlanCommand.self,
+            DemoCommand.self, HoldCommand.self, InspectCommand.self, SavingsCommand.self, PoolCommand.self,
+            PlanCommand.self,
             BenchCommand.self,
         ])
 }

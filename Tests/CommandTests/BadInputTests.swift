@@ -19,7 +19,7 @@ struct BadInputTests {
             (["hold", "--walkers", "257"], "--walkers must be from 0 to 256, not 257."),
             (["inspect", "--pid", "0"], "--pid must be at least 1, not 0."),
             (["inspect", "--region", "0x1000+0x1000"], "--pid has to say in which"),
-            (["inspect", "--pid", "1", "--region", "0x1000"], "Missing or invalid value"),
+            (["inspect", "--pid", "1", "--region", "0x1000"], "The value '0x1000' is invalid for '--region"),
             (["inspect", "--pid", "1", "--pages", "4"], "--pid names one that runs already"),
             (["bench", "--runs", "0"], "--runs must be from 1 to 1000, not 0."),
             (["demo", "--frobnicate"], "Unknown option '--frobnicate'"),
@@ -59,7 +59,9 @@ struct BadInputTests {
         #expect(outcome.code == 0, "\(outcome)")
     }
 
-    @Test("Help of every subcommand has an example", arguments: ["demo", "hold", "inspect", "bench", "plan", "savings", "pool"])
+    @Test(
+        "Help of every subcommand has an example",
+        arguments: ["demo", "hold", "inspect", "bench", "plan", "savings", "pool"])
     func help(_ subcommand: String) async throws {
         let outcome = try await Command.run([subcommand, "--help"])
         #expect(outcome.code == 0)

@@ -9,7 +9,8 @@ struct InspectCommandTests {
     @Test(
         "Seen from outside, a hold of its own is what the scheme says",
         arguments: [
-            [], ["--scheme", "head", "--restored"], ["--backing", "memfd", "--scheme", "shared-tail", "--tail-run", "7"],
+            [], ["--scheme", "head", "--restored"],
+            ["--backing", "memfd", "--scheme", "shared-tail", "--tail-run", "7"],
             ["--page-size", "1G", "--pages", "1", "--tail-run", "16", "--backing", "memfd"],
         ])
     func own(_ arguments: [String]) async throws {
@@ -40,7 +41,8 @@ struct InspectCommandTests {
     }
 
     @Test(
-        "Another user's process is refused, with who may look", .enabled(if: geteuid() == 0, "only root can become another"))
+        "Another user's process is refused, with who may look",
+        .enabled(if: geteuid() == 0, "only root can become another"))
     func refused() async throws {
         let folder = try TemporaryFolder()
         let copy = folder.path.appending("vmemmap")

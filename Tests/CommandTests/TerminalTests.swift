@@ -15,7 +15,8 @@ struct TerminalTests {
 
     @Test("Colour is there when asked for, and not in a pipe otherwise")
     func color() async throws {
-        let colored = try await Command.run("/usr/bin/env", ["NO_COLOR=1", Command.binary.string, "plan", "--color", "always"])
+        let colored = try await Command.run(
+            "/usr/bin/env", ["NO_COLOR=1", Command.binary.string, "plan", "--color", "always"])
         #expect(colored.output.contains("\u{1b}["))
         let plain = try await Command.run(["plan"])
         #expect(!plain.output.contains("\u{1b}"))

@@ -17,10 +17,12 @@ struct AliasPatternTests {
         return (0..<plan.hugePages.rawValue).map { page in
             var views = (0..<count).map { index -> Identity in
                 plan.backing == .memfd
-                    ? .file(file, offset: pageSize * (page * count + index)) : .own(Address(UInt(page * count + index) << 12))
+                    ? .file(file, offset: pageSize * (page * count + index))
+                    : .own(Address(UInt(page * count + index) << 12))
             }
             guard optimized(page) else { return views }
-            let own = plan.backing == .memfd ? page * count + plan.ownPages.lowerBound.rawValue : page * plan.ownPages.count
+            let own =
+                plan.backing == .memfd ? page * count + plan.ownPages.lowerBound.rawValue : page * plan.ownPages.count
             let templates = end + plan.templatesPerZone.rawValue * plan.zone(of: HugePageIndex(page))
             for replacement in plan.replacements {
                 for step in 0..<replacement.count.rawValue {
@@ -60,7 +62,8 @@ struct AliasPatternTests {
         }
     }
 
-    @Test("One page that shows another's frame, or none, is out of scheme", arguments: Scheme.allCases, Backing.allCases)
+    @Test(
+        "One page that shows another's frame, or none, is out of scheme", arguments: Scheme.allCases, Backing.allCases)
     func outOfScheme(scheme: Scheme, backing: Backing) throws {
         let plan = try Self.plan(scheme, backing, run: 1)
         let right = Self.views(plan) { _ in true }

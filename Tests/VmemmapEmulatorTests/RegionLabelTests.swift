@@ -6,7 +6,8 @@ import Testing
 @Suite("The label of a region")
 struct RegionLabelTests {
     private static func plan(
-        _ scheme: Scheme, _ backing: Backing, _ size: HugePageSize = .twoMebibytes, run: Int = 1, base: BaseMapping = .pte
+        _ scheme: Scheme, _ backing: Backing, _ size: HugePageSize = .twoMebibytes, run: Int = 1,
+        base: BaseMapping = .pte
     ) throws -> MappingPlan {
         MappingPlan(
             geometry: try #require(Geometry(basePageSize: HostLimits.pageSize, hugePageSize: size)), scheme: scheme,
@@ -36,7 +37,9 @@ struct RegionLabelTests {
         #expect(RegionLabel(mappingName: name) == nil)
     }
 
-    @Test("The guard pages carry it, in every state, and nobody can read them", arguments: Scheme.allCases, Backing.allCases)
+    @Test(
+        "The guard pages carry it, in every state, and nobody can read them", arguments: Scheme.allCases,
+        Backing.allCases)
     func guards(scheme: Scheme, backing: Backing) throws {
         let region = try VmemmapRegion(try Self.plan(scheme, backing))
         func check() throws {
