@@ -24,7 +24,7 @@ public final class ChildProcess {
         // SAFETY: strdup gives C strings of their own, freed below, and the array ends with nil.
         var strings = unsafe ([program.string] + arguments).map { unsafe strdup($0) } + [nil]
         // SAFETY: they are what strdup gave.
-        defer { for unsafestring in unsafe strings { unsafe free(string) } }
+        defer { unsafe strings.forEach { unsafe free($0) } }
         let pid = try HostKernel.call(.startProcess, .file(program.string)) {
             // SAFETY: path and arguments are C strings that live for the call.
             unsafe program.withPlatformString { path in
