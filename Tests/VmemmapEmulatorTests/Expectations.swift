@@ -32,6 +32,18 @@ extension VmemmapRegion {
         #expect(splitBlocks == split, "\(comment())", sourceLocation: location)
     }
 
+    /// As ``expectBlocks(_:_:_:)`` of a restored region that readers are at: in a memory file they may keep a block from being
+    /// merged, which then carries its mark, and which no PMD maps.
+    func expectBlocksAmongReaders(_ location: SourceLocation = #_sourceLocation) throws {
+        guard plan.backing == .memfd, plan.mergesOnRestore else { return try expectBlocks(.restored, "", location) }
+        let split = splitBlocks
+        let rest = range.length - ByteCount.mebibytes(2) * split.count
+        #expect(try pmdMappedBytes() == rest, sourceLocation: location)
+        for block in split {
+            #expect(try TransparentHugePages.pmdMapped(in: block).isEmpty, sourceLocation: location)
+        }
+    }
+
     /// Everything that holds of a region whose huge pages are in these states: contents, frames, memory file, mappings.
     func expectWhole(
         _ states: [HugePageState], _ comment: @autoclosure () -> String = "",

@@ -21,9 +21,52 @@ struct HugeBaseTests {
             // Anonymous frames that were given back one by one; those of a memory file are seen in its size.
             if shape.backing == .anonymous, HostProcess.seesFrames { #expect(try region.framesInHugePages() == 0) }
             try region.restore(region.all)
-            try region.expectBlocks(.restored)
+            try region.expectBlocksAmongReaders()
         }
         #expect(walkers.stop().wrong == 0)
+        try region.optimize(region.all)
+        try region.expectAll(.optimized)
+        try region.restore(region.all)
+        try region.expectAll(.restored)
+    }
+
+    @Test("A page that a reader has a reference to keeps its block from being merged, no other, and no longer")
+    func heldPage() throws {
+        let shape = Shape(size: .oneGibibyte, pages: 1, scheme: .sharedTail, backing: .memfd, tailRun: 512, base: .pmd)
+        let region = try shape.region()
+        for kept in [true, false] {
+            try region.optimize(region.all)
+            try region.expectAll(.optimized)
+            let held = try kept ? HeldPage(at: region.range.start) : nil
+            try region.restore(region.all)
+            if let held {
+                #expect(region.splitBlocks == [AddressRange(start: region.range.start, length: .mebibytes(2))])
+                try region.expectBlocksAmongReaders()
+                try region.expectWhole([.restored])
+                held.release()
+            } else {
+                try region.expectAll(.restored)
+            }
+        }
+    }
+
+    @Test("A restore waits for readers who may be off their processors, a tenth of a second a block, and no longer")
+    func waitsForReaders() throws {
+        let region = try Shape(size: .oneGibibyte, pages: 1, backing: .memfd, base: .pmd).region()
+        // Refused as a reader has it refused: throughout, and as often as is tried at least.
+        for (failures, split) in [(1000, 8), (19, 0)] {
+            try region.optimize(region.all)
+            let start = HostKernel.monotonicNanoseconds()
+            let (error, outcome) = Operation.restore.run(
+                on: region, .excluded,
+                under: InjectedFault(
+                    first: 1, failures: failures, errno: .resourceTemporarilyUnavailable, operations: [.collapse]))
+            #expect(error == nil && outcome.failed < 1000)
+            #expect(region.splitBlocks.count == split)
+            #expect(HostKernel.monotonicNanoseconds() - start >= 100_000_000 * split)
+            try region.expectWhole([.restored])
+        }
+        try region.expectAll(.restored)
     }
 
     @Test("smaps says of the region what PAGEMAP_SCAN does", arguments: Backing.allCases)
@@ -168,13 +211,15 @@ struct HugeBaseTests {
             #expect(outcome.failed <= 2)
             try region.expectBlocks(.optimized)
             try region.restore(region.all, writers: .present)
-            try region.expectBlocks(.restored)
+            try region.expectBlocksAmongReaders()
         }
         shouldStop.set()
         writer.join()
         #expect(walkers.stop().wrong == 0)
         #expect(region.refcount(of: frame) == 1 + written.withLock { $0 })
         try region.addToRefcount(of: frame, -written.withLock { $0 })
+        try region.optimize(region.all)
+        try region.restore(region.all)
         try region.expectAll(.restored)
     }
 
@@ -214,6 +259,27 @@ extension VmemmapRegion {
     func framesInHugePages() throws -> Int {
         try #require(try KernelPages.partsOfHugePages(in: range)).rawValue
     }
+}
+
+/// A reference to a page, as a reader has one while he faults it in: vmsplice leaves it in a pipe.
+private struct HeldPage {
+    private let ends: [CInt]
+
+    init(at address: Address) throws {
+        typealias Vmsplice = @convention(c) (CInt, UnsafePointer<iovec>, UInt, CUnsignedInt) -> Int
+        var ends: [CInt] = [0, 0]
+        // SAFETY: the kernel writes two numbers.
+        try #require(unsafe pipe(&ends) == 0)
+        self.ends = ends
+        var piece = unsafe iovec(iov_base: UnsafeMutableRawPointer(bitPattern: address.rawValue), iov_len: 1)
+        // SAFETY: vmsplice is hidden from Swift (GNU-only) and is called as it is declared; the page is mapped and only read.
+        let held = unsafe dlsym(nil, "vmsplice").map { symbol in
+            unsafe unsafeBitCast(symbol, to: Vmsplice.self)(ends[1], &piece, 1, 0)
+        }
+        try #require(held == 1)
+    }
+
+    func release() { for end in ends { close(end) } }
 }
 
 extension HostProcess {

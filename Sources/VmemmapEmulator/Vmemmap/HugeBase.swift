@@ -24,8 +24,8 @@ final class HugeBase: Sendable {
     private let file: MemoryFile?
     private let book = Mutex(Book())
 
-    /// How often what a reader's reference stands in the way of is tried.
-    private static let attempts = 100
+    /// For a block that a reader's reference keeps from being split or merged.
+    private static var readersPatience: Patience { Patience(nanoseconds: 100_000_000, triesAtLeast: 20) }
 
     /// Maps `range` by PMDs, as far as the host has huge pages for it.
     ///
@@ -98,7 +98,9 @@ final class HugeBase: Sendable {
     /// Has the host split huge pages. It does not say when somebody's reference kept one whole, and only its counts show it: the
     /// PMD is gone by then.
     private func splitInPlace(_ whole: [Int], around part: AddressRange) throws(HostError) {
-        for _ in 0..<(file == nil ? Self.attempts : 3) {
+        // A memory file's block can be exchanged instead.
+        var patience = file == nil ? Self.readersPatience : Patience(nanoseconds: 0, triesAtLeast: 3)
+        repeat {
             let before = try HugePageEvents.current()
             for index in whole {
                 // A page of the block that is the caller's, and so is not replaced by anybody else.
@@ -107,8 +109,7 @@ final class HugeBase: Sendable {
             }
             guard let before, let after = try HugePageEvents.current() else { return }
             if after.splitPageFailed == before.splitPageFailed { return }
-            HostKernel.yield()
-        }
+        } while patience.wait()
         throw HostError(.resourceBusy, .splitHugePage, .addresses(part))
     }
 
@@ -168,7 +169,8 @@ final class HugeBase: Sendable {
     /// Maps the marked blocks in `part` by PMDs again, and takes the marks off those that are. `part` is made of whole blocks,
     /// all the caller's.
     ///
-    /// For the others there was no memory: they stay mapped by PTEs, work as before, and keep their marks.
+    /// For the others there was no memory, or a reader kept a page of theirs: they stay mapped by PTEs, work as before, and keep
+    /// their marks.
     func merge(_ part: AddressRange) {
         book.withLock { book in
             for index in blocks(around: part) where book.marks.contains(index) {
@@ -182,19 +184,19 @@ final class HugeBase: Sendable {
     }
 
     private func isMergedAgain(_ index: Int) -> Bool {
-        for _ in 0..<Self.attempts {
+        var patience = Self.readersPatience
+        while true {
             // Staging in huge pages has merged it on the way.
             guard let mapped = try? mappedByPmd(index..<(index + 1)) else { return false }
             if !mapped.isEmpty { return true }
             do throws(HostError) {
                 try HostKernel.collapse(block(index))
             } catch {
-                // Anything else than a reader in the way will be so the next time.
-                if error.errno != .resourceTemporarilyUnavailable { return false }
-                HostKernel.yield()
+                // A reader who faults has the page locked, holds a reference to it, or keeps it off its list: all EAGAIN
+                // (madvise_collapse_errno). Anything else will be so the next time.
+                if error.errno != .resourceTemporarilyUnavailable || !patience.wait() { return false }
             }
         }
-        return false
     }
 
     // MARK: What there is
