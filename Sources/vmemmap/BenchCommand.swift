@@ -14,7 +14,7 @@ struct BenchCommand: ParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Alternating pairs to count; one more warms up.", valueName: "N"),
+        help: ArgumentHelp("Alternating pairs to count (default: 9); one more warms up.", valueName: "N"),
         transform: WholeNumber.parse)
     var runs = 9
 

@@ -18,7 +18,8 @@ struct DemoCommand: ParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Threads that read while huge pages are optimized and restored.", valueName: "N"),
+        help: ArgumentHelp(
+            "Threads that read while huge pages are optimized and restored (default: 2).", valueName: "N"),
         transform: WholeNumber.parse)
     var walkers = 2
 

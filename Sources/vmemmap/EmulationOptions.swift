@@ -6,7 +6,7 @@ public import VmemmapEmulator
 /// The options that say which huge pages a command runs on.
 struct EmulationOptions: ParsableArguments {
     @Option(
-        parsing: .unconditional, help: ArgumentHelp("How many huge pages.", valueName: "N"),
+        parsing: .unconditional, help: ArgumentHelp("How many huge pages (default: 512).", valueName: "N"),
         transform: WholeNumber.parse)
     var pages = 512
 
@@ -21,7 +21,10 @@ struct EmulationOptions: ParsableArguments {
     var backing = Backing.anonymous
 
     @Option(
-        help: ArgumentHelp("How many frames in a row serve the tails; auto: least net memory.", valueName: "R|auto"))
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "How many frames in a row serve the tails (default: 1); auto: least net memory.", valueName: "R|auto"),
+        transform: TailRun.parse)
     var tailRun = TailRun.frames(PageCount(1))
 
     /// The huge pages asked for.
@@ -76,20 +79,15 @@ extension Scheme: ExpressibleByArgument {}
 
 extension Backing: ExpressibleByArgument {}
 
-extension TailRun: ExpressibleByArgument {
-    /// A number of frames, or `auto`.
-    public init?(argument: String) {
-        if argument == "auto" {
-            self = .auto
-        } else if let frames = Int(argument), frames >= 1 {
-            self = .frames(PageCount(frames))
-        } else {
-            return nil
+extension TailRun {
+    /// A number of frames, or `auto`, with an error that says what may stand there.
+    static func parse(_ text: String) throws -> TailRun {
+        if text == "auto" { return .auto }
+        guard let frames = Int(text), frames >= 1 else {
+            throw ValidationError("it must be auto or a whole number of frames from 1 to \(Int.max)")
         }
+        return .frames(PageCount(frames))
     }
-
-    /// As it is written on the command line.
-    public var defaultValueDescription: String { description }
 
     /// Throws where a run is asked for that the scheme has no use for.
     static func check(_ run: TailRun, for scheme: Scheme) throws {

@@ -17,12 +17,19 @@ final class ExportFile {
 
     /// Opens the destination. Exits as a usage error if it cannot be written.
     init(_ destination: String) throws {
+        if destination.isEmpty {
+            throw ValidationError("an export needs the name of a file, or - for standard output.")
+        }
         isStandardOutput = destination == "-"
         path = FilePath(destination)
         temporary = FilePath(destination + ".\(HostKernel.processID).tmp")
         if isStandardOutput {
             file = .standardOutput
             return
+        }
+        if let folder = try? HostKernel.open(path, .readOnly, options: [.directory, .closeOnExec]) {
+            try? HostKernel.close(folder)
+            throw ValidationError("cannot write the export \(destination): it is a folder")
         }
         do throws(HostError) {
             file = try HostKernel.open(

@@ -11,7 +11,10 @@ struct PlanCommand: ParsableCommand {
         abstract: "Forecast what optimizing gives back, and at what cost, for any amount of memory.",
         discussion: "Example: vmemmap plan --memory 128G --scheme head")
 
-    @Option(help: ArgumentHelp("Memory in huge pages; this host's if left out.", valueName: "SIZE[K|M|G|T]"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Memory in huge pages; this host's if left out.", valueName: "SIZE[K|M|G|T]"),
+        transform: MemorySize.parse)
     var memory: MemorySize?
 
     @Option(help: "Only this size of huge page: 2M or 1G.")
@@ -23,7 +26,10 @@ struct PlanCommand: ParsableCommand {
     @Option(help: "What an emulation's region would consist of.")
     var backing = Backing.anonymous
 
-    @Option(help: ArgumentHelp("How many frames in a row would serve the tails.", valueName: "R|auto"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("How many frames in a row would serve the tails (default: 1).", valueName: "R|auto"),
+        transform: TailRun.parse)
     var tailRun = TailRun.frames(PageCount(1))
 
     @OptionGroup var export: ExportOptions
@@ -31,6 +37,7 @@ struct PlanCommand: ParsableCommand {
 
     func validate() throws {
         if let scheme { try TailRun.check(tailRun, for: scheme) }
+        try memory?.check(holds: pageSize ?? .twoMebibytes)
     }
 
     func run() throws {

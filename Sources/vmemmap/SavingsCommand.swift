@@ -15,7 +15,10 @@ struct SavingsCommand: ParsableCommand {
             The struct pages of 1 TiB take 16 GiB of real memory. Exits with 2 if the frames are not as planned.
             """)
 
-    @Option(help: ArgumentHelp("Emulated memory, all of it in huge pages.", valueName: "SIZE[K|M|G|T]"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Emulated memory, all of it in huge pages.", valueName: "SIZE[K|M|G|T]"),
+        transform: MemorySize.parse)
     var memory: MemorySize
 
     @Option(help: "The size of huge page: 2M or 1G.")
@@ -28,7 +31,10 @@ struct SavingsCommand: ParsableCommand {
     var backing = Backing.anonymous
 
     @Option(
-        help: ArgumentHelp("How many frames in a row serve the tails; auto: least net memory.", valueName: "R|auto"))
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "How many frames in a row serve the tails (default: 1); auto: least net memory.", valueName: "R|auto"),
+        transform: TailRun.parse)
     var tailRun = TailRun.frames(PageCount(1))
 
     @OptionGroup var base: HugeBaseOption
@@ -46,11 +52,7 @@ struct SavingsCommand: ParsableCommand {
     func validate() throws {
         try TailRun.check(tailRun, for: scheme)
         try boot.check(base)
-        if memory.bytes < pageSize.bytes {
-            throw ValidationError(
-                "--memory is \(memory.bytes) bytes, which holds not one huge page of \(pageSize.bytes) bytes: give at least as much."
-            )
-        }
+        try memory.check(holds: pageSize)
     }
 
     func run() throws {

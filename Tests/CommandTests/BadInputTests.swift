@@ -22,6 +22,24 @@ struct BadInputTests {
             (["inspect", "--pid", "1", "--region", "0x1000"], "The value '0x1000' is invalid for '--region"),
             (["inspect", "--pid", "1", "--pages", "4"], "--pid names one that runs already"),
             (["bench", "--runs", "0"], "--runs must be from 1 to 1000, not 0."),
+            (["demo", "--tail-run", "0"], "it must be auto or a whole number of frames from 1 to"),
+            (["savings", "--memory", "1G", "--tail-run", "-1"], "it must be auto or a whole number of frames"),
+            (["plan", "--tail-run", "most"], "it must be auto or a whole number of frames"),
+            (["savings", "--memory", "0G"], "above 0 and at most 1048576T"),
+            (["savings", "--memory", "-5G"], "above 0 and at most 1048576T"),
+            (["plan", "--memory", "8388607T"], "above 0 and at most 1048576T"),
+            (["plan", "--memory", "8P"], "a whole number of bytes, or of K, M, G or T"),
+            (
+                ["plan", "--memory", "1K"],
+                "--memory 1 KiB is less than one huge page of 2.00 MiB: use at least --memory 2M."
+            ),
+            (
+                ["savings", "--memory", "100M", "--page-size", "1G"],
+                "--memory 100.00 MiB is less than one huge page of 1.00 GiB: use at least --memory 1G."
+            ),
+            (["demo", "--export-json", ""], "an export needs the name of a file"),
+            (["demo", "--pages", "1", "--export-csv", "/"], "cannot write the export /: it is a folder"),
+            (["hold", "--pages", "1", "--export-json", "/tmp"], "cannot write the export /tmp: it is a folder"),
             (["demo", "--frobnicate"], "Unknown option '--frobnicate'"),
             (["frobnicate"], "frobnicate"),
         ])
