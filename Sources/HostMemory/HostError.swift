@@ -152,6 +152,8 @@ public enum HostOperation: UInt32, Hashable, Sendable, CaseIterable, CustomStrin
     case seek
     /// posix_spawn.
     case startProcess
+    /// mmap(MAP_HUGETLB).
+    case mapHugePage
 
     /// The system call's name, with the flag that matters.
     public var description: String {
@@ -181,6 +183,7 @@ public enum HostOperation: UInt32, Hashable, Sendable, CaseIterable, CustomStrin
         case .scanPageMap: "ioctl(PAGEMAP_SCAN)"
         case .seek: "lseek(SEEK_DATA)"
         case .startProcess: "posix_spawn"
+        case .mapHugePage: "mmap(MAP_HUGETLB)"
         }
     }
 }

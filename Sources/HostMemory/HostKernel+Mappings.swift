@@ -76,6 +76,17 @@ extension HostKernel {
         return AddressRange(start: Address(UInt(start)), length: length)
     }
 
+    /// Maps one of the host's own huge pages of `size`, a power of two, private and read-write; it is taken from its pool when it is
+    /// first written. The corresponding C function is `mmap` with MAP_HUGETLB.
+    ///
+    /// Throws ``HostError/Code-swift.struct/outOfMemory`` where the pool has none free.
+    public static func mapHugePage(size: ByteCount) throws(HostError) -> AddressRange {
+        let start = try call(
+            .mapHugePage, .addresses(AddressRange(start: Address(0), length: size)),
+            { vme_map_huge_page(UInt32(size.rawValue.trailingZeroBitCount)) })
+        return AddressRange(start: Address(UInt(start)), length: size)
+    }
+
     /// Replaces whatever is mapped at `range` by pages of a file, shared. The corresponding C function is `mmap`.
     ///
     /// The replacement is one step for every reader. When it is refused the old mapping normally stays; at the

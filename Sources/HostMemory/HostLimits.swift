@@ -8,7 +8,7 @@ public enum HostLimits {
 
     /// vm.max_map_count: the most mappings a process may have.
     public static func maxMapCount() throws(HostError) -> MappingCount {
-        MappingCount(try HostKernel.readNumber("/proc/sys/vm/max_map_count"))
+        MappingCount(try HostSetting.maxMapCount.value())
     }
 
     /// The memory of the host: MemTotal of /proc/meminfo.
@@ -25,14 +25,20 @@ public enum HostLimits {
     ///
     /// Going beyond the first summons the OOM killer, going beyond the second does too, and neither gives ENOMEM first.
     public static func availableMemory() throws(HostError) -> AvailableMemory {
-        let path: FilePath = "/proc/meminfo"
-        guard let host = ProcFields(try HostKernel.readText(path)).kibibytes("MemAvailable") else {
-            throw HostError(unreadable: path.string)
-        }
+        let host = try hostAvailableMemory()
         guard let cgroup = CgroupMemory.headroom(), cgroup < host else {
             return AvailableMemory(bytes: host, source: "MemAvailable")
         }
         return AvailableMemory(bytes: cgroup, source: "the memory cgroup's limit")
+    }
+
+    /// MemAvailable of /proc/meminfo: what bounds memory that is charged to nobody, such as a pool of huge pages.
+    public static func hostAvailableMemory() throws(HostError) -> ByteCount {
+        let path: FilePath = "/proc/meminfo"
+        guard let available = ProcFields(try HostKernel.readText(path)).kibibytes("MemAvailable") else {
+            throw HostError(unreadable: path.string)
+        }
+        return available
     }
 
     /// An amount of memory and who says so.

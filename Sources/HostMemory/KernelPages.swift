@@ -54,6 +54,27 @@ public enum KernelPages {
         }
     }
 
+    /// The flags of the frames under one mapped page of `range`'s length, which lie in a row: a HugeTLB page. Nil where the kernel
+    /// does not tell this process.
+    public static func flags(ofHugePageAt range: AddressRange) throws(HostError) -> [UInt64]? {
+        guard try PageMap.showsFrameNumbers() else { return nil }
+        var first: UInt64 = 0
+        let page = AddressRange(start: range.start, length: HostLimits.pageSize)
+        try PageMap.forEachPage(in: page) { (view) throws(HostError) in first = view.entry.pfn }
+        if first == 0 { throw HostError(unreadable: "/proc/self/pagemap") }
+        var words = [UInt64](repeating: 0, count: range.length.rawValue / HostLimits.pageSize.rawValue)
+        let name = Table.flags.rawValue
+        do throws(HostError) {
+            let file = try HostKernel.open(FilePath(name), .readOnly)
+            defer { try? HostKernel.close(file) }
+            let count = try HostKernel.readWords(file, atWord: first, into: &words, name: name)
+            if count < words.count { throw HostError(unreadable: "\(name) from frame \(first)") }
+        } catch  where error.code == .notPermitted || error.code == .notSupported {
+            return nil
+        }
+        return words
+    }
+
     /// The words of `frames`, in their order.
     ///
     /// Throws ``HostError/Code-swift.struct/notPermitted`` for an ordinary user,

@@ -1,0 +1,51 @@
+public import SystemPackage
+
+/// A setting of the host that is one whole number in a file of /proc/sys or /sys.
+public struct HostSetting: Hashable, Sendable, CustomStringConvertible {
+    /// What people call it: `vm.max_map_count`.
+    public let name: String
+    /// Its file.
+    public let path: FilePath
+
+    /// The setting in the file `path`.
+    public init(name: String, path: FilePath) {
+        self.name = name
+        self.path = path
+    }
+
+    /// Its name.
+    public var description: String { name }
+
+    /// vm.max_map_count: the most mappings a process may have.
+    public static let maxMapCount = HostSetting(name: "vm.max_map_count", path: "/proc/sys/vm/max_map_count")
+    /// vm.hugetlb_optimize_vmemmap: whether huge pages that enter a pool from now on are optimized.
+    public static let optimizeVmemmap = HostSetting(
+        name: "vm.hugetlb_optimize_vmemmap", path: "/proc/sys/vm/hugetlb_optimize_vmemmap")
+
+    /// What it is now.
+    public func value() throws(HostError) -> Int { try HostKernel.readNumber(path) }
+
+    /// Whether this process may write it: finds out by opening its file, and writes nothing.
+    public func checkWritable() throws(HostError) {
+        try HostKernel.close(try HostKernel.open(path, .writeOnly))
+    }
+
+    /// Writes `value` and returns how long the kernel took over that, in nanoseconds. It may have done less than it was asked to:
+    /// read again.
+    func write(_ value: Int) throws(HostError) -> Int {
+        let text = Array("\(value)\n".utf8)
+        let file = try HostKernel.open(path, .writeOnly)
+        let start: Int
+        let end: Int
+        do {
+            start = HostKernel.monotonicNanoseconds()
+            try HostKernel.write(text, to: file, name: path.string)
+            end = HostKernel.monotonicNanoseconds()
+        } catch {
+            try? HostKernel.close(file)
+            throw error
+        }
+        try HostKernel.close(file)
+        return end - start
+    }
+}

@@ -1,0 +1,143 @@
+internal import SystemPackage
+
+/// A number of the host's own HugeTLB pages.
+public struct HostHugePageCount: Quantity {
+    /// The number of huge pages.
+    public let rawValue: Int
+
+    /// `rawValue` huge pages.
+    public init(_ rawValue: Int) { self.rawValue = rawValue }
+}
+
+/// One of the host's own HugeTLB pools: /sys/kernel/mm/hugepages/hugepages-SIZEkB.
+public struct HugeTLBPool: Hashable, Sendable {
+    /// The size of its huge pages.
+    public let pageSize: ByteCount
+    /// Huge pages there are, those in surplus included (nr_hugepages).
+    public let pages: HostHugePageCount
+    /// Those nobody uses (free_hugepages).
+    public let free: HostHugePageCount
+    /// Those of the free ones that are promised to a mapping (resv_hugepages).
+    public let reserved: HostHugePageCount
+    /// Those above the size the pool was given (surplus_hugepages).
+    public let surplus: HostHugePageCount
+    /// How many of those there may be (nr_overcommit_hugepages).
+    public let overcommit: HostHugePageCount
+
+    /// The pool that the files of one folder describe. Pure.
+    ///
+    /// - Parameters:
+    ///   - pageSize: the size in the folder's name.
+    ///   - read: the text of a file in it; nil where there is none.
+    /// - Returns: nil where a file is missing, or does not hold one number of at least 0, or the pool is larger than any memory.
+    public init?(pageSize: ByteCount, read: (String) -> String?) {
+        func count(_ file: String) -> HostHugePageCount? {
+            let words = read(file)?.split(whereSeparator: \.isWhitespace) ?? []
+            guard words.count == 1, let number = Int(words[0]), number >= 0 else { return nil }
+            return HostHugePageCount(number)
+        }
+        guard let pages = count("nr_hugepages"), let free = count("free_hugepages"),
+            let reserved = count("resv_hugepages"), let surplus = count("surplus_hugepages"),
+            let overcommit = count("nr_overcommit_hugepages"), pageSize.multiplied(by: pages.rawValue) != nil
+        else { return nil }
+        self.pageSize = pageSize
+        self.pages = pages
+        self.free = free
+        self.reserved = reserved
+        self.surplus = surplus
+        self.overcommit = overcommit
+    }
+
+    /// Every pool of this host, by size. Empty on a kernel without HugeTLB.
+    public static func all() throws(HostError) -> [HugeTLBPool] {
+        var pools: [HugeTLBPool] = []
+        // Every size is a power of two: asking for each is less than reading a folder takes.
+        for shift in 14...40 {
+            let size = ByteCount(1 << shift)
+            let folder = folder(of: size)
+            do throws(HostError) {
+                _ = try HostKernel.readText(folder.appending("nr_hugepages"))
+            } catch  where error.code == .notSupported {
+                continue
+            }
+            let pool = HugeTLBPool(pageSize: size) { try? HostKernel.readText(folder.appending($0)) }
+            guard let pool else { throw HostError(unreadable: folder.string) }
+            pools.append(pool)
+        }
+        return pools
+    }
+
+    /// The size that people give the pool: nr_hugepages. Where the host has several NUMA nodes, that of the first alone, so that
+    /// putting it back takes no huge page from another.
+    public static func size(ofPagesOf pageSize: ByteCount) throws(HostError) -> HostSetting {
+        let nodes = (try? HostKernel.readText("/sys/devices/system/node/online")) ?? "0"
+        let name = "hugepages-\(pageSize.rawValue / 1024)kB/nr_hugepages"
+        guard let node = firstOfSeveral(nodes) else {
+            return HostSetting(name: name, path: folder(of: pageSize).appending("nr_hugepages"))
+        }
+        let path = FilePath("/sys/devices/system/node/node\(node)/hugepages/\(name)")
+        return HostSetting(name: "node\(node)/\(name)", path: path)
+    }
+
+    /// The first of several nodes in a list such as `0-3,5`; nil if there is one alone. Pure.
+    static func firstOfSeveral(_ list: String) -> Int? {
+        let line = list.split(whereSeparator: \.isWhitespace).first ?? ""
+        if Int(line) != nil { return nil }
+        return line.prefix(while: \.isNumber).isEmpty ? nil : Int(line.prefix(while: \.isNumber))
+    }
+
+    private static func folder(of pageSize: ByteCount) -> FilePath {
+        FilePath("/sys/kernel/mm/hugepages/hugepages-\(pageSize.rawValue / 1024)kB")
+    }
+}
+
+/// What /proc/meminfo says of HugeTLB: the pool of the default size, and the memory of all pools.
+public struct HugeTLBMeminfo: Hashable, Sendable {
+    /// Hugepagesize: the default size.
+    public let pageSize: ByteCount
+    /// HugePages_Total, of the default size.
+    public let pages: HostHugePageCount
+    /// Hugetlb: what the huge pages of all sizes occupy; nil before Linux 4.15.
+    public let memory: ByteCount?
+
+    /// Parses the text of /proc/meminfo; nil on a kernel without HugeTLB.
+    public init?(_ text: String) {
+        let fields = ProcFields(text)
+        guard let pageSize = fields.kibibytes("Hugepagesize"), let pages = fields.number("HugePages_Total"), pages >= 0
+        else { return nil }
+        self.pageSize = pageSize
+        self.pages = HostHugePageCount(pages)
+        memory = fields.kibibytes("Hugetlb")
+    }
+
+    /// Reads it; nil on a kernel without HugeTLB.
+    public static func current() throws(HostError) -> HugeTLBMeminfo? {
+        HugeTLBMeminfo(try HostKernel.readText("/proc/meminfo"))
+    }
+}
+
+/// Pages of struct pages that the kernel has: /proc/vmstat. Their sum falls by what optimizing frees, to the page.
+public struct MemmapCounts: Hashable, Sendable {
+    /// From the page allocator (nr_memmap_pages).
+    public let memmap: PageCount
+    /// From boot memory (nr_memmap_boot_pages).
+    public let memmapBoot: PageCount
+
+    /// Both together. Only the sum comes back after a cycle: what came from boot memory is given back to the page allocator.
+    public var total: PageCount { memmap + memmapBoot }
+
+    /// Parses the text of /proc/vmstat; nil on a kernel that does not count them (before Linux 6.11).
+    public init?(_ text: String) {
+        let fields = ProcFields(text)
+        guard let memmap = fields.number("nr_memmap_pages"), let boot = fields.number("nr_memmap_boot_pages"),
+            memmap >= 0, boot >= 0, !memmap.addingReportingOverflow(boot).overflow
+        else { return nil }
+        self.memmap = PageCount(memmap)
+        memmapBoot = PageCount(boot)
+    }
+
+    /// Reads them; nil on a kernel that does not count them.
+    public static func current() throws(HostError) -> MemmapCounts? {
+        MemmapCounts(try HostKernel.readText("/proc/vmstat"))
+    }
+}
