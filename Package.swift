@@ -63,7 +63,8 @@ let package = Package(
             name: "ReportsTests", dependencies: ["Reports", "Experiments", "VmemmapEmulator", "HostMemory"],
             swiftSettings: swiftSettings),
         .testTarget(
-            name: "CommandTests", dependencies: ["vmemmap", "HostMemory", subprocess, system],
+            name: "CommandTests",
+            dependencies: ["vmemmap", "Experiments", "VmemmapEmulator", "HostMemory", subprocess, system],
             swiftSettings: swiftSettings),
     ],
     swiftLanguageModes: [.v6],

@@ -98,6 +98,8 @@ public enum ExperimentError: Error, Sendable {
     case host(HostError)
     /// The engine could not do it.
     case vmemmap(VmemmapError)
+    /// A setting of the host was changed and is not what it was.
+    case setting(SettingNotPutBack)
     /// Anything else: a bug of this tool.
     case unexpected(String)
 

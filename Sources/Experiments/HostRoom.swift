@@ -9,6 +9,8 @@ public struct Shortage: Hashable, Sendable {
         case mappings
         /// Memory, by the named figure.
         case memory(source: String)
+        /// Memory in pieces as large as a huge page of the host's own.
+        case contiguousMemory
     }
 
     /// What runs out first.

@@ -14,6 +14,7 @@ public enum ErrorText {
         case .host(let error): "the host refused: \(error)" + advice(error)
         case .vmemmap(let error):
             if case .host(let cause) = error.cause { "\(error)" + advice(cause) } else { "\(error)" }
+        case .setting(let error): "\(error)"
         case .unexpected(let reason): "internal error: \(reason); please report it with the command"
         }
     }
@@ -52,6 +53,11 @@ public enum ErrorText {
             let needed = shortage.needed.map { ByteText.short(ByteCount($0)) } ?? "more memory than can be counted"
             return "\(asked) need \(needed), but \(source) leaves \(ByteText.short(ByteCount(shortage.available))); "
                 + "\(fits), or free memory"
+        case .contiguousMemory:
+            return
+                "\(asked) are to be allocated by the host in one piece each, and it found not one, with "
+                + "\(ByteText.short(ByteCount(shortage.available))) of memory available in smaller pieces (as root: "
+                + "sysctl vm.compact_memory=1, or reserve them at boot: hugepagesz=... hugepages=...)"
         }
     }
 }

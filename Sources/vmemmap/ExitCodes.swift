@@ -20,7 +20,7 @@ extension ExitCode {
         case .notFound: self = .shortage
         case .host(let error): self.init(error)
         case .vmemmap(let error): self.init(error)
-        case .unexpected: self = .failure
+        case .setting, .unexpected: self = .failure
         }
     }
 

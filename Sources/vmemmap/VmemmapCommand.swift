@@ -19,6 +19,6 @@ struct VmemmapCommand: ParsableCommand {
         subcommands: [
             DemoCommand.self, HoldCommand.self, InspectCommand.self, SavingsCommand.self, PoolCommand.self,
             PlanCommand.self,
-            BenchCommand.self,
+            BenchCommand.self, KernelCommand.self,
         ])
 }

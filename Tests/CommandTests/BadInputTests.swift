@@ -40,6 +40,11 @@ struct BadInputTests {
             (["demo", "--export-json", ""], "an export needs the name of a file"),
             (["demo", "--pages", "1", "--export-csv", "/"], "cannot write the export /: it is a folder"),
             (["hold", "--pages", "1", "--export-json", "/tmp"], "cannot write the export /tmp: it is a folder"),
+            (["kernel", "--measure"], "--measure needs --pages N"),
+            (["kernel", "--measure", "--pages", "0"], "--pages must be at least 1, not 0."),
+            (["kernel", "--measure", "--pages", "4", "--runs", "0"], "--runs must be from 1 to 1000, not 0."),
+            (["kernel", "--measure", "--pages", "4", "--page-size", "4M"], "Please provide one of '2M' and '1G'"),
+            (["kernel", "--pages", "4"], "--pages, --page-size and --runs are for --measure."),
             (["demo", "--frobnicate"], "Unknown option '--frobnicate'"),
             (["frobnicate"], "frobnicate"),
         ])
@@ -79,7 +84,7 @@ struct BadInputTests {
 
     @Test(
         "Help of every subcommand has an example",
-        arguments: ["demo", "hold", "inspect", "bench", "plan", "savings", "pool"])
+        arguments: ["demo", "hold", "inspect", "bench", "plan", "savings", "pool", "kernel"])
     func help(_ subcommand: String) async throws {
         let outcome = try await Command.run([subcommand, "--help"])
         #expect(outcome.code == 0)
