@@ -16,9 +16,9 @@ _Static_assert(offsetof(struct vme_page, refcount) == 52, "_refcount");
 _Static_assert(offsetof(struct vme_page, memcg_data) == 56, "memcg_data");
 
 // v5 patch 20, hugetlb_vmemmap_init(): BUILD_BUG_ON(NR_USED_SUBPAGE * sizeof(struct page) > RESERVE_VMEMMAP_SIZE).
-// 4096 is the smallest base page: what fits there fits everywhere.
-_Static_assert(VME_NR_USED_SUBPAGE * sizeof(struct vme_page) <= VME_FIRST_TAIL_WRITABLE_PAGES * 4096,
+// 4096 is the smallest base page, and the struct page the longest: what fits there fits everywhere.
+_Static_assert(VME_NR_USED_SUBPAGE * VME_STRUCT_PAGE_SIZE_MAX <= VME_FIRST_TAIL_WRITABLE_PAGES * 4096,
                "the struct pages in use must lie in the vmemmap pages that stay writable");
-_Static_assert(VME_NR_USED_SUBPAGE * sizeof(struct vme_page) <= VME_HEAD_WRITABLE_PAGES * 4096, "head scheme");
-_Static_assert(VME_NR_USED_SUBPAGE * sizeof(struct vme_page) <= VME_SHARED_TAIL_WRITABLE_PAGES * 4096,
+_Static_assert(VME_NR_USED_SUBPAGE * VME_STRUCT_PAGE_SIZE_MAX <= VME_HEAD_WRITABLE_PAGES * 4096, "head scheme");
+_Static_assert(VME_NR_USED_SUBPAGE * VME_STRUCT_PAGE_SIZE_MAX <= VME_SHARED_TAIL_WRITABLE_PAGES * 4096,
                "shared-tail scheme");

@@ -22,6 +22,8 @@ struct vme_page {
 
 enum {
     VME_STRUCT_PAGE_SIZE = 64,
+    // The longest that is emulated: the same, padded.
+    VME_STRUCT_PAGE_SIZE_MAX = 128,
     // Bits of flags (enum pageflags, Linux 5.10).
     VME_PG_PRIVATE = 13,
     VME_PG_HEAD = 16,

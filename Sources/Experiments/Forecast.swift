@@ -41,6 +41,7 @@ public struct Forecast: Hashable, Sendable, Codable {
     /// - Parameters:
     ///   - memory: what is in huge pages.
     ///   - basePage: the base page.
+    ///   - structPage: sizeof(struct page).
     ///   - sizes: the sizes of huge page.
     ///   - schemes: the schemes.
     ///   - backing: what an emulation's region would consist of.
@@ -48,15 +49,16 @@ public struct Forecast: Hashable, Sendable, Codable {
     ///   - cost: what a mapping costs.
     ///   - limit: mappings that an emulation may have.
     public init?(
-        memory: ByteCount, basePage: ByteCount, sizes: [HugePageSize], schemes: [Scheme], backing: Backing,
-        tailRun: TailRun, cost: MappingCost, limit: MappingCount
+        memory: ByteCount, basePage: ByteCount, structPage: ByteCount = StructPage.size, sizes: [HugePageSize],
+        schemes: [Scheme], backing: Backing, tailRun: TailRun, cost: MappingCost, limit: MappingCount
     ) {
         guard memory > .zero, memory <= ByteCount(1 << 60) else { return nil }
         memoryBytes = memory
-        structPageBytes = Geometry.structPageSize * (memory.rawValue / basePage.rawValue)
+        structPageBytes = structPage * (memory.rawValue / basePage.rawValue)
         rows = schemes.flatMap { scheme in
             sizes.compactMap { size in
-                guard let geometry = Geometry(basePageSize: basePage, hugePageSize: size) else { return nil }
+                let geometry = Geometry(basePageSize: basePage, hugePageSize: size, structPageSize: structPage)
+                guard let geometry else { return nil }
                 let pages = HugePageCount(memory.rawValue / size.bytes.rawValue)
                 if pages == .zero { return nil }
                 let plan = MappingPlan(
@@ -102,9 +104,15 @@ public struct PlanExperiment: Sendable {
     public var backing: Backing
     /// The frames that would serve its tails.
     public var tailRun: TailRun
+    /// sizeof(struct page): one of `Geometry.structPageSizes`.
+    public var structPageSize: ByteCount
 
     /// A plan over all of these.
-    public init(memory: ByteCount?, sizes: [HugePageSize], schemes: [Scheme], backing: Backing, tailRun: TailRun) {
+    public init(
+        memory: ByteCount?, sizes: [HugePageSize], schemes: [Scheme], backing: Backing, tailRun: TailRun,
+        structPageSize: ByteCount = StructPage.size
+    ) {
+        self.structPageSize = structPageSize
         self.memory = memory
         self.sizes = sizes
         self.schemes = schemes
@@ -119,8 +127,8 @@ public struct PlanExperiment: Sendable {
         do throws(HostError) { total = try HostLimits.totalMemory() } catch { throw .host(error) }
         func forecast(_ memory: ByteCount) throws(ExperimentError) -> Forecast {
             let forecast = Forecast(
-                memory: memory, basePage: host.pageSizeBytes, sizes: sizes, schemes: schemes, backing: backing,
-                tailRun: tailRun, cost: host.mappingCost, limit: host.maxMapCount)
+                memory: memory, basePage: host.pageSizeBytes, structPage: structPageSize, sizes: sizes,
+                schemes: schemes, backing: backing, tailRun: tailRun, cost: host.mappingCost, limit: host.maxMapCount)
             guard let forecast else {
                 throw .notSupported(
                     "\(memory) bytes are no memory that a huge page fits (at most 2^60 bytes): give --memory from one huge page up"
@@ -132,7 +140,7 @@ public struct PlanExperiment: Sendable {
             host: host,
             configuration: PlanResult.Configuration(
                 memoryBytes: Measured(memory), hugePageBytes: sizes.map(\.bytes), schemes: schemes, backing: backing,
-                tailRun: "\(tailRun)"),
+                structPageSizeBytes: structPageSize, tailRun: "\(tailRun)"),
             hostMemoryBytes: total, forecast: try forecast(memory ?? total),
             coverLetter: try forecast(ByteCount(1 << 40)))
     }
@@ -150,6 +158,8 @@ public struct PlanResult: Hashable, Sendable, Codable {
         public let schemes: [Scheme]
         /// What an emulation's region would consist of.
         public let backing: Backing
+        /// sizeof(struct page).
+        public let structPageSizeBytes: ByteCount
         /// How many frames in a row would serve its tails: a number, or `auto`.
         public let tailRun: String
     }

@@ -35,6 +35,10 @@ public enum PoolStatement: Hashable, Sendable {
     case vmstat
     /// Shows a struct page.
     case page(PoolFrame)
+    /// Starts threads that read compound_head while huge pages come and go.
+    case walk(Int)
+    /// Stops them, and holds what they saw against what they may see.
+    case stopWalking
     /// Holds a figure against a value.
     case expect(PoolFigure, Int)
     /// Holds the last operation's outcome against an errno's name, or `ok`.
@@ -125,6 +129,7 @@ public enum PoolScript {
             if words == ["off"] { return .budget(nil) }
             return .budget(PageCount(try number(words, "a number of frames, or off")))
         },
+        "walkers": { (words) throws(PoolScriptError) in try walkers(words) },
         "flush": { (words) throws(PoolScriptError) in try alone(words, .flush) },
         "meminfo": { (words) throws(PoolScriptError) in try alone(words, .meminfo) },
         "vmstat": { (words) throws(PoolScriptError) in try alone(words, .vmstat) },
@@ -158,14 +163,13 @@ public enum PoolScript {
                 configuration.tailRun =
                     value == "auto"
                     ? .auto : .frames(PageCount(max(1, try number([value], "a number of frames, or auto"))))
-            case "struct_page":
-                configuration.structPageSize = ByteCount(try number([value], "sizeof(struct page) in bytes"))
+            case "struct_page_size": configuration.structPageSize = try structPageSize(value)
             default:
                 throw PoolScriptError(
                     found: "'\(word)'",
                     expected:
                         "memory=, hugepages=, hugepagesz=, hugetlb_free_vmemmap=, scheme=, backing=, tail_run=, release=, "
-                        + "restore_failure=, policy=, keep_pages=, huge_base= or struct_page=")
+                        + "restore_failure=, policy=, keep_pages=, huge_base= or struct_page_size=")
             }
         }
         guard configuration.memory >= HugePageSize.twoMebibytes.bytes else {
@@ -184,6 +188,14 @@ public enum PoolScript {
         case "hugetlb_optimize_vmemmap=1", "vm.hugetlb_optimize_vmemmap=1": return .optimize(true)
         default: throw PoolScriptError(found: "'\(word)'", expected: expected)
         }
+    }
+
+    private static func walkers(_ words: [Substring]) throws(PoolScriptError) -> PoolStatement {
+        if words == ["off"] { return .stopWalking }
+        let expected = "a number of walkers from 1 to 64, or off"
+        let count = try number(words, expected)
+        guard (1...64).contains(count) else { throw PoolScriptError(found: "'\(count)'", expected: expected) }
+        return .walk(count)
     }
 
     private static func expect(_ words: [Substring]) throws(PoolScriptError) -> PoolStatement {
@@ -247,6 +259,16 @@ public enum PoolScript {
         guard word.last?.isNumber == false, let bytes = ByteCount(text: word)
         else { throw PoolScriptError(found: "'\(word)'", expected: "a size such as 512M or 4G") }
         return bytes
+    }
+
+    private static func structPageSize(_ word: Substring) throws(PoolScriptError) -> ByteCount {
+        let sizes = Geometry.structPageSizes.map(\.rawValue)
+        guard let size = Int(word), sizes.contains(size) else {
+            throw PoolScriptError(
+                found: "'\(word)'",
+                expected: "sizeof(struct page): one of \(sizes.map(String.init).joined(separator: ", "))")
+        }
+        return ByteCount(size)
     }
 
     private static func frame(_ words: [Substring]) throws(PoolScriptError) -> PoolFrame {

@@ -19,6 +19,8 @@ public enum PoolOutcome: Hashable, Sendable {
     case vmstat(MemmapInfo, PoolHostFigures)
     /// A struct page.
     case page(StructPageView)
+    /// What walkers saw until they were stopped.
+    case walked(Walkers.Tally)
     /// A figure held against a value.
     case expected(String, expected: String, found: String)
 }
@@ -59,6 +61,7 @@ public final class PoolSession {
     private var allocated: [Allocated] = []
     private var held: Set<Int> = []
     private var lastRefusal: HugeTLBError?
+    private var walkers: Walkers?
 
     /// A session without a machine; `boot` makes one.
     public init() {}
@@ -87,6 +90,8 @@ public final class PoolSession {
     ) throws(PoolSessionError) -> PoolOutcome {
         // The old machine goes before the new one comes, with what it had put off done.
         machine?.flush()
+        _ = walkers?.stop()
+        walkers = nil
         machine = nil
         try checkRoom(configuration)
         allocated = []
@@ -154,6 +159,13 @@ public final class PoolSession {
         case .demote(let frame): return try on(frame, machine.demote)
         case .budget(let frames): machine.setFrameBudget(frames)
         case .flush: machine.flush()
+        case .walk(let count): try walk(count, machine)
+        case .stopWalking:
+            guard let walkers else {
+                throw .script(PoolScriptError(found: "no walkers", expected: "walkers N before walkers off"))
+            }
+            self.walkers = nil
+            return .walked(walkers.stop())
         case .meminfo:
             return .meminfo(EmulatedMachine.sizes.map(machine.hugePages), try figures(machine))
         case .vmstat: return .vmstat(machine.memmap(), try figures(machine))
@@ -230,6 +242,18 @@ public final class PoolSession {
                             ? "an alloc before it" : "#1 to #\(allocated.count), the huge pages allocated so far"))
             }
             return page.page.head.advanced(by: offset)
+        }
+    }
+
+    private func walk(_ count: Int, _ machine: EmulatedMachine) throws(PoolSessionError) {
+        guard walkers == nil else {
+            throw .script(
+                PoolScriptError(found: "walkers that walk already", expected: "walkers off before more of them"))
+        }
+        do throws(HostError) {
+            walkers = try Walkers(count, over: machine, seed: 1)
+        } catch {
+            throw .host(.host(error))
         }
     }
 

@@ -11,7 +11,7 @@ public enum ForecastReport {
             "vmemmap plan: what HugeTLB vmemmap optimization gives back (nothing is mapped, no privileges)", "",
             "\(ByteText.short(result.forecast.memoryBytes)) of \(whose), all of it in huge pages; struct pages for it: "
                 + ByteText.short(result.forecast.structPageBytes), "",
-        ]) + table(result.forecast, result, style)
+        ]) + style.wrapped(structPages(result)) + table(result.forecast, result, style)
             + style.wrapped([
                 "",
                 "1 TiB of it, as in the cover letter of v5; struct pages: "
@@ -24,6 +24,14 @@ public enum ForecastReport {
                 "Emulated here: \(result.configuration.backing.rawValue) backing, \(result.host.mappingCostBytes) bytes a mapping "
                     + "(\(result.host.mappingCostSource.rawValue)); vm.max_map_count is \(result.host.maxMapCount); * needs more.",
             ])
+    }
+
+    /// What a struct page that is not the usual one makes of it.
+    private static func structPages(_ result: PlanResult) -> [String] {
+        let size = result.configuration.structPageSizeBytes
+        if size == StructPage.size { return [] }
+        let isPowerOfTwo = size.rawValue & (size.rawValue - 1) == 0
+        return [isPowerOfTwo ? "A struct page has \(size) bytes." : KernelMessage.crossing(size), ""]
     }
 
     private static func table(_ forecast: Forecast, _ result: PlanResult, _ style: Style) -> [String] {

@@ -38,10 +38,10 @@ public enum PlanReport {
         return title
     }
 
-    /// The kernel's own wording (`hugetlb_vmemmap_init()`): `HugeTLB: 24 KiB vmemmap can be freed for a 2.00 MiB page`.
+    /// The kernel's own wording: `HugeTLB: 24 KiB vmemmap can be freed for a 2.00 MiB page`.
     public static func kernelMessage(_ plan: PlanBlock) -> String {
         let vmemmapPage = plan.regionBytes.rawValue / plan.framesPopulated.rawValue
-        let freed = plan.freedPagesPerHugePage.rawValue * vmemmapPage
-        return "HugeTLB: \(freed / 1024) KiB vmemmap can be freed for a \(ByteText.short(plan.hugePageBytes)) page"
+        let freed = ByteCount(plan.freedPagesPerHugePage.rawValue * vmemmapPage)
+        return KernelMessage.freed(freed, hugePage: plan.hugePageBytes)
     }
 }

@@ -22,9 +22,14 @@ public enum PoolScriptReport {
             pages.map { "  #\($0.number): \(ByteText.short($0.page.size.bytes)) page at pfn \($0.page.head)" }
         case .done: []
         case .refused(let error): ["  -\(error.errnoName): \(error)"]
-        case .meminfo(let infos, let host): infos.flatMap(meminfo) + hostLines(host)
+        case .meminfo(let infos, let host): meminfo(infos) + infos.map(pool) + hostLines(host)
         case .vmstat(let info, let host): vmstat(info) + hostLines(host)
         case .page(let page): self.page(page)
+        case .walked(let seen):
+            [
+                "  " + style.mark(seen.wrong == 0) + "walkers: \(CountText.grouped(seen.reads)) reads of compound_head, "
+                    + "\(CountText.grouped(seen.wrong)) wrong"
+            ]
         case .expected(let name, let expected, let found):
             [
                 "  " + style.mark(expected == found) + "\(name) is \(found)"
@@ -40,16 +45,19 @@ public enum PoolScriptReport {
             "  \(ByteText.short(configuration.memory)) of memory, \(configuration.scheme.rawValue) scheme, "
                 + "\(configuration.backing.rawValue) backing"
         ]
-        if let plan = configuration.plan(size) {
-            // The kernel's words (hugetlb_vmemmap_init()).
-            lines.append(
-                configuration.hasPowerOfTwoStructPage
-                    ? "  HugeTLB: \(PageCount(plan.freedPages.count).bytes(pageSize: HostLimits.pageSize).rawValue / 1024) KiB "
-                        + "vmemmap can be freed for a \(ByteText.short(size.bytes)) page"
-                    : "  HugeTLB: cannot optimize vmemmap pages because \"struct page\" crosses page boundaries "
-                        + "(\(configuration.structPageSize) bytes)")
+        let plans = EmulatedMachine.sizes.compactMap(configuration.plan)
+        if plans.contains(where: { !$0.geometry.hasPowerOfTwoStructPage }) {
+            lines.append("  " + KernelMessage.crossing(configuration.structPageSize))
         }
+        lines += plans.map { "  " + message($0) }
         return lines + (change.map { pool($0, size) } ?? [])
+    }
+
+    private static func message(_ plan: MappingPlan) -> String {
+        let hugePage = plan.geometry.hugePageSize.bytes
+        guard plan.geometry.hasPowerOfTwoStructPage else { return KernelMessage.disabled(hugePage) }
+        let freed = PageCount(plan.freedPages.count).bytes(pageSize: plan.geometry.basePageSize)
+        return KernelMessage.freed(freed, hugePage: hugePage)
     }
 
     private static func pool(_ change: PoolChange, _ size: HugePageSize) -> [String] {
@@ -57,18 +65,27 @@ public enum PoolScriptReport {
         return [change.refusal.map { got + ": -\($0.errnoName): \($0)" } ?? got]
     }
 
-    private static func meminfo(_ info: HugePagesInfo) -> [String] {
+    /// The HugeTLB lines of /proc/meminfo, to the column (`hugetlb_report_meminfo()`): of the default size, the first, but for the
+    /// last line, which is about all sizes.
+    static func meminfo(_ infos: [HugePagesInfo]) -> [String] {
+        guard let info = infos.first else { return [] }
         func line(_ name: String, _ value: Int, _ unit: String = "") -> String {
-            "  " + padded(name + ":", 20) + String(repeating: " ", count: max(0, 8 - "\(value)".count)) + "\(value)"
-                + unit
+            let spaces = max(1, 24 - name.count - 1 - "\(value)".count)
+            return "  \(name):" + String(repeating: " ", count: spaces) + "\(value)" + unit
         }
+        let all = infos.reduce(0) { $0 + $1.size.bytes.rawValue / 1024 * $1.total.rawValue }
         return [
             line("HugePages_Total", info.total.rawValue), line("HugePages_Free", info.free.rawValue),
             line("HugePages_Rsvd", info.reserved.rawValue), line("HugePages_Surp", info.surplus.rawValue),
-            line("HugePages_Optimized", info.optimized.rawValue),
-            line("Hugepagesize", info.size.bytes.rawValue / 1024, " kB"),
-            line("Hugetlb", info.size.bytes.rawValue / 1024 * info.total.rawValue, " kB"),
+            line("Hugepagesize", info.size.bytes.rawValue / 1024, " kB"), line("Hugetlb", all, " kB"),
         ]
+    }
+
+    /// What sysfs has of a size, in the names of its files, and how many huge pages of it are optimized.
+    private static func pool(_ info: HugePagesInfo) -> String {
+        "  hugepages-\(info.size.bytes.rawValue / 1024)kB: nr_hugepages \(info.total), free_hugepages \(info.free), "
+            + "resv_hugepages \(info.reserved), surplus_hugepages \(info.surplus), "
+            + "nr_overcommit_hugepages \(info.overcommit); \(info.optimized) optimized"
     }
 
     private static func vmstat(_ info: MemmapInfo) -> [String] {
@@ -103,9 +120,5 @@ public enum PoolScriptReport {
         if let index = page.rawErrorIndex { parts.append("raw error at +\(index)") }
         let head = page.compoundHead.map { "pfn \($0)" } ?? "nowhere"
         return ["  pfn \(page.frame) at \(page.address): compound_head \(head); " + parts.joined(separator: ", ")]
-    }
-
-    private static func padded(_ text: String, _ width: Int) -> String {
-        text + String(repeating: " ", count: max(0, width - text.count))
     }
 }

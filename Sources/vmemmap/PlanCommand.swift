@@ -32,6 +32,9 @@ struct PlanCommand: ParsableCommand {
         transform: TailRun.parse)
     var tailRun = TailRun.frames(PageCount(1))
 
+    @Option(help: "sizeof(struct page) in bytes; nothing can be freed where it is no power of two.")
+    var structPageSize = StructPageSize(bytes: StructPage.size)
+
     @OptionGroup var export: ExportOptions
     @OptionGroup var terminal: TerminalOptions
 
@@ -45,10 +48,27 @@ struct PlanCommand: ParsableCommand {
         let result = try runOrExit { () throws(ExperimentError) in
             try PlanExperiment(
                 memory: memory?.bytes, sizes: pageSize.map { [$0] } ?? [.twoMebibytes, .oneGibibyte],
-                schemes: scheme.map { [$0] } ?? Scheme.allCases, backing: backing, tailRun: tailRun
+                schemes: scheme.map { [$0] } ?? Scheme.allCases, backing: backing, tailRun: tailRun,
+                structPageSize: structPageSize.bytes
             ).run()
         }
         try terminal.terminal.print(exports) { ForecastReport.lines(result, $0) }
         try exports.finish(result)
     }
+}
+
+/// sizeof(struct page) on the command line, in bytes.
+struct StructPageSize: ExpressibleByArgument {
+    let bytes: ByteCount
+
+    init(bytes: ByteCount) { self.bytes = bytes }
+
+    init?(argument: String) {
+        guard let bytes = Int(argument), Geometry.structPageSizes.contains(ByteCount(bytes)) else { return nil }
+        self.bytes = ByteCount(bytes)
+    }
+
+    var defaultValueDescription: String { "\(bytes)" }
+
+    static var allValueStrings: [String] { Geometry.structPageSizes.map { "\($0)" } }
 }

@@ -14,7 +14,7 @@ struct PoolCommand: ParsableCommand {
             Lines: boot memory=SIZE [hugepages=N] [hugepagesz=2M|1G] [hugetlb_free_vmemmap=on|off] [scheme=...] [backing=...];
             sysctl hugetlb_optimize_vmemmap=0|1; nr_hugepages SIZE N; nr_overcommit_hugepages SIZE N; alloc SIZE [N];
             free PFN|all; reserve SIZE N; unreserve SIZE N; poison PFN; dissolve PFN; demote PFN; budget FRAMES|off; flush;
-            meminfo; vmstat; page PFN; expect FIGURE VALUE; expect ok|ENOMEM|EBUSY|EINVAL|ENXIO.
+            walkers N|off; meminfo; vmstat; page PFN; expect FIGURE VALUE; expect ok|ENOMEM|EBUSY|EINVAL|ENXIO.
             A PFN is a number, or #N+OFFSET in the N-th huge page allocated. "# " begins a comment.
             Exits with 2 if something is not as expected, with 64 at a line that is none: nothing after it runs.
             """)
@@ -54,6 +54,10 @@ struct PoolCommand: ParsableCommand {
             }
             if case .expected(let figure, let expected, let found) = outcome, expected != found {
                 Output.error("\(name):\(number): \(figure) is \(found), not as expected: \(expected)")
+                violations += 1
+            }
+            if case .walked(let seen) = outcome, seen.wrong > 0 {
+                Output.error("\(name):\(number): walkers saw \(seen.wrong) wrong compound_heads")
                 violations += 1
             }
         }

@@ -16,21 +16,21 @@ struct CompoundHeadTests {
     func mask(_ order: Int) {
         let expected: UInt64 = order == 9 ? 0xffff_ffff_ffff_8001 : 0xffff_ffff_ff00_0001
         for index in [0, 1, 7] {
-            #expect(CompoundHead.tailWord(.sharedTail, head: head(index, order: order), order: order) == expected)
+            #expect(CompoundHead.tailWord(.mask, head: head(index, order: order), order: order) == expected)
         }
     }
 
     @Test("Under the mask every struct page of a huge page leads to its head", arguments: [9, 18])
     func masked(_ order: Int) {
-        let word = CompoundHead.tailWord(.sharedTail, head: Self.base, order: order)
+        let word = CompoundHead.tailWord(.mask, head: Self.base, order: order)
         for index in [0, 1, 3] {
             let head = head(index, order: order)
             let wrong = (0..<(1 << order)).filter {
-                CompoundHead.masked(word, at: head + Geometry.structPageSize * $0) != head
+                CompoundHead.masked(word, at: head + StructPage.size * $0) != head
             }
             #expect(wrong.isEmpty, "\(wrong.prefix(3))")
             // The first struct page behind it belongs to the next.
-            let next = head + Geometry.structPageSize * (1 << order)
+            let next = head + StructPage.size * (1 << order)
             #expect(CompoundHead.masked(word, at: next) == next)
         }
     }
@@ -39,7 +39,7 @@ struct CompoundHeadTests {
         "A word without bit 0 leaves a struct page its own head", arguments: [UInt64(0), 2, 0xdead_0000_0000_0400, ~1])
     func maskedHead(_ word: UInt64) {
         for number in [0, 1, 63, 64, 511] {
-            let address = Self.base + Geometry.structPageSize * number
+            let address = Self.base + StructPage.size * number
             #expect(CompoundHead.masked(word, at: address) == address)
         }
     }
@@ -58,7 +58,7 @@ struct CompoundHeadTests {
 
         /// A tail vmemmap page with its own frame: all of it tails.
         static func restored(_ head: Address) -> Found {
-            let tail = CompoundHead.tailWord(.head, head: head, order: 9)
+            let tail = CompoundHead.tailWord(.pointerBesideFakeHeads, head: head, order: 9)
             return Found(word: tail, flags: zone, next: tail)
         }
 
@@ -66,7 +66,7 @@ struct CompoundHeadTests {
         static func head(_ head: Address, word: UInt64) -> Found {
             Found(
                 word: word, flags: zone | StructPage.headFlag,
-                next: CompoundHead.tailWord(.head, head: head, order: 9))
+                next: CompoundHead.tailWord(.pointerBesideFakeHeads, head: head, order: 9))
         }
     }
 
@@ -93,7 +93,7 @@ struct CompoundHeadTests {
             let tail = Found.restored(head)
             #expect(throughFakeHead(fake, fake, at: head) == head)
             for number in 1..<512 {
-                let address = head + Geometry.structPageSize * number
+                let address = head + StructPage.size * number
                 #expect(throughFakeHead(tail, tail, at: address) == head)
                 // Every 64th begins a vmemmap page.
                 if number.isMultiple(of: 64) { #expect(throughFakeHead(fake, fake, at: address) == head) }
@@ -103,11 +103,11 @@ struct CompoundHeadTests {
 
     @Test("Only at the start of a vmemmap page is the next struct page asked, and only without bit 0")
     func asks() {
-        let tail = CompoundHead.tailWord(.head, head: Self.base, order: 9)
+        let tail = CompoundHead.tailWord(.pointerBesideFakeHeads, head: Self.base, order: 9)
         for number in 0..<512 {
             for word in [tail, 0] {
                 var asked = 0
-                let address = Self.base + Geometry.structPageSize * number
+                let address = Self.base + StructPage.size * number
                 let found = CompoundHead.throughFakeHead(word, at: address, pageSize: Self.pageSize) {
                     asked += 1
                     return tail
@@ -131,7 +131,7 @@ struct CompoundHeadTests {
         let fake = Found.head(Self.base, word: word)
         let tail = Found.restored(Self.base)
         for number in stride(from: 64, to: 512, by: 64) {
-            let address = Self.base + Geometry.structPageSize * number
+            let address = Self.base + StructPage.size * number
             for first in [tail, fake] {
                 for second in [tail, fake] {
                     #expect(throughFakeHead(first, second, at: address) == Self.base)

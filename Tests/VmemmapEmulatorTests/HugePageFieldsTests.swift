@@ -8,7 +8,7 @@ struct HugePageFieldsTests {
     @Test("Each field keeps what is put there, optimized or not, and disturbs no other", arguments: Shape.onPtes)
     func fields(_ shape: Shape) throws {
         let region = try shape.region()
-        let fields = HugePageFields(head: region.layout.vmemmap(of: HugePageIndex(0)).start)
+        let fields = HugePageFields(of: HugePageIndex(0), region.layout)
         #expect(!fields.isActive && !fields.isPoisoned && !fields.isTemporary)
         #expect(fields.cgroup == 0 && fields.reservationCgroup == 0 && fields.rawErrorIndex == 0)
         fields.cgroup = 0x1234

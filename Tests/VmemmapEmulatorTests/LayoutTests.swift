@@ -64,7 +64,7 @@ struct LayoutTests {
     func encoding() {
         let head = Self.base
         let tail = head + ByteCount(64 * 17)
-        let word = CompoundHead.tailWord(.firstTail, head: head, order: 9)
+        let word = CompoundHead.tailWord(.pointer, head: head, order: 9)
         #expect(word == UInt64(head.rawValue) + 1)
         #expect(CompoundHead.decoded(word, at: tail) == head)
         for own: UInt64 in [0, 2, 0xdead_0000_0000_0400, UInt64.max - 1] {

@@ -88,24 +88,77 @@ struct MachineFaultTests {
         }
     }
 
-    @Test("Without address space for a restore the page stays the pool's, surplus and optimized, until there is some")
-    func noAddressSpace() async {
-        await #expect(processExitsWith: .success) {
+    @Test(
+        "Without address space for a restore the page stays the pool's, surplus and optimized, until there is some",
+        arguments: MachineConfiguration.RestoreFailure.allCases)
+    func noAddressSpace(_ manner: MachineConfiguration.RestoreFailure) async {
+        await #expect(processExitsWith: .success) { [manner = manner.rawValue as String] in
+            let manner = try #require(MachineConfiguration.RestoreFailure(rawValue: manner))
             let machine = try EmulatedMachine(
-                MachineConfiguration(memory: .gibibytes(2), tailRun: .frames(PageCount(16)), optimizesAtBoot: true))
+                MachineConfiguration(
+                    memory: .gibibytes(2), tailRun: .frames(PageCount(16)), optimizesAtBoot: true,
+                    restoreFailure: manner))
             try machine.setPool(.oneGibibyte, to: HugePageCount(2))
             // Staging is 16 MiB.
             try HostProcess.limitAddressSpace(room: .mebibytes(8))
             let change = try machine.setPool(.oneGibibyte, to: .zero)
             let dissolved = Result { () throws(HugeTLBError) in try machine.dissolve(PageFrameNumber(0)) }
+            let demoted = Result { () throws(HugeTLBError) in try machine.demote(PageFrameNumber(0)) }
             try HostProcess.limitAddressSpace(room: nil)
             #expect(change.refusal?.errnoName == "ENOMEM")
             #expect(throws: HugeTLBError.self) { try dissolved.get() }
+            #expect(throws: HugeTLBError.self) { try demoted.get() }
             let info = machine.hugePages(.oneGibibyte)
             #expect(info.total == HugePageCount(2) && info.surplus == HugePageCount(1) && info.optimized == info.total)
             try machine.expectWhole()
             #expect(try machine.setPool(.oneGibibyte, to: .zero).refusal == nil)
             #expect(machine.hugePages(.oneGibibyte).total == .zero)
+            try machine.expectWhole()
+        }
+    }
+
+    @Test("v5's restore waits until the host has address space again")
+    func waitsForAddressSpace() async {
+        await #expect(processExitsWith: .success) {
+            let machine = try EmulatedMachine(
+                MachineConfiguration(
+                    memory: .gibibytes(1), tailRun: .frames(PageCount(16)), optimizesAtBoot: true,
+                    restoreFailure: .wait))
+            try machine.setPool(.oneGibibyte, to: HugePageCount(1))
+            let isRaised = SharedFlag()
+            let thread = try HostThread {
+                HostKernel.sleep(nanoseconds: 50_000_000)
+                isRaised.set()
+                try? HostProcess.limitAddressSpace(room: nil)
+            }
+            try HostProcess.limitAddressSpace(room: .mebibytes(8))
+            let change = try machine.setPool(.oneGibibyte, to: .zero)
+            let wasRaised = isRaised.isSet
+            thread.join()
+            #expect(change.refusal == nil && change.got == .zero && wasRaised)
+            try machine.expectWhole()
+        }
+    }
+
+    @Test(
+        "Without mappings for a restore the page stays the pool's, surplus and optimized, until there are some",
+        arguments: MachineConfiguration.RestoreFailure.allCases)
+    func noMappings(_ manner: MachineConfiguration.RestoreFailure) async {
+        await #expect(processExitsWith: .success) { [manner = manner.rawValue as String] in
+            let manner = try #require(MachineConfiguration.RestoreFailure(rawValue: manner))
+            let machine = try EmulatedMachine(
+                MachineConfiguration(memory: .mebibytes(512), optimizesAtBoot: true, restoreFailure: manner))
+            try machine.setPool(.twoMebibytes, to: HugePageCount(4))
+            // The reserve that makes a restore at the limit possible is used up, and so is the rest.
+            _ = MappingReserve.process.letGo()
+            let ballast = try Ballast(leavingFree: 0)
+            let change = try machine.setPool(.twoMebibytes, to: .zero)
+            try ballast.remove()
+            #expect(change.refusal?.errnoName == "ENOMEM", "\(change)")
+            let info = machine.hugePages(.twoMebibytes)
+            #expect(info.total == HugePageCount(4) && info.surplus == HugePageCount(1) && info.optimized == info.total)
+            try machine.expectWhole()
+            #expect(try machine.setPool(.twoMebibytes, to: .zero).refusal == nil)
             try machine.expectWhole()
         }
     }
@@ -152,6 +205,12 @@ struct MachineFaultTests {
                 #expect(try pageTables() - before == tables, "\(pages) huge pages")
                 let net = 6 - Double(tables) / Double(pages)
                 #expect(net >= 5 && net <= 6 - 1 / 64.0)
+            }
+            // A gigantic page takes eight, and gives them back when its PMDs are merged.
+            for (pages, tables) in [(1, 11), (0, 3), (1, 11)] {
+                try machine.setPool(.oneGibibyte, to: HugePageCount(pages))
+                #expect(machine.memmap().splitPageTables == tables)
+                #expect(try pageTables() - before == tables, "\(pages) gigantic pages")
             }
         }
     }

@@ -213,7 +213,8 @@ struct MachineTests {
         try machine.setPool(.twoMebibytes, to: HugePageCount(3))
         let page = try machine.allocate(.twoMebibytes)
         for error in errors + errors { try machine.poison(page.head.advanced(by: error)) }
-        #expect(machine.isPoisoned(page.head))
+        let seen = try machine.structPage(of: page.head)
+        #expect(seen.isPoisoned && seen.rawErrorIndex == errors[0])
         #expect(throws: HugeTLBError(.inUse(page.index, .twoMebibytes))) { try machine.dissolve(page.head) }
         try machine.free(page)
         try machine.dissolve(page.head.advanced(by: 17))
@@ -225,6 +226,109 @@ struct MachineTests {
         #expect(machine.memmap().freePages == 16 * 512 - errors.count)
         // Its block is never whole again.
         #expect(try machine.setPool(.twoMebibytes, to: HugePageCount(5000)).got == HugePageCount(15))
+        try machine.expectWhole()
+    }
+
+    @Test("Errors in a gigantic page are on their own pages after the dissolve", arguments: Scheme.allCases)
+    func giganticMemoryFailure(_ scheme: Scheme) throws {
+        let machine = try Self.boot { $0.scheme = scheme }
+        try machine.setPool(.oneGibibyte, to: HugePageCount(1))
+        let errors = [262_143, 1, 70_000].map { PageFrameNumber($0) }
+        for error in errors { try machine.poison(error) }
+        #expect(try machine.structPage(of: PageFrameNumber(0)).rawErrorIndex == 262_143)
+        #expect(throws: HugeTLBError(.poisoned(HugePageIndex(0), .oneGibibyte))) {
+            try machine.demote(PageFrameNumber(0))
+        }
+        #expect(throws: HugeTLBError(.poolEmpty(.oneGibibyte))) { _ = try machine.allocate(.oneGibibyte) }
+        try machine.dissolve(PageFrameNumber(5))
+        #expect(errors.allSatisfy(machine.isPoisoned) && !machine.isPoisoned(PageFrameNumber(0)))
+        #expect(machine.memmap().freePages == 262_144 - 3)
+        try machine.expectWhole()
+    }
+
+    @Test("A free huge page with an error is not handed out, and a reservation is kept by a page beyond the pool")
+    func poisonedIsNotHandedOut() throws {
+        let machine = try Self.boot()
+        try machine.setPool(.twoMebibytes, to: HugePageCount(2))
+        let page = try machine.allocate(.twoMebibytes)
+        try machine.poison(page.head.advanced(by: 4))
+        try machine.free(page)
+        let other = try machine.allocate(.twoMebibytes)
+        #expect(other != page)
+        #expect(throws: HugeTLBError(.poolEmpty(.twoMebibytes))) { _ = try machine.allocate(.twoMebibytes) }
+        try machine.reserve(.twoMebibytes, HugePageCount(1))
+        try machine.setOvercommit(.twoMebibytes, HugePageCount(1))
+        let surplus = try machine.allocate(.twoMebibytes, isReserved: true)
+        let info = machine.hugePages(.twoMebibytes)
+        #expect(surplus != page && info.surplus == HugePageCount(1) && info.reserved == .zero)
+        try machine.expectWhole()
+    }
+
+    @Test("An error in free memory takes its page, and one on its way out of the pool or into it is not lost")
+    func errorsOnTheWay() throws {
+        let machine = try Self.boot {
+            $0.release = .deferred
+            $0.restoreFailure = .wait
+        }
+        let free = machine.memmap().freePages
+        try machine.poison(PageFrameNumber(512 * 100 + 3))
+        try machine.poison(PageFrameNumber(512 * 100 + 3))
+        #expect(machine.memmap().freePages == free - 1)
+        try machine.setPool(.twoMebibytes, to: HugePageCount(3))
+        machine.setFrameBudget(.zero)
+        try machine.setPool(.twoMebibytes, to: .zero)
+        // The tails of these are read-only until the worker gets memory.
+        let errors = [0, 5, 300, 512 + 511, 1024 + 64].map { PageFrameNumber($0) }
+        for error in errors { try machine.poison(error) }
+        #expect(errors.allSatisfy { machine.hugePage(of: $0) == nil })
+        machine.setFrameBudget(nil)
+        machine.flush()
+        #expect(errors.allSatisfy(machine.isPoisoned) && !machine.isPoisoned(PageFrameNumber(1)))
+        #expect(machine.memmap().freePages == free - 6)
+        try machine.expectWhole()
+        // What could not be restored is the pool's again, and has the error.
+        try machine.setPool(.twoMebibytes, to: HugePageCount(1))
+        machine.setFrameBudget(.zero)
+        let page = try machine.allocate(.twoMebibytes)
+        try machine.setPool(.twoMebibytes, to: .zero)
+        try machine.free(page)
+        try machine.poison(page.head.advanced(by: 9))
+        machine.flush()
+        #expect(machine.hugePages(.twoMebibytes).surplus == HugePageCount(1))
+        #expect(try machine.structPage(of: page.head).rawErrorIndex == 9)
+    }
+
+    @Test("A machine that is let go of does what it has put off first")
+    func lettingGo() throws {
+        weak var kept: EmulatedMachine?
+        do {
+            let machine = try Self.boot {
+                $0.release = .deferred
+                $0.restoreFailure = .wait
+            }
+            try machine.setPool(.twoMebibytes, to: HugePageCount(2))
+            machine.setFrameBudget(.zero)
+            try machine.setPool(.twoMebibytes, to: .zero)
+            kept = machine
+        }
+        let free = kept?.memmap().freePages
+        kept?.setFrameBudget(nil)
+        #expect(free == 510 * 512)
+        #expect(HostProcess.eventually { kept == nil })
+    }
+
+    @Test("v5's restore reports after a while when no memory ever comes, and nothing is lost")
+    func restoreWaitsInVain() throws {
+        let machine = try Self.boot { $0.restoreFailure = .wait }
+        try machine.setPool(.twoMebibytes, to: HugePageCount(1))
+        machine.setFrameBudget(PageCount(5))
+        let change = try machine.setPool(.twoMebibytes, to: .zero)
+        #expect(change.refusal?.cause == .frameBudget(needed: PageCount(6), left: PageCount(5)))
+        let info = machine.hugePages(.twoMebibytes)
+        #expect(info.total == HugePageCount(1) && info.surplus == info.total && info.optimized == info.total)
+        try machine.expectWhole()
+        machine.setFrameBudget(nil)
+        #expect(try machine.setPool(.twoMebibytes, to: .zero).refusal == nil)
         try machine.expectWhole()
     }
 

@@ -67,7 +67,7 @@ struct SharedTemplateTests {
                         #expect(structPage.flags == UInt64(page < half ? 2 : 3) << 61)
                         #expect(
                             structPage.compound_head
-                                == CompoundHead.tailWord(.sharedTail, head: Address(0), order: order))
+                                == CompoundHead.tailWord(.mask, head: Address(0), order: order))
                         #expect(structPage.mapping == VME_TAIL_MAPPING && structPage.mapcount == -1)
                         #expect(structPage.refcount == 0 && structPage.index == 0 && structPage.private_data == 0)
                     }

@@ -133,13 +133,13 @@ extension VmemmapRegion {
             unsafe MemoryAccess.tryLoad(address + offset + StructPage.compoundHeadOffset)
         }
         return load(.zero).map { word in
-            switch plan.scheme {
-            case .firstTail: CompoundHead.decoded(word, at: address)
-            case .head:
+            switch plan.encoding {
+            case .pointer: CompoundHead.decoded(word, at: address)
+            case .pointerBesideFakeHeads:
                 CompoundHead.throughFakeHead(word, at: address, pageSize: plan.geometry.basePageSize) {
-                    load(Geometry.structPageSize) ?? 0
+                    load(plan.geometry.structPageSize) ?? 0
                 }
-            case .sharedTail: CompoundHead.masked(word, at: address)
+            case .mask: CompoundHead.masked(word, at: address)
             }
         }
     }

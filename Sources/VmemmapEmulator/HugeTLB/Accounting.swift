@@ -11,6 +11,8 @@ public struct HugePagesInfo: Hashable, Sendable {
     public let reserved: HugePageCount
     /// HugePages_Surp.
     public let surplus: HugePageCount
+    /// nr_overcommit_hugepages.
+    public let overcommit: HugePageCount
     /// Hugepagesize.
     public let size: HugePageSize
     /// Those of them whose vmemmap is optimized.
@@ -64,7 +66,8 @@ extension EmulatedMachine {
     public func hugePages(_ size: HugePageSize) -> HugePagesInfo {
         let state = pool(size)
         return HugePagesInfo(
-            total: state.total, free: state.free, reserved: state.reserved, surplus: state.surplus, size: size,
+            total: state.total, free: state.free, reserved: state.reserved, surplus: state.surplus,
+            overcommit: state.overcommit, size: size,
             optimized: HugePageCount(optimizedPages(state).count))
     }
 
@@ -107,7 +110,7 @@ extension EmulatedMachine {
         let view = page.flatMap { views[$0.size] } ?? small
         let address = small.layout.structPage(of: frame)
         let head = view.head(of: address)
-        let fields = HugePageFields(head: small.layout.structPage(of: page?.head ?? frame))
+        let fields = HugePageFields(head: page?.head ?? frame, small.layout)
         return StructPageView(
             frame: frame, address: address, compoundHead: small.layout.frame(describedAt: head), hugePage: page,
             isOptimized: page.map { isOptimized(Freed(page: $0.index, size: $0.size)) } ?? false,

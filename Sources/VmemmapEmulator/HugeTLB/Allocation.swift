@@ -13,7 +13,8 @@ public struct HugePage: Hashable, Sendable {
 
 // Huge pages as their users see them: allocated, freed, reserved.
 extension EmulatedMachine {
-    /// Takes a huge page: a free one, or a surplus page made for this (`alloc_huge_page()`, `alloc_surplus_huge_page()`).
+    /// Takes a huge page: a free one without a memory error, or a surplus page made for this (`alloc_huge_page()`,
+    /// `dequeue_huge_page_node_exact()`, `alloc_surplus_huge_page()`).
     ///
     /// - Parameters:
     ///   - size: the size of huge page.
@@ -23,14 +24,20 @@ extension EmulatedMachine {
         let free = book.withLock { book in
             book.change(size) { state -> HugePageIndex? in
                 guard isReserved ? state.reserved > .zero : state.available > .zero else { return nil }
-                guard let page = state.freeList.popLast() else { return nil }
+                let place = state.freeList.lastIndex { !HugePageFields(of: $0, view.layout).isPoisoned }
+                guard let place else { return nil }
                 if isReserved { state.reserved -= HugePageCount(1) }
+                let page = state.freeList.remove(at: place)
                 state.active.insert(page)
                 return page
             }
         }
         let page = if let free { free } else { try makeSurplus(size) }
-        HugePageFields(head: view.layout.vmemmap(of: page).start).isActive = true
+        if free == nil, isReserved {
+            // Every free page has a memory error: the promise is kept by a page beyond the pool.
+            book.withLock { book in book.change(size) { $0.reserved = max(.zero, $0.reserved - HugePageCount(1)) } }
+        }
+        HugePageFields(of: page, view.layout).isActive = true
         return HugePage(index: page, size: size, head: view.layout.geometry.headFrame(of: page))
     }
 
@@ -47,7 +54,7 @@ extension EmulatedMachine {
         do throws(HugeTLBError) {
             let page = try takeFromMemory(size)
             try prepare(page, size, isOptimized: configuration.policy == .all)
-            book.withLock { book in _ = book.change(size) { $0.active.insert(page) } }
+            enterPool(page, size) { $0.active.insert(page) }
             return page
         } catch {
             book.withLock { book in book.change(size) { $0.removeSurplus() } }
@@ -68,14 +75,14 @@ extension EmulatedMachine {
             }
         }
         guard wasActive else { throw HugeTLBError(.alreadyFree(page.index, page.size)) }
-        HugePageFields(head: view.layout.vmemmap(of: page.index).start).isActive = false
+        HugePageFields(of: page.index, view.layout).isActive = false
         if isSurplus {
             // Freed it is in any case; what could not be restored is the pool's again, and counted.
             try? giveToMemory(Freed(page: page.index, size: page.size))
         } else {
             // A surplus page that was left untouched is the pool's now.
             if configuration.policy == .poolOnly { optimize(page.index, page.size) }
-            book.withLock { book in book.change(page.size) { $0.freeList.append(page.index) } }
+            enterPool(page.index, page.size) { $0.freeList.append(page.index) }
         }
     }
 

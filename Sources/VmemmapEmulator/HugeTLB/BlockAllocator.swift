@@ -140,16 +140,20 @@ public struct BlockAllocator: Sendable {
     }
 
     /// Takes a frame out of use for good, in use or free: a memory error (`HWPoison`).
-    public mutating func isolate(_ frame: PageFrameNumber) {
-        guard frames.contains(frame), isolated.insert(frame).inserted else { return }
+    ///
+    /// - Returns: false for one that is none of the zone's, or was taken out before.
+    @discardableResult
+    public mutating func isolate(_ frame: PageFrameNumber) -> Bool {
+        guard frames.contains(frame), isolated.insert(frame).inserted else { return false }
         let (block, page) = place(of: frame)
         isolatedBlocks.insert(block)
-        guard isFree(frame) else { return }
+        guard isFree(frame) else { return true }
         if free[block] == blockPages {
             freeBlocks[block / giganticBlocks] -= 1
             broken[block] = []
         }
         broken[block]?.insert(page)
         free[block] -= 1
+        return true
     }
 }

@@ -8,7 +8,7 @@ extension EmulatedMachine {
         book.withLock { find(frame, &$0) }
     }
 
-    private func find(_ frame: PageFrameNumber, _ book: inout Book) -> HugePage? {
+    func find(_ frame: PageFrameNumber, _ book: inout Book) -> HugePage? {
         for (size, view) in views where view.layout.frames.contains(frame) {
             let page = view.layout.geometry.hugePage(of: frame)
             guard let state = book.hstates[size], state.active.contains(page) || state.freeList.contains(page) else {
@@ -46,7 +46,7 @@ extension EmulatedMachine {
         do throws(HugeTLBError) {
             guard page.size == .oneGibibyte else { throw HugeTLBError(.notAHugePage(frame)) }
             let view = try view(page.size)
-            if HugePageFields(head: view.layout.vmemmap(of: page.index).start).isPoisoned {
+            if HugePageFields(of: page.index, view.layout).isPoisoned {
                 throw HugeTLBError(.poisoned(page.index, page.size))
             }
             try restore(Freed(page: page.index, size: page.size))
@@ -57,9 +57,7 @@ extension EmulatedMachine {
         let first = small.layout.geometry.hugePage(of: page.head)
         for index in first..<first.advanced(by: page.size.blocks) {
             guard (try? prepare(index, .twoMebibytes, isOptimized: true)) != nil else { continue }
-            book.withLock { book in
-                book.change(.twoMebibytes) { $0.addFree(index) }
-            }
+            enterPool(index, .twoMebibytes) { $0.addFree(index) }
         }
     }
 

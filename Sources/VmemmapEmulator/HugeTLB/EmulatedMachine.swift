@@ -14,10 +14,14 @@ public final class EmulatedMachine: Sendable {
 
     let memory: RegionMemory
     let views: [HugePageSize: VmemmapRegion]
+    /// The view as huge pages of 2 MiB, which every machine has.
+    let smallView: VmemmapRegion
     let book: Mutex<Book>
     /// One change of a pool's size at a time (`resize_lock`).
     let resizing = Mutex(())
     let worker: DeferredWorker<Freed>
+    /// The struct pages of a free block of 2 MiB, in each zone.
+    let plainBlocks: [[UInt64]]
 
     /// What the machine knows of itself. Everything but the struct pages.
     struct Book {
@@ -31,6 +35,8 @@ public final class EmulatedMachine: Sendable {
         var deposits: PageTableDeposits
         /// Memory errors beyond the first of a huge page, whose index is in struct page 4 (`raw_hwp_list`).
         var furtherErrors: [PageFrameNumber: [Int]] = [:]
+        /// Memory errors in huge pages that are in no pool: on their way in, or out.
+        var errorsInTransit: Set<PageFrameNumber> = []
         /// Huge pages that two refusals in a row have left half-way (``VmemmapError/Residue``): in no pool until they are mended.
         var setAside: [Freed] = []
         /// Huge pages that could not be optimized, and are used as they are.
@@ -67,11 +73,11 @@ public final class EmulatedMachine: Sendable {
         } catch {
             throw VmemmapError(.build, .host(error))
         }
-        var views: [HugePageSize: VmemmapRegion] = [:]
-        var templatesAt = length
-        for (size, plan) in plans {
-            views[size] = try VmemmapRegion(plan, over: memory, templatesAt: templatesAt, budget)
-            templatesAt += plan.templates.bytes(pageSize: plan.geometry.basePageSize)
+        smallView = try VmemmapRegion(small, over: memory, templatesAt: length, budget)
+        var views = [HugePageSize.twoMebibytes: smallView]
+        if let gigantic = plans[.oneGibibyte] {
+            let templatesAt = length + small.templates.bytes(pageSize: small.geometry.basePageSize)
+            views[.oneGibibyte] = try VmemmapRegion(gigantic, over: memory, templatesAt: templatesAt, budget)
         }
         self.views = views
         let pagesPerBlock = small.geometry.basePagesPerHugePage
@@ -84,6 +90,7 @@ public final class EmulatedMachine: Sendable {
                 isOptimizing: configuration.optimizesAtBoot, origins: origins,
                 deposits: PageTableDeposits(pmds: small.framesPopulated.rawValue / small.geometry.pagesPerPmd)))
         worker = DeferredWorker()
+        plainBlocks = (0..<small.zones).map { StructPage.plain(pagesPerBlock, zone: $0, small.geometry) }
         writePlainStructPages(of: PageFrameNumber(0)..<PageFrameNumber(configuration.blocks * pagesPerBlock))
     }
 

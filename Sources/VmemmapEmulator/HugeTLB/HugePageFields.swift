@@ -6,12 +6,21 @@ internal import HostMemory
 ///
 /// The fields belong to whoever holds the huge page; two writers at once are not foreseen, readers at any time are.
 struct HugePageFields {
-    /// The struct page of the head.
-    let head: Address
+    private let head: Address
+    private let structPageSize: ByteCount
 
-    private func structPage(_ index: vme_subpage) -> Address {
-        head + Geometry.structPageSize * Int(index.rawValue)
+    /// The fields of a huge page.
+    init(of page: HugePageIndex, _ layout: VmemmapLayout) {
+        self.init(head: layout.geometry.headFrame(of: page), layout)
     }
+
+    /// The fields of whatever huge page has its head at a frame. A base page in none has flags, and no more.
+    init(head frame: PageFrameNumber, _ layout: VmemmapLayout) {
+        head = layout.structPage(of: frame)
+        structPageSize = layout.geometry.structPageSize
+    }
+
+    private func structPage(_ index: vme_subpage) -> Address { head + structPageSize * Int(index.rawValue) }
 
     private func load(_ address: Address) -> UInt64 {
         // SAFETY: the word lies in the first vmemmap page of the head's huge page, mapped as long as the region, which the caller

@@ -40,8 +40,8 @@ public struct MachineConfiguration: Hashable, Sendable {
     public var base: BaseMapping
     /// How many frames in a row serve the tails.
     public var tailRun: TailRun
-    /// sizeof(struct page). Where it is no power of two, a struct page may straddle vmemmap pages and nothing is optimized (v5
-    /// patch 21).
+    /// sizeof(struct page), one of ``Geometry/structPageSizes``. Where it is no power of two, a struct page may straddle vmemmap pages
+    /// and nothing is optimized (v5 patch 21).
     public var structPageSize: ByteCount
     /// `hugetlb_free_vmemmap=on`: the sysctl's value at boot. Off unless asked for.
     public var optimizesAtBoot: Bool
@@ -57,7 +57,7 @@ public struct MachineConfiguration: Hashable, Sendable {
     /// A machine with `memory`; everything else as upstream has it, HugeTLB vmemmap optimization off.
     public init(
         memory: ByteCount, scheme: Scheme = .firstTail, backing: Backing = .anonymous, base: BaseMapping = .pte,
-        tailRun: TailRun = .frames(PageCount(1)), structPageSize: ByteCount = Geometry.structPageSize,
+        tailRun: TailRun = .frames(PageCount(1)), structPageSize: ByteCount = StructPage.size,
         optimizesAtBoot: Bool = false, release: Release = .synchronous, restoreFailure: RestoreFailure = .surplus,
         policy: Policy = .all, keepsPages: Bool = false
     ) {
@@ -74,14 +74,11 @@ public struct MachineConfiguration: Hashable, Sendable {
         self.keepsPages = keepsPages
     }
 
-    /// Whether no struct page straddles vmemmap pages: only then is anything optimized (`is_power_of_2(sizeof(struct page))`).
-    public var hasPowerOfTwoStructPage: Bool {
-        structPageSize > .zero && structPageSize.rawValue & (structPageSize.rawValue - 1) == 0
-    }
-
-    /// What optimizing huge pages of one size does; nil where the memory holds not one, or the host's base page knows none.
+    /// What optimizing huge pages of one size does; nil where the memory holds not one, or there is no such geometry on this host.
     public func plan(_ size: HugePageSize) -> MappingPlan? {
-        guard let geometry = Geometry(basePageSize: HostLimits.pageSize, hugePageSize: size) else { return nil }
+        let geometry = Geometry(
+            basePageSize: HostLimits.pageSize, hugePageSize: size, structPageSize: structPageSize)
+        guard let geometry else { return nil }
         let pages = memory.rawValue / size.bytes.rawValue
         guard pages > 0, HugePageCount(pages) <= geometry.mostPages else { return nil }
         return MappingPlan(

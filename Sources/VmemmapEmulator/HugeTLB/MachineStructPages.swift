@@ -4,35 +4,27 @@ internal import HostMemory
 // The struct pages of memory as it becomes a huge page and is taken apart again. Readers go on throughout: each word of a struct page
 // changes in one step from what it was to what it will be.
 extension EmulatedMachine {
-    /// Makes the struct pages of free memory what the page allocator leaves: the zone, and nobody's page.
+    /// Makes the struct pages of free memory, in whole blocks, what the page allocator leaves: the zone, and nobody's page.
     func writePlainStructPages(of frames: Range<PageFrameNumber>) {
         guard let view = views[.twoMebibytes] else { return }
         let geometry = view.layout.geometry
-        let perPage = geometry.structPagesPerVmemmapPage
-        let images = (0..<view.plan.zones).map { Array(repeating: StructPage.plain(zone: $0), count: perPage) }
-        for first in stride(from: frames.lowerBound, to: frames.upperBound, by: perPage) {
-            store(images[view.plan.zone(of: geometry.hugePage(of: first))], at: view.layout.structPage(of: first))
+        for first in stride(from: frames.lowerBound, to: frames.upperBound, by: geometry.basePagesPerHugePage) {
+            store(plainBlocks[view.plan.zone(of: geometry.hugePage(of: first))], at: view.layout.structPage(of: first))
         }
     }
 
     /// Makes a compound page of free memory (`prep_new_huge_page()`).
     func writeCompoundStructPages(of page: HugePageIndex, _ view: VmemmapRegion) {
         // Tails first: a struct page that says it is a tail must have a head to lead to, and until then is its own.
-        let tail = StructPage.prepared(VmemmapPageIndex(1), of: page, view.plan, in: view.layout)
-        for vmemmapPage in (1..<view.plan.geometry.vmemmapPagesPerHugePage.rawValue).reversed() {
-            store(
-                tail, at: view.layout.vmemmap(of: page, from: VmemmapPageIndex(vmemmapPage), count: PageCount(1)).start)
+        for (vmemmapPage, contents) in view.preparedContents(of: page, .base).reversed() {
+            store(contents, at: view.layout.vmemmap(of: page, from: vmemmapPage, count: PageCount(1)).start)
         }
-        store(
-            StructPage.prepared(VmemmapPageIndex(0), of: page, view.plan, in: view.layout),
-            at: view.layout.vmemmap(of: page).start)
     }
 
-    /// Stores struct pages word by word, each in one step.
-    private func store(_ structPages: [vme_page], at address: Address) {
+    /// Stores the words of struct pages, each in one step.
+    private func store(_ structPages: [UInt64], at address: Address) {
         // SAFETY: the target lies in the region and is writable, since its huge page is not optimized; each word is aligned.
-        unsafe structPages.withUnsafeBytes { bytes in
-            let words = unsafe bytes.bindMemory(to: UInt64.self)
+        unsafe structPages.withUnsafeBufferPointer { words in
             guard let source = words.baseAddress, let target = unsafe address.pointer(as: UInt64.self) else { return }
             unsafe vme_store_words(target, source, words.count)
         }

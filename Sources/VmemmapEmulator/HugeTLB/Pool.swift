@@ -38,9 +38,7 @@ extension EmulatedMachine {
             do throws(HugeTLBError) {
                 let page = try takeFromMemory(size)
                 try prepare(page, size, isOptimized: true)
-                book.withLock { book in
-                    book.change(size) { $0.addFree(page) }
-                }
+                enterPool(page, size) { $0.addFree(page) }
             } catch {
                 return error
             }
@@ -119,7 +117,7 @@ extension EmulatedMachine {
     /// - Returns: why not, if the host refuses.
     @discardableResult
     func optimize(_ page: HugePageIndex, _ size: HugePageSize) -> HugeTLBError? {
-        guard let view = views[size], view.state(of: page) != .optimized, configuration.hasPowerOfTwoStructPage,
+        guard let view = views[size], view.state(of: page) != .optimized, view.plan.isWorthwhile,
             book.withLock({ $0.isOptimizing })
         else { return nil }
         // Before anything is split, the page tables for all of it (v5 patch 5); what others have split already goes back.
@@ -160,7 +158,8 @@ extension EmulatedMachine {
     /// - Throws: when its vmemmap cannot be restored; it is the pool's again then, free and surplus.
     func giveToMemory(_ freed: Freed) throws(HugeTLBError) {
         guard configuration.release == .deferred, isOptimized(freed) else { return try giveToMemoryNow(freed) }
-        worker.add(freed) { [weak self] freed in try? self?.giveToMemoryNow(freed) }
+        // The machine lives until what it has put off is done.
+        worker.add(freed) { freed in try? self.giveToMemoryNow(freed) }
     }
 
     private func giveToMemoryNow(_ freed: Freed) throws(HugeTLBError) {
@@ -177,11 +176,9 @@ extension EmulatedMachine {
     func putBack(_ freed: Freed, isSurplus: Bool) {
         book.withLock { $0.restoreFailures += 1 }
         if views[freed.size]?.isIncomplete(freed.page) == true { return setAside(freed) }
-        book.withLock { book in
-            book.change(freed.size) { state in
-                state.addFree(freed.page)
-                if isSurplus { state.surplus += HugePageCount(1) }
-            }
+        enterPool(freed.page, freed.size) { state in
+            state.addFree(freed.page)
+            if isSurplus { state.surplus += HugePageCount(1) }
         }
     }
 
@@ -253,12 +250,14 @@ extension EmulatedMachine {
         let errors = takeErrors(of: freed, view)
         writePlainStructPages(of: frames)
         for error in errors { markPoisoned(error) }
-        book.withLock { book in
+        let late = book.withLock { book in
             for zone in book.zones.indices where book.zones[zone].frames.contains(first) {
                 for error in errors { book.zones[zone].isolate(error) }
                 book.zones[zone].giveBack(frames)
             }
+            return book.takeErrorsInTransit(frames)
         }
+        for error in late { markPoisoned(error) }
     }
 
     // MARK: Looking

@@ -2,12 +2,24 @@ public import HostMemory
 
 /// How a struct page leads to its head, in each scheme's encoding.
 public enum CompoundHead {
-    /// What a tail of the huge page at `head` holds: the head's address with bit 0 set (`set_compound_head()`), or, in
-    /// the shared-tail scheme, a mask with bit 0 set, the same for every huge page of the order.
-    public static func tailWord(_ scheme: Scheme, head: Address, order: Int) -> UInt64 {
-        switch scheme {
-        case .firstTail, .head: UInt64(head.rawValue) | 1
-        case .sharedTail: ~0 << UInt64(order + Geometry.structPageSize.rawValue.trailingZeroBitCount) | 1
+    /// What a reader has to make of the word.
+    public enum Encoding: Hashable, Sendable {
+        /// A tail holds its head's address: ``decoded(_:at:)``.
+        case pointer
+        /// So it does, and there are struct pages that look like heads and are not: ``throughFakeHead(_:at:pageSize:next:)``.
+        case pointerBesideFakeHeads
+        /// A tail holds a mask: ``masked(_:at:)``.
+        case mask
+    }
+
+    /// What a tail of the huge page at `head` holds: the head's address with bit 0 set (`set_compound_head()`), or a mask with
+    /// bit 0 set, the same for every huge page of the order, for struct pages of a power of two.
+    public static func tailWord(
+        _ encoding: Encoding, head: Address, order: Int, structPageSize: ByteCount = StructPage.size
+    ) -> UInt64 {
+        switch encoding {
+        case .pointer, .pointerBesideFakeHeads: UInt64(head.rawValue) | 1
+        case .mask: ~0 << UInt64(order + structPageSize.rawValue.trailingZeroBitCount) | 1
         }
     }
 

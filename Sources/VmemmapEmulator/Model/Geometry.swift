@@ -3,25 +3,37 @@ public import HostMemory
 /// How many struct pages describe a huge page, and where they lie. Pure arithmetic, for any host.
 ///
 /// With 4 KiB base pages a 2 MiB huge page has 512 struct pages of 64 bytes in 8 vmemmap pages, one of 1 GiB has
-/// 262144 in 4096.
+/// 262144 in 4096. What is said of sizes here is for those.
 public struct Geometry: Hashable, Sendable {
     /// The base page: 4, 16 or 64 KiB.
     public let basePageSize: ByteCount
     /// The huge page.
     public let hugePageSize: HugePageSize
-
-    /// sizeof(struct page).
-    public static let structPageSize = ByteCount(64)
+    /// sizeof(struct page): one of ``structPageSizes``.
+    public let structPageSize: ByteCount
 
     /// The base page sizes that Linux has.
     public static let basePageSizes: [ByteCount] = [.kibibytes(4), .kibibytes(16), .kibibytes(64)]
 
-    /// A geometry; nil unless the base page is one Linux has and the huge page is at least twice as large.
-    public init?(basePageSize: ByteCount, hugePageSize: HugePageSize) {
-        guard Self.basePageSizes.contains(basePageSize), hugePageSize.bytes > basePageSize else { return nil }
+    /// The sizes that a struct page may have: whole words. The kernel's has 56 bytes without memcg_data and 96 with all that
+    /// debugging adds (`__mm_zero_struct_page()`); 128 is the next power of two. What is more than
+    /// ``StructPage/size`` is padding here.
+    public static let structPageSizes: [ByteCount] = stride(from: 56, through: 128, by: 8).map { ByteCount($0) }
+
+    /// A geometry; nil unless the base page is one Linux has, the huge page is at least twice as large, and the struct page is
+    /// one of ``structPageSizes``.
+    public init?(basePageSize: ByteCount, hugePageSize: HugePageSize, structPageSize: ByteCount = StructPage.size) {
+        guard Self.basePageSizes.contains(basePageSize), hugePageSize.bytes > basePageSize,
+            Self.structPageSizes.contains(structPageSize)
+        else { return nil }
         self.basePageSize = basePageSize
         self.hugePageSize = hugePageSize
+        self.structPageSize = structPageSize
     }
+
+    /// Whether no struct page straddles vmemmap pages (`is_power_of_2(sizeof(struct page))`): only then can anything be
+    /// optimized (v5 patch 21).
+    public var hasPowerOfTwoStructPage: Bool { structPageSize.rawValue & (structPageSize.rawValue - 1) == 0 }
 
     /// Base pages in a huge page: 512 or 262144 of 4 KiB. `pages_per_huge_page()` in the kernel.
     public var basePagesPerHugePage: Int { hugePageSize.bytes.rawValue / basePageSize.rawValue }
@@ -29,11 +41,11 @@ public struct Geometry: Hashable, Sendable {
     /// log2 of ``basePagesPerHugePage``: 9 or 18. `huge_page_order()` in the kernel.
     public var order: Int { basePagesPerHugePage.trailingZeroBitCount }
 
-    /// Struct pages in a vmemmap page: 64 of 4 KiB.
-    public var structPagesPerVmemmapPage: Int { basePageSize.rawValue / Self.structPageSize.rawValue }
+    /// Whole struct pages in a vmemmap page: 64 of 64 bytes in 4 KiB.
+    public var structPagesPerVmemmapPage: Int { basePageSize.rawValue / structPageSize.rawValue }
 
-    /// What the struct pages of a huge page occupy: 32 KiB or 16 MiB.
-    public var vmemmapBytesPerHugePage: ByteCount { Self.structPageSize * basePagesPerHugePage }
+    /// What the struct pages of a huge page occupy: 32 KiB or 16 MiB, of 64 bytes.
+    public var vmemmapBytesPerHugePage: ByteCount { structPageSize * basePagesPerHugePage }
 
     /// Whole vmemmap pages of a huge page: 8 or 4096. 0 where its struct pages do not fill even one.
     public var vmemmapPagesPerHugePage: PageCount {
@@ -67,8 +79,8 @@ public struct Geometry: Hashable, Sendable {
         PageFrameNumber(page.rawValue * basePagesPerHugePage)
     }
 
-    /// The vmemmap page, of its huge page, that holds the struct page of `pfn`.
+    /// The vmemmap page, of its huge page, in which the struct page of `pfn` begins.
     public func vmemmapPage(of pfn: PageFrameNumber) -> VmemmapPageIndex {
-        VmemmapPageIndex(pfn.rawValue % basePagesPerHugePage / structPagesPerVmemmapPage)
+        VmemmapPageIndex(pfn.rawValue % basePagesPerHugePage * structPageSize.rawValue / basePageSize.rawValue)
     }
 }

@@ -19,6 +19,8 @@ public struct MappingPlan: Hashable, Sendable {
     public let hugePagesInFirstZone: HugePageCount
     /// How many frames in a row serve the tails: 1 is the kernel's way.
     public let tailRun: PageCount
+    /// How struct pages lead to their heads.
+    public let encoding: CompoundHead.Encoding
     /// The mappings that replace vmemmap pages of one huge page, in the order in which they are made. Empty where the
     /// scheme frees nothing.
     public let replacements: [Replacement]
@@ -74,6 +76,7 @@ public struct MappingPlan: Hashable, Sendable {
         self.backing = backing
         self.base = base
         self.hugePages = hugePages
+        encoding = scheme.encoding(geometry)
         let inFirstZone = firstZone ?? HugePageCount(hugePages.rawValue - hugePages.rawValue / 2)
         hugePagesInFirstZone = inFirstZone
         let zones = inFirstZone > .zero && inFirstZone < hugePages ? 2 : 1

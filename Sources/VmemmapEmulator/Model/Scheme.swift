@@ -25,9 +25,20 @@ public enum Scheme: String, Hashable, Sendable, Codable, CaseIterable {
     }
 
     /// Frames given back for each huge page with a tail run of 1: 6 or 4094, 7 or 4095. 0 where there is nothing to give
-    /// (`nr_free_vmemmap_pages`, v5 patch 4).
+    /// (`nr_free_vmemmap_pages`, v5 patch 4), or where struct pages straddle vmemmap pages (patch 21).
     public func freedPages(_ geometry: Geometry) -> PageCount {
-        max(.zero, geometry.vmemmapPagesPerHugePage - keptPages)
+        geometry.hasPowerOfTwoStructPage ? max(.zero, geometry.vmemmapPagesPerHugePage - keptPages) : .zero
+    }
+
+    /// How struct pages lead to their heads. Where they straddle vmemmap pages there are no fake heads and no masks
+    /// (`compound_info_has_mask()` in Linux 7.1).
+    public func encoding(_ geometry: Geometry) -> CompoundHead.Encoding {
+        guard geometry.hasPowerOfTwoStructPage else { return .pointer }
+        return switch self {
+        case .firstTail: .pointer
+        case .head: .pointerBesideFakeHeads
+        case .sharedTail: .mask
+        }
     }
 }
 

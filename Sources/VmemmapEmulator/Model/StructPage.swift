@@ -3,6 +3,9 @@ public import HostMemory
 
 /// Where things stand in a struct page, and what `prep_compound_page()` leaves there.
 public enum StructPage {
+    /// sizeof(struct page) as it is mirrored: 64 bytes. What is emulated may be shorter by its last word, `memcg_data`, or
+    /// longer by padding (``Geometry/structPageSize``).
+    public static let size = ByteCount(Int(VME_STRUCT_PAGE_SIZE))
     /// Offset of `flags`.
     public static let flagsOffset = ByteCount(0)
     /// Offset of `compound_head`.
@@ -26,42 +29,69 @@ public enum StructPage {
     ///
     /// Head: PG_head, one reference. First tail: destructor, order, count of base pages, no mapping of the compound.
     /// Every tail: no reference, TAIL_MAPPING, and the word that leads to the head in the scheme's encoding. All: the
-    /// zone. All vmemmap pages but the first hold the same bytes.
+    /// zone. All vmemmap pages but the first hold the same bytes, unless struct pages straddle them.
+    ///
+    /// - Returns: the words of the vmemmap page, or as many of them as the huge page's struct pages reach to.
     static func prepared(
         _ page: VmemmapPageIndex, of hugePage: HugePageIndex, _ plan: MappingPlan, in layout: VmemmapLayout
-    ) -> [vme_page] {
+    ) -> [UInt64] {
         let geometry = layout.geometry
         let zone = zoneFlags(plan.zone(of: hugePage))
         var tail = vme_page()
         tail.flags = zone
         tail.compound_head = CompoundHead.tailWord(
-            plan.scheme, head: layout.vmemmap(of: hugePage).start, order: geometry.order)
+            plan.encoding, head: layout.vmemmap(of: hugePage).start, order: geometry.order,
+            structPageSize: geometry.structPageSize)
         tail.mapping = VME_TAIL_MAPPING
         tail.mapcount = -1
-        // Where the struct pages do not fill a vmemmap page, these are all of them.
-        let count = min(geometry.structPagesPerVmemmapPage, geometry.basePagesPerHugePage)
-        var structPages = Array(repeating: tail, count: count)
-        if page.rawValue == 0 {
-            var head = vme_page()
-            head.flags = zone | headFlag
-            head.mapcount = -1
-            head.refcount = 1
-            structPages[0] = head
-            structPages[1].compound_dtor = UInt8(VME_HUGETLB_PAGE_DTOR)
-            structPages[1].compound_order = UInt8(geometry.order)
-            structPages[1].compound_mapcount = -1
-            // compound_nr lies over the low half of mapping.
-            structPages[1].mapping = VME_TAIL_MAPPING & ~UInt64(UInt32.max) | UInt64(geometry.basePagesPerHugePage)
-        }
-        return structPages
+        var firstTail = tail
+        firstTail.compound_dtor = UInt8(VME_HUGETLB_PAGE_DTOR)
+        firstTail.compound_order = UInt8(geometry.order)
+        firstTail.compound_mapcount = -1
+        // compound_nr lies over the low half of mapping.
+        firstTail.mapping = VME_TAIL_MAPPING & ~UInt64(UInt32.max) | UInt64(geometry.basePagesPerHugePage)
+        var head = vme_page()
+        head.flags = zone | headFlag
+        head.mapcount = -1
+        head.refcount = 1
+        let first = [words(head, geometry), words(firstTail, geometry)]
+        let other = words(tail, geometry)
+        return words(of: page, geometry) { $0 < first.count ? first[$0] : other }
     }
 
-    /// A base page that belongs to no compound page, in use by nobody.
-    static func plain(zone: Int) -> vme_page {
+    /// The words of a vmemmap page, of the struct pages that lie in it or reach into it.
+    private static func words(
+        of page: VmemmapPageIndex, _ geometry: Geometry, _ structPage: (Int) -> [UInt64]
+    ) -> [UInt64] {
+        let wordsPerPage = geometry.basePageSize.rawValue / wordSize
+        let wordsPerStructPage = geometry.structPageSize.rawValue / wordSize
+        let start = page.rawValue * wordsPerPage
+        // Where the struct pages do not fill a vmemmap page, these are all of them.
+        let end = max(start, min(start + wordsPerPage, geometry.vmemmapBytesPerHugePage.rawValue / wordSize))
+        let first = start / wordsPerStructPage
+        var words: [UInt64] = []
+        words.reserveCapacity(wordsPerPage + 2 * wordsPerStructPage)
+        for index in first..<((end + wordsPerStructPage - 1) / wordsPerStructPage) { words += structPage(index) }
+        return Array(words[(start - first * wordsPerStructPage)..<(end - first * wordsPerStructPage)])
+    }
+
+    private static let wordSize = 8
+
+    /// A struct page as a geometry has it: cut or padded to its size.
+    private static func words(_ page: vme_page, _ geometry: Geometry) -> [UInt64] {
+        // SAFETY: the structure is read as the words that it consists of (struct_page.c holds its layout).
+        let words = unsafe withUnsafeBytes(of: page) { unsafe Array($0.bindMemory(to: UInt64.self)) }
+        let count = geometry.structPageSize.rawValue / wordSize
+        return words.prefix(count) + Array(repeating: 0, count: max(0, count - words.count))
+    }
+
+    /// Base pages that belong to no compound page, in use by nobody: so many of them.
+    static func plain(_ count: Int, zone: Int, _ geometry: Geometry) -> [UInt64] {
         var page = vme_page()
         page.flags = zoneFlags(zone)
         page.mapcount = -1
-        return page
+        let words = words(page, geometry)
+        return (0..<count).flatMap { _ in words }
     }
 
     /// The zone's number in the top bits of flags: ZONE_NORMAL for the first zone, ZONE_MOVABLE for the second.

@@ -26,15 +26,15 @@ public struct VmemmapLayout: Hashable, Sendable {
 
     /// The struct page of a frame. `pfn_to_page()` in the kernel.
     public func structPage(of pfn: PageFrameNumber) -> Address {
-        base + Geometry.structPageSize * pfn.rawValue
+        base + geometry.structPageSize * pfn.rawValue
     }
 
     /// The frame that a struct page describes; nil if no struct page of the region is there. `page_to_pfn()` in the
     /// kernel.
     public func frame(describedAt address: Address) -> PageFrameNumber? {
         let offset = (address - base).rawValue
-        guard address >= base, offset.isMultiple(of: Geometry.structPageSize.rawValue) else { return nil }
-        let pfn = PageFrameNumber(offset / Geometry.structPageSize.rawValue)
+        guard address >= base, offset.isMultiple(of: geometry.structPageSize.rawValue) else { return nil }
+        let pfn = PageFrameNumber(offset / geometry.structPageSize.rawValue)
         return frames.contains(pfn) ? pfn : nil
     }
 

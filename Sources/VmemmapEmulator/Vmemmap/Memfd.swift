@@ -89,7 +89,7 @@ extension VmemmapRegion {
         case .head:
             // SAFETY: the scratch page is the caller's own; page 0 is part of the region and mapped readable.
             unsafe PageCopy.copy(layout.vmemmap(of: page).start, to: scratch, pageSize)
-            unsafe PageCopy.resetUsedStructPages(scratch)
+            unsafe PageCopy.resetUsedStructPages(scratch, structPageSize: plan.geometry.structPageSize)
             try write(scratch, pageSize, times: freed.count, at: offset)
         case .sharedTail:
             guard let image = tailImages?.address(zone: plan.zone(of: page)) else { return }
@@ -108,7 +108,7 @@ extension VmemmapRegion {
     func withScratchPage(_ body: (Address) throws(HostError) -> Void) throws(HostError) {
         // SAFETY: only an address is taken, and the memory under it is there as long as the body runs.
         try unsafe withUnsafeTemporaryAllocation(
-            byteCount: plan.geometry.basePageSize.rawValue, alignment: Geometry.structPageSize.rawValue
+            byteCount: plan.geometry.basePageSize.rawValue, alignment: StructPage.size.rawValue
         ) { (scratch) throws(HostError) in
             guard let start = scratch.baseAddress else { return }
             try body(Address(UInt(bitPattern: start)))

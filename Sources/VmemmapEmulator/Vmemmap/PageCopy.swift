@@ -17,12 +17,11 @@ enum PageCopy {
     /// `reset_struct_pages()` in the kernel, which restores the head scheme.
     ///
     /// - Safety: `page` is a whole vmemmap page, mapped read-write and known to nobody else.
-    @unsafe static func resetUsedStructPages(_ page: Address) {
+    @unsafe static func resetUsedStructPages(_ page: Address, structPageSize: ByteCount) {
         let used = StructPage.usedSubpages
         for index in 0..<used {
             unsafe copy(
-                page + Geometry.structPageSize * used, to: page + Geometry.structPageSize * index,
-                Geometry.structPageSize)
+                page + structPageSize * used, to: page + structPageSize * index, structPageSize)
         }
     }
 }

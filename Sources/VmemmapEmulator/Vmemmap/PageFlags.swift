@@ -33,20 +33,20 @@ extension VmemmapRegion {
         let poison = isPoisoned ? KernelPageFlag.hwPoison.mask : 0
         guard headFlags & StructPage.headFlag != 0 else { return poison }
         let position = address == head ? KernelPageFlag.compoundHead.mask : KernelPageFlag.compoundTail.mask
-        guard let destructor = load(head + Geometry.structPageSize + StructPage.destructorOffset) else { return nil }
+        guard let destructor = load(head + layout.geometry.structPageSize + StructPage.destructorOffset) else { return nil }
         let isHuge = UInt8(truncatingIfNeeded: destructor) == UInt8(VME_HUGETLB_PAGE_DTOR)
         return position | (isHuge ? KernelPageFlag.huge.mask : 0) | poison
     }
 
     private func headSurvivingGaps(of address: Address) -> Address? {
         guard let word = load(address + StructPage.compoundHeadOffset) else { return nil }
-        switch plan.scheme {
-        case .firstTail: return CompoundHead.decoded(word, at: address)
-        case .sharedTail: return CompoundHead.masked(word, at: address)
-        case .head:
+        switch plan.encoding {
+        case .pointer: return CompoundHead.decoded(word, at: address)
+        case .mask: return CompoundHead.masked(word, at: address)
+        case .pointerBesideFakeHeads:
             return CompoundHead.throughFakeHead(word, at: address, pageSize: plan.geometry.basePageSize) {
                 // In the same vmemmap page, which is there. Should it go away meanwhile, the struct page stands for itself.
-                load(address + Geometry.structPageSize + StructPage.compoundHeadOffset) ?? 0
+                load(address + layout.geometry.structPageSize + StructPage.compoundHeadOffset) ?? 0
             }
         }
     }

@@ -108,10 +108,11 @@ extension VmemmapRegion {
     private func isIntact(_ vmemmapPage: VmemmapPageIndex, of page: HugePageIndex) -> Bool {
         let start = layout.vmemmap(of: page, from: vmemmapPage, count: PageCount(1)).start
         // SAFETY: the address is inside the region, which stays this object's; the load survives a gap in it.
-        let word = unsafe MemoryAccess.tryLoad(start + Geometry.structPageSize + StructPage.compoundHeadOffset)
+        let word = unsafe MemoryAccess.tryLoad(start + plan.geometry.structPageSize + StructPage.compoundHeadOffset)
         return word
             == CompoundHead.tailWord(
-                plan.scheme, head: layout.vmemmap(of: page).start, order: plan.geometry.order)
+                plan.encoding, head: layout.vmemmap(of: page).start, order: plan.geometry.order,
+                structPageSize: plan.geometry.structPageSize)
     }
 
     func isReadable(_ page: HugePageIndex) -> Bool {

@@ -1,4 +1,3 @@
-internal import CSystemShims
 internal import Glibc
 public import HostMemory
 
@@ -38,19 +37,24 @@ extension VmemmapRegion {
     }
 
     /// What the prep leaves in each vmemmap page of a huge page, as it is to be seen in `state`: one image for the first
-    /// page, one for all the others, which in the head scheme show the first while they are optimized.
-    private func preparedContents(
+    /// page, one for all the others, which in the head scheme show the first while they are optimized. Where struct pages straddle
+    /// vmemmap pages, one for each.
+    func preparedContents(
         of page: HugePageIndex, _ state: HugePageState
-    ) -> some Sequence<(VmemmapPageIndex, [vme_page])> {
+    ) -> some BidirectionalCollection<(VmemmapPageIndex, [UInt64])> {
         let first = StructPage.prepared(VmemmapPageIndex(0), of: page, plan, in: layout)
         let showsFirst = plan.scheme == .head && plan.isWorthwhile && state == .optimized
         let other = showsFirst ? first : StructPage.prepared(VmemmapPageIndex(1), of: page, plan, in: layout)
-        return (0..<max(1, layout.geometry.vmemmapPagesPerHugePage.rawValue)).lazy.map {
-            (VmemmapPageIndex($0), $0 == 0 ? first : other)
+        let isStraddled = !layout.geometry.hasPowerOfTwoStructPage
+        let (pageSize, length) = (plan.geometry.basePageSize.rawValue, plan.geometry.vmemmapBytesPerHugePage.rawValue)
+        return (0..<((length + pageSize - 1) / pageSize)).lazy.map { [plan, layout] number in
+            let index = VmemmapPageIndex(number)
+            if number == 0 { return (index, first) }
+            return (index, isStraddled ? StructPage.prepared(index, of: page, plan, in: layout) : other)
         }
     }
 
-    private func firstDifference(at address: Address, from contents: [vme_page]) -> ByteCount? {
+    private func firstDifference(at address: Address, from contents: [UInt64]) -> ByteCount? {
         // SAFETY: the page at `address` is part of the region, mapped readable, and as long as `contents`.
         unsafe contents.withUnsafeBytes { expected in
             guard let found = unsafe address.pointer(as: UInt8.self), let start = expected.baseAddress else {

@@ -8,9 +8,9 @@ final class RegionMemory: Sendable {
     let file: MemoryFile?
     let hugeBase: HugeBase?
 
-    /// The alignment of a region: the struct pages of the largest huge page (1 GiB: 16 MiB), as mask-encoded compound heads need
-    /// it.
-    private static let alignment = ByteCount.mebibytes(16)
+    /// The alignment of a region: the struct pages of the largest huge page (1 GiB: 32 MiB, of 128 bytes), as mask-encoded
+    /// compound heads need it.
+    private static let alignment = ByteCount.mebibytes(32)
 
     /// Maps the region.
     ///

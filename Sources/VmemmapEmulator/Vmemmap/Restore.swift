@@ -143,7 +143,7 @@ extension VmemmapRegion {
             unsafe PageCopy.copy(staged(own.lowerBound.advanced(by: source)), to: target, pageSize)
         case (.shown, .head) where vmemmapPage == own.upperBound:
             unsafe PageCopy.copy(staged(own.lowerBound), to: target, pageSize)
-            unsafe PageCopy.resetUsedStructPages(target)
+            unsafe PageCopy.resetUsedStructPages(target, structPageSize: plan.geometry.structPageSize)
         case (.shown, .head):
             unsafe PageCopy.copy(staged(own.upperBound), to: target, pageSize)
         case (.shown, .sharedTail):

@@ -1,4 +1,3 @@
-internal import CSystemShims
 internal import HostMemory
 
 /// A vmemmap page of tails for each zone, in the shared-tail scheme: what the templates hold, kept at hand for restoring.
@@ -33,8 +32,8 @@ final class TailImages: Sendable {
     }
 }
 
-extension [vme_page] {
-    /// Copies the struct pages to memory that nobody else uses yet.
+extension [UInt64] {
+    /// Copies the words of struct pages to memory that nobody else uses yet.
     func copy(to target: Address) {
         // SAFETY: the caller's page at `target` is mapped read-write and at least as long as the array.
         unsafe withUnsafeBytes { source in

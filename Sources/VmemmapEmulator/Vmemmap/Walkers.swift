@@ -40,15 +40,20 @@ public final class Walkers: Sendable {
     ///   - region: what they walk. They keep it alive.
     ///   - seed: the frames they visit follow from it.
     /// - Throws: `HostError` when the host refuses a thread; those already started are stopped.
-    public init(_ count: Int, over region: VmemmapRegion, seed: UInt64) throws(HostError) {
-        let walk = Walk(region)
+    public convenience init(_ count: Int, over region: VmemmapRegion, seed: UInt64) throws(HostError) {
+        try self.init(count, walking: region, seed: seed)
+    }
+
+    /// Starts `count` walkers over something that can be walked.
+    init(_ count: Int, walking walked: some Walkable, seed: UInt64) throws(HostError) {
+        let walk = Walk()
         var threads: [HostThread] = []
         // Each walker's seed is drawn: seeds a fixed distance apart would give one sequence, shifted.
         var seeds = SplitMix64(seed: seed)
         for _ in 0..<count {
             let walkerSeed = seeds.next()
             do throws(HostError) {
-                threads.append(try HostThread { walk.run(SplitMix64(seed: walkerSeed)) })
+                threads.append(try HostThread { walk.run(SplitMix64(seed: walkerSeed), over: walked) })
             } catch {
                 walk.shouldStop.store(true, ordering: .releasing)
                 for thread in threads { thread.join() }
@@ -74,29 +79,35 @@ public final class Walkers: Sendable {
     }
 }
 
+/// What walkers can walk: frames, each of which has a struct page at any time.
+protocol Walkable: Sendable {
+    /// How many frames, from 0 on.
+    var walkedFrames: Int { get }
+
+    /// Follows a frame's compound_head and checks where it leads.
+    func visit(_ frame: PageFrameNumber, _ seen: inout Walkers.Tally)
+}
+
 /// What the threads of a group of walkers share. They hold it, not the group.
 private final class Walk: Sendable {
-    let region: VmemmapRegion
     let shouldStop = Atomic(false)
     let isJoined = Atomic(false)
     /// Walkers that have read their first stretch.
     let reading = Atomic(0)
     let tally = Mutex(Walkers.Tally())
 
-    init(_ region: VmemmapRegion) { self.region = region }
-
-    func run(_ generator: SplitMix64) {
+    func run(_ generator: SplitMix64, over walked: some Walkable) {
         var generator = generator
         var seen = Walkers.Tally()
         // Between two looks at the flag: long enough not to weigh, short enough to stop at once.
         let stretch = 1024
-        let frames = UInt64(region.layout.frames.count)
+        let frames = UInt64(walked.walkedFrames)
         var isFirst = true
         while isFirst || !shouldStop.load(ordering: .acquiring) {
             for _ in 0..<stretch {
                 // The high half of a full product is uniform to within 2^-44 and costs no division.
                 let random = generator.next().multipliedFullWidth(by: frames).high
-                region.visit(PageFrameNumber(Int(truncatingIfNeeded: random)), &seen)
+                walked.visit(PageFrameNumber(Int(truncatingIfNeeded: random)), &seen)
             }
             if isFirst { reading.add(1, ordering: .releasing) }
             isFirst = false
@@ -109,7 +120,9 @@ private final class Walk: Sendable {
     }
 }
 
-extension VmemmapRegion {
+extension VmemmapRegion: Walkable {
+    var walkedFrames: Int { layout.frames.count }
+
     /// Visits the struct page of every frame once, in order, and checks its compound_head. Faults every mapping in.
     public func visitEveryStructPage() -> Walkers.Tally {
         visitStructPages(of: layout.allHugePages)
@@ -143,18 +156,18 @@ extension VmemmapRegion {
     func head(of address: Address) -> Address { read(address).head }
 
     @inline(__always)
-    fileprivate func read(_ address: Address) -> (head: Address, word: UInt64) {
+    func read(_ address: Address) -> (head: Address, word: UInt64) {
         // SAFETY: the struct page lies in the region, which is readable at every moment as long as this object lives:
         // that is the promise under test. The one behind the first of a vmemmap page lies in the same page.
         let word = unsafe MemoryAccess.load(address + StructPage.compoundHeadOffset)
         let head =
-            switch plan.scheme {
-            case .firstTail: CompoundHead.decoded(word, at: address)
-            case .head:
+            switch plan.encoding {
+            case .pointer: CompoundHead.decoded(word, at: address)
+            case .pointerBesideFakeHeads:
                 CompoundHead.throughFakeHead(word, at: address, pageSize: plan.geometry.basePageSize) {
-                    unsafe MemoryAccess.load(address + Geometry.structPageSize + StructPage.compoundHeadOffset)
+                    unsafe MemoryAccess.load(address + layout.geometry.structPageSize + StructPage.compoundHeadOffset)
                 }
-            case .sharedTail: CompoundHead.masked(word, at: address)
+            case .mask: CompoundHead.masked(word, at: address)
             }
         return (head, word)
     }
