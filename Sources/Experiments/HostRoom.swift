@@ -125,6 +125,8 @@ public struct HostRoom: Hashable, Sendable {
     private func shortage(
         _ resource: Shortage.Resource, _ asked: HugePageCount, _ plan: MappingPlan, perPage: Int, free: Int, limit: Int
     ) -> Shortage? {
+        // Where nothing is optimized, a huge page costs no mapping.
+        guard perPage > 0 else { return nil }
         let largest = HugePageCount(free / perPage)
         guard asked > largest else { return nil }
         let (needed, overflow) = perPage.multipliedReportingOverflow(by: asked.rawValue)

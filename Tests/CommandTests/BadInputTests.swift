@@ -45,6 +45,7 @@ struct BadInputTests {
             (["kernel", "--measure", "--pages", "4", "--runs", "0"], "--runs must be from 1 to 1000, not 0."),
             (["kernel", "--measure", "--pages", "4", "--page-size", "4M"], "Please provide one of '2M' and '1G'"),
             (["kernel", "--pages", "4"], "--pages, --page-size and --runs are for --measure."),
+            (["plan", "--struct-page-size", "100"], "Please provide one of the following"),
             (["demo", "--frobnicate"], "Unknown option '--frobnicate'"),
             (["frobnicate"], "frobnicate"),
         ])

@@ -4,8 +4,8 @@ import Testing
 @Suite("vmemmap pool")
 struct PoolCommandTests {
     static let stories = [
-        "boot-memory", "deferred", "demote", "dimm-failed", "memory-failure", "opt-in", "page-tables", "policies",
-        "restore-fails", "schemes", "struct-page-size", "surplus",
+        "boot-memory", "deferred", "demote", "dimm-failed", "memory-failure", "opt-in", "page-tables",
+        "pfn-walkers", "policies", "restore-fails", "schemes", "struct-page-size", "surplus",
     ]
 
     @Test("Every story of the thread runs, and is as its script expects", arguments: stories)
@@ -16,6 +16,29 @@ struct PoolCommandTests {
         #expect(outcome.code == 0, "\(outcome)")
         #expect(outcome.output.contains("  ok    "))
         #expect(!outcome.output.contains("FAIL"))
+    }
+
+    @Test("No script is left out")
+    func allExamples() async throws {
+        #expect(try await Repository.names(in: "scripts/examples") == Self.stories.map { $0 + ".pool" })
+    }
+
+    @Test("meminfo has the host's own lines, to the column")
+    func meminfo() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("boot memory=64M\nmeminfo\n", to: "empty.pool")
+        let outcome = try await Command.run(["pool", folder.path("empty.pool")])
+        let shown = outcome.output.split(separator: "\n").filter { $0.hasPrefix("  Huge") && !$0.contains("HugeTLB: ") }
+            .map { $0.dropFirst(2) }
+        let host = try Repository.text(of: "/proc/meminfo").split(separator: "\n").filter { $0.hasPrefix("Huge") }
+        if host.isEmpty { try Test.cancel("a kernel without HugeTLB") }
+        #expect(shown.count == 6)
+        // Whatever the figures are, they end in the same column.
+        func shape(_ line: Substring) -> String {
+            let name = line.prefix { $0 != ":" }
+            return "\(name): \(line.count) \(line.hasSuffix(" kB") ? "kB" : "")"
+        }
+        #expect(shown.map(shape) == host.map(shape))
     }
 
     @Test("A bad line is reported with file, line and what was expected, and nothing after it runs")

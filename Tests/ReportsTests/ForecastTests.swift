@@ -24,6 +24,20 @@ struct ForecastTests {
         #expect(row.pages == HugePageCount(65536))
     }
 
+    @Test("The struct page's size counts: 28 KiB freed become 60 with 128 bytes, and nothing with 56")
+    func structPageSizes() throws {
+        for (size, freed) in [(56, 0), (64, 28), (128, 60)] {
+            let result = try PlanExperiment(
+                memory: .gibibytes(1), sizes: [.twoMebibytes], schemes: [.head], backing: .anonymous,
+                tailRun: .frames(PageCount(1)), structPageSize: ByteCount(size)
+            ).run()
+            #expect(result.forecast.rows.map(\.freedBytesPerPage) == [.kibibytes(freed)])
+            #expect(result.forecast.structPageBytes == ByteCount(size << 18))
+            let explains = ForecastReport.lines(result).contains { $0.contains("crosses page boundaries (56 bytes)") }
+            #expect(explains == (size == 56))
+        }
+    }
+
     @Test("The kernel's boot messages: 28 KiB for a 2 MiB page, 16380 KiB for a 1 GiB page; v5: 24 and 16376")
     func messages() throws {
         #expect(try forecast(.gibibytes(1), .twoMebibytes, .head).freedBytesPerPage == .kibibytes(28))

@@ -1,5 +1,6 @@
 import Experiments
 import HostMemory
+import Reports
 import Testing
 import VmemmapEmulator
 
@@ -57,6 +58,9 @@ struct PoolScriptTests {
             ("poison", "a frame"), ("poison #0", "a frame"), ("poison #1+", "a frame"), ("poison -1", "a frame"),
             ("flush now", "the end of the line"), ("budget -1", "off"), ("expect", "HugePages_Total"),
             ("expect HugePages_Total 2M", "HugePages_Total"), ("expect EPERM", "ENOMEM"),
+            ("boot memory=4G struct_page_size=100", "one of 56, 64, 72"),
+            ("boot memory=4G struct_page_size=", "one of 56"),
+            ("walkers 0", "from 1 to 64, or off"), ("walkers", "from 1 to 64, or off"), ("walkers off off", "or off"),
         ])
     func errors(_ line: String, _ expected: String) {
         let error = #expect(throws: PoolScriptError.self) { _ = try PoolScript.parse(line[...]) }
@@ -99,6 +103,42 @@ struct PoolScriptTests {
             Issue.record("freeing what is no huge page is EINVAL")
             return
         }
+    }
+
+    @Test("Walkers walk once, and only off stops them")
+    func walkers() throws {
+        let session = PoolSession()
+        _ = try session.run("boot memory=64M hugepages=2 hugetlb_free_vmemmap=on")
+        #expect(throws: PoolSessionError.self) { _ = try session.run("walkers off") }
+        _ = try session.run("walkers 1")
+        #expect(throws: PoolSessionError.self) { _ = try session.run("walkers 1") }
+        _ = try session.run("nr_hugepages 2M 0")
+        guard case .walked(let seen) = try session.run("walkers off") else {
+            Issue.record("what they saw")
+            return
+        }
+        #expect(seen.reads > 0 && seen.wrong == 0)
+        var wrong = seen
+        wrong.wrong = 1
+        #expect(!PoolOutcome.walked(seen).isViolation && PoolOutcome.walked(wrong).isViolation)
+        // A machine goes with its walkers.
+        _ = try session.run("walkers 2")
+        _ = try session.run("boot memory=64M")
+        #expect(throws: PoolSessionError.self) { _ = try session.run("walkers off") }
+    }
+
+    @Test("The kernel's words for each size of huge page", arguments: [(64, 2), (56, 3), (128, 2)])
+    func bootMessages(_ size: Int, _ count: Int) throws {
+        let outcome = try #require(try PoolSession().run("boot memory=1G struct_page_size=\(size)"))
+        let lines = PoolScriptReport.lines(outcome, nanoseconds: 0).filter { $0.contains("HugeTLB: ") }
+        #expect(lines.count == count)
+        let expected =
+            switch size {
+            case 64: "  HugeTLB: 16376 KiB vmemmap can be freed for a 1.00 GiB page"
+            case 56: "  HugeTLB: disable free vmemmap pages for hugepages-1048576kB"
+            default: "  HugeTLB: 32760 KiB vmemmap can be freed for a 1.00 GiB page"
+            }
+        #expect(lines.last == expected)
     }
 
     @Test("A machine that does not fit the host is refused before anything is mapped")
