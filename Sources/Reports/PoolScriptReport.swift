@@ -27,7 +27,8 @@ public enum PoolScriptReport {
         case .page(let page): self.page(page)
         case .walked(let seen):
             [
-                "  " + style.mark(seen.wrong == 0) + "walkers: \(CountText.grouped(seen.reads)) reads of compound_head, "
+                "  " + style.mark(seen.wrong == 0)
+                    + "walkers: \(CountText.grouped(seen.reads)) reads of compound_head, "
                     + "\(CountText.grouped(seen.wrong)) wrong"
             ]
         case .expected(let name, let expected, let found):

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Experiments
 internal import HostMemory
 internal import Reports
+internal import VmemmapEmulator
 
 /// `vmemmap pool`.
 struct PoolCommand: ParsableCommand {

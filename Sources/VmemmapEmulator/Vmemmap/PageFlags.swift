@@ -33,7 +33,9 @@ extension VmemmapRegion {
         let poison = isPoisoned ? KernelPageFlag.hwPoison.mask : 0
         guard headFlags & StructPage.headFlag != 0 else { return poison }
         let position = address == head ? KernelPageFlag.compoundHead.mask : KernelPageFlag.compoundTail.mask
-        guard let destructor = load(head + layout.geometry.structPageSize + StructPage.destructorOffset) else { return nil }
+        guard let destructor = load(head + layout.geometry.structPageSize + StructPage.destructorOffset) else {
+            return nil
+        }
         let isHuge = UInt8(truncatingIfNeeded: destructor) == UInt8(VME_HUGETLB_PAGE_DTOR)
         return position | (isHuge ? KernelPageFlag.huge.mask : 0) | poison
     }

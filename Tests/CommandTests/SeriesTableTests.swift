@@ -2,8 +2,8 @@ import SystemPackage
 import Testing
 
 /// The README's table of the series names types, tests and scripts: each must be there.
-@Suite("The documentation")
-struct DocumentationTests {
+@Suite("The series, row by row")
+struct SeriesTableTests {
     private struct Row {
         let title: String
         let sources: [String]
