@@ -98,7 +98,7 @@ extension KernelOverview.Saving {
     /// As the forecast of the head scheme has it: what Linux 5.18 to 7.0 does, and 7.1 to within the tails of all huge pages.
     init(_ pages: HugePageCount, of size: ByteCount, basePage: ByteCount) {
         self.pages = pages
-        structPageBytes = Geometry.structPageSize * (size.rawValue / basePage.rawValue * pages.rawValue)
+        structPageBytes = StructPage.size * (size.rawValue / basePage.rawValue * pages.rawValue)
         let row = HugePageSize(bytes: size).flatMap { size in
             Forecast(
                 memory: size.bytes * pages.rawValue, basePage: basePage, sizes: [size], schemes: [.head],

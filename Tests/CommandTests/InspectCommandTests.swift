@@ -65,7 +65,6 @@ struct InspectCommandTests {
         "What is not there is said in one line, with the way out",
         arguments: [
             (["--pid", "2147483647"], 3, "there is no process 2147483647"),
-            (["--pid", "\(getpid())"], 3, "has 0 regions of a vmemmap, 1 is needed"),
             (["--pages", "99999999"], 3, "99 999 999 huge pages"),
         ])
     func missing(_ arguments: [String], _ code: Int32, _ reason: String) async throws {
@@ -74,6 +73,14 @@ struct InspectCommandTests {
         #expect(outcome.output.isEmpty)
         #expect(outcome.error.contains(reason))
         #expect(outcome.error.split(separator: "\n").count == 1)
+    }
+
+    @Test("A process that holds no vmemmap is refused: a shell, which this test's own process may not stand for")
+    func nothingHeld() async throws {
+        let script = #""$0" inspect --pid $$; exit $?"#
+        let outcome = try await Command.run("/bin/sh", ["-c", script, Command.binary.string])
+        #expect(outcome.code == 3, "\(outcome)")
+        #expect(outcome.error.contains("has 0 regions of a vmemmap, 1 is needed"))
     }
 
     private struct Held: Decodable {

@@ -41,7 +41,7 @@ struct PageFlagsTests {
     func poisoned(_ scheme: Scheme) throws {
         let region = try Shape(size: .twoMebibytes, pages: 3, scheme: scheme).region()
         try region.optimize(region.all)
-        HugePageFields(head: region.layout.vmemmap(of: HugePageIndex(1)).start).isPoisoned = true
+        HugePageFields(of: HugePageIndex(1), region.layout).isPoisoned = true
         for page in region.all {
             let flags = region.kernelPageFlags(ofHugePage: page)
             let isPoisoned = page == HugePageIndex(1)
