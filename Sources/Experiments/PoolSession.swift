@@ -259,6 +259,23 @@ public final class PoolSession {
 
     // MARK: Figures
 
+    /// What the machine counts now, and what the host measures of it; nil while there is none.
+    public func snapshot() throws(PoolSessionError) -> PoolFigures? {
+        guard let machine else { return nil }
+        let memmap = machine.memmap()
+        return PoolFigures(
+            pools: EmulatedMachine.sizes.map { size in
+                let info = machine.hugePages(size)
+                return PoolFigures.Pool(
+                    hugePageBytes: size.bytes, totalPages: info.total.rawValue, freePages: info.free.rawValue,
+                    reservedPages: info.reserved.rawValue, surplusPages: info.surplus.rawValue,
+                    optimizedPages: info.optimized.rawValue)
+            },
+            memmapPages: memmap.allocatorPages, memmapBootPages: memmap.bootPages,
+            splitPageTables: memmap.splitPageTables, frameBudgetPages: Measured(memmap.frameBudget),
+            measured: try figures(machine))
+    }
+
     private func figures(_ machine: EmulatedMachine) throws(PoolSessionError) -> PoolHostFigures {
         do throws(HostError) {
             let frames = try FrameCount.count(in: machine.range)

@@ -44,6 +44,9 @@ struct Exports {
 
     fileprivate init(_ files: [(ExportFormat, ExportFile)]) { self.files = files }
 
+    /// Whether there are none.
+    var isEmpty: Bool { files.isEmpty }
+
     /// Whether the report may be printed: an export to standard output has it to itself.
     var leaveStandardOutput: Bool { !files.contains { $0.file.isStandardOutput } }
 

@@ -23,46 +23,74 @@ struct PoolCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("The script; - or nothing: standard input.", valueName: "FILE"))
     var file: String?
 
+    @OptionGroup var export: ExportOptions
     @OptionGroup var terminal: TerminalOptions
 
     func run() throws {
-        let terminal = terminal.terminal
-        let name = file == nil || file == "-" ? "standard input" : file ?? ""
+        let exports = try export.open()
+        let host = try runOrExit { () throws(ExperimentError) in try HostBlock.current() }
+        let script = PoolScriptRun(name: file == nil || file == "-" ? "standard input" : file ?? "")
         let source = try ScriptSource(file)
-        let session = PoolSession()
-        var number = 0
-        var violations = 0
         while let line = try source.nextLine() {
-            number += 1
-            let outcome: PoolOutcome?
+            guard let (outcome, nanoseconds) = try script.run(line, isRecorded: !exports.isEmpty) else { continue }
+            try terminal.terminal.print(exports) {
+                ["> \(line.trimmingSpaces)"] + $0.wrapped(PoolScriptReport.lines(outcome, nanoseconds: nanoseconds, $0))
+            }
+            script.reportViolation(outcome)
+        }
+        try exports.finish(PoolResult(host: host, script: script.name, lines: script.lines))
+        if script.violations > 0 { throw ExitCode.violation }
+    }
+}
+
+/// A script under way: the line it is at, and what it has found.
+private final class PoolScriptRun {
+    let name: String
+    private let session = PoolSession()
+    private var number = 0
+    private(set) var violations = 0
+    private(set) var lines: [PoolResult.Line] = []
+
+    init(name: String) { self.name = name }
+
+    /// Runs a line; nil for one that says nothing. Exits at one that is none, or that the host cannot do.
+    ///
+    /// - Parameter isRecorded: whether the machine is measured after it, for an export.
+    func run(_ line: String, isRecorded: Bool) throws -> (outcome: PoolOutcome, nanoseconds: Int)? {
+        number += 1
+        do throws(PoolSessionError) {
             let start = HostKernel.monotonicNanoseconds()
-            do throws(PoolSessionError) {
-                outcome = try session.run(line[...])
-            } catch {
-                switch error {
-                case .script(let error):
-                    Output.error("\(name):\(number): found \(error.found), expected \(error.expected)")
-                    throw ExitCode.validationFailure
-                case .host(let error):
-                    Output.error("\(name):\(number): \(ErrorText.line(error))")
-                    throw ExitCode(error)
-                }
+            guard let outcome = try session.run(line[...]) else { return nil }
+            let nanoseconds = HostKernel.monotonicNanoseconds() - start
+            if isRecorded {
+                lines.append(
+                    PoolResult.Line(
+                        number: number, statement: String(line.trimmingSpaces), durationNanoseconds: nanoseconds,
+                        outcome: outcome, machine: try session.snapshot()))
             }
-            let duration = HostKernel.monotonicNanoseconds() - start
-            guard let outcome else { continue }
-            try terminal.print {
-                ["> \(line.trimmingSpaces)"] + $0.wrapped(PoolScriptReport.lines(outcome, nanoseconds: duration, $0))
-            }
-            if case .expected(let figure, let expected, let found) = outcome, expected != found {
-                Output.error("\(name):\(number): \(figure) is \(found), not as expected: \(expected)")
-                violations += 1
-            }
-            if case .walked(let seen) = outcome, seen.wrong > 0 {
-                Output.error("\(name):\(number): walkers saw \(seen.wrong) wrong compound_heads")
-                violations += 1
+            return (outcome, nanoseconds)
+        } catch {
+            switch error {
+            case .script(let error):
+                Output.error("\(name):\(number): found \(error.found), expected \(error.expected)")
+                throw ExitCode.validationFailure
+            case .host(let error):
+                Output.error("\(name):\(number): \(ErrorText.line(error))")
+                throw ExitCode(error)
             }
         }
-        if violations > 0 { throw ExitCode.violation }
+    }
+
+    /// Says on standard error what is not as expected.
+    func reportViolation(_ outcome: PoolOutcome) {
+        guard outcome.holds == false else { return }
+        violations += 1
+        switch outcome {
+        case .expected(let figure, let expected, let found):
+            Output.error("\(name):\(number): \(figure) is \(found), not as expected: \(expected)")
+        case .walked(let seen): Output.error("\(name):\(number): walkers saw \(seen.wrong) wrong compound_heads")
+        default: break
+        }
     }
 }
 
