@@ -22,22 +22,29 @@ public final class ChangedSettings: Sendable {
     }
 
     private let originals: [Original]
+    private let clearing: [Original]
     private let state = Mutex(State.changeable)
     private let guardian: FileDescriptor
 
     /// Notes what `settings` are and starts the guardian. Nothing is changed yet.
     ///
-    /// - Parameter settings: in the order in which they are to be put back.
+    /// - Parameters:
+    ///   - settings: in the order in which they are to be put back.
+    ///   - clearing: what is written before that, where any of them has changed: some can be put back only once what they brought
+    ///     about is undone (KSM's merged pages).
     /// - Throws: ``HostError/Code-swift.struct/notPermitted`` where this process may not write them,
     ///   ``HostError/Code-swift.struct/notSupported`` where the host has no such setting.
-    public init(guarding settings: [HostSetting]) throws(HostError) {
+    public init(
+        guarding settings: [HostSetting], clearing: [(setting: HostSetting, value: Int)] = []
+    ) throws(HostError) {
         var originals: [Original] = []
         for setting in settings {
             try setting.checkWritable()
             originals.append(Original(setting: setting, value: try setting.value()))
         }
         self.originals = originals
-        guardian = try Self.startGuardian(originals)
+        self.clearing = clearing.map { Original(setting: $0.setting, value: $0.value) }
+        guardian = try Self.startGuardian(self.clearing + originals)
     }
 
     deinit { try? putBack() }
@@ -72,6 +79,10 @@ public final class ChangedSettings: Sendable {
             if case .isBack = state { return }
             state = .ended
             var failure: SettingNotPutBack?
+            if originals.contains(where: { (try? $0.setting.value()) != $0.value }) {
+                // Refused, it leaves a setting behind it refused too, and that is told.
+                for step in clearing { _ = try? step.setting.write(step.value) }
+            }
             for original in originals {
                 do throws(SettingNotPutBack) {
                     try Self.putBack(original)

@@ -154,6 +154,8 @@ public enum HostOperation: UInt32, Hashable, Sendable, CaseIterable, CustomStrin
     case startProcess
     /// mmap(MAP_HUGETLB).
     case mapHugePage
+    /// getrusage.
+    case usage
 
     /// The system call's name, with the flag that matters.
     public var description: String {
@@ -184,6 +186,7 @@ public enum HostOperation: UInt32, Hashable, Sendable, CaseIterable, CustomStrin
         case .seek: "lseek(SEEK_DATA)"
         case .startProcess: "posix_spawn"
         case .mapHugePage: "mmap(MAP_HUGETLB)"
+        case .usage: "getrusage"
         }
     }
 }

@@ -25,6 +25,10 @@ public enum Advice: Sendable {
     case hugePage
     /// MADV_NOHUGEPAGE: never put a transparent huge page here.
     case noHugePage
+    /// MADV_MERGEABLE: let KSM merge equal pages here.
+    case mergeable
+    /// MADV_UNMERGEABLE: give merged pages frames of their own again, before it returns.
+    case unmergeable
     /// MADV_POPULATE_READ (Linux 5.14): fault every page in for reading.
     case populateRead
     /// MADV_POPULATE_WRITE (Linux 5.14): give every page a frame of its own, and report what fails instead of dying.
@@ -34,6 +38,8 @@ public enum Advice: Sendable {
         switch self {
         case .hugePage: CInt(VME_MADV_HUGEPAGE)
         case .noHugePage: CInt(VME_MADV_NOHUGEPAGE)
+        case .mergeable: CInt(VME_MADV_MERGEABLE)
+        case .unmergeable: CInt(VME_MADV_UNMERGEABLE)
         case .populateRead: CInt(VME_MADV_POPULATE_READ)
         case .populateWrite: CInt(VME_MADV_POPULATE_WRITE)
         }
