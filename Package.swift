@@ -16,6 +16,7 @@ let cSettings: [CSetting] = [
 ]
 
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 
 let package = Package(
@@ -27,6 +28,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0", traits: []),
         .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"),
     ],
@@ -40,7 +42,7 @@ let package = Package(
         // The bare C loop that the engine is measured against. Nothing but Experiments may use it.
         .target(name: "CFloor", cSettings: cSettings),
         .target(
-            name: "Experiments", dependencies: ["VmemmapEmulator", "HostMemory", "CFloor", system],
+            name: "Experiments", dependencies: ["VmemmapEmulator", "HostMemory", "CFloor", histogram, system],
             swiftSettings: swiftSettings),
         .target(
             name: "Reports", dependencies: ["Experiments", "VmemmapEmulator", "HostMemory"],

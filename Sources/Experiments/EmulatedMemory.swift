@@ -34,10 +34,11 @@ public struct EmulatedMemory: Hashable, Sendable {
 
     /// What optimizing them does on this host, if it has room for them.
     ///
+    /// - Parameter spare: mappings that must stay free beside it.
     /// - Throws: ``ExperimentError`` when the host's base page has no use for the scheme, or there is no room: nothing
     ///   has been mapped then.
-    public func planOnThisHost() throws(ExperimentError) -> MappingPlan {
-        let room = try HostRoom.current()
+    public func planOnThisHost(keepingFree spare: MappingCount = .zero) throws(ExperimentError) -> MappingPlan {
+        let room = try HostRoom.current().keepingFree(spare)
         let plan = try plan(room, mappingLimit: room.freeMappings)
         try room.check(plan, construction, asked: pages)
         return plan
@@ -111,6 +112,9 @@ public enum ExperimentError: Error, Sendable {
             throw .host(error)
         } catch let error as VmemmapError {
             throw .vmemmap(error)
+        } catch let error as HugeTLBError {
+            if case .vmemmap(let cause) = error.cause { throw .vmemmap(cause) }
+            throw .unexpected("\(error)")
         } catch let error as ExperimentError {
             throw error
         } catch {

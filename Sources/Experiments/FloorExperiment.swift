@@ -1,4 +1,4 @@
-public import HostMemory
+internal import HostMemory
 public import VmemmapEmulator
 
 /// The engine against the bare C loop of the same system calls, by alternating pairs in one run, on the same region in turn.
@@ -17,14 +17,10 @@ public struct FloorExperiment: Sendable {
         self.growthFrom = growthFrom
     }
 
-    /// The mappings that vm.max_map_count must allow for it, the rest of the process included.
-    public func neededMapLimit() throws(ExperimentError) -> MappingCount { try memory.neededMapLimit() }
-
     /// Runs it. Nobody else reads or writes the region.
     ///
     /// - Throws: ``ExperimentError``; also when the two did not do the same work.
     public func run() throws(ExperimentError) -> FloorResult {
-        let host = try HostBlock.current()
         let plan = try memory.planOnThisHost()
         let small = try growthFrom.map { (pages) throws(ExperimentError) in
             var memory = memory
@@ -36,15 +32,11 @@ public struct FloorExperiment: Sendable {
             let before = try small.map { try measure($0) }
             let (optimize, restore) = try measure(plan)
             let growth = before.map { FloorResult.Growth(growthFrom ?? .zero, $0, (optimize, restore)) }
-            return FloorResult(
-                host: host, plan: PlanBlock(plan, cost: host.mappingCost), runs: runs, optimize: optimize,
-                restore: restore, growth: Measured(growth))
+            return FloorResult(optimize: optimize, restore: restore, growth: Measured(growth))
         }
     }
 
-    private func measure(
-        _ plan: MappingPlan
-    ) throws -> (optimize: FloorResult.Operation, restore: FloorResult.Operation) {
+    private func measure(_ plan: MappingPlan) throws -> (optimize: PairedRuns, restore: PairedRuns) {
         let region = try VmemmapRegion(plan)
         let engine = Side(
             name: "engine", region: region, optimize: { try region.optimize(region.layout.allHugePages) },
@@ -54,17 +46,11 @@ public struct FloorExperiment: Sendable {
         let bare = Side(
             name: "floor", region: region, optimize: { try floor.optimize() }, restore: { try floor.restore() })
         try bare.check()
-        var optimize: [FloorResult.Pair] = []
-        var restore: [FloorResult.Pair] = []
-        for run in 0..<runs {
-            // Who goes first changes with every pair, so that a drift of the host weighs on both.
-            let first = try (run.isMultiple(of: 2) ? engine : bare).cycle()
-            let second = try (run.isMultiple(of: 2) ? bare : engine).cycle()
-            let (ours, theirs) = run.isMultiple(of: 2) ? (first, second) : (second, first)
-            optimize.append(.init(engineNanoseconds: ours.optimize, floorNanoseconds: theirs.optimize))
-            restore.append(.init(engineNanoseconds: ours.restore, floorNanoseconds: theirs.restore))
-        }
-        return (.init(optimize, pages: plan.hugePages), .init(restore, pages: plan.hugePages))
+        let cycles = try PairedRuns.alternate(runs, engine.cycle, bare.cycle)
+        return (
+            PairedRuns(cycles.map { .init($0.first.optimize, $0.second.optimize) }, pages: plan.hugePages.rawValue),
+            PairedRuns(cycles.map { .init($0.first.restore, $0.second.restore) }, pages: plan.hugePages.rawValue)
+        )
     }
 }
 

@@ -76,6 +76,14 @@ public struct HostRoom: Hashable, Sendable {
             memorySource: memorySource)
     }
 
+    /// The same host with so many mappings more taken: for who measures and must not come near the limit, where the budget counts
+    /// every mapping of the process anew.
+    func keepingFree(_ mappings: MappingCount) -> HostRoom {
+        HostRoom(
+            mappingLimit: mappingLimit, mappingsInUse: mappingsInUse + mappings, memory: memory,
+            memorySource: memorySource)
+    }
+
     /// What vm.max_map_count must be for a plan, the rest of the process included, with room for its growth meanwhile.
     public func limitNeeded(for plan: MappingPlan) -> MappingCount {
         mappingsInUse + Self.mappingReserve + MappingCount(1024) + plan.mappings(.optimized) * plan.hugePages.rawValue

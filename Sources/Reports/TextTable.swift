@@ -13,6 +13,9 @@ public struct TextTable: Sendable {
         }
     }
 
+    /// Whether there is no row in it.
+    public var isEmpty: Bool { rows.isEmpty }
+
     /// Adds a row. It must have as many cells as there are headings.
     public mutating func add(_ row: [String]) { rows.append(row) }
 

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Experiments
+internal import HostMemory
 internal import Reports
 internal import VmemmapEmulator
 
@@ -7,24 +8,60 @@ internal import VmemmapEmulator
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
-        abstract: "Time optimize and restore against a bare C loop of the same system calls.",
-        discussion: "Example: vmemmap bench --pages 2048 --runs 15")
+        abstract:
+            "Time the emulated pool with optimizing on and off, beside a bare C loop, KSM and the host's own kernel.",
+        discussion: """
+            Example: vmemmap bench --pages 2048 --scheme all --backing all --peers floor
 
-    @OptionGroup var emulation: EmulationOptions
+            What has no room on this host, and peers that may not be used (KSM and the kernel's own pool need root), get a row that \
+            says why. Exits with 3 if nothing fits, with 2 if a reader saw a wrong head (--walkers).
+            """)
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Alternating pairs to count (default: 9); one more warms up.", valueName: "N"),
+        help: ArgumentHelp("How many huge pages (default: 10240, or as many as fit).", valueName: "N"),
         transform: WholeNumber.parse)
-    var runs = 9
+    var pages: Int?
+
+    @Option(help: "Their size: 2M or 1G.")
+    var pageSize = HugePageSize.twoMebibytes
+
+    @Option(help: ArgumentHelp("first-tail, head, shared-tail, or all.", valueName: "scheme"))
+    var scheme = OneOrAll(Scheme.firstTail)
+
+    @Option(help: ArgumentHelp("anonymous, memfd, or all.", valueName: "backing"))
+    var backing = OneOrAll(Backing.anonymous)
+
+    @Option(
+        help: ArgumentHelp(
+            "How many frames in a row serve the tails (default: 1; shared-tail, where more cost nothing a huge page: auto).",
+            valueName: "R|auto"))
+    var tailRun: TailRun?
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Measure N huge pages first, and say how the time of one grows.", valueName: "N"),
+        help: ArgumentHelp("Alternating pairs to count (default: 5); one more warms up.", valueName: "N"),
+        transform: WholeNumber.parse)
+    var runs = 5
+
+    @Option(help: ArgumentHelp("What to measure beside the engine: floor, ksm, kernel.", valueName: "peer,..."))
+    var peers = PeerList([.floor])
+
+    @Option(
+        parsing: .unconditional, help: ArgumentHelp("Measure with N readers too.", valueName: "N"),
+        transform: WholeNumber.parse)
+    var walkers = 0
+
+    @Flag(help: "Time each huge page alone too, in a pass of its own.")
+    var histograms = false
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Measure N huge pages first, and say how the time of one grows (floor).", valueName: "N"),
         transform: WholeNumber.parse)
     var growthFrom: Int?
 
-    @Flag(help: "Raise vm.max_map_count if the plan needs it, and put it back on every way out (root).")
+    @Flag(help: "Raise vm.max_map_count if a plan needs it, and put it back on every way out (root).")
     var raiseMapLimit = false
 
     @OptionGroup var export: ExportOptions
@@ -32,17 +69,88 @@ struct BenchCommand: ParsableCommand {
 
     func validate() throws {
         try WholeNumber.check(runs, of: "--runs", in: 1...1000)
-        if let growthFrom { try WholeNumber.check(growthFrom, of: "--growth-from", in: 1...emulation.pages) }
+        try WholeNumber.check(walkers, of: "--walkers", in: 0...256)
+        if let pages { try WholeNumber.check(pages, of: "--pages", in: 1...Int.max) }
+        if let growthFrom {
+            try WholeNumber.check(
+                growthFrom, of: "--growth-from", in: 1...(pages ?? BenchExperiment.letterPages.rawValue))
+        }
+        // Among all schemes, the head scheme keeps to its one page.
+        if let tailRun, scheme.values.count == 1 { try TailRun.check(tailRun, for: scheme.values[0]) }
     }
 
     func run() throws {
         let exports = try export.open()
-        let experiment = FloorExperiment(
-            emulation.memory, runs: runs, growthFrom: growthFrom.map { HugePageCount($0) })
-        let limit = raiseMapLimit ? try RaisedMapLimit(experiment.neededMapLimit) : nil
-        defer { limit?.putBack() }
-        let result = try runOrExit { () throws(ExperimentError) in try experiment.run() }
-        try terminal.terminal.print(exports) { FloorReport.lines(result, $0) }
+        // Before any thread is started.
+        let signals = try SignalPutBack()
+        let changes = try runOrExit { () throws(ExperimentError) in
+            try experiment.prepare(raisingMapLimit: raiseMapLimit)
+        }
+        // Where nothing is changed, too: the signals are blocked now, and somebody must take them.
+        try signals.watch(changes.settings, changes.pool)
+        defer { SignalPutBack.putBack(changes.settings) }
+        let progress = terminal.terminal.progress()
+        let result = try runOrExit { () throws(ExperimentError) in
+            defer { progress.clear() }
+            do throws(ExperimentError) {
+                return try experiment.run(
+                    changes, progress: { progress.show("bench", $0, of: $1, unit: "measurements") })
+            } catch .host(let error) where error.code == .interrupted {
+                signals.waitForEnd()
+                throw .host(error)
+            }
+        }
+        try terminal.terminal.print(exports) { BenchReport.lines(result, $0) }
         try exports.finish(result)
+        if result.holds == false { throw ExitCode.violation }
     }
+
+    private var experiment: BenchExperiment {
+        BenchExperiment(
+            pages: pages.map { HugePageCount($0) }, pageSize: pageSize, schemes: scheme.values,
+            backings: backing.values,
+            tailRun: tailRun, runs: runs, peers: peers.values, walkers: walkers, takesHistograms: histograms,
+            growthFrom: growthFrom.map { HugePageCount($0) })
+    }
+}
+
+/// One value of a kind, or all of them.
+struct OneOrAll<Value>: ExpressibleByArgument
+where Value: RawRepresentable<String> & CaseIterable & Sendable {
+    /// What was chosen.
+    let values: [Value]
+
+    init(_ value: Value) { values = [value] }
+
+    init?(argument: String) {
+        if argument == "all" {
+            values = Array(Value.allCases)
+        } else if let value = Value(rawValue: argument) {
+            values = [value]
+        } else {
+            return nil
+        }
+    }
+
+    var defaultValueDescription: String { values.count == 1 ? values[0].rawValue : "all" }
+
+    static var allValueStrings: [String] { Value.allCases.map(\.rawValue) + ["all"] }
+}
+
+/// Peers, with commas between.
+struct PeerList: ExpressibleByArgument {
+    let values: Set<Peer>
+
+    init(_ values: Set<Peer>) { self.values = values }
+
+    init?(argument: String) {
+        let names = argument.split(separator: ",", omittingEmptySubsequences: false)
+        let peers = names.compactMap { Peer(rawValue: String($0)) }
+        guard peers.count == names.count else { return nil }
+        values = Set(peers)
+    }
+
+    var defaultValueDescription: String { Peer.allCases.filter(values.contains).map(\.rawValue).joined(separator: ",") }
+
+    static var allValueStrings: [String] { Peer.allCases.map(\.rawValue) }
 }

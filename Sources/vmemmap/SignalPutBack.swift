@@ -11,11 +11,11 @@ final class SignalPutBack: Sendable {
 
     init() throws(HostError) { signals = try TerminationSignals() }
 
-    /// From now on a signal puts `settings` back, if any, and ends the command with 128 and its number, as a shell has it.
-    func watch(_ settings: ChangedSettings?) throws(HostError) {
+    /// From now on a signal puts `settings` back, those there are, and ends the command with 128 and its number, as a shell has it.
+    func watch(_ settings: ChangedSettings?...) throws(HostError) {
         let waiting = try HostThread { [signals] in
             guard let signal = try? signals.waitForSignal() else { return }
-            SignalPutBack.putBack(settings)
+            for changed in settings { SignalPutBack.putBack(changed) }
             exit(128 + signal)
         }
         thread.withLock { $0 = waiting }

@@ -46,6 +46,11 @@ struct BadInputTests {
             (["kernel", "--measure", "--pages", "4", "--page-size", "4M"], "Please provide one of '2M' and '1G'"),
             (["kernel", "--pages", "4"], "--pages, --page-size and --runs are for --measure."),
             (["plan", "--struct-page-size", "100"], "Please provide one of the following"),
+            (["bench", "--pages", "0"], "--pages must be at least 1, not 0."),
+            (["bench", "--walkers", "257"], "--walkers must be from 0 to 256, not 257."),
+            (["bench", "--growth-from", "20000"], "--growth-from must be from 1 to 10240, not 20000."),
+            (["bench", "--scheme", "none"], "Please provide one of 'first-tail', 'head', 'shared-tail' or 'all'"),
+            (["bench", "--peers", "floor,"], "'floor', 'ksm' or 'kernel'"),
             (["demo", "--frobnicate"], "Unknown option '--frobnicate'"),
             (["frobnicate"], "frobnicate"),
         ])

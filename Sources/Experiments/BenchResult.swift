@@ -1,0 +1,109 @@
+public import HostMemory
+public import VmemmapEmulator
+
+/// What optimizing costs on this host: the emulated pool with and without, and what stands beside it.
+public struct BenchResult: Hashable, Sendable, Codable {
+    /// Where it was run.
+    public let host: HostBlock
+    /// What was asked for.
+    public let configuration: BenchBlock
+    /// Each scheme on each backing.
+    public let combinations: [BenchCombination]
+    /// The host's own kernel, with and without HVO.
+    public let kernel: PeerRow<KernelPeer>
+    /// The figures to reach, as far as the peers for them ran.
+    public let goals: [BenchGoal]
+
+    /// Whether no reader saw a wrong head; nil where nobody read. Goals are no promises.
+    public var holds: Bool? {
+        let readers = combinations.compactMap { $0.measured?.readers.value }
+        return readers.isEmpty ? nil : readers.allSatisfy { $0.wrongReads == 0 }
+    }
+}
+
+/// The configuration of a benchmark, as exported.
+public struct BenchBlock: Hashable, Sendable, Codable {
+    /// Huge pages asked for; null: as many as the cover letter measured, or as fit.
+    public let pagesAsked: Measured<HugePageCount>
+    /// Huge pages measured.
+    public let pages: HugePageCount
+    /// The size of each.
+    public let hugePageBytes: ByteCount
+    /// Counted pairs.
+    public let runs: Int
+    /// What was to stand beside the engine.
+    public let peers: [Peer]
+    /// Readers.
+    public let walkers: Int
+    /// Whether single operations were timed too.
+    public let takesHistograms: Bool
+}
+
+/// One scheme on one backing.
+public struct BenchCombination: Hashable, Sendable, Codable {
+    /// How vmemmap is shared.
+    public let scheme: Scheme
+    /// What the region consists of.
+    public let backing: Backing
+    /// What was measured; null if the host has no room for it.
+    public let outcome: Measured<Outcome>
+    /// Why nothing was measured; null if something was.
+    public let refusal: Measured<String>
+
+    /// The figures of one scheme on one backing.
+    public struct Outcome: Hashable, Sendable, Codable {
+        /// What was optimized and restored.
+        public let plan: PlanBlock
+        /// The pool, freed huge pages being restored at once.
+        public let synchronous: PoolTiming
+        /// The pool, freed huge pages being restored by a worker.
+        public let deferred: PoolTiming
+        /// Huge page by huge page; empty unless asked for.
+        public let latencies: [PoolLatency]
+        /// The bare C loop of the same system calls.
+        public let floor: PeerRow<FloorResult>
+        /// KSM on the same contents.
+        public let ksm: PeerRow<KsmResult>
+        /// With readers; null unless asked for.
+        public let readers: Measured<ReaderLoad>
+    }
+
+    /// The figures, if there are any.
+    public var measured: Outcome? { outcome.value }
+}
+
+/// What can stand beside the engine.
+public enum Peer: String, Hashable, Sendable, Codable, CaseIterable {
+    /// The bare C loop of the same system calls.
+    case floor
+    /// The kernel's thread that merges equal pages.
+    case ksm
+    /// The host's own HugeTLB vmemmap optimization.
+    case kernel
+}
+
+/// What a peer took, or why it was not measured.
+public struct PeerRow<Value: Hashable & Sendable & Codable>: Hashable, Sendable, Codable {
+    /// Its figures; null if it was not measured.
+    public let measured: Measured<Value>
+    /// Why it was not; null if it was.
+    public let reason: Measured<String>
+
+    /// A peer that was measured.
+    public init(_ value: Value) {
+        measured = .value(value)
+        reason = .notMeasured
+    }
+
+    /// One that was not.
+    public init(notMeasured reason: String) {
+        measured = .notMeasured
+        self.reason = .value(reason)
+    }
+
+    /// The figures, if there are any.
+    public var value: Value? { measured.value }
+
+    /// One that nobody asked for.
+    static var notAskedFor: PeerRow { PeerRow(notMeasured: "not asked for (--peers)") }
+}

@@ -1,0 +1,41 @@
+import HostMemory
+import Testing
+
+@Suite("vmemmap bench")
+struct BenchCommandTests {
+    @Test("One scheme on one backing fits one screen, and ends in the letter's manner")
+    func oneScreen() async throws {
+        let outcome = try await Command.run(["bench", "--pages", "16", "--runs", "2", "--peers", "floor,kernel"])
+        #expect(outcome.code == 0, "\(outcome)")
+        let lines = outcome.output.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+        #expect(lines.count <= 24)
+        #expect(
+            lines.contains {
+                $0.wholeMatch(of: /optimizing makes allocation [0-9.]+x slower \(.* a huge page\), freeing .*x/) != nil
+            })
+        #expect(
+            lines.contains {
+                $0.hasPrefix("published (v5 cover letter, kernel, 10 240 x 2 MiB): allocation 2.5x slower")
+            })
+        #expect(lines.contains { $0.hasPrefix("kernel: ") })
+    }
+
+    @Test("Where nothing fits, it exits with 3 and says what does")
+    func nothingFits() async throws {
+        guard try HostLimits.maxMapCount() <= MappingCount(65530) else { return }
+        let outcome = try await Command.run(["bench", "--pages", "100000"])
+        #expect(outcome.code == 3, "\(outcome)")
+        #expect(outcome.output.isEmpty)
+        #expect(outcome.error.firstMatch(of: /\d+ fit: use --pages \d+/) != nil)
+    }
+
+    @Test("Each huge page alone is drawn as a histogram")
+    func histograms() async throws {
+        let outcome = try await Command.run([
+            "bench", "--pages", "16", "--runs", "1", "--scheme", "shared-tail", "--histograms",
+        ])
+        #expect(outcome.code == 0, "\(outcome)")
+        #expect(outcome.output.contains("allocate, synchronous, optimizing on, ns: p50 "))
+        #expect(outcome.output.firstMatch(of: /\[\d+K?M?, \d+K?M?\) +\d+ \|@+ *\|\n/) != nil)
+    }
+}
