@@ -141,16 +141,17 @@ public struct BenchExperiment: Sendable {
     /// What the row says of what the host has no room for, or does not support; nil for any other error.
     static func reasonToGoOn(_ error: ExperimentError) -> String? {
         switch error {
-        case .notSupported(let reason): return reason
+        case .notSupported(let reason), .notPermitted(let reason): return reason
         case .shortage(let shortage):
             let needed = shortage.needed.map { "\($0)" } ?? "more than can be counted"
             let (resource, wayOut) =
                 switch shortage.resource {
                 case .mappings: ("mappings, vm.max_map_count is \(shortage.limit)", "--raise-map-limit as root")
                 case .memory(let source): ("bytes, \(source) leaves \(shortage.available)", "free memory")
+                case .contiguousMemory: ("huge pages of the host, it has \(shortage.available)", "free memory")
                 }
             return "needs \(needed) \(resource); \(shortage.largest) fit: --pages \(shortage.largest), or \(wayOut)"
-        case .host, .vmemmap, .setting, .unexpected: return nil
+        case .notFound, .host, .vmemmap, .setting, .unexpected: return nil
         }
     }
 
