@@ -33,9 +33,11 @@ struct BenchCommand: ParsableCommand {
     var backing = OneOrAll(Backing.anonymous)
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "How many frames in a row serve the tails (default: 1; shared-tail, where more cost nothing a huge page: auto).",
-            valueName: "R|auto"))
+            valueName: "R|auto"),
+        transform: TailRun.parse)
     var tailRun: TailRun?
 
     @Option(
