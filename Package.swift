@@ -72,3 +72,32 @@ let package = Package(
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu17
 )
+
+// The fuzz targets (scripts/check --fuzz) are there only when asked for: everything is built with libFuzzer's instrumentation
+// then, and the command as a library whose arguments can be fuzzed.
+if Context.environment["VMEMMAP_FUZZ"] != nil {
+    let fuzzer = SwiftSetting.unsafeFlags(["-sanitize=fuzzer", "-parse-as-library"])
+    let linkFuzzer = LinkerSetting.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])
+    let parser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+    package.products = []
+    package.targets.removeAll { $0.type == .test }
+    package.targets = package.targets.map { target in
+        guard let settings = target.swiftSettings else { return target }
+        target.swiftSettings = settings + [fuzzer]
+        guard target.type == .executable else { return target }
+        let entry = ["-entry-point-function-name", "vmemmap_main"].flatMap { ["-Xfrontend", $0] }
+        return .target(
+            name: target.name, dependencies: target.dependencies,
+            swiftSettings: settings + [fuzzer, .unsafeFlags(entry)])
+    }
+    package.targets.append(.target(name: "FuzzSupport", path: "scripts/fuzz/Support", swiftSettings: swiftSettings))
+    package.targets += [
+        ("ProcFiles", ["HostMemory", system]), ("PoolScripts", ["Experiments", "VmemmapEmulator", "HostMemory"]),
+        ("Arguments", ["vmemmap", "Experiments", "VmemmapEmulator", "HostMemory", parser]),
+    ].map { (name: String, dependencies: [Target.Dependency]) in
+        .executableTarget(
+            name: "Fuzz" + name, dependencies: ["FuzzSupport"] + dependencies, path: "scripts/fuzz/" + name,
+            swiftSettings: swiftSettings + [fuzzer], linkerSettings: [linkFuzzer])
+    }
+}

@@ -104,6 +104,12 @@ int64_t vme_map_huge_page(unsigned log2_size)
     return address_of(mmap(NULL, (size_t)1 << log2_size, PROT_READ | PROT_WRITE, flags, -1, 0));
 }
 
+int64_t vme_map_anonymous_at(uintptr_t address, size_t length)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    return address_of(mmap((void *)address, length, PROT_READ | PROT_WRITE, flags, -1, 0));
+}
+
 int64_t vme_map_file(uintptr_t address, size_t length, int protection, int fd, int64_t offset)
 {
     return address_of(mmap((void *)address, length, protection, MAP_SHARED | MAP_FIXED, fd, offset));

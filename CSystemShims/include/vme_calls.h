@@ -40,6 +40,8 @@ int64_t vme_region_unmap(uintptr_t address, size_t length);
 
 // mmap of private anonymous read-write memory at an address of the kernel's choosing: MAP_ANONYMOUS is hidden.
 int64_t vme_map_anonymous(size_t length);
+// mmap(MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED): replaces what is mapped there by pages that read as zeros.
+int64_t vme_map_anonymous_at(uintptr_t address, size_t length);
 // mmap(MAP_SHARED | MAP_FIXED): replaces what is mapped there by a file's pages.
 int64_t vme_map_file(uintptr_t address, size_t length, int protection, int fd, int64_t offset);
 int64_t vme_unmap(uintptr_t address, size_t length);

@@ -93,6 +93,16 @@ extension HostKernel {
         return AddressRange(start: Address(UInt(start)), length: size)
     }
 
+    /// Replaces whatever is mapped at `range` by private anonymous memory. The corresponding C function is `mmap`.
+    ///
+    /// Readers of the range see zeros from then on: no way to give a page its frame back under readers. It is here for the
+    /// experiment that shows so.
+    public static func mapAnonymous(at range: AddressRange) throws(HostError) {
+        _ = try call(.mapAnonymous, .addresses(range)) {
+            vme_map_anonymous_at(range.start.rawValue, range.length.rawValue)
+        }
+    }
+
     /// Replaces whatever is mapped at `range` by pages of a file, shared. The corresponding C function is `mmap`.
     ///
     /// The replacement is one step for every reader. When it is refused the old mapping normally stays; at the

@@ -1,5 +1,3 @@
-internal import Synchronization
-
 /// What the process may still map before vm.max_map_count stops it.
 ///
 /// The kernel does not tell a process how many mappings it has, short of listing them all. So the budget counts once,
@@ -38,7 +36,7 @@ public final class MappingBudget: Sendable {
 
     private let limit: @Sendable () throws(HostError) -> MappingCount
     private let inUse: @Sendable () throws(HostError) -> MappingCount
-    private let books = Mutex(Books())
+    private let books = Guarded(Books())
 
     private struct Books {
         /// Mappings that may be granted before the next count.

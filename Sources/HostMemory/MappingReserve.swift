@@ -1,5 +1,3 @@
-internal import Synchronization
-
 /// Mappings held for nothing else than to be let go of when vm.max_map_count is reached.
 ///
 /// At the limit a process can neither put back what it replaced nor restore what it optimized: staging takes a mapping,
@@ -16,7 +14,7 @@ public final class MappingReserve: Sendable {
     /// The mappings that the reserve consists of: the outermost two may merge with their neighbours.
     public static let size = needed + MappingCount(2)
 
-    private let area = Mutex<AddressRange?>(nil)
+    private let area = Guarded<AddressRange?>(nil)
 
     private init() {}
 

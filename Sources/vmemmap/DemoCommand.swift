@@ -10,7 +10,10 @@ struct DemoCommand: ParsableCommand {
         discussion: """
             Example: vmemmap demo --pages 4 --page-size 1G --export-json demo.json
 
-            Exits with 2 if a proof does not hold.
+            With --race it does something else: the obvious restore (map, then copy) and the engine's take turns under walkers, and \
+            wrong reads of each are counted.
+
+            Exits with 2 if a proof does not hold; with --race, if a read was wrong under the engine.
             """)
 
     @OptionGroup var emulation: EmulationOptions
@@ -23,13 +26,26 @@ struct DemoCommand: ParsableCommand {
         transform: WholeNumber.parse)
     var walkers = 2
 
+    @Flag(help: "Count the wrong reads of a naive restore beside the engine's, and nothing else.")
+    var race = false
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("How long each way of --race has its turn, in all.", valueName: "S"),
+        transform: WholeNumber.parse)
+    var raceSeconds = 3
+
     @OptionGroup var export: ExportOptions
     @OptionGroup var pageFlags: PageFlagsOption
     @OptionGroup var terminal: TerminalOptions
 
-    func validate() throws { try WholeNumber.check(walkers, of: "--walkers", in: 1...256) }
+    func validate() throws {
+        try WholeNumber.check(walkers, of: "--walkers", in: 1...256)
+        try WholeNumber.check(raceSeconds, of: "--race-seconds", in: 1...86400)
+    }
 
     func run() throws {
+        if race { return try runRace() }
         let exports = try export.open()
         let flagsFile = try pageFlags.open()
         let terminal = terminal.terminal
@@ -44,6 +60,17 @@ struct DemoCommand: ParsableCommand {
         try exports.finish(result)
         try flagsFile?.finish()
         try PageFlagsOption.check(result.pageFlags.value)
+        if !result.holds { throw ExitCode.violation }
+    }
+    private func runRace() throws {
+        let exports = try export.open()
+        let result = try runOrExit { () throws(ExperimentError) in
+            try RaceExperiment(
+                base.applied(to: emulation.memory), walkers: walkers, nanosecondsEach: raceSeconds * 1_000_000_000
+            ).run()
+        }
+        if exports.leaveStandardOutput { try Output.print(RaceReport.lines(result)) }
+        try exports.finish(result)
         if !result.holds { throw ExitCode.violation }
     }
 }

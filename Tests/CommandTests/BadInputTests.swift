@@ -16,6 +16,7 @@ struct BadInputTests {
             (["demo", "--scheme", "second-tail"], "Please provide one of 'first-tail', 'head' or 'shared-tail'"),
             (["demo", "--walkers", "0"], "--walkers must be from 1 to 256, not 0."),
             (["demo", "--walkers", "-1"], "--walkers must be from 1 to 256, not -1."),
+            (["demo", "--race", "--race-seconds", "0"], "--race-seconds must be from 1 to 86400, not 0."),
             (["hold", "--walkers", "257"], "--walkers must be from 0 to 256, not 257."),
             (["inspect", "--pid", "0"], "--pid must be at least 1, not 0."),
             (["inspect", "--region", "0x1000+0x1000"], "--pid has to say in which"),

@@ -15,6 +15,15 @@ struct DemoCommandTests {
         #expect(outcome.error.isEmpty)
     }
 
+    @Test("With --race the naive restore is held beside the engine's, and nothing else is run")
+    func race() async throws {
+        let outcome = try await Command.run(["demo", "--race", "--race-seconds", "1", "--pages", "64"])
+        #expect(outcome.code == 0, "\(outcome)")
+        #expect(outcome.output.hasPrefix("vmemmap demo --race: 64 x 2.00 MiB huge pages"))
+        #expect(outcome.output.contains("\nnaive ") && outcome.output.contains("\natomic "))
+        #expect(!outcome.output.contains("FAIL") && !outcome.output.contains("proofs hold"))
+    }
+
     @Test("With --export-json - standard output is one JSON object and nothing else")
     func jsonOnStandardOutput() async throws {
         let outcome = try await Command.run(["demo", "--pages", "4", "--export-json", "-"])

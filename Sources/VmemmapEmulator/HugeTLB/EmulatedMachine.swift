@@ -1,5 +1,4 @@
 public import HostMemory
-internal import Synchronization
 
 /// An emulated machine with memory in two zones, each base page of it described by its struct page in a real region, and huge pages
 /// of 2 MiB and 1 GiB on it: the HugeTLB layer (`mm/hugetlb.c`).
@@ -16,9 +15,9 @@ public final class EmulatedMachine: Sendable {
     let views: [HugePageSize: VmemmapRegion]
     /// The view as huge pages of 2 MiB, which every machine has.
     let smallView: VmemmapRegion
-    let book: Mutex<Book>
+    let book: Guarded<Book>
     /// One change of a pool's size at a time (`resize_lock`).
-    let resizing = Mutex(())
+    let resizing = Guarded(())
     let worker: DeferredWorker<Freed>
     /// The struct pages of a free block of 2 MiB, in each zone.
     let plainBlocks: [[UInt64]]
@@ -83,7 +82,7 @@ public final class EmulatedMachine: Sendable {
         let pagesPerBlock = small.geometry.basePagesPerHugePage
         var origins = FrameOrigins(pages: small.framesPopulated)
         for plan in plans.values { origins.addTemplates(plan.templates) }
-        book = Mutex(
+        book = Guarded(
             Book(
                 hstates: plans.mapValues { HState($0.geometry.hugePageSize) },
                 zones: Self.zones(configuration, pagesPerBlock: pagesPerBlock),

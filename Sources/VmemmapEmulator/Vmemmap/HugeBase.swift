@@ -1,5 +1,4 @@
 public import HostMemory
-internal import Synchronization
 internal import SystemPackage
 
 /// The blocks of a region that PMDs map, and the marks on those that this code has split.
@@ -22,7 +21,7 @@ final class HugeBase: Sendable {
     private let blockSize: ByteCount
     /// The memory file that the region is; nil on the anonymous backing.
     private let file: MemoryFile?
-    private let book = Mutex(Book())
+    private let book = Guarded(Book())
 
     /// For a block that a reader's reference keeps from being split or merged.
     private static var readersPatience: Patience { Patience(nanoseconds: 100_000_000, triesAtLeast: 20) }

@@ -1,5 +1,4 @@
 internal import HostMemory
-internal import Synchronization
 
 /// Who is doing what with which huge page, and what failed operations have left behind.
 ///
@@ -26,7 +25,7 @@ final class HugePageLedger: Sendable {
         var orphans: [AddressRange] = []
     }
 
-    private let book: Mutex<Book>
+    private let book: Guarded<Book>
     private let usesFrames: @Sendable (HugePageState) -> Bool
 
     /// - Parameters:
@@ -34,7 +33,7 @@ final class HugePageLedger: Sendable {
     ///   - usesFrames: the states in which the frames that might be stale are shown, and so are not.
     init(_ count: HugePageCount, usesFrames: @escaping @Sendable (HugePageState) -> Bool) {
         self.usesFrames = usesFrames
-        book = Mutex(Book(entries: Array(repeating: Entry(), count: count.rawValue)))
+        book = Guarded(Book(entries: Array(repeating: Entry(), count: count.rawValue)))
     }
 
     // MARK: Taking and giving back

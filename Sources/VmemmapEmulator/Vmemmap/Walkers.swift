@@ -94,7 +94,7 @@ private final class Walk: Sendable {
     let isJoined = Atomic(false)
     /// Walkers that have read their first stretch.
     let reading = Atomic(0)
-    let tally = Mutex(Walkers.Tally())
+    let tally = Guarded(Walkers.Tally())
 
     func run(_ generator: SplitMix64, over walked: some Walkable) {
         var generator = generator

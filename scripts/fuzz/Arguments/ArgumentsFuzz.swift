@@ -1,0 +1,75 @@
+import ArgumentParser
+import Experiments
+import FuzzSupport
+import HostMemory
+import VmemmapEmulator
+
+@testable import vmemmap
+
+// Any words as the command's arguments: they are parsed and checked, or refused. What they ask for, however much, is planned on
+// this host, or refused with a figure; nothing is mapped.
+
+@main
+enum ArgumentsFuzz {
+    private static let seeds =
+        [
+            "demo\n--pages\n64\n--page-size\n1G\n--scheme\nhead\n--backing\nmemfd\n--walkers\n2\n--huge-base",
+            "demo\n--race\n--race-seconds\n3\n--tail-run\nauto\n--export-json\n-",
+            "savings\n--memory\n128G\n--tail-run\n7\n--scheme\nshared-tail\n--at-boot\n--dry-run", "plan\n--memory\n1T",
+            "bench\n--runs\n9\n--growth-from\n10\n--pages\n512", "hold\n--touch\n--walkers\n0", "pool\nscript.pool",
+            "2m",
+            "auto", "9223372036854775807", "16383P",
+        ]
+
+    static func main() { unsafe FuzzSupport.run(seeds: seeds) { unsafe test($0, $1) } }
+}
+
+private func test(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    let text = unsafe FuzzSupport.text(bytes, count)
+    let words = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    for word in words { values(word) }
+    // Reflection makes this three orders of magnitude slower than anything else here.
+    if words.count > 1 { command(words) }
+    return 0
+}
+
+/// Words as values.
+private func values(_ word: String) {
+    if let size = MemorySize(argument: word) {
+        FuzzSupport.require(size.bytes > .zero && MemorySize(argument: "\(size.bytes)")?.bytes == size.bytes, word)
+    }
+    if let size = HugePageSize(argument: word) {
+        FuzzSupport.require(HugePageSize(argument: size.defaultValueDescription) == size, word)
+    }
+    if let run = TailRun(argument: word) { FuzzSupport.require(TailRun(argument: run.description) == run, word) }
+    if let number = try? WholeNumber.parse(word) {
+        FuzzSupport.require((try? WholeNumber.parse("\(number)")) == number, word)
+    }
+}
+
+private func command(_ words: [String]) {
+    guard let command = try? VmemmapCommand.parseAsRoot(words) else { return }
+    switch command {
+    case let demo as DemoCommand: plan(demo.base.applied(to: demo.emulation.memory))
+    case let bench as BenchCommand: plan(bench.emulation.memory)
+    case let savings as SavingsCommand:
+        var memory = EmulatedMemory(
+            pages: HugePageCount(savings.memory.bytes.rawValue / savings.pageSize.bytes.rawValue),
+            pageSize: savings.pageSize, scheme: savings.scheme, backing: savings.backing, tailRun: savings.tailRun)
+        memory = savings.boot.applied(to: savings.base.applied(to: memory))
+        plan(memory)
+    case let forecast as PlanCommand:
+        _ = try? PlanExperiment(
+            memory: forecast.memory?.bytes, sizes: [.twoMebibytes, .oneGibibyte], schemes: Scheme.allCases,
+            backing: forecast.backing, tailRun: forecast.tailRun
+        ).run()
+    default: break
+    }
+}
+
+private func plan(_ memory: EmulatedMemory) {
+    if let plan = try? memory.planOnThisHost() {
+        FuzzSupport.require(plan.isWorthwhile && plan.hugePages == memory.pages, "\(memory)")
+    }
+    _ = try? memory.planIgnoringTheMappingLimit()
+}

@@ -1,0 +1,50 @@
+import Experiments
+import FoundationEssentials
+import FuzzSupport
+import HostMemory
+import VmemmapEmulator
+
+// Any text as a pool script: what is read, printed and read again is the same statement, and a script on a small machine
+// runs, on real memory, to its end or to an error.
+
+@main
+enum PoolScriptsFuzz {
+    private static let seeds =
+        [
+            "boot memory=8M hugepages=2 hugetlb_free_vmemmap=on release=deferred restore_failure=surplus policy=pool-only\n"
+                + "nr_overcommit_hugepages 2M 3\nreserve 2M 1\nalloc 2M 2\npoison #1+5\npage #2+7\nfree all\nflush\n"
+                + "dissolve 0x200\nbudget 3\nnr_hugepages 2M 0\nexpect ENOMEM\nbudget off\nunreserve 2M 1\nmeminfo\nvmstat\n",
+            "boot memory=16M scheme=shared-tail backing=memfd tail_run=auto keep_pages=off huge_base=off struct_page=64\n"
+                + "sysctl vm.hugetlb_optimize_vmemmap=1\nnr_hugepages 2M 4\nnr_hugepages 1G 1\ndemote 0\nexpect free_pages 2048\n",
+        ]
+
+    static func main() { unsafe FuzzSupport.run(seeds: seeds) { unsafe test($0, $1) } }
+}
+
+private func test(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    let lines = unsafe FuzzSupport.text(bytes, count).split(separator: "\n")
+    var isSmall = lines.count <= 32
+    for line in lines {
+        guard let statement = try? PoolScript.parse(line) else { continue }
+        let printed = ScriptText.line(statement)
+        FuzzSupport.require((try? PoolScript.parse(printed[...])) == statement, "\(statement): \(printed)")
+        if case .boot(let configuration, _, _) = statement {
+            // A larger one takes longer, and nothing else. Waiting for memory that does not come takes half a second.
+            isSmall = isSmall && configuration.memory <= .mebibytes(64) && configuration.restoreFailure != .wait
+        }
+    }
+    if isSmall { run(lines) }
+    return 0
+}
+
+private func run(_ lines: [Substring]) {
+    let session = PoolSession()
+    for line in lines {
+        do throws(PoolSessionError) {
+            _ = try session.run(line)
+        } catch {
+            // A line that is none ends a script; what the host refuses does too.
+            return
+        }
+    }
+}

@@ -1,0 +1,1 @@
+../../../Tests/HostMemoryTests/Fixtures.swift
