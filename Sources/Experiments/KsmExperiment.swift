@@ -80,8 +80,9 @@ struct KsmExperiment {
         defer { _ = try? settings.set(SamePageMerging.run, to: 0) }
         var (saved, lastProgress) = (PageCount.zero, start)
         while true {
-            let now = HostKernel.monotonicNanoseconds()
+            // The clock last: whoever is interrupted between the two reports too much time, not too little.
             let current = try SamePageMerging.pagesSaved()
+            let now = HostKernel.monotonicNanoseconds()
             if current >= target { return now - start }
             if current > saved { (saved, lastProgress) = (current, now) }
             guard now - lastProgress < Self.patienceNanoseconds else {
