@@ -13,6 +13,8 @@ public struct DemoExperiment {
     public var seed: UInt64
     /// Where the flags of the emulated frames go, as they are while all huge pages are optimized; nil: nowhere.
     public var flagsSink: PageFlagsSink?
+    /// Whether a thread samples memory until the region is restored, for ``DemoResult/timeline``.
+    public var samplesMemory = false
 
     /// A demo over `memory`.
     public init(_ memory: EmulatedMemory, walkers: Int, raceNanoseconds: Int = 1_000_000_000, seed: UInt64 = 1) {
@@ -39,9 +41,10 @@ public struct DemoExperiment {
 
     private func run(_ plan: MappingPlan, _ host: HostBlock, _ progress: Progress) throws -> DemoResult {
         let cost = host.mappingCost
+        let recorder = try TimelineRecorder(isWanted: samplesMemory)
         // The first measurement faults in its own code and buffers; only the second is a baseline.
         _ = try MemoryFigures.measure(nil, cost: cost)
-        var stages = Stages(baseline: try .measure(nil, cost: cost), cost: cost)
+        var stages = Stages(baseline: try .measure(nil, cost: cost), cost: cost, recorder)
 
         let (region, building) = try timed { try VmemmapRegion(plan) }
         try stages.add(.populated, region, building)
@@ -60,6 +63,8 @@ public struct DemoExperiment {
         var proofs = try DemoProofs.optimized(region)
         try stages.add(
             .restored, region, timed { try inSlices(all, .restored, progress) { try region.restore($0) } }.nanoseconds)
+        // The walkers' race is not sampled: it goes on for seconds, and is timed.
+        let timeline = stages.timeline.finish()
         let race = try race(region, progress)
         proofs += try DemoProofs.restored(region, race: race, tour: tour)
         if plan.base == .pmd { proofs.append(DemoProofs.hugeBase(plan, stages.results)) }
@@ -68,7 +73,8 @@ public struct DemoExperiment {
             configuration: DemoResult.Configuration(
                 memory: MemoryBlock(memory), walkers: walkers, raceNanoseconds: raceNanoseconds, seed: seed),
             plan: PlanBlock(plan, cost: cost), countingMethod: host.showsFrameNumbers ? .pfn : .fileOffset,
-            before: before, after: after, steps: stages.results, race: race, proofs: proofs, pageFlags: Measured(flags))
+            before: before, after: after, steps: stages.results, timeline: timeline, race: race,
+            proofs: proofs, pageFlags: Measured(flags))
     }
 
     /// Optimizes and restores everything, again and again, under walkers.
@@ -115,19 +121,21 @@ extension DemoExperiment {
 /// The steps taken so far.
 private struct Stages {
     var results: [StepResult]
+    var timeline: TimelineRecorder
     let cost: MappingCost
 
-    init(baseline: MemoryFigures, cost: MappingCost) {
+    init(baseline: MemoryFigures, cost: MappingCost, _ timeline: TimelineRecorder) {
         results = [StepResult(step: .baseline, durationNanoseconds: .notMeasured, figures: baseline)]
         self.cost = cost
+        self.timeline = timeline
     }
 
     /// Measures after a step that took `nanoseconds`.
     mutating func add(_ step: Step, _ region: VmemmapRegion, _ nanoseconds: Int) throws(HostError) {
-        results.append(
-            StepResult(
-                step: step, durationNanoseconds: .value(nanoseconds),
-                figures: try MemoryFigures.measure(region, cost: cost)))
+        let end = HostKernel.monotonicNanoseconds()
+        let figures = try MemoryFigures.measure(region, cost: cost)
+        timeline.note(step, from: end - nanoseconds, to: end, figures)
+        results.append(StepResult(step: step, durationNanoseconds: .value(nanoseconds), figures: figures))
     }
 }
 

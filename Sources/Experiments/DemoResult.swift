@@ -43,6 +43,8 @@ public struct DemoResult: Hashable, Sendable, Codable {
     public let after: FramePicture
     /// The figures of each step.
     public let steps: [StepResult]
+    /// Memory over time, up to the end of the last step. Null unless it was asked for: JSON alone does not.
+    public let timeline: Measured<MemoryTimeline>
     /// Optimizing and restoring under walkers.
     public let race: Race
     /// Each claim and whether it holds.

@@ -16,11 +16,40 @@ public struct FramePicture: Hashable, Sendable, Codable {
         public let index: VmemmapPageIndex
         /// The frame.
         public let frame: Frame
+        /// Where it lies; null in a picture of nothing that is mapped.
+        public let place: Measured<Place>
 
         /// The vmemmap page `index`, showing `frame`.
-        public init(index: VmemmapPageIndex, frame: Frame) {
+        public init(index: VmemmapPageIndex, frame: Frame, place: Measured<Place> = .notMeasured) {
             self.index = index
             self.frame = frame
+            self.place = place
+        }
+    }
+
+    /// The address of a vmemmap page, and the mapping it lies in as /proc/self/maps has it. Addresses are hexadecimal.
+    public struct Place: Hashable, Sendable, Codable {
+        /// The vmemmap page.
+        public let address: String
+        /// The mapping's first byte.
+        public let mappingStart: String
+        /// The first byte after it.
+        public let mappingEnd: String
+        /// Whether stores are allowed.
+        public let isWritable: Bool
+        /// Whether it shows a file (MAP_SHARED) and not private memory.
+        public let isShared: Bool
+        /// Where in the file the vmemmap page's contents are; null for private memory.
+        public let fileOffsetBytes: Measured<ByteCount>
+
+        init(_ address: Address, in mapping: Mapping) {
+            self.address = "\(address)"
+            mappingStart = "\(mapping.range.start)"
+            mappingEnd = "\(mapping.range.end)"
+            isWritable = mapping.isWritable
+            isShared = mapping.isShared
+            fileOffsetBytes = Measured(
+                mapping.file.map { _ in mapping.offset + (address - mapping.range.start) })
         }
     }
 
@@ -50,13 +79,21 @@ public struct FramePicture: Hashable, Sendable, Codable {
         _ page: HugePageIndex, in layout: VmemmapLayout, of process: ObservedProcess = .current
     ) throws(HostError) -> FramePicture {
         let count = layout.geometry.vmemmapPagesPerHugePage.rawValue
-        var pages: [VmemmapPage] = []
-        for index in (0..<count) where count <= 10 || index < 5 || index >= count - 2 {
-            let index = VmemmapPageIndex(index)
-            let range = layout.vmemmap(of: page, from: index, count: PageCount(1))
-            var frame = Frame.absent
-            try PageMap.forEachPage(of: process, in: range) { (view) throws(HostError) in frame = Frame(view) }
-            pages.append(VmemmapPage(index: index, frame: frame))
+        let range = layout.vmemmap(of: page)
+        var frames = [Frame](repeating: .absent, count: count)
+        var places = [Measured<Place>](repeating: .notMeasured, count: count)
+        let size = layout.geometry.basePageSize
+        try PageMap.forEachPage(of: process, in: range) { (view) throws(HostError) in
+            frames[(view.address - range.start).rawValue / size.rawValue] = Frame(view)
+        }
+        let shown = (0..<count).filter { count <= 10 || $0 < 5 || $0 >= count - 2 }
+        try ProcMaps.forEach(of: process, overlapping: range) { (mapping) throws(HostError) in
+            for index in shown where mapping.range.contains(range.start + size * index) {
+                places[index] = .value(Place(range.start + size * index, in: mapping))
+            }
+        }
+        let pages = shown.map {
+            VmemmapPage(index: VmemmapPageIndex($0), frame: frames[$0], place: places[$0])
         }
         var mappings: Int?
         if case .pfn(let number) = pages.last?.frame {

@@ -5,6 +5,8 @@ internal import VmemmapEmulator
 public struct SavingsExperiment: Sendable {
     /// The huge pages.
     public var memory: EmulatedMemory
+    /// Whether a thread samples memory meanwhile, for ``SavingsResult/timeline``.
+    public var samplesMemory = false
 
     /// The saving for `memory`.
     public init(_ memory: EmulatedMemory) { self.memory = memory }
@@ -35,6 +37,7 @@ public struct SavingsExperiment: Sendable {
     ) throws -> SavingsResult {
         let cost = host.mappingCost
         let total = plan.hugePages.rawValue
+        var timeline = try TimelineRecorder(isWanted: samplesMemory)
         let isPopulated = memory.construction == .populated
         let built = isPopulated ? Step.populated : .optimized
         // The first measurement faults in its own code and buffers; only the second is a baseline.
@@ -42,21 +45,26 @@ public struct SavingsExperiment: Sendable {
         let baseline = try MemoryFigures.measure(nil, cost: cost)
         progress(built, 0, total)
         let (region, building) = try timed { try VmemmapRegion(plan, memory.construction) }
+        let isBuilt = HostKernel.monotonicNanoseconds()
         let peak = isPopulated ? nil : try Self.peak(since: baseline, region)
         let figures = try MemoryFigures.measure(region, cost: cost)
+        timeline.note(built, from: isBuilt - building, to: isBuilt, figures)
         let reference = SavingsResult.Reference(plan, isPopulated ? figures : nil, baseline)
         var rows = [SavingsResult.Row(built, building, figures, reference, plan, cost)]
         func add(_ step: Step, _ work: (Range<HugePageIndex>) throws -> Void) throws {
             // Slices, for the progress line: a range is everything or nothing, and says nothing meanwhile.
             let slice = max(1, min(4096, total / 20))
             var nanoseconds = 0
+            let begin = HostKernel.monotonicNanoseconds()
             for start in stride(from: 0, to: total, by: slice) {
                 progress(step, start, total)
                 let pages = HugePageIndex(start)..<HugePageIndex(min(total, start + slice))
                 nanoseconds += try timed { try work(pages) }.nanoseconds
             }
             progress(step, total, total)
+            let end = HostKernel.monotonicNanoseconds()
             let figures = try MemoryFigures.measure(region, cost: cost)
+            timeline.note(step, from: begin, to: end, figures)
             rows.append(SavingsResult.Row(step, nanoseconds, figures, reference, plan, cost))
         }
         if isPopulated { try add(.optimized) { try region.optimize($0) } }
@@ -67,7 +75,7 @@ public struct SavingsExperiment: Sendable {
         return SavingsResult(
             host: host, memory: memory, plan: PlanBlock(plan, cost: cost),
             countingMethod: host.showsFrameNumbers ? .pfn : .fileOffset, baseline: baseline, rows: rows, peak: peak,
-            wrongReads: wrong)
+            wrongReads: wrong, timeline: timeline.finish())
     }
 
     /// The most memory there can have been while the region was built.

@@ -84,10 +84,13 @@ public struct SavingsResult: Hashable, Sendable, Codable {
     public let peakBytes: Measured<ByteCount>
     /// Wrong reads of the walker that visited every struct page; null where nothing was run.
     public let wrongReads: Measured<Int>
+    /// Memory over time. Null unless it was asked for: JSON alone does not.
+    public let timeline: Measured<MemoryTimeline>
 
     init(
         host: HostBlock, memory: EmulatedMemory, plan: PlanBlock, countingMethod: FrameCount.Method? = nil,
-        baseline: MemoryFigures? = nil, rows: [Row] = [], peak: ByteCount? = nil, wrongReads: Int? = nil
+        baseline: MemoryFigures? = nil, rows: [Row] = [], peak: ByteCount? = nil, wrongReads: Int? = nil,
+        timeline: Measured<MemoryTimeline> = .notMeasured
     ) {
         self.host = host
         self.plan = plan
@@ -97,6 +100,7 @@ public struct SavingsResult: Hashable, Sendable, Codable {
         self.countingMethod = Measured(countingMethod)
         self.rows = rows
         self.wrongReads = Measured(wrongReads)
+        self.timeline = timeline
     }
 
     /// How the region was built.

@@ -96,6 +96,22 @@ extension HostKernel {
         return Int(read)
     }
 
+    /// Reads up to `buffer.count` bytes from the file's start: a file of /proc makes its text anew then. The corresponding C
+    /// function is `pread`.
+    public static func readFromStart(
+        _ file: FileDescriptor, into buffer: inout [UInt8], name: StaticString
+    ) throws(HostError) -> Int {
+        let read = try callThroughSignals(.read, .file("\(name)")) {
+            shimResult {
+                // SAFETY: the kernel writes at most the buffer's own length into it.
+                try unsafe buffer.withUnsafeMutableBytes {
+                    try unsafe file.read(fromAbsoluteOffset: 0, into: $0, retryOnInterrupt: false)
+                }
+            }
+        }
+        return Int(read)
+    }
+
     /// Reads 64-bit words at a position given in words; fewer than asked for at the end. The corresponding C function
     /// is `pread`.
     public static func readWords(

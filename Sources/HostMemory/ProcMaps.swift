@@ -81,7 +81,7 @@ private func scanHexadecimal(_ line: Span<UInt8>, _ position: inout Int, until e
 }
 
 /// A number that fits 64 bits, up to `end` or the end of the line. No digit at all is no number.
-private func scanNumber(
+func scanNumber(
     _ line: Span<UInt8>, _ position: inout Int, radix: UInt64, until end: Unicode.Scalar
 ) -> UInt64? {
     var value: UInt64 = 0

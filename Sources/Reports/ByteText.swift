@@ -39,7 +39,8 @@ public enum DurationText {
     }
 
     private static func tenths(_ amount: Int, per unit: Int) -> String {
-        let tenths = (amount * 10 + unit / 2) / unit
-        return "\(tenths / 10).\(tenths % 10)"
+        let (whole, rest) = amount.quotientAndRemainder(dividingBy: unit)
+        let tenths = (rest * 10 + unit / 2) / unit
+        return tenths == 10 ? "\(whole + 1).0" : "\(whole).\(tenths)"
     }
 }

@@ -60,7 +60,7 @@ public enum DemoReport {
     }
 
     /// Why RSS is no measure, with the figures of this run.
-    private static func whyRSSRises(_ result: DemoResult) -> [String] {
+    static func whyRSSRises(_ result: DemoResult) -> [String] {
         guard let optimized = result.figures(.optimized), let touched = result.figures(.touched),
             let rss = change(optimized.rssBytes, touched.rssBytes),
             let pss = change(optimized.pssBytes, touched.pssBytes),
@@ -98,7 +98,7 @@ public enum DemoReport {
     }
 
     /// A claim with its figures.
-    private static func sentence(_ proof: Proof, _ result: DemoResult) -> String {
+    static func sentence(_ proof: Proof, _ result: DemoResult) -> String {
         func measured(_ name: String) -> String {
             proof.figures.first { $0.name == name }.map { CountText.grouped($0.measured) } ?? "?"
         }

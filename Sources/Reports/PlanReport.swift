@@ -6,14 +6,19 @@ internal import VmemmapEmulator
 public enum PlanReport {
     /// The host in two lines.
     public static func lines(_ host: HostBlock) -> [String] {
-        let who = host.isRoot ? "root" : "ordinary user"
-        let frames = host.showsFrameNumbers ? "frame numbers visible" : "frame numbers hidden"
-        return [
-            "host    Linux \(host.kernelRelease) \(host.machine), \(ByteText.short(host.pageSizeBytes)) pages, "
-                + "\(CountText.of(host.processors, "processor")), \(who), \(frames)",
+        [
+            "host    \(self.host(host))",
             "limits  vm.max_map_count \(host.maxMapCount), \(ByteText.short(host.memoryAvailableBytes)) of memory available, "
                 + "\(host.mappingCostBytes) bytes a mapping (\(host.mappingCostSource.rawValue))",
         ]
+    }
+
+    /// The host in one line.
+    static func host(_ host: HostBlock) -> String {
+        let who = host.isRoot ? "root" : "ordinary user"
+        let frames = host.showsFrameNumbers ? "frame numbers visible" : "frame numbers hidden"
+        return "Linux \(host.kernelRelease) \(host.machine), \(ByteText.short(host.pageSizeBytes)) pages, "
+            + "\(CountText.of(host.processors, "processor")), \(who), \(frames)"
     }
 
     /// What will be mapped, and what that is expected to save.
@@ -30,12 +35,20 @@ public enum PlanReport {
 
     /// The huge pages and how they are shared, for a title.
     public static func title(_ plan: PlanBlock) -> String {
-        var title =
-            "\(CountText.grouped(plan.pages.rawValue)) x \(ByteText.short(plan.hugePageBytes)) huge pages, "
-            + "\(plan.scheme.rawValue) scheme, \(plan.backing.rawValue) backing"
-        if plan.tailRun > PageCount(1) { title += ", tail run \(plan.tailRun)" }
-        if plan.base == .pmd { title += ", huge base" }
-        return title
+        "\(CountText.grouped(plan.pages.rawValue)) x \(ByteText.short(plan.hugePageBytes)) huge pages, \(setting(plan))"
+    }
+
+    /// `512 huge pages of 2.00 MiB`.
+    static func hugePages(_ plan: PlanBlock) -> String {
+        "\(CountText.of(plan.pages.rawValue, "huge page")) of \(ByteText.short(plan.hugePageBytes))"
+    }
+
+    /// How they are shared.
+    static func setting(_ plan: PlanBlock) -> String {
+        var setting = "\(plan.scheme.rawValue) scheme, \(plan.backing.rawValue) backing"
+        if plan.tailRun > PageCount(1) { setting += ", tail run \(plan.tailRun)" }
+        if plan.base == .pmd { setting += ", huge base" }
+        return setting
     }
 
     /// The kernel's own wording: `HugeTLB: 24 KiB vmemmap can be freed for a 2.00 MiB page`.

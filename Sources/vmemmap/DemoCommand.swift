@@ -53,6 +53,7 @@ struct DemoCommand: ParsableCommand {
         let result = try runOrExit { () throws(ExperimentError) in
             defer { progress.clear() }
             var experiment = DemoExperiment(base.applied(to: emulation.memory), walkers: walkers)
+            experiment.samplesMemory = exports.showMemoryOverTime
             experiment.flagsSink = flagsFile.map { $0.write }
             return try experiment.run(progress: progress.show(_:_:of:unit:))
         }

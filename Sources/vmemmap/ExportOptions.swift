@@ -17,9 +17,13 @@ struct ExportOptions: ParsableArguments {
             "Write the figures as Prometheus text, for node_exporter's textfile collector.", valueName: "FILE|-"))
     var exportPrometheus: String?
 
+    @Option(help: ArgumentHelp("Write one HTML page with figures, for a browser or a printer.", valueName: "FILE|-"))
+    var exportHtml: String?
+
     private var destinations: [(ExportFormat, String)] {
         [
             (.json, exportJson), (.csv, exportCsv), (.markdown, exportMarkdown), (.prometheus, exportPrometheus),
+            (.html, exportHtml),
         ].compactMap { format, destination in destination.map { (format, $0) } }
     }
 
@@ -49,6 +53,9 @@ struct Exports {
 
     /// Whether the report may be printed: an export to standard output has it to itself.
     var leaveStandardOutput: Bool { !files.contains { $0.file.isStandardOutput } }
+
+    /// Whether a page is made: it shows memory over time, which is sampled for nothing else.
+    var showMemoryOverTime: Bool { files.contains { $0.format == .html } }
 
     /// Writes the result in every form asked for.
     func finish(_ result: some ExportableResult) throws {

@@ -60,7 +60,8 @@ struct SavingsCommand: ParsableCommand {
         let emulated = EmulatedMemory(
             pages: HugePageCount(memory.bytes.rawValue / pageSize.bytes.rawValue), pageSize: pageSize, scheme: scheme,
             backing: backing, tailRun: tailRun)
-        let experiment = SavingsExperiment(boot.applied(to: base.applied(to: emulated)))
+        var experiment = SavingsExperiment(boot.applied(to: base.applied(to: emulated)))
+        experiment.samplesMemory = exports.showMemoryOverTime
         let limit = raiseMapLimit && !dryRun ? try RaisedMapLimit(experiment.neededMapLimit) : nil
         defer { limit?.putBack() }
         let progress = terminal.terminal.progress()

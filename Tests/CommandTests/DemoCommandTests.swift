@@ -49,11 +49,12 @@ struct DemoCommandTests {
         let outcome = try await Command.run([
             "demo", "--pages", "4", "--export-json", folder.path("demo.json"), "--export-csv", "-",
             "--export-markdown", folder.path("demo.md"), "--export-prometheus", folder.path("demo.prom"),
+            "--export-html", folder.path("demo.html"),
         ])
         #expect(outcome.code == 0)
         #expect(outcome.output.hasPrefix("step,duration_nanoseconds,") && outcome.output.hasSuffix("\n"))
         #expect(!outcome.output.contains("proofs hold"))
-        #expect(try folder.contents() == ["demo.json", "demo.md", "demo.prom"])
+        #expect(try folder.contents() == ["demo.html", "demo.json", "demo.md", "demo.prom"])
     }
 
     @Test("Two exports cannot share a destination", arguments: ["-", "/tmp/vmemmap-shared-export"])

@@ -10,6 +10,15 @@ public protocol ExportableResult: Encodable, Sendable {
     var verdict: Bool? { get }
     /// Its tables, the main one first.
     var tables: [ExportTable] { get }
+    /// What its page shows before the tables. Unless it says otherwise, the figures that can be drawn of the tables.
+    var html: HTMLContent { get }
+}
+
+extension ExportableResult {
+    /// The subcommand as a heading, and the figures of the tables.
+    public var html: HTMLContent {
+        HTMLContent(subject: "The result of \(Self.command)", sections: TableFigures.sections(tables))
+    }
 }
 
 /// A form of export.
@@ -22,6 +31,8 @@ public enum ExportFormat: String, Hashable, Sendable, CaseIterable {
     case markdown
     /// Every figure, for the textfile collector of node_exporter.
     case prometheus
+    /// Figures and tables on one page, for a browser or a printer.
+    case html
 
     /// The text of a result, with a newline at its end.
     public func text(_ result: some ExportableResult) throws -> String {
@@ -30,6 +41,7 @@ public enum ExportFormat: String, Hashable, Sendable, CaseIterable {
         case .csv: CSVExport.text(result)
         case .markdown: MarkdownExport.text(result)
         case .prometheus: PrometheusExport.text(result)
+        case .html: HTMLExport.text(result)
         }
     }
 }
