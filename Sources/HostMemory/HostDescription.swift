@@ -28,7 +28,7 @@ public struct HostDescription: Hashable, Sendable {
             kernelRelease: try trimmed("/proc/sys/kernel/osrelease"),
             machine: (try? trimmed("/proc/sys/kernel/arch")) ?? buildMachine,
             pageSize: HostLimits.pageSize,
-            processors: sysconf(CInt(_SC_NPROCESSORS_ONLN)),
+            processors: processorsOnline,
             maxMapCount: try HostLimits.maxMapCount(),
             transparentHugePages: (try? HostKernel.readText("/sys/kernel/mm/transparent_hugepage/enabled"))
                 .flatMap(chosen),
@@ -36,6 +36,9 @@ public struct HostDescription: Hashable, Sendable {
             showsFrameNumbers: try PageMap.showsFrameNumbers(),
             mappingCost: .current())
     }
+
+    /// Processors online. The corresponding C function is `sysconf`.
+    public static var processorsOnline: Int { sysconf(CInt(_SC_NPROCESSORS_ONLN)) }
 
     /// The word in brackets: `always [madvise] never` gives `madvise`. Pure.
     static func chosen(_ text: String) -> String? {

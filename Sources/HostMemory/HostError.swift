@@ -156,6 +156,16 @@ public enum HostOperation: UInt32, Hashable, Sendable, CaseIterable, CustomStrin
     case mapHugePage
     /// getrusage.
     case usage
+    /// fork, and what is kept from the child.
+    case fork
+    /// fsopen, fsconfig and fsmount of a tmpfs.
+    case mount
+    /// getrlimit, setrlimit.
+    case limit
+    /// sigaction, pthread_kill.
+    case interrupt
+    /// fallocate.
+    case allocate
 
     /// The system call's name, with the flag that matters.
     public var description: String {
@@ -187,6 +197,11 @@ public enum HostOperation: UInt32, Hashable, Sendable, CaseIterable, CustomStrin
         case .startProcess: "posix_spawn"
         case .mapHugePage: "mmap(MAP_HUGETLB)"
         case .usage: "getrusage"
+        case .fork: "fork"
+        case .mount: "fsopen(tmpfs)"
+        case .limit: "setrlimit"
+        case .interrupt: "sigaction"
+        case .allocate: "fallocate"
         }
     }
 }

@@ -29,14 +29,13 @@ extension HostKernel {
 
     /// Closes a descriptor. The corresponding C function is `close`.
     ///
-    /// Not repeated after EINTR: on Linux the descriptor is gone by then.
+    /// Not repeated after EINTR: on Linux the descriptor is gone by then, whatever `close` reports. So it is where a fault is injected.
     public static func close(_ file: FileDescriptor) throws(HostError) {
-        _ = try call(.close, .process) {
-            shimResult {
-                try file.close()
-                return 0
-            }
+        let result = shimResult {
+            try file.close()
+            return 0
         }
+        _ = try call(.close, .process) { result }
     }
 
     /// Sets a file's length. The corresponding C function is `ftruncate`.

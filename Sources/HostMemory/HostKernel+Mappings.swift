@@ -21,6 +21,8 @@ public enum Protection: Sendable {
 
 /// What the kernel is told about a range.
 public enum Advice: Sendable {
+    /// MADV_DONTFORK: a child that is forked does not get it.
+    case dontFork
     /// MADV_HUGEPAGE: put transparent huge pages here where there are any.
     case hugePage
     /// MADV_NOHUGEPAGE: never put a transparent huge page here.
@@ -36,6 +38,7 @@ public enum Advice: Sendable {
 
     var flag: CInt {
         switch self {
+        case .dontFork: CInt(VME_MADV_DONTFORK)
         case .hugePage: CInt(VME_MADV_HUGEPAGE)
         case .noHugePage: CInt(VME_MADV_NOHUGEPAGE)
         case .mergeable: CInt(VME_MADV_MERGEABLE)
@@ -72,6 +75,11 @@ extension HostKernel {
             AddressRange(start: range.start - pageSize, length: pageSize),
             AddressRange(start: range.end, length: pageSize),
         ]
+    }
+
+    /// A region with its guard pages.
+    public static func withGuardPages(_ range: AddressRange) -> AddressRange {
+        AddressRange(start: range.start - HostLimits.pageSize, length: range.length + HostLimits.pageSize * 2)
     }
 
     /// Maps private anonymous memory where the kernel likes. The corresponding C function is `mmap`.

@@ -1,3 +1,4 @@
+internal import CSystemShims
 internal import Glibc
 internal import SystemPackage
 
@@ -32,6 +33,11 @@ public final class HostThread: Sendable {
         _ = pthread_join(handle, nil)
     }
 
+    /// Sends the thread a signal whose handler does nothing: the call it is in ends early (EINTR). Not after ``join()``.
+    ///
+    /// To be preceded by ``HostKernel/enableInterruptions()``. The corresponding C function is `pthread_kill`.
+    public func interrupt() { _ = pthread_kill(handle, vme_interruption_signal()) }
+
     private final class Work: Sendable {
         let body: @Sendable () -> Void
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
@@ -39,6 +45,12 @@ public final class HostThread: Sendable {
 }
 
 extension HostKernel {
+    /// Puts the handler of ``HostThread/interrupt()`` in: SIGUSR1, without SA_RESTART; and lets the signal through to the calling
+    /// thread and those it starts from then on. The corresponding C function is `sigaction`.
+    public static func enableInterruptions() throws(HostError) {
+        _ = try call(.interrupt, .process) { vme_interruptions_enable() }
+    }
+
     /// Lets another thread run. The corresponding C function is `sched_yield`.
     public static func yield() { _ = sched_yield() }
 

@@ -15,15 +15,33 @@ public final class MemoryFile: Sendable {
     /// writable (mprotect: EACCES), while PROT_READ through ``writable`` is no lock at all (host limits, 6).
     public let readOnly: FileDescriptor
 
-    /// Creates a file of `length` bytes, all hole, and opens its twin through /proc/self/fd.
+    private let shield: ForkShield
+
+    /// Creates a file of `length` bytes, all hole, and opens its twin through /proc/self/fd. Children forked later do not get it.
     ///
-    /// The corresponding C functions are `memfd_create`, `ftruncate`, `fcntl` and `open`.
-    public init(name: String, length: ByteCount) throws(HostError) {
-        let writable = try HostKernel.createMemoryFile(name: name)
-        do {
+    /// The corresponding C functions are `memfd_create` (or `open` with O_TMPFILE), `ftruncate`, `fcntl` and `open`.
+    ///
+    /// - Parameters:
+    ///   - name: as it is shown.
+    ///   - length: whole pages.
+    ///   - store: where its frames come from. The length of a file in a file system cannot be sealed; nobody else has it.
+    public init(name: String, length: ByteCount, in store: FrameStore = .memory) throws(HostError) {
+        let writable =
+            switch store {
+            case .memory: try HostKernel.createMemoryFile(name: name)
+            case .fileSystem(let fileSystem): try fileSystem.createFile(name: name)
+            }
+        do throws(HostError) {
             try HostKernel.setLength(writable, length, name: name)
-            try HostKernel.sealLength(writable, name: name)
-            self.readOnly = try HostKernel.open(FilePath("/proc/self/fd/\(writable.rawValue)"), .readOnly)
+            if case .memory = store { try HostKernel.sealLength(writable, name: name) }
+            let readOnly = try HostKernel.open(FilePath("/proc/self/fd/\(writable.rawValue)"), .readOnly)
+            do throws(HostError) {
+                shield = try ForkShield(writable, readOnly)
+            } catch {
+                try? HostKernel.close(readOnly)
+                throw error
+            }
+            self.readOnly = readOnly
         } catch {
             try? HostKernel.close(writable)
             throw error
@@ -34,6 +52,8 @@ public final class MemoryFile: Sendable {
     }
 
     deinit {
+        // Before the numbers can belong to other files.
+        shield.remove()
         // A close that fails has closed (Linux); there is nobody to tell.
         try? HostKernel.close(readOnly)
         try? HostKernel.close(writable)

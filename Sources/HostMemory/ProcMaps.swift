@@ -145,6 +145,16 @@ public enum ProcMaps {
         return MappingCount(count)
     }
 
+    /// The lines, as they stand, of the mappings that overlap `range`.
+    public static func lines(overlapping range: AddressRange) throws(HostError) -> [String] {
+        var lines: [String] = []
+        try forEachLine(of: .current) { (line) throws(HostError) in
+            guard let mapping = Mapping(line), mapping.range.overlaps(range) else { return }
+            lines.append(String(decoding: (0..<line.count).map { line[$0] }, as: UTF8.self))
+        }
+        return lines
+    }
+
     /// The mapping that a line describes; nil for the vsyscall page.
     private static func mapping(_ line: Span<UInt8>, _ process: ObservedProcess) throws(HostError) -> Mapping? {
         guard let mapping = Mapping(line) else { throw HostError(unreadable: process.path("maps").string) }

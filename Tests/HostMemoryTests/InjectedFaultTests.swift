@@ -1,3 +1,4 @@
+import Glibc
 import Synchronization
 import SystemPackage
 import Testing
@@ -6,6 +7,28 @@ import Testing
 
 @Suite("Injected faults")
 struct InjectedFaultTests {
+    @Test("A close that is made to fail has closed: on Linux every one has")
+    func close() throws {
+        let file = try HostKernel.createMemoryFile(name: "closed-all-the-same")
+        let (error, outcome) = InjectedFault(first: 1, errno: .ioError, operations: [.close]).during {
+            HostError.thrown { () throws(HostError) in try HostKernel.close(file) }
+        }
+        #expect(outcome.failed == 1)
+        #expect(error?.errno == .ioError)
+        // The number may be another test's file by now.
+        #expect(Self.target(of: file.rawValue)?.contains("closed-all-the-same") != true)
+    }
+
+    private static func target(of number: Int32) -> String? {
+        var name = [UInt8](repeating: 0, count: 256)
+        // SAFETY: readlink writes at most the buffer's own length into it.
+        let length = unsafe name.withUnsafeMutableBytes { buffer in
+            guard let start = buffer.baseAddress else { return -1 }
+            return unsafe readlink("/proc/self/fd/\(number)", start, buffer.count)
+        }
+        return length > 0 ? String(decoding: name[..<length], as: UTF8.self) : nil
+    }
+
     private let region: ScratchRegion
     private let file: MemoryFile
 
@@ -111,6 +134,5 @@ struct InjectedFaultTests {
         }
         #expect(error?.code == .interrupted)
         #expect(outcome.calls == 1)
-        try HostKernel.close(descriptor)
     }
 }

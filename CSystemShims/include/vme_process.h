@@ -1,0 +1,41 @@
+// What concerns the process as a whole: children it forks, signals sent to its threads, a file system of its own.
+#ifndef VME_PROCESS_H
+#define VME_PROCESS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// A child that this process forks gets a copy of every mapping and every descriptor: it could write to shared frames, and it
+// keeps frames alive that the parent has given back. What is added here is taken from the child inside fork() itself, before
+// the child runs anything of its own. (MADV_DONTFORK would have to be given again with each replacing mmap, and keeps neighbours
+// that were given it from merging with those that were not.) Only fork(): vfork, posix_spawn and exec copy nothing.
+//
+// `length` 0: no mapping; a negative descriptor: none. Returns a handle for vme_fork_shield_remove.
+int64_t vme_fork_shield_add(uintptr_t address, size_t length, int fd_a, int fd_b);
+void vme_fork_shield_remove(uintptr_t handle);
+
+// A child that tries a store to each of `count` addresses, then waits to be let go, so that others can look at it. fork leaves
+// a threaded process nothing but async-signal-safe calls, which Swift cannot promise.
+struct vme_fork_probe {
+    int64_t pid;     // or -errno
+    int64_t stores;  // how many of the stores were made; the others faulted
+    int release;     // the child ends when this is closed
+};
+struct vme_fork_probe vme_fork_probe_start(const uintptr_t *_Nonnull addresses, size_t count);
+// Lets the child go and waits for it.
+void vme_fork_probe_end(struct vme_fork_probe probe);
+
+// A signal whose handler does nothing: without SA_RESTART the call that a thread is in ends early. Unblocked in the calling thread,
+// and so in those it starts: libdispatch blocks every signal in its own.
+int64_t vme_interruptions_enable(void);
+int vme_interruption_signal(void);
+
+// A tmpfs of `length` bytes that is mounted nowhere and goes away with the descriptor (fsopen, Linux 5.2; CAP_SYS_ADMIN). Beyond
+// its size there is ENOSPC.
+int64_t vme_small_filesystem_open(size_t length);
+// open(O_TMPFILE): a file without a name in it. glibc hides the flag.
+int64_t vme_unnamed_file_open(int directory);
+// fallocate without flags: gives the range frames, or says that there are none. GNU-only.
+int64_t vme_allocate(int fd, int64_t offset, int64_t length);
+
+#endif

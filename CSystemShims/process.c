@@ -1,0 +1,229 @@
+#define _GNU_SOURCE
+#include "vme_process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+// MARK: Fork shield
+
+struct shield {
+    uintptr_t address;
+    size_t length;
+    int fds[2];
+    struct shield *next;
+};
+
+static pthread_mutex_t shields_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct shield *shields;
+static pthread_once_t shields_once = PTHREAD_ONCE_INIT;
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&shields_lock);
+}
+
+static void after_fork_in_parent(void)
+{
+    pthread_mutex_unlock(&shields_lock);
+}
+
+// Async-signal-safe calls only.
+static void after_fork_in_child(void)
+{
+    for (struct shield *shield = shields; shield != NULL; shield = shield->next) {
+        if (shield->length > 0)
+            munmap((void *)shield->address, shield->length);
+        for (int i = 0; i < 2; i++)
+            if (shield->fds[i] >= 0)
+                close(shield->fds[i]);
+    }
+    shields = NULL;
+    pthread_mutex_unlock(&shields_lock);
+}
+
+static void install_shields(void)
+{
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+int64_t vme_fork_shield_add(uintptr_t address, size_t length, int fd_a, int fd_b)
+{
+    struct shield *shield = malloc(sizeof *shield);
+    if (shield == NULL)
+        return -ENOMEM;
+    *shield = (struct shield){.address = address, .length = length, .fds = {fd_a, fd_b}};
+    pthread_once(&shields_once, install_shields);
+    pthread_mutex_lock(&shields_lock);
+    shield->next = shields;
+    shields = shield;
+    pthread_mutex_unlock(&shields_lock);
+    return (int64_t)(intptr_t)shield;
+}
+
+void vme_fork_shield_remove(uintptr_t handle)
+{
+    struct shield *shield = (struct shield *)handle;
+    pthread_mutex_lock(&shields_lock);
+    for (struct shield **link = &shields; *link != NULL; link = &(*link)->next) {
+        if (*link == shield) {
+            *link = shield->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&shields_lock);
+    free(shield);
+}
+
+// MARK: Fork probe
+
+static sigjmp_buf probe_resume;
+
+static void on_probe_fault(int number)
+{
+    (void)number;
+    siglongjmp(probe_resume, 1);
+}
+
+// In the child: async-signal-safe calls only.
+static void probe(const uintptr_t *addresses, size_t count, int result, int release)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_probe_fault;
+    action.sa_flags = SA_NODEFER;
+    sigaction(SIGSEGV, &action, NULL);
+    sigaction(SIGBUS, &action, NULL);
+    volatile int64_t stores = 0;
+    for (volatile size_t i = 0; i < count; i++) {
+        if (sigsetjmp(probe_resume, 0) == 0) {
+            __atomic_store_n((uint64_t *)addresses[i], UINT64_C(0xdeadbeefdeadbeef), __ATOMIC_SEQ_CST);
+            stores++;
+        }
+    }
+    int64_t made = stores;
+    if (write(result, &made, sizeof made) != sizeof made)
+        _exit(1);
+    char byte;
+    while (read(release, &byte, 1) < 0 && errno == EINTR)
+        ;
+    _exit(0);
+}
+
+struct vme_fork_probe vme_fork_probe_start(const uintptr_t *addresses, size_t count)
+{
+    struct vme_fork_probe failed = {.pid = -EMFILE, .release = -1};
+    int result[2], release[2];
+    if (pipe2(result, O_CLOEXEC) != 0) {
+        failed.pid = -(int64_t)errno;
+        return failed;
+    }
+    if (pipe2(release, O_CLOEXEC) != 0) {
+        failed.pid = -(int64_t)errno;
+        close(result[0]);
+        close(result[1]);
+        return failed;
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        close(result[0]);
+        close(release[1]);
+        probe(addresses, count, result[1], release[0]);
+    }
+    if (child < 0)
+        failed.pid = -(int64_t)errno;
+    close(result[1]);
+    close(release[0]);
+    int64_t stores = 0;
+    ssize_t got = 0;
+    if (child > 0) {
+        do
+            got = read(result[0], &stores, sizeof stores);
+        while (got < 0 && errno == EINTR);
+    }
+    close(result[0]);
+    struct vme_fork_probe made = {.pid = child, .stores = stores, .release = release[1]};
+    if (child > 0 && got == sizeof stores)
+        return made;
+    if (child > 0) {
+        vme_fork_probe_end(made);
+        failed.pid = -EPIPE;
+    } else {
+        close(release[1]);
+    }
+    return failed;
+}
+
+void vme_fork_probe_end(struct vme_fork_probe probe)
+{
+    close(probe.release);
+    while (waitpid((pid_t)probe.pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+}
+
+// MARK: Interruptions
+
+static void on_interruption(int number)
+{
+    (void)number;
+}
+
+int vme_interruption_signal(void)
+{
+    return SIGUSR1;
+}
+
+int64_t vme_interruptions_enable(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_interruption;
+    if (sigaction(SIGUSR1, &action, NULL) != 0)
+        return -(int64_t)errno;
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGUSR1);
+    return -(int64_t)pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+}
+
+// MARK: A file system of one's own
+
+// The new mount calls are younger than many C libraries; their numbers and constants are the same on every architecture.
+enum { CALL_FSOPEN = 430, CALL_FSCONFIG = 431, CALL_FSMOUNT = 432 };
+enum { FSOPEN_CLOEXEC_FLAG = 1, FSMOUNT_CLOEXEC_FLAG = 1, SET_STRING = 1, CMD_CREATE = 6 };
+
+int64_t vme_small_filesystem_open(size_t length)
+{
+    long context = syscall(CALL_FSOPEN, "tmpfs", FSOPEN_CLOEXEC_FLAG);
+    if (context < 0)
+        return -(int64_t)errno;
+    char text[32];
+    snprintf(text, sizeof text, "%zu", length);
+    long mount = -1;
+    if (syscall(CALL_FSCONFIG, context, SET_STRING, "size", text, 0) == 0
+        && syscall(CALL_FSCONFIG, context, CMD_CREATE, NULL, NULL, 0) == 0)
+        mount = syscall(CALL_FSMOUNT, context, FSMOUNT_CLOEXEC_FLAG, 0);
+    int64_t failure = mount < 0 ? -(int64_t)errno : 0;
+    close((int)context);
+    return failure < 0 ? failure : mount;
+}
+
+int64_t vme_unnamed_file_open(int directory)
+{
+    int fd = openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    return fd < 0 ? -(int64_t)errno : fd;
+}
+
+int64_t vme_allocate(int fd, int64_t offset, int64_t length)
+{
+    return fallocate(fd, 0, offset, length) != 0 ? -(int64_t)errno : 0;
+}

@@ -1,0 +1,62 @@
+internal import CSystemShims
+public import SystemPackage
+
+/// Where memory files take their frames.
+public enum FrameStore: Sendable {
+    /// From the host's memory, as much as there is (memfd).
+    case memory
+    /// From a file system of limited size.
+    case fileSystem(SmallFileSystem)
+}
+
+/// A tmpfs of a size of its own, mounted nowhere: beyond it there is ENOSPC, for real. It goes away with the last descriptor, so
+/// that nothing of it outlives the process, however that ends.
+public final class SmallFileSystem: Sendable {
+    private let root: FileDescriptor
+
+    /// Makes one of `size` bytes. The corresponding C functions are `fsopen`, `fsconfig` and `fsmount` (Linux 5.2).
+    ///
+    /// Throws ``HostError/Code-swift.struct/notPermitted`` without CAP_SYS_ADMIN.
+    public init(size: ByteCount) throws(HostError) {
+        root = FileDescriptor(
+            rawValue: CInt(try HostKernel.call(.mount, .process) { vme_small_filesystem_open(size.rawValue) }))
+    }
+
+    deinit { try? HostKernel.close(root) }
+
+    /// A file without a name in it. The corresponding C function is `open` with O_TMPFILE.
+    func createFile(name: String) throws(HostError) -> FileDescriptor {
+        FileDescriptor(
+            rawValue: CInt(
+                try HostKernel.callThroughSignals(.createFile, .file(name)) {
+                    vme_unnamed_file_open(root.rawValue)
+                }))
+    }
+
+    /// Takes what is free in it, but for `left` bytes, until what is returned goes away.
+    public func fill(leaving left: ByteCount) throws(HostError) -> FileDescriptor {
+        let file = try createFile(name: "filler")
+        let piece = HostLimits.pageSize
+        var taken = ByteCount.zero
+        while (try? HostKernel.allocate(file, offset: taken, length: piece)) != nil { taken += piece }
+        let kept = max(.zero, taken - left)
+        do throws(HostError) {
+            try HostKernel.setLength(file, kept, name: "filler")
+        } catch {
+            try? HostKernel.close(file)
+            throw error
+        }
+        return file
+    }
+}
+
+extension HostKernel {
+    /// Gives a range of a file frames. The corresponding C function is `fallocate`.
+    public static func allocate(
+        _ file: FileDescriptor, offset: ByteCount, length: ByteCount
+    ) throws(HostError) {
+        _ = try callThroughSignals(.allocate, .file("filler")) {
+            vme_allocate(file.rawValue, Int64(offset.rawValue), Int64(length.rawValue))
+        }
+    }
+}

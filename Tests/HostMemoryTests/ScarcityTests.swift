@@ -1,0 +1,101 @@
+import Glibc
+import HostMemory
+import SystemPackage
+import Testing
+
+@Suite("Things made scarce for real")
+struct ScarcityTests {
+    @Test(
+        "A small file system is full when it is full, and not after", .enabled(if: geteuid() == 0, "only root mounts"))
+    func fileSystem() throws {
+        let pageSize = HostLimits.pageSize
+        let fileSystem = try SmallFileSystem(size: pageSize * 8)
+        let file = try MemoryFile(name: "small", length: pageSize * 16, in: .fileSystem(fileSystem))
+        let source = try HostKernel.mapAnonymous(length: pageSize)
+        defer { try? HostKernel.unmap(source) }
+        func write(_ page: Int) -> HostError? {
+            do throws(HostError) {
+                try file.gather(
+                    StridedPieces(first: source.start, stride: .zero, length: pageSize, count: 1),
+                    at: pageSize * page)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        for page in 0..<4 { #expect(write(page) == nil) }
+        let filler = try fileSystem.fill(leaving: pageSize)
+        #expect(write(4) == nil)
+        #expect(write(5)?.code == .noSpace)
+        try HostKernel.close(filler)
+        #expect(write(5) == nil)
+        #expect(try file.allocatedBytes() == pageSize * 6)
+    }
+
+    @Test("An ordinary user is told that mounting is not permitted", .enabled(if: geteuid() != 0, "root may"))
+    func ordinaryUser() {
+        let error = #expect(throws: HostError.self) { _ = try SmallFileSystem(size: HostLimits.pageSize * 8) }
+        #expect(error?.code == .notPermitted)
+    }
+
+    @Test("Limits refuse while they are lowered, and are as they were after")
+    func limits() async {
+        await #expect(processExitsWith: .success) {
+            let files = try LoweredLimit(.openFiles, to: 3)
+            let opened = #expect(throws: HostError.self) { _ = try HostKernel.open("/dev/null", .readOnly) }
+            try files.lift()
+            #expect(opened?.code == .tooManyFiles)
+            try HostKernel.close(HostKernel.open("/dev/null", .readOnly))
+            let used = try Statm.current().size.bytes(pageSize: HostLimits.pageSize)
+            let space = try LoweredLimit(.addressSpace, to: used.rawValue)
+            let mapped = #expect(throws: HostError.self) { _ = try HostKernel.mapAnonymous(length: .mebibytes(64)) }
+            try space.lift()
+            #expect(mapped?.code == .outOfMemory)
+            try HostKernel.unmap(HostKernel.mapAnonymous(length: .mebibytes(64)))
+        }
+    }
+
+    @Test("Ballast leaves as many mappings as it says, and is gone when it is removed")
+    func ballast() async throws {
+        guard try HostLimits.maxMapCount() <= MappingBallast.highestLimit else { return }
+        await #expect(processExitsWith: .success) {
+            let before = try ProcMaps.count()
+            let ballast = try #require(try MappingBallast(leaving: MappingCount(100)))
+            let left = try HostLimits.maxMapCount() - ProcMaps.count()
+            #expect((90...110).contains(left.rawValue))
+            try ballast.remove()
+            #expect(abs((try ProcMaps.count() - before).rawValue) < 8)
+        }
+    }
+
+    @Test("An interrupted thread's sleep ends early")
+    func interruption() throws {
+        try HostKernel.enableInterruptions()
+        let start = HostKernel.monotonicNanoseconds()
+        let thread = try HostThread { HostKernel.sleep(nanoseconds: 60_000_000_000) }
+        // Until it sleeps: a signal that comes before that ends nothing.
+        let pest = try HostThread {
+            for _ in 0..<200 {
+                HostKernel.sleep(nanoseconds: 10_000_000)
+                thread.interrupt()
+                if HostKernel.monotonicNanoseconds() - start > 500_000_000 { return }
+            }
+        }
+        pest.join()
+        thread.join()
+        #expect(HostKernel.monotonicNanoseconds() - start < 30_000_000_000)
+    }
+
+    @Test("Open files are counted")
+    func openFiles() async {
+        await #expect(processExitsWith: .success) {
+            let before = try OpenFiles.current()
+            let file = try HostKernel.open("/dev/null", .readOnly)
+            let after = try OpenFiles.current()
+            #expect(after.count == before.count + 1)
+            #expect(after.end > Int(file.rawValue))
+            try HostKernel.close(file)
+            #expect(try OpenFiles.current() == before)
+        }
+    }
+}
