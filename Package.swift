@@ -1,6 +1,9 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+// Mistakes made on purpose (Sources/VmemmapEmulator/Mutation.swift), for scripts/check --mutations alone.
+let mutations: [SwiftSetting] = Context.environment["VMEMMAP_MUTATIONS"] == "1" ? [.define("VMEMMAP_MUTATIONS")] : []
+
 let swiftSettings: [SwiftSetting] = [
     .strictMemorySafety(),
     .treatAllWarnings(as: .error),
@@ -38,7 +41,7 @@ let package = Package(
         .target(name: "HostMemory", dependencies: ["CSystemShims", system], swiftSettings: swiftSettings),
         .target(
             name: "VmemmapEmulator", dependencies: ["CSystemShims", "HostMemory", system],
-            swiftSettings: swiftSettings),
+            swiftSettings: swiftSettings + mutations),
         // The bare C loop that the engine is measured against. Nothing but Experiments may use it.
         .target(name: "CFloor", cSettings: cSettings),
         .target(
@@ -60,6 +63,10 @@ let package = Package(
             swiftSettings: swiftSettings),
         .testTarget(
             name: "VmemmapEmulatorTests", dependencies: ["VmemmapEmulator", "HostMemory", "CSystemShims", system],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "ExperimentsTests",
+            dependencies: ["Experiments", "Reports", "VmemmapEmulator", "HostMemory", system],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "ReportsTests", dependencies: ["Reports", "Experiments", "VmemmapEmulator", "HostMemory"],

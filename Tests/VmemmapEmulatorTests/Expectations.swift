@@ -76,65 +76,10 @@ extension VmemmapRegion {
         } else {
             #expect(mappings == expectedMappings, "\(comment())", sourceLocation: location)
         }
-        let kinds = try VmemmapPageMappings(of: self)
+        let kinds = try PageMappings(of: self)
         for (page, state) in states.enumerated() {
             let wrong = kinds.pagesNotAs(state, in: page)
             #expect(wrong.isEmpty, "huge page \(page), \(state): \(wrong) \(comment())", sourceLocation: location)
         }
-    }
-}
-
-/// What the host maps at each vmemmap page of a region, from /proc/self/maps.
-struct VmemmapPageMappings {
-    enum Kind: Hashable {
-        case unmapped
-        /// The region's own memory.
-        case own(isWritable: Bool)
-        /// A shared frame.
-        case shared(isWritable: Bool)
-    }
-
-    private let kinds: [Kind]
-    private let plan: MappingPlan
-    /// The vmemmap pages that the plan replaces, and how.
-    private let replaced: [Int: MappingPlan.ReplacementProtection]
-
-    init(of region: VmemmapRegion) throws {
-        plan = region.plan
-        replaced = region.plan.replacements.reduce(into: [:]) { replaced, replacement in
-            for page in 0..<replacement.count.rawValue {
-                replaced[replacement.first.rawValue + page] = replacement.protection
-            }
-        }
-        let pageSize = region.plan.geometry.basePageSize.rawValue
-        var kinds = [Kind](repeating: .unmapped, count: region.range.length.rawValue / pageSize)
-        try ProcMaps.forEach(overlapping: region.range) { (mapping) throws(HostError) in
-            let first = max(0, (mapping.range.start - region.range.start).rawValue / pageSize)
-            let end = min(kinds.count, (mapping.range.end - region.range.start).rawValue / pageSize)
-            let kind: Kind =
-                mapping.isShared ? .shared(isWritable: mapping.isWritable) : .own(isWritable: mapping.isWritable)
-            for page in first..<end { kinds[page] = kind }
-        }
-        self.kinds = kinds
-    }
-
-    /// What is mapped at a vmemmap page of a huge page.
-    func kind(_ vmemmapPage: Int, of page: Int) -> Kind {
-        kinds[page * plan.geometry.vmemmapPagesPerHugePage.rawValue + vmemmapPage]
-    }
-
-    /// The vmemmap pages of a huge page that are not mapped as `state` says.
-    func pagesNotAs(_ state: HugePageState, in page: Int) -> [String] {
-        (0..<plan.geometry.vmemmapPagesPerHugePage.rawValue).compactMap { vmemmapPage in
-            let found = kind(vmemmapPage, of: page)
-            return found == expected(vmemmapPage, state) ? nil : "vmemmap page \(vmemmapPage) is \(found)"
-        }
-    }
-
-    private func expected(_ vmemmapPage: Int, _ state: HugePageState) -> Kind {
-        guard state == .optimized, let protection = replaced[vmemmapPage] else {
-            return plan.backing == .anonymous ? .own(isWritable: true) : .shared(isWritable: true)
-        }
-        return .shared(isWritable: protection == .readWrite)
     }
 }

@@ -78,7 +78,7 @@ struct ResidueCheck {
 
     /// Everything in which the two disagree.
     func disagreements() throws -> [String] {
-        let mappings = try VmemmapPageMappings(of: region)
+        let mappings = try PageMappings(of: region)
         let incomplete = Dictionary(residue.incomplete.map { ($0.page, $0) }, uniquingKeysWith: { first, _ in first })
         let notPutBack = Set(residue.notPutBack.flatMap { Array($0) })
         var problems: [String] = []
@@ -99,14 +99,14 @@ struct ResidueCheck {
         return problems
     }
 
-    private func disagreements(_ part: IncompleteHugePage, _ mappings: VmemmapPageMappings) -> [String] {
+    private func disagreements(_ part: IncompleteHugePage, _ mappings: PageMappings) -> [String] {
         var problems: [String] = []
         for index in 0..<region.plan.geometry.vmemmapPagesPerHugePage.rawValue {
             let vmemmapPage = VmemmapPageIndex(index)
             if part.uncertain.contains(vmemmapPage) { continue }
             let kind = mappings.kind(index, of: part.page.rawValue)
             let isReadOnlyAllowed = index == 1 && part.isWriteProtected
-            let allowed: [VmemmapPageMappings.Kind]
+            let allowed: [PageMappings.Kind]
             if part.replaced.contains(vmemmapPage) {
                 allowed =
                     index == 1 && !isReadOnlyAllowed

@@ -27,3 +27,21 @@ struct MendTests {
         try region.expectWhole([.restored, .base])
     }
 }
+
+extension MendTests {
+    @Test("Mending alone mends what was left, and changes no other huge page's state", arguments: Backing.allCases)
+    func mendOnly(_ backing: Backing) throws {
+        let region = try Shape(size: .twoMebibytes, pages: 3, backing: backing).region()
+        try region.optimize(region.page(2))
+        let (error, _) = Operation.optimize.run(
+            on: region, .excluded,
+            under: InjectedFault(first: 3, failures: 1000, operations: [.mapFile, .mapAnonymous]))
+        #expect(try #require(error).residue.incomplete.map(\.page) == [HugePageIndex(0)])
+        try region.mend(region.all)
+        #expect(region.all.allSatisfy { !region.isIncomplete($0) })
+        try region.expectWhole([.restored, .base, .optimized])
+        try region.mend(region.all)
+        try region.expectWhole([.restored, .base, .optimized])
+        #expect(region.turns.optimized >= 1)
+    }
+}

@@ -126,23 +126,7 @@ extension VmemmapRegion {
 
 extension VmemmapRegion {
     /// What a reader of the scheme makes of a frame's struct page; nil in a gap.
-    func compoundHead(of frame: PageFrameNumber) -> Address? {
-        let address = layout.structPage(of: frame)
-        // SAFETY: the words lie in the region, which is this process's own; the loads survive a gap in it.
-        func load(_ offset: ByteCount) -> UInt64? {
-            unsafe MemoryAccess.tryLoad(address + offset + StructPage.compoundHeadOffset)
-        }
-        return load(.zero).map { word in
-            switch plan.encoding {
-            case .pointer: CompoundHead.decoded(word, at: address)
-            case .pointerBesideFakeHeads:
-                CompoundHead.throughFakeHead(word, at: address, pageSize: plan.geometry.basePageSize) {
-                    load(plan.geometry.structPageSize) ?? 0
-                }
-            case .mask: CompoundHead.masked(word, at: address)
-            }
-        }
-    }
+    func compoundHead(of frame: PageFrameNumber) -> Address? { observedHead(of: frame)?.head }
 }
 
 /// The process's environment.

@@ -55,8 +55,14 @@ public final class EmulatedMachine: Sendable {
 
     /// Boots a machine: maps the struct pages of its memory, all of it free.
     ///
+    /// - Parameters:
+    ///   - configuration: the machine.
+    ///   - budget: what may be mapped.
+    ///   - store: where memory files take their frames.
     /// - Throws: `VmemmapError` when the host refuses, or the memory holds not one block of 2 MiB.
-    public init(_ configuration: MachineConfiguration, budget: MappingBudget = .process) throws(VmemmapError) {
+    public init(
+        _ configuration: MachineConfiguration, budget: MappingBudget = .process, store: FrameStore = .memory
+    ) throws(VmemmapError) {
         self.configuration = configuration
         let plans = Self.sizes.reduce(into: [HugePageSize: MappingPlan]()) { $0[$1] = configuration.plan($1) }
         guard let small = plans[.twoMebibytes] else {
@@ -68,15 +74,16 @@ public final class EmulatedMachine: Sendable {
         }
         do throws(HostError) {
             memory = try RegionMemory(
-                length: length, templates: templates, configuration.backing, configuration.base, isPopulated: true)
+                length: length, templates: templates, configuration.backing, configuration.base, isPopulated: true,
+                store: store)
         } catch {
             throw VmemmapError(.build, .host(error))
         }
-        smallView = try VmemmapRegion(small, over: memory, templatesAt: length, budget)
+        smallView = try VmemmapRegion(small, over: memory, templatesAt: length, budget, store)
         var views = [HugePageSize.twoMebibytes: smallView]
         if let gigantic = plans[.oneGibibyte] {
             let templatesAt = length + small.templates.bytes(pageSize: small.geometry.basePageSize)
-            views[.oneGibibyte] = try VmemmapRegion(gigantic, over: memory, templatesAt: templatesAt, budget)
+            views[.oneGibibyte] = try VmemmapRegion(gigantic, over: memory, templatesAt: templatesAt, budget, store)
         }
         self.views = views
         let pagesPerBlock = small.geometry.basePagesPerHugePage

@@ -15,7 +15,9 @@ struct FrameFile: Sendable {
     ///   - plan: the huge pages.
     ///   - regionFile: the file that the region is, on memfd.
     ///   - templatesAt: where in it the templates lie.
-    init(_ plan: MappingPlan, _ regionFile: MemoryFile?, templatesAt: ByteCount) throws(HostError) {
+    ///   - store: where a file of its own takes its frames.
+    init(_ plan: MappingPlan, _ regionFile: MemoryFile?, templatesAt: ByteCount, _ store: FrameStore) throws(HostError)
+    {
         self.plan = plan
         pageSize = plan.geometry.basePageSize
         if let regionFile {
@@ -25,7 +27,8 @@ struct FrameFile: Sendable {
             let own = plan.sharedFramesPerHugePage * plan.hugePages.rawValue
             self.templatesAt = own.bytes(pageSize: pageSize)
             file = try MemoryFile(
-                name: RegionLabel(plan).memoryFileName, length: (own + plan.templates).bytes(pageSize: pageSize))
+                name: RegionLabel(plan).memoryFileName, length: (own + plan.templates).bytes(pageSize: pageSize),
+                in: store)
         }
     }
 
@@ -56,6 +59,9 @@ struct FrameFile: Sendable {
     /// Gives back what the huge pages do not need any more: restored, their own shared frames; on memfd, optimized, the
     /// pages that show another's.
     func release(_ pages: Range<HugePageIndex>) throws(HostError) {
+        #if VMEMMAP_MUTATIONS
+            if Mutation.current == .leakedFrame, pages.lowerBound.rawValue % 8 == 3 { return }
+        #endif
         switch plan.backing {
         case .anonymous:
             let length = pageSize * (plan.sharedFramesPerHugePage.rawValue * pages.count)

@@ -23,6 +23,13 @@ final class HugePageLedger: Sendable {
         var entries: [Entry]
         var incomplete: [HugePageIndex: IncompleteHugePage] = [:]
         var orphans: [AddressRange] = []
+        var turns = Turns()
+    }
+
+    /// Huge pages that have gone from one state to another since the region was built, put-backs included.
+    struct Turns {
+        var optimized = 0
+        var restored = 0
     }
 
     private let book: Guarded<Book>
@@ -113,6 +120,7 @@ final class HugePageLedger: Sendable {
     /// Moves `pages` to `state`, as a change of the operation under way or (`isChanged` false) as the undoing of one.
     func mark(_ pages: Range<HugePageIndex>, _ state: HugePageState, isChanged: Bool = true) {
         book.withLock { book in
+            if state == .optimized { book.turns.optimized += pages.count } else { book.turns.restored += pages.count }
             for page in pages {
                 book.entries[page.rawValue].state = state
                 book.entries[page.rawValue].isChanged = isChanged
@@ -138,6 +146,8 @@ final class HugePageLedger: Sendable {
             book.incomplete[page] = nil
         }
     }
+
+    var turns: Turns { book.withLock { $0.turns } }
 
     // MARK: Leftovers
 

@@ -31,6 +31,9 @@ extension VmemmapRegion {
                 for page in batch {
                     // Set before the first byte: a refusal half-way leaves frames in what is to be a hole.
                     ledger.setStaleFrames(page..<page.advanced(by: 1), true)
+                    #if VMEMMAP_MUTATIONS
+                        if Mutation.current == .nonAtomicRestore { try showZeros(of: page) }
+                    #endif
                     try writeHoles(of: page, scratch)
                     try relink(page)
                     completed += 1

@@ -23,7 +23,8 @@ extension VmemmapRegion {
     /// `hugetlb_vmemmap_optimize_folios()` in the kernel, `free_huge_page_vmemmap()` in v5 patch 9.
     ///
     /// Huge pages that are optimized already are left alone. Everything or nothing: the mappings are set aside before
-    /// the first is made, and what was replaced before a refusal is put back.
+    /// the first is made, and what was replaced before a refusal is put back. Huge pages that an earlier failure has left
+    /// incomplete are mended first, and so restored, even if the operation fails then.
     ///
     /// - Parameters:
     ///   - pages: huge pages of this region, whose tail vmemmap pages hold equal bytes, as the prep leaves them.
@@ -47,6 +48,25 @@ extension VmemmapRegion {
         try perform(.restore, on: pages, writers)
     }
 
+    /// Mends what failed operations have left of `pages`: incomplete huge pages are restored, and what was not given back is. All
+    /// others stay in the state they are in. ``optimize(_:writers:)`` and ``restore(_:writers:)`` begin with it too.
+    ///
+    /// - Throws: `VmemmapError`, when the host refuses again.
+    public func mend(_ pages: Range<HugePageIndex>) throws(VmemmapError) {
+        let pages = pages.clamped(to: layout.allHugePages)
+        guard plan.isWorthwhile, !pages.isEmpty else { return }
+        ledger.begin(pages)
+        defer { ledger.end(pages) }
+        let before = mappings(of: pages)
+        defer { budget.settle(reserved: .zero, made: mappings(of: pages) - before) }
+        do throws(HostError) {
+            try mendIncomplete(pages)
+            try reclaimLeftovers(pages)
+        } catch {
+            throw failure(.restore, .host(error), pages)
+        }
+    }
+
     private func perform(
         _ operation: VmemmapError.Operation, on pages: Range<HugePageIndex>, _ writers: Writers
     ) throws(VmemmapError) {
@@ -55,7 +75,7 @@ extension VmemmapRegion {
         ledger.begin(pages)
         defer { ledger.end(pages) }
         do throws(HostError) {
-            try mend(pages)
+            try mendIncomplete(pages)
             try reclaimLeftovers(pages)
         } catch {
             throw failure(operation, .host(error), pages)

@@ -49,6 +49,10 @@ extension VmemmapRegion {
         let templates = frames.templates(of: page)
         let pageSize = plan.geometry.basePageSize
         for replacement in plan.replacements {
+            #if VMEMMAP_MUTATIONS
+                let isLast = replaced == plan.replacements.count - 1 && page.rawValue % 8 == 3
+                let own = Mutation.current == .wrongFrame && isLast ? frames.ownFrames(of: page.advanced(by: -1)) : own
+            #endif
             let isWritable = replacement.protection == .readWrite
             let offset =
                 switch replacement.frame {

@@ -46,7 +46,7 @@ extension VmemmapRegion {
     }
 
     /// Mends the incomplete huge pages among `pages`: each is restored then.
-    func mend(_ pages: Range<HugePageIndex>) throws(HostError) {
+    func mendIncomplete(_ pages: Range<HugePageIndex>) throws(HostError) {
         while let run = ledger.nextRun(in: pages, atMost: 1, where: \.isIncomplete) {
             switch plan.backing {
             case .anonymous: try mendAnonymous(run.lowerBound)

@@ -7,6 +7,7 @@ final class RegionMemory: Sendable {
     /// The region page by page, and room for templates behind it; nil on the anonymous backing.
     let file: MemoryFile?
     let hugeBase: HugeBase?
+    private let shield: ForkShield
 
     /// The alignment of a region: the struct pages of the largest huge page (1 GiB: 32 MiB, of 128 bytes), as mask-encoded
     /// compound heads need it.
@@ -21,13 +22,14 @@ final class RegionMemory: Sendable {
     ///   - base: how it is mapped.
     ///   - isPopulated: whether every page is given a frame.
     ///   - fileName: the memory file's name, for others to see.
+    ///   - store: where its memory file takes its frames.
     ///
     /// With ``BaseMapping/pte`` no transparent huge pages are used: replacing a part of one frees nothing (host limits, 7).
     init(
         length: ByteCount, templates: ByteCount, _ backing: Backing, _ base: BaseMapping, isPopulated: Bool,
-        fileName: String = MemoryFile.regionName
+        fileName: String = MemoryFile.regionName, store: FrameStore
     ) throws(HostError) {
-        let file = backing == .memfd ? try MemoryFile(name: fileName, length: length + templates) : nil
+        let file = backing == .memfd ? try MemoryFile(name: fileName, length: length + templates, in: store) : nil
         let block = base == .pmd ? try TransparentHugePages.size() : nil
         // What is not populated is for the most part never there.
         let range = try HostKernel.mapRegion(
@@ -36,6 +38,8 @@ final class RegionMemory: Sendable {
             try Self.back(range, base, file)
             if isPopulated { try HostKernel.populate(range) }
             hugeBase = if let block { try HugeBase(range, blockSize: block, file: file) } else { nil }
+            // The guard pages too: marked, they show the memory file, and hold on to all of it.
+            shield = try ForkShield(HostKernel.withGuardPages(range))
         } catch {
             try? HostKernel.unmapRegion(range)
             throw error
@@ -45,7 +49,10 @@ final class RegionMemory: Sendable {
     }
 
     // Nothing reads the region any more. A refusal leaks address space; there is nobody to tell.
-    deinit { try? HostKernel.unmapRegion(range) }
+    deinit {
+        shield.remove()
+        try? HostKernel.unmapRegion(range)
+    }
 
     /// Puts the backing under the region, without frames yet.
     private static func back(_ range: AddressRange, _ base: BaseMapping, _ file: MemoryFile?) throws(HostError) {

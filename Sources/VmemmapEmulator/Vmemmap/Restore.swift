@@ -34,6 +34,9 @@ extension VmemmapRegion {
             let staging = try stage(batch, .shown)
             do throws(HostError) {
                 for page in batch {
+                    #if VMEMMAP_MUTATIONS
+                        if Mutation.current == .nonAtomicRestore { try showZeros(of: page) }
+                    #endif
                     let target = layout.vmemmap(of: page, plan.movedPages).start
                     try HostKernel.move(stagedPart(completed, of: staging), to: target)
                     completed += 1
@@ -65,6 +68,8 @@ extension VmemmapRegion {
     func stage(_ batch: Range<HugePageIndex>, _ contents: TailContents) throws(HostError) -> AddressRange {
         let staging = try HostKernel.mapAnonymous(length: stagedLength * batch.count)
         do throws(HostError) {
+            // These frames will be the region's, which no child gets either.
+            try HostKernel.advise(staging, .dontFork)
             if isMerged(batch.lowerBound) {
                 try HostKernel.wantHugePages(staging)
             } else {

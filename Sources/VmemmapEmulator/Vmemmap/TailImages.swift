@@ -4,20 +4,31 @@ internal import HostMemory
 final class TailImages: Sendable {
     private let range: AddressRange
     private let pageSize: ByteCount
+    private let shield: ForkShield
 
     /// Prepares an image for each zone. Nil for a scheme whose tails differ from huge page to huge page.
     init?(_ plan: MappingPlan, _ layout: VmemmapLayout) throws(HostError) {
         guard plan.templates > .zero else { return nil }
         let zones = plan.zones
         pageSize = plan.geometry.basePageSize
-        range = try HostKernel.mapAnonymous(length: pageSize * zones)
+        let range = try HostKernel.mapAnonymous(length: pageSize * zones)
+        do throws(HostError) {
+            shield = try ForkShield(range)
+        } catch {
+            try? HostKernel.unmap(range)
+            throw error
+        }
+        self.range = range
         for zone in 0..<zones {
             guard let page = layout.allHugePages.first(where: { plan.zone(of: $0) == zone }) else { continue }
             StructPage.prepared(VmemmapPageIndex(1), of: page, plan, in: layout).copy(to: address(zone: zone))
         }
     }
 
-    deinit { try? HostKernel.unmap(range) }
+    deinit {
+        shield.remove()
+        try? HostKernel.unmap(range)
+    }
 
     /// The image of a zone.
     func address(zone: Int) -> Address { range.start + pageSize * zone }

@@ -30,20 +30,23 @@ public final class VmemmapRegion: Sendable {
     ///   - plan: the huge pages and their scheme. Its base page must be the host's.
     ///   - construction: with a frame for every vmemmap page, or optimized from the start.
     ///   - budget: what may be mapped.
+    ///   - store: where memory files take their frames.
     /// - Throws: `VmemmapError` when the host refuses; nothing is left mapped then.
     public convenience init(
-        _ plan: MappingPlan, _ construction: Construction = .populated, budget: MappingBudget = .process
+        _ plan: MappingPlan, _ construction: Construction = .populated, budget: MappingBudget = .process,
+        store: FrameStore = .memory
     ) throws(VmemmapError) {
         let length = try Self.checkedLength(plan, construction)
         let memory: RegionMemory
         do throws(HostError) {
             memory = try RegionMemory(
                 length: length, templates: plan.templates.bytes(pageSize: plan.geometry.basePageSize), plan.backing,
-                plan.base, isPopulated: construction == .populated, fileName: RegionLabel(plan).memoryFileName)
+                plan.base, isPopulated: construction == .populated, fileName: RegionLabel(plan).memoryFileName,
+                store: store)
         } catch {
             throw VmemmapError(.build, .host(error))
         }
-        try self.init(plan, over: memory, templatesAt: length, budget)
+        try self.init(plan, over: memory, templatesAt: length, budget, store)
         do throws(HostError) {
             try markGuardPages()
         } catch {
@@ -66,8 +69,10 @@ public final class VmemmapRegion: Sendable {
     ///     same time.
     ///   - templatesAt: where in the memory's file the templates of this view lie.
     ///   - budget: what may be mapped.
+    ///   - store: where a memory file of its own takes its frames.
     init(
-        _ plan: MappingPlan, over memory: RegionMemory, templatesAt: ByteCount, _ budget: MappingBudget
+        _ plan: MappingPlan, over memory: RegionMemory, templatesAt: ByteCount, _ budget: MappingBudget,
+        _ store: FrameStore
     ) throws(VmemmapError) {
         self.plan = plan
         self.memory = memory
@@ -75,7 +80,7 @@ public final class VmemmapRegion: Sendable {
         layout = VmemmapLayout(geometry: plan.geometry, base: memory.range.start, hugePages: plan.hugePages)
         do throws(HostError) {
             if plan.isWorthwhile { try MappingReserve.process.fill() }
-            frames = try FrameFile(plan, memory.file, templatesAt: templatesAt)
+            frames = try FrameFile(plan, memory.file, templatesAt: templatesAt, store)
             tailImages = try TailImages(plan, layout)
             try tailImages?.fill(frames, plan)
         } catch {
@@ -104,6 +109,12 @@ public final class VmemmapRegion: Sendable {
 
     /// Whether a failed operation has left a huge page half-way, and put-back was refused too. The next operation on it mends it.
     public func isIncomplete(_ page: HugePageIndex) -> Bool { ledger.entry(page).isIncomplete }
+
+    /// Huge pages that have been optimized and restored since the region was built, those put back included.
+    public var turns: (optimized: Int, restored: Int) {
+        let turns = ledger.turns
+        return (turns.optimized, turns.restored)
+    }
 
     /// The mappings that the region consists of, worked out from the states of its huge pages. For the head scheme on
     /// the anonymous backing the most there may be: neighbours that were restored together may have merged.

@@ -1,0 +1,28 @@
+import HostMemory
+import Testing
+import VmemmapEmulator
+
+@Suite("What a forked child gets of a region")
+struct ForkTests {
+    @Test(
+        "Neither memory nor files, in whatever state its huge pages are, and the parent goes on",
+        arguments: Backing.allCases)
+    func region(_ backing: Backing) throws {
+        let region = try Shape(size: .twoMebibytes, pages: 6, backing: backing).region()
+        try region.optimize(region.pages(1..<5))
+        try region.restore(region.pages(3..<5))
+        let targets = region.all.flatMap { page in
+            [0, 1, 7].map { region.vmemmapPage($0, of: page.rawValue).start + ByteCount(32) }
+        }
+        let probe = try ForkProbe(storingTo: targets)
+        #expect(probe.storesMade == 0)
+        // The guard pages show the memory file too.
+        let whole = HostKernel.withGuardPages(region.range)
+        #expect(try ProcMaps.count(of: .other(probe.processID), overlapping: whole) == .zero)
+        try region.optimize(region.all)
+        try region.expectAll(.optimized)
+        probe.end()
+        try region.restore(region.all)
+        try region.expectAll(.restored)
+    }
+}
