@@ -38,7 +38,11 @@ public struct EmulatedMemory: Hashable, Sendable {
     /// - Throws: ``ExperimentError`` when the host's base page has no use for the scheme, or there is no room: nothing
     ///   has been mapped then.
     public func planOnThisHost(keepingFree spare: MappingCount = .zero) throws(ExperimentError) -> MappingPlan {
-        let room = try HostRoom.current().keepingFree(spare)
+        try plan(on: HostRoom.current().keepingFree(spare))
+    }
+
+    /// The same where there is `room`.
+    func plan(on room: HostRoom) throws(ExperimentError) -> MappingPlan {
         let plan = try plan(room, mappingLimit: room.freeMappings)
         try room.check(plan, construction, asked: pages)
         return plan

@@ -27,10 +27,10 @@ struct BenchCommand: ParsableCommand {
     var pageSize = HugePageSize.twoMebibytes
 
     @Option(help: ArgumentHelp("first-tail, head, shared-tail, or all.", valueName: "scheme"))
-    var scheme = OneOrAll(Scheme.firstTail)
+    var scheme = OneOrAll<Scheme>.one(.firstTail)
 
     @Option(help: ArgumentHelp("anonymous, memfd, or all.", valueName: "backing"))
-    var backing = OneOrAll(Backing.anonymous)
+    var backing = OneOrAll<Backing>.one(.anonymous)
 
     @Option(
         parsing: .unconditional,
@@ -114,29 +114,6 @@ struct BenchCommand: ParsableCommand {
             tailRun: tailRun, runs: runs, peers: peers.values, walkers: walkers, takesHistograms: histograms,
             growthFrom: growthFrom.map { HugePageCount($0) })
     }
-}
-
-/// One value of a kind, or all of them.
-struct OneOrAll<Value>: ExpressibleByArgument
-where Value: RawRepresentable<String> & CaseIterable & Sendable {
-    /// What was chosen.
-    let values: [Value]
-
-    init(_ value: Value) { values = [value] }
-
-    init?(argument: String) {
-        if argument == "all" {
-            values = Array(Value.allCases)
-        } else if let value = Value(rawValue: argument) {
-            values = [value]
-        } else {
-            return nil
-        }
-    }
-
-    var defaultValueDescription: String { values.count == 1 ? values[0].rawValue : "all" }
-
-    static var allValueStrings: [String] { Value.allCases.map(\.rawValue) + ["all"] }
 }
 
 /// Peers, with commas between.

@@ -18,7 +18,6 @@ struct VmemmapCommand: ParsableCommand {
         version: "\(Tool.name) \(Tool.version)",
         subcommands: [
             DemoCommand.self, HoldCommand.self, InspectCommand.self, SavingsCommand.self, PoolCommand.self,
-            PlanCommand.self,
-            BenchCommand.self, KernelCommand.self,
+            PlanCommand.self, BenchCommand.self, StressCommand.self, KernelCommand.self,
         ])
 }

@@ -52,6 +52,10 @@ struct BadInputTests {
             (["bench", "--growth-from", "20000"], "--growth-from must be from 1 to 10240, not 20000."),
             (["bench", "--scheme", "none"], "Please provide one of 'first-tail', 'head', 'shared-tail' or 'all'"),
             (["bench", "--peers", "floor,"], "'floor', 'ksm' or 'kernel'"),
+            (["stress", "--duration", "0"], "The value '0' is invalid for '--duration"),
+            (["stress", "--pages", "1"], "--pages must be at least 2, not 1."),
+            (["stress", "--faults", "some"], "Please provide one of 'off', 'injected', 'host' or 'all'"),
+            (["stress", "--scheme", "none"], "Please provide one of 'first-tail', 'head', 'shared-tail' or 'all'"),
             (["demo", "--frobnicate"], "Unknown option '--frobnicate'"),
             (["frobnicate"], "frobnicate"),
         ])
@@ -91,7 +95,7 @@ struct BadInputTests {
 
     @Test(
         "Help of every subcommand has an example",
-        arguments: ["demo", "hold", "inspect", "bench", "plan", "savings", "pool", "kernel"])
+        arguments: ["demo", "hold", "inspect", "bench", "plan", "savings", "pool", "kernel", "stress"])
     func help(_ subcommand: String) async throws {
         let outcome = try await Command.run([subcommand, "--help"])
         #expect(outcome.code == 0)

@@ -1,0 +1,47 @@
+internal import HostMemory
+internal import Synchronization
+internal import VmemmapEmulator
+
+/// Optimizes, restores, allocates, frees, dissolves, demotes and poisons huge pages from several threads under concurrent readers and
+/// failures, and holds what it sees against a model: the run that is left going overnight.
+public struct StressExperiment: Sendable {
+    /// What is run.
+    public var configuration: StressConfiguration
+
+    /// A run.
+    public init(_ configuration: StressConfiguration) { self.configuration = configuration }
+
+    /// Runs it.
+    ///
+    /// - Parameters:
+    ///   - control: ends it early.
+    ///   - progress: told how far it is, from a thread of the run's own.
+    /// - Throws: ``ExperimentError`` when there is no room to begin with. A violation is a result.
+    public func run(
+        control: StressControl = StressControl(), progress: @escaping @Sendable (StressProgress) -> Void = { _ in }
+    ) throws(ExperimentError) -> StressResult {
+        let outcome = Mutex<Result<StressResult, ExperimentError>?>(nil)
+        // Not on the main thread: its stack grows as it is used, and where RLIMIT_AS is reached, that is its end.
+        let box = StressBox(outcome: outcome)
+        let configuration = configuration
+        do throws(HostError) {
+            try HostThread {
+                let result = Result { () throws(ExperimentError) in
+                    try StressRun(configuration, control, progress).run()
+                }
+                box.outcome.withLock { $0 = result }
+            }.join()
+        } catch {
+            throw .host(error)
+        }
+        guard let result = box.outcome.withLock({ $0 }) else { throw .unexpected("the run left no result") }
+        return try result.get()
+    }
+}
+
+/// Where the coordinator leaves its result.
+private final class StressBox: Sendable {
+    let outcome: Mutex<Result<StressResult, ExperimentError>?>
+
+    init(outcome: consuming sending Mutex<Result<StressResult, ExperimentError>?>) { self.outcome = outcome }
+}

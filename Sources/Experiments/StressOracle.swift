@@ -1,0 +1,259 @@
+internal import HostMemory
+internal import Synchronization
+internal import VmemmapEmulator
+
+/// Holds everything that the host shows against what it must be, while no worker works. Readers go on.
+struct StressOracle {
+    let scene: StressScene
+    let workers: [StressWorker]
+    /// Descriptors that were open when the epoch began.
+    let openFiles: Int
+
+    /// The budget that the machine was given for a round, and what stood then.
+    struct Budget {
+        let frames: PageCount
+        let freed: PageCount
+        let splitPageTables: Int
+    }
+
+    /// Gives the machine a frame budget for a round.
+    func setBudget(_ frames: PageCount) -> Budget {
+        scene.machine.setFrameBudget(frames)
+        return Budget(frames: frames, freed: freedByMachine, splitPageTables: scene.machine.memmap().splitPageTables)
+    }
+
+    /// Checks all of it and reports what does not hold.
+    ///
+    /// - Parameters:
+    ///   - budget: the frame budget that there was.
+    ///   - part: contents are compared of one vmemmap page in eight, from this one on; nil: of all.
+    func check(_ budget: Budget?, part: Int?) throws(HostError) {
+        scene.machine.flush()
+        if let budget { checkBudget(budget) }
+        mend()
+        shrinkExactly()
+        checkCounts()
+        let pages = part.map { stride(from: $0 % 8, to: .max, by: 8) } ?? stride(from: 0, to: .max, by: 1)
+        try checkMachineMemory(pages)
+        try checkRegion(pages)
+        try expect("no descriptor is lost", "descriptors", openFiles, try OpenFiles.current().count)
+        scene.counters.checks.count()
+    }
+
+    private func expect(
+        _ claim: String, _ figure: String, _ expected: Int, _ found: Int, _ place: StressFinding.Place? = nil
+    ) throws(HostError) {
+        if expected != found { report(claim, "\(figure): expected \(expected), found \(found)", place) }
+    }
+
+    private func report(_ claim: String, _ detail: String, _ place: StressFinding.Place? = nil) {
+        scene.report(StressFinding(claim, detail, place))
+    }
+
+    // MARK: What failed operations have left
+
+    /// With nothing in the way, everything that errors have named is mended.
+    private func mend() {
+        let incomplete = scene.region.layout.allHugePages.count { scene.region.isIncomplete($0) }
+        scene.counters.mendedPages.count(incomplete)
+        do throws(VmemmapError) {
+            try scene.region.mend(scene.region.layout.allHugePages)
+        } catch {
+            report("what a failure left is mended by the next operation", "the region: \(error)")
+        }
+        // Writing nr_hugepages again retries, whatever is written.
+        for size in EmulatedMachine.sizes where scene.machine.memmap().setAsidePages > 0 {
+            scene.counters.mendedPages.count()
+            _ = try? scene.machine.setPool(size, to: scene.machine.pool(size).persistent)
+        }
+        scene.machine.flush()
+        let aside = scene.machine.memmap().setAsidePages
+        if aside > 0 {
+            report("huge pages set aside are mended by the next change of a pool", "\(aside) base pages are not")
+        }
+        for size in EmulatedMachine.sizes {
+            guard let view = scene.machine.region(size) else { continue }
+            do throws(VmemmapError) {
+                try view.mend(view.layout.allHugePages)
+            } catch {
+                report("what a failure left is mended by the next operation", "the machine: \(error)")
+            }
+        }
+    }
+
+    // MARK: The pools
+
+    /// Frees huge pages whose restore is put off, waits for the deferred work, and has the counts exactly.
+    private func shrinkExactly() {
+        let size = HugePageSize.twoMebibytes
+        let before = scene.machine.pool(size)
+        let asked = max(0, before.total.rawValue - 12)
+        guard let change = try? scene.machine.setPool(size, to: HugePageCount(asked)) else { return }
+        scene.machine.flush()
+        var (total, surplus) = (before.total.rawValue, before.surplus.rawValue)
+        if asked > total - surplus {
+            surplus -= min(surplus, asked - (total - surplus))
+        } else {
+            let given = min(max(0, before.available.rawValue), total - asked)
+            surplus -= min(given, surplus)
+            total -= given
+            surplus += max(0, total - surplus - asked)
+        }
+        let after = scene.machine.hugePages(size)
+        if change.refusal == nil, after.total.rawValue == total, after.surplus.rawValue == surplus { return }
+        // What grows may find no memory in one piece.
+        if case .noContiguousMemory = change.refusal?.cause { return }
+        report(
+            "a pool becomes as large as asked",
+            "\(before.total) huge pages, \(before.surplus) surplus, \(before.available) available, asked for \(asked): expected "
+                + "\(total) and \(surplus) surplus, found \(after.total) and \(after.surplus), "
+                + (change.refusal.map { "\($0)" } ?? "nothing refused"))
+    }
+
+    private func checkCounts() {
+        let held = workers.flatMap { worker in worker.state.withLock { $0.held } }
+        var used = 0
+        for size in EmulatedMachine.sizes {
+            let info = scene.machine.hugePages(size)
+            let active = held.count { $0.size == size }
+            let reserved = workers.reduce(0) { $0 + $1.state.withLock { $0.reserved[size] ?? 0 } }
+            used += info.total.rawValue * (size.bytes.rawValue / HostLimits.pageSize.rawValue)
+            let isExact = info.total.rawValue - info.free.rawValue == active && info.reserved.rawValue == reserved
+            if isExact, info.reserved <= info.free, info.surplus <= info.total, info.optimized <= info.total {
+                continue
+            }
+            report(
+                "the pool's counts add up",
+                "\(size.bytes): \(info); in use by workers: \(active), reserved by them: \(reserved)")
+        }
+        let frames = scene.machine.region(.twoMebibytes)?.layout.frames.count ?? 0
+        let lost = scene.poisoned.withLock { $0 }.count { scene.machine.hugePage(of: $0) == nil }
+        let free = scene.machine.memmap().freePages
+        if free + used + lost == frames { return }
+        report(
+            "every base page is free, in a huge page, or has a memory error",
+            "\(free) free, \(used) in huge pages, \(lost) with errors, of \(frames)")
+    }
+
+    /// Frames that the machine's huge pages have given back.
+    private var freedByMachine: PageCount {
+        EmulatedMachine.sizes.reduce(.zero) { sum, size in
+            guard let view = scene.machine.region(size) else { return sum }
+            return sum + PageCount(view.plan.freedPages.count) * optimizedCount(view)
+        }
+    }
+
+    private func optimizedCount(_ view: VmemmapRegion) -> Int {
+        view.layout.allHugePages.count { view.state(of: $0) == .optimized }
+    }
+
+    /// Restores have taken no more frames than there were, and those that were optimized have given theirs back.
+    private func checkBudget(_ budget: Budget) {
+        let memmap = scene.machine.memmap()
+        let left = memmap.frameBudget ?? PageCount(-1)
+        let tables = PageCount(memmap.splitPageTables - budget.splitPageTables)
+        let expected = budget.frames + freedByMachine - budget.freed - tables
+        scene.machine.setFrameBudget(nil)
+        if left == expected, left >= .zero { return }
+        report(
+            "restores keep to the frame budget",
+            "of \(budget.frames) frames \(left) are left, \(expected) by the huge pages and page tables there are")
+    }
+
+    // MARK: Memory
+
+    private func checkMachineMemory(_ pages: StrideTo<Int>) throws(HostError) {
+        let machine = scene.machine
+        guard let small = machine.region(.twoMebibytes) else { return }
+        let memmap = machine.memmap()
+        let expected = small.plan.framesPopulated - freedByMachine
+        let views = EmulatedMachine.sizes.compactMap { machine.region($0) }
+        let templates = views.reduce(PageCount.zero) { $0 + $1.plan.templates }
+        try expect(
+            "the counters of the memory map agree with the pool", "frames for the memory map",
+            (expected + templates).rawValue, (memmap.allocatorPages + memmap.bootPages).rawValue)
+        try expect(
+            "the frames behind the machine are those of the model", "distinct frames",
+            machine.expectedFrames().rawValue,
+            try FrameCount.count(in: machine.range).distinct.rawValue)
+        try checkMachineFile(views)
+        try checkContents(pages, scene.machineContents, small)
+        let mappings = try ProcMaps.count(overlapping: machine.range).rawValue
+        let most = views.reduce(1) { $0 + $1.expectedMappings.rawValue - 1 }
+        // Two views meet where huge pages of one size lie beside those of the other.
+        if mappings > most + views.count {
+            report("the machine has no more mappings than its plans say", "expected at most \(most), found \(mappings)")
+        }
+    }
+
+    private func checkMachineFile(_ views: [VmemmapRegion]) throws(HostError) {
+        let pageSize = HostLimits.pageSize
+        switch scene.combination.backing {
+        case .anonymous:
+            for view in views {
+                let frames = view.plan.fileFrames(optimized: HugePageCount(optimizedCount(view)))
+                try expect(
+                    "the memory file holds what is shown", "bytes", frames.bytes(pageSize: pageSize).rawValue,
+                    try view.sharedFrameBytes().rawValue)
+            }
+        case .memfd:
+            guard let small = views.first else { return }
+            let templates = views.reduce(PageCount.zero) { $0 + $1.plan.templates }
+            let frames = small.plan.framesPopulated - freedByMachine + templates
+            try expect(
+                "the memory file holds what is shown", "bytes", frames.bytes(pageSize: pageSize).rawValue,
+                try small.sharedFrameBytes().rawValue)
+        }
+    }
+
+    private func checkRegion(_ pages: StrideTo<Int>) throws(HostError) {
+        let region = scene.region
+        let plan = region.plan
+        let optimized = region.layout.allHugePages.filter { region.state(of: $0) == .optimized }
+        try expect(
+            "the memory file holds what is shown", "bytes",
+            plan.fileFrames(optimized: HugePageCount(optimized.count)).bytes(pageSize: plan.geometry.basePageSize)
+                .rawValue,
+            try region.sharedFrameBytes().rawValue)
+        let zones = Set(optimized.map { plan.zone(of: $0) }).count
+        let frames =
+            plan.framesPopulated - PageCount(plan.freedPages.count) * optimized.count + plan.templatesPerZone * zones
+        try expect(
+            "the frames behind the region are those of the plan", "distinct frames", frames.rawValue,
+            try FrameCount.count(in: region.range).distinct.rawValue)
+        try checkMappings(region)
+        try checkContents(pages, scene.regionContents, region)
+    }
+
+    private func checkMappings(_ region: VmemmapRegion) throws(HostError) {
+        let found = try ProcMaps.count(overlapping: region.range)
+        let expected = region.expectedMappings
+        // Of the head scheme, whole huge pages that were moved in together may merge.
+        let isUpperBound = region.plan.scheme == .head && region.plan.backing == .anonymous
+        if isUpperBound ? found > expected : found != expected {
+            report("the region has the mappings of the plan", "expected \(expected), found \(found)")
+        }
+        let kinds = try PageMappings(of: region)
+        for page in region.layout.allHugePages {
+            guard let wrong = kinds.pagesNotAs(region.state(of: page), in: page.rawValue).first else { continue }
+            return report(
+                "each vmemmap page is mapped as its state says",
+                "huge page \(page), \(region.state(of: page)): \(wrong)",
+                StressFinding.Place(region: region, page: page))
+        }
+    }
+
+    /// Every vmemmap page is one of its legal states, and with nobody at work, wholly.
+    private func checkContents(
+        _ pages: StrideTo<Int>, _ contents: LegalContents, _ region: VmemmapRegion
+    ) throws(HostError) {
+        for page in pages {
+            if page >= region.plan.framesPopulated.rawValue { return }
+            switch contents.observe(page) {
+            case .whole: continue
+            case .crossed: return scene.report(StressWalker.finding(page, nil, region))
+            case .wrong(let wrong): return scene.report(StressWalker.finding(page, wrong, region))
+            }
+        }
+    }
+}

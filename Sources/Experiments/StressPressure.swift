@@ -1,0 +1,62 @@
+internal import HostMemory
+internal import Synchronization
+internal import SystemPackage
+internal import VmemmapEmulator
+
+/// The host refuses for real: limits lowered, mappings and frames taken away, for a part of a round. The coordinator's alone.
+struct StressPressure {
+    /// What is made scarce.
+    enum Kind: String, CaseIterable {
+        /// RLIMIT_AS.
+        case addressSpace
+        /// vm.max_map_count, by ballast.
+        case mappings
+        /// RLIMIT_NOFILE.
+        case openFiles
+        /// The file system that the region's frames come from (ENOSPC).
+        case fileSystem
+    }
+
+    private enum Applied {
+        case limit(LoweredLimit)
+        case ballast(MappingBallast)
+        case filler(FileDescriptor)
+    }
+
+    private var applied: Applied?
+
+    /// Whether something is scarce now.
+    var isApplied: Bool { applied != nil }
+
+    /// Makes something scarce. What is not possible on this host is left out.
+    ///
+    /// - Parameter draw: decides how little is left.
+    mutating func apply(_ kind: Kind, _ fileSystem: SmallFileSystem?, draw: UInt64) throws(HostError) {
+        switch kind {
+        case .addressSpace:
+            let room = [0, 16 << 10, 256 << 10, 1 << 20][Int(draw % 4)]
+            let used = try Statm.current().size.bytes(pageSize: HostLimits.pageSize)
+            applied = .limit(try LoweredLimit(.addressSpace, to: used.rawValue + room))
+        case .mappings:
+            applied = try MappingBallast(leaving: MappingCount(Int(draw % 40))).map { .ballast($0) }
+        case .openFiles:
+            // What is open stays open.
+            applied = .limit(try LoweredLimit(.openFiles, to: 3))
+        case .fileSystem:
+            applied = try fileSystem.map { (fileSystem) throws(HostError) in
+                .filler(try fileSystem.fill(leaving: HostLimits.pageSize * Int(draw % 12)))
+            }
+        }
+    }
+
+    /// Gives it back.
+    mutating func lift() throws(HostError) {
+        switch applied {
+        case nil: break
+        case .limit(let limit): try limit.lift()
+        case .ballast(let ballast): try ballast.remove()
+        case .filler(let file): try HostKernel.close(file)
+        }
+        applied = nil
+    }
+}

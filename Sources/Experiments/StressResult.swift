@@ -1,0 +1,132 @@
+public import HostMemory
+public import VmemmapEmulator
+
+/// What a stress run has done and seen, up to now or in all.
+public struct StressFigures: Hashable, Sendable, Codable {
+    /// Time since the run began.
+    public var elapsedNanoseconds = 0
+    /// Huge pages optimized and restored again.
+    public var cycles = 0
+    /// Huge pages optimized, and huge pages restored, put-backs included.
+    public var remaps = 0
+    /// Time in the region's own optimize and restore calls, of all workers, for each of their remaps; null before the first.
+    public var remapMeanNanoseconds = Measured<Int>.notMeasured
+    /// Operations of all workers.
+    public var operations = 0
+    /// compound_heads read and checked.
+    public var headReads = 0
+    /// Whole vmemmap pages read and checked.
+    public var pageReads = 0
+    /// Of these, how often one was read again because a change had crossed the read.
+    public var crossedReads = 0
+    /// Reads that were not as they must be.
+    public var wrongReads = 0
+    /// Calls that were not made but failed on purpose.
+    public var failedCalls = 0
+    /// Operations that this happened to.
+    public var faultedOperations = 0
+    /// Operations that ended in an error because of it, or because the host refused.
+    public var refusedOperations = 0
+    /// Those of them in which no call was failed on purpose: the host's own refusals.
+    public var hostRefusals = 0
+    /// Huge pages that two refusals had left half-way, mended.
+    public var mendedPages = 0
+    /// Signals sent to walkers and workers.
+    public var signals = 0
+    /// Children forked.
+    public var forks = 0
+    /// Times that frames, mappings, files, contents and counts were held against the model.
+    public var checks = 0
+    /// Times that machine and region were built.
+    public var epochs = 0
+
+    /// What has been done between an earlier moment and this one.
+    public func since(_ earlier: StressFigures) -> StressFigures {
+        var difference = self
+        difference.elapsedNanoseconds -= earlier.elapsedNanoseconds
+        difference.cycles -= earlier.cycles
+        difference.remaps -= earlier.remaps
+        difference.operations -= earlier.operations
+        difference.headReads -= earlier.headReads
+        difference.pageReads -= earlier.pageReads
+        difference.crossedReads -= earlier.crossedReads
+        difference.wrongReads -= earlier.wrongReads
+        difference.failedCalls -= earlier.failedCalls
+        difference.faultedOperations -= earlier.faultedOperations
+        difference.refusedOperations -= earlier.refusedOperations
+        difference.hostRefusals -= earlier.hostRefusals
+        difference.mendedPages -= earlier.mendedPages
+        difference.signals -= earlier.signals
+        difference.forks -= earlier.forks
+        difference.checks -= earlier.checks
+        difference.epochs -= earlier.epochs
+        return difference
+    }
+}
+
+/// A moment of a run, for a line of progress.
+public struct StressProgress: Hashable, Sendable {
+    /// The scheme that is run.
+    public let scheme: Scheme
+    /// Its backing.
+    public let backing: Backing
+    /// What has been done since the last line.
+    public let sinceLast: StressFigures
+    /// What has been done since the run began.
+    public let total: StressFigures
+}
+
+/// What the process has between two epochs, when neither machine nor region is there.
+public struct StressFootprint: Hashable, Sendable, Codable {
+    /// Rss of smaps_rollup; null before Linux 4.14.
+    public let rssBytes: Measured<ByteCount>
+    /// Lines of /proc/self/maps.
+    public let mappings: MappingCount
+    /// Entries of /proc/self/fd.
+    public let openFiles: Int
+}
+
+/// A scheme on a backing, as it was run.
+public struct StressBout: Hashable, Sendable, Codable {
+    /// The scheme.
+    public let scheme: Scheme
+    /// The backing.
+    public let backing: Backing
+    /// What was done.
+    public let figures: StressFigures
+}
+
+/// A stress run and its verdict.
+public struct StressResult: Hashable, Sendable, Codable {
+    /// What there was to run it on.
+    public let host: HostBlock
+    /// Everything drawn followed from it.
+    public let seed: UInt64
+    /// Huge pages of the region, and of the machine.
+    public let pages: HugePageCount
+    /// Their size.
+    public let hugePageBytes: ByteCount
+    /// Threads that read.
+    public let walkers: Int
+    /// Threads that remap.
+    public let workers: Int
+    /// What was made to fail.
+    public let faults: StressConfiguration.Faults
+    /// What was run, one after the other.
+    public let bouts: [StressBout]
+    /// All of it.
+    public let total: StressFigures
+    /// What this host did not let be made scarce, and why.
+    public let leftOut: [String]
+    /// The process after the first epoch.
+    public let footprintFirst: StressFootprint?
+    /// The process after the last.
+    public let footprintLast: StressFootprint?
+    /// Whether somebody ended the run before its time.
+    public let wasEnded: Bool
+    /// What must never have been; left out if there is nothing.
+    public let violation: StressViolation?
+
+    /// Whether everything held.
+    public var holds: Bool { violation == nil && total.wrongReads == 0 }
+}

@@ -1,0 +1,197 @@
+internal import HostMemory
+internal import Synchronization
+internal import VmemmapEmulator
+
+/// A run under way: its clock, its figures, its combinations one after the other. The coordinator's alone.
+final class StressRun {
+    let configuration: StressConfiguration
+    let counters = StressCounters()
+    private let control: StressControl
+    private let progress: @Sendable (StressProgress) -> Void
+    private let start = HostKernel.monotonicNanoseconds()
+    private var lastReport: StressFigures?
+    private var epochs = 0
+    private var bouts: [StressBout] = []
+    private var footprints: [StressFootprint] = []
+    private var leftOut: [String] = []
+    /// What epochs before this one have done: huge pages optimized and restored, in all and by the region.
+    private var before = Turns()
+    private var current = Turns()
+
+    private struct Turns {
+        var optimized = 0
+        var restored = 0
+        var ofRegion = 0
+    }
+
+    init(
+        _ configuration: StressConfiguration, _ control: StressControl,
+        _ progress: @escaping @Sendable (StressProgress) -> Void
+    ) {
+        self.configuration = configuration
+        self.control = control
+        self.progress = progress
+    }
+
+    func run() throws(ExperimentError) -> StressResult {
+        let host = try HostBlock.current()
+        do throws(HostError) {
+            try HostKernel.enableInterruptions()
+        } catch {
+            throw .host(error)
+        }
+        let combinations = configuration.combinations
+        var violation: StressViolation?
+        for (number, combination) in combinations.enumerated() where violation == nil && !control.shouldEnd {
+            let earlier = figures()
+            violation = try run(combination, share: number + 1, of: combinations.count)
+            bouts.append(
+                StressBout(
+                    scheme: combination.scheme, backing: combination.backing, figures: figures().since(earlier)))
+        }
+        return StressResult(
+            host: host, seed: configuration.seed, pages: configuration.pages,
+            hugePageBytes: configuration.pageSize.bytes, walkers: configuration.walkers, workers: configuration.workers,
+            faults: configuration.faults, bouts: bouts, total: figures(), leftOut: leftOut,
+            footprintFirst: footprints.first, footprintLast: footprints.last, wasEnded: control.shouldEnd,
+            violation: violation)
+    }
+
+    /// A combination, epoch by epoch, until its share of the run is over.
+    private func run(
+        _ combination: StressCombination, share: Int, of shares: Int
+    ) throws(ExperimentError) -> StressViolation? {
+        let end = start + configuration.durationNanoseconds / shares * share
+        let lastCycle = configuration.cycles.map { $0 * share / shares }
+        func isOver() -> Bool {
+            if control.shouldEnd || HostKernel.monotonicNanoseconds() >= end { return true }
+            return lastCycle.map { before.restored + current.restored >= $0 } ?? false
+        }
+        repeat {
+            let violation = try runEpoch(combination, isOver)
+            before.optimized += current.optimized
+            before.restored += current.restored
+            before.ofRegion += current.ofRegion
+            current = Turns()
+            if let violation { return violation }
+            if let growth = try takeFootprint(combination) { return growth }
+        } while !isOver()
+        return nil
+    }
+
+    private func runEpoch(
+        _ combination: StressCombination, _ isOver: () -> Bool
+    ) throws(ExperimentError) -> StressViolation? {
+        let epoch = try StressEpoch(self, combination, number: epochs)
+        epochs += 1
+        return try epoch.execute(until: isOver)
+    }
+
+    // MARK: Room
+
+    /// The plan of the region. There is to be room for the machine too, which is as large.
+    func plan(_ combination: StressCombination, tailRun: TailRun) throws(ExperimentError) -> MappingPlan {
+        let memory = EmulatedMemory(
+            pages: configuration.pages, pageSize: configuration.pageSize, scheme: combination.scheme,
+            backing: combination.backing, tailRun: tailRun)
+        let room = try HostRoom.current()
+        let half = HostRoom(
+            mappingLimit: room.mappingsInUse + MappingCount((room.mappingLimit - room.mappingsInUse).rawValue / 2),
+            mappingsInUse: room.mappingsInUse, memory: ByteCount(room.memory.rawValue / 2),
+            memorySource: "half of \(room.memorySource)")
+        return try memory.plan(on: half)
+    }
+
+    /// A file system that is just large enough for the region's memory file; nil where there can be none.
+    func fileSystem(for plan: MappingPlan) -> SmallFileSystem? {
+        guard configuration.faults.isHost else { return nil }
+        let most = max(plan.fileFrames(optimized: plan.hugePages), plan.fileFrames(optimized: .zero))
+        do throws(HostError) {
+            return try SmallFileSystem(
+                size: (most + PageCount(64)).bytes(pageSize: plan.geometry.basePageSize))
+        } catch {
+            let text = "ENOSPC of a size-limited tmpfs: \(error)"
+            if !leftOut.contains(text) { leftOut.append(text) }
+            return nil
+        }
+    }
+
+    // MARK: Figures
+
+    /// Takes over what an epoch's machine and region have done so far.
+    func note(_ scene: StressScene, _ combination: StressCombination) {
+        let turns = scene.turns
+        let own = scene.region.turns
+        current = Turns(
+            optimized: turns.optimized, restored: turns.restored, ofRegion: own.optimized + own.restored)
+    }
+
+    func figures() -> StressFigures {
+        var figures = StressFigures()
+        let restored = before.restored + current.restored
+        figures.elapsedNanoseconds = HostKernel.monotonicNanoseconds() - start
+        figures.cycles = restored
+        figures.remaps = restored + before.optimized + current.optimized
+        let ofRegion = before.ofRegion + current.ofRegion
+        if ofRegion > 0 {
+            figures.remapMeanNanoseconds = .value(StressCounters.read(counters.remapNanoseconds) / ofRegion)
+        }
+        figures.operations = StressCounters.read(counters.operations)
+        figures.headReads = StressCounters.read(counters.reads)
+        figures.pageReads = StressCounters.read(counters.pageReads)
+        figures.crossedReads = StressCounters.read(counters.crossedReads)
+        figures.wrongReads = StressCounters.read(counters.wrongReads)
+        figures.failedCalls = StressCounters.read(counters.failedCalls)
+        figures.faultedOperations = StressCounters.read(counters.faultedOperations)
+        figures.refusedOperations = StressCounters.read(counters.refusedOperations)
+        figures.hostRefusals = StressCounters.read(counters.hostRefusals)
+        figures.mendedPages = StressCounters.read(counters.mendedPages)
+        figures.signals = StressCounters.read(counters.interruptions)
+        figures.forks = StressCounters.read(counters.forks)
+        figures.checks = StressCounters.read(counters.checks)
+        figures.epochs = epochs
+        return figures
+    }
+
+    func reportIfDue(_ scene: StressScene, _ combination: StressCombination) {
+        let last = lastReport ?? StressFigures()
+        guard
+            HostKernel.monotonicNanoseconds() - start - last.elapsedNanoseconds >= configuration.reportEveryNanoseconds
+        else { return }
+        note(scene, combination)
+        let now = figures()
+        progress(
+            StressProgress(
+                scheme: combination.scheme, backing: combination.backing, sinceLast: now.since(last), total: now))
+        lastReport = now
+    }
+
+    // MARK: Growth
+
+    /// What may be added to the resident memory from the third epoch to any later one: stacks and heaps that glibc keeps.
+    private static let mostGrowth = ByteCount.mebibytes(4)
+    /// The same, in mappings: glibc keeps up to 16 heaps of two mappings each on two processors, and 40 MiB of stacks.
+    private static let mostMappingGrowth = MappingCount(64)
+
+    /// Looks at the process between epochs. Returns a violation if it grows.
+    private func takeFootprint(_ combination: StressCombination) throws(ExperimentError) -> StressViolation? {
+        let now = try ExperimentError.wrapping {
+            try MappingReserve.process.fill()
+            return StressFootprint(
+                rssBytes: Measured((try? SmapsRollup.current())?.rss), mappings: try ProcMaps.count(),
+                openFiles: try OpenFiles.current().count)
+        }
+        footprints.append(now)
+        guard footprints.count > 3 else { return nil }
+        let then = footprints[2]
+        let grown = (now.rssBytes.value ?? .zero) - (then.rssBytes.value ?? .zero)
+        let isGrowing =
+            grown > Self.mostGrowth || now.openFiles != then.openFiles
+            || now.mappings - then.mappings > Self.mostMappingGrowth
+        guard isGrowing else { return nil }
+        return StressViolation(
+            claim: "the process does not grow", detail: "after epoch 3: \(then); now: \(now)", seed: configuration.seed,
+            scheme: combination.scheme, backing: combination.backing, epoch: epochs, round: 0, states: [], mappings: [],
+            lastOperations: [])
+    }
+}

@@ -1,0 +1,98 @@
+internal import HostMemory
+internal import Synchronization
+internal import VmemmapEmulator
+
+/// What the threads of one epoch share: a machine and a region, both on real memory, and what has been seen of them.
+final class StressScene: Sendable {
+    let configuration: StressConfiguration
+    let combination: StressCombination
+    let epoch: Int
+    let machine: EmulatedMachine
+    let region: VmemmapRegion
+    let regionContents: LegalContents
+    let machineContents: LegalContents
+    let counters: StressCounters
+
+    /// Ends every thread of the epoch.
+    let shouldStop = Atomic(false)
+    /// The round that workers may run, from 1.
+    let round = Atomic(0)
+    /// Workers that are through with it.
+    let finished = Atomic(0)
+    /// Whether the host may refuse for real in this round.
+    let isUnderPressure = Atomic(false)
+    /// Whether the machine has a frame budget in this round.
+    let hasFrameBudget = Atomic(false)
+    /// Base pages with memory errors.
+    let poisoned = Mutex<Set<PageFrameNumber>>([])
+
+    private let finding = Mutex<StressFinding?>(nil)
+
+    init(
+        _ configuration: StressConfiguration, _ combination: StressCombination, epoch: Int, _ counters: StressCounters,
+        _ machine: EmulatedMachine, _ region: VmemmapRegion
+    ) {
+        self.configuration = configuration
+        self.combination = combination
+        self.epoch = epoch
+        self.counters = counters
+        self.machine = machine
+        self.region = region
+        regionContents = LegalContents(
+            branding: region, StressSeed.derive(configuration.seed, 2, UInt64(epoch)) & UInt64(Int64.max))
+        machineContents = LegalContents(of: machine)
+    }
+
+    /// Notes the first violation and ends the epoch.
+    func report(_ new: StressFinding) {
+        finding.withLock { if $0 == nil { $0 = new } }
+        shouldStop.store(true, ordering: .releasing)
+    }
+
+    var firstFinding: StressFinding? { finding.withLock { $0 } }
+
+    /// Huge pages of the region that one worker has for itself: the first half, shared out. The second half is everybody's.
+    func ownPages(of worker: Int) -> Range<Int> {
+        let half = configuration.pages.rawValue / 2
+        return half * worker / configuration.workers..<half * (worker + 1) / configuration.workers
+    }
+
+    var contendedPages: Range<Int> { configuration.pages.rawValue / 2..<configuration.pages.rawValue }
+
+    /// Huge pages optimized and restored so far, by the region and by the machine.
+    var turns: (optimized: Int, restored: Int) {
+        ([region] + EmulatedMachine.sizes.compactMap { machine.region($0) }).reduce((0, 0)) {
+            ($0.0 + $1.turns.optimized, $0.1 + $1.turns.restored)
+        }
+    }
+}
+
+/// What a run has done so far, all combinations together. Any thread adds to it, a stretch at a time.
+final class StressCounters: Sendable {
+    let reads = Atomic(0)
+    let pageReads = Atomic(0)
+    let crossedReads = Atomic(0)
+    let wrongReads = Atomic(0)
+    let operations = Atomic(0)
+    /// Calls that were not made but failed.
+    let failedCalls = Atomic(0)
+    /// Operations during which that happened.
+    let faultedOperations = Atomic(0)
+    /// Operations that failed, in order, because a call was failed or the host refused.
+    let refusedOperations = Atomic(0)
+    /// Of those, the ones that only the host can have refused.
+    let hostRefusals = Atomic(0)
+    /// Huge pages that two refusals had left half-way, mended.
+    let mendedPages = Atomic(0)
+    let interruptions = Atomic(0)
+    let forks = Atomic(0)
+    let checks = Atomic(0)
+    /// Time in the region's optimize and restore, and huge pages that went from state to state there.
+    let remapNanoseconds = Atomic(0)
+
+    static func read(_ counter: borrowing Atomic<Int>) -> Int { counter.load(ordering: .relaxed) }
+}
+
+extension Atomic where Value == Int {
+    func count(_ amount: Int = 1) { add(amount, ordering: .relaxed) }
+}

@@ -1,0 +1,116 @@
+internal import HostMemory
+internal import Synchronization
+internal import VmemmapEmulator
+
+/// A thread's worth of operations. While its round runs, nobody else touches it; between rounds, the coordinator may.
+final class StressWorker: Sendable {
+    /// What it has of the machine, and what it did last.
+    struct State {
+        var operations: StressOperations
+        var held: [HugePage] = []
+        var reserved: [HugePageSize: Int] = [:]
+        var executed = 0
+        var recent: [(StressOperation, StressOutcome)] = []
+    }
+
+    static let recentCount = 24
+
+    let number: Int
+    let scene: StressScene
+    let state: Mutex<State>
+
+    init(_ scene: StressScene, number: Int) {
+        self.scene = scene
+        self.number = number
+        state = Mutex(
+            State(
+                operations: StressOperations(
+                    seed: scene.configuration.seed, epoch: scene.epoch, worker: number)))
+    }
+
+    /// Operations between two looks of the oracle.
+    private var operationsPerRound: Int { scene.configuration.pageSize == .twoMebibytes ? 96 : 8 }
+
+    func run() {
+        var round = 1
+        while true {
+            while scene.round.load(ordering: .acquiring) < round {
+                if scene.shouldStop.load(ordering: .acquiring) { return }
+                HostKernel.sleep(nanoseconds: 50_000)
+            }
+            state.withLock { state in
+                for _ in 0..<operationsPerRound where !scene.shouldStop.load(ordering: .acquiring) {
+                    guard let operation = state.operations.next() else { break }
+                    let outcome = perform(operation, &state)
+                    state.executed += 1
+                    if state.recent.count == Self.recentCount { state.recent.removeFirst() }
+                    state.recent.append((operation, outcome))
+                    scene.counters.operations.count()
+                }
+            }
+            scene.finished.add(1, ordering: .acquiringAndReleasing)
+            round += 1
+        }
+    }
+
+    private func perform(_ operation: StressOperation, _ state: inout State) -> StressOutcome {
+        guard scene.configuration.faults.isInjected, let fault = operation.fault else {
+            let outcome = carryOut(operation.action, &state)
+            judge(outcome, wasFaulted: false, operation)
+            return outcome
+        }
+        let injected = InjectedFault(
+            first: fault.first, failures: fault.failures, errno: fault.errno, operations: Set(fault.operations))
+        let (outcome, seen) = injected.during { carryOut(operation.action, &state) }
+        if seen.failed > 0 {
+            scene.counters.failedCalls.count(seen.failed)
+            scene.counters.faultedOperations.count()
+        }
+        judge(outcome, wasFaulted: seen.failed > 0, operation)
+        return outcome
+    }
+
+    /// An operation may fail if something stood in its way, and only then.
+    private func judge(_ outcome: StressOutcome, wasFaulted: Bool, _ operation: StressOperation) {
+        guard outcome.isHostRefusal(scene.hasFrameBudget.load(ordering: .relaxed)) else { return }
+        scene.counters.refusedOperations.count()
+        if !wasFaulted { scene.counters.hostRefusals.count() }
+        if wasFaulted || scene.isUnderPressure.load(ordering: .relaxed) { return }
+        scene.report(
+            StressFinding(
+                "an operation fails only if something stands in its way", "worker \(number), \(operation): \(outcome)"))
+    }
+}
+
+/// What became of an operation.
+enum StressOutcome: Sendable, CustomStringConvertible {
+    case done
+    /// There was nothing that it could be done to.
+    case nothing
+    case pool(HugeTLBError)
+    case region(VmemmapError)
+
+    /// Whether it was refused for want of something that the host, or a budget, did not give.
+    func isHostRefusal(_ hasFrameBudget: Bool) -> Bool {
+        switch self {
+        case .done, .nothing: return false
+        case .region: return true
+        case .pool(let error):
+            switch error.cause {
+            // The pool's own answers.
+            case .poolEmpty, .noContiguousMemory, .notAHugePage, .inUse, .reserved, .poisoned: return false
+            case .frameBudget, .pageTables: return !hasFrameBudget
+            case .vmemmap, .alreadyFree, .noSuchSize, .keepsPages, .noSuchFrame: return true
+            }
+        }
+    }
+
+    var description: String {
+        switch self {
+        case .done: "done"
+        case .nothing: "nothing to do"
+        case .pool(let error): "\(error)"
+        case .region(let error): "\(error)"
+        }
+    }
+}

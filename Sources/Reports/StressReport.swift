@@ -1,0 +1,107 @@
+public import Experiments
+internal import HostMemory
+internal import VmemmapEmulator
+
+/// A stress run for people.
+public enum StressReport {
+    /// What is printed before anything is run: with the seed, whatever comes can be had again.
+    public static func opening(_ configuration: StressConfiguration, _ style: Style = .plain) -> [String] {
+        let cycles = configuration.cycles.map { ", or \(CountText.grouped($0)) cycles" } ?? ""
+        return style.wrapped([
+            "seed \(configuration.seed)",
+            "stress: \(CountText.of(configuration.workers, "worker")), \(CountText.of(configuration.walkers, "walker")), a region and a "
+                + "machine of \(CountText.grouped(configuration.pages.rawValue)) x "
+                + "\(ByteText.short(configuration.pageSize.bytes)) huge pages each, faults \(configuration.faults.rawValue), for "
+                + DurationText.short(nanoseconds: configuration.durationNanoseconds) + cycles,
+        ])
+    }
+
+    /// A line of progress.
+    public static func line(_ progress: StressProgress) -> String {
+        let last = progress.sinceLast
+        func rate(_ count: Int) -> String { CountText.grouped(perSecond(count, last)) }
+        let remap =
+            progress.total.remapMeanNanoseconds.value.map { "\(CountText.grouped($0)) ns a remap" } ?? "no remap yet"
+        return
+            "\(seconds(progress.total)) \(progress.scheme.rawValue) \(progress.backing.rawValue): \(rate(last.cycles)) cycles/s, "
+            + "\(rate(last.remaps)) remaps/s, \(remap), \(rate(last.headReads + last.pageReads)) reads/s, "
+            + "\(CountText.grouped(last.faultedOperations + last.hostRefusals)) faults survived, "
+            + "\(CountText.grouped(progress.total.wrongReads)) wrong"
+    }
+
+    private static func seconds(_ figures: StressFigures) -> String {
+        let text = "\(figures.elapsedNanoseconds / 1_000_000_000) s"
+        return String(repeating: " ", count: max(0, 6 - text.count)) + text
+    }
+
+    private static func perSecond(_ count: Int, _ figures: StressFigures) -> Int {
+        figures.elapsedNanoseconds > 0
+            ? Int(Double(count) * 1e9 / Double(figures.elapsedNanoseconds)) : 0
+    }
+
+    /// The summary and the verdict.
+    public static func lines(_ result: StressResult, _ style: Style = .plain) -> [String] {
+        let table = [""] + table(result).lines(style) + [""]
+        let total = result.total
+        let reads = total.headReads + total.pageReads
+        var lines = [
+            "reads     \(CountText.grouped(total.headReads)) of compound_head, \(CountText.grouped(total.pageReads)) of whole vmemmap pages "
+                + "(\(CountText.grouped(total.crossedReads)) read again because a change crossed them); "
+                + "\(CountText.grouped(perSecond(reads, total) * 60)) a minute, \(CountText.grouped(total.wrongReads)) wrong",
+            "faults    \(CountText.grouped(total.failedCalls)) calls failed on purpose in \(CountText.grouped(total.faultedOperations)) "
+                + "operations, \(CountText.grouped(total.refusedOperations)) operations refused, "
+                + "\(CountText.grouped(total.hostRefusals)) of them by the host itself; "
+                + "\(CountText.of(total.mendedPages, "huge page")) left half-way and mended",
+            "beside    \(CountText.grouped(total.signals)) signals, \(CountText.of(total.forks, "fork"))",
+            "oracle    \(CountText.grouped(total.checks)) times frames, mappings, files, contents and counts against the model, "
+                + "over \(CountText.grouped(total.epochs)) buildings",
+        ]
+        if let first = result.footprintFirst, let last = result.footprintLast {
+            lines.append("process   \(footprint(first)) after the first building; \(footprint(last)) after the last")
+        }
+        lines += result.leftOut.map { "left out  \($0)" }
+        if result.wasEnded { lines.append("ended by a signal before its time; the verdict is on what was run") }
+        lines = table + style.wrapped(lines)
+        // Lines of maps and of operations stay as they are: they are for searching.
+        if let violation = result.violation { return lines + [""] + self.lines(violation) }
+        return lines + [result.holds ? "passed: seed \(result.seed)" : "FAILED: seed \(result.seed)"]
+    }
+
+    private static func table(_ result: StressResult) -> TextTable {
+        var table = TextTable(headings: [
+            "", "time", "operations", "cycles", "remaps", "cycles/s", "reads", "faults\nsurvived", "wrong",
+        ])
+        func add(_ name: String, _ figures: StressFigures) {
+            table.add([
+                name, DurationText.short(nanoseconds: figures.elapsedNanoseconds),
+                CountText.grouped(figures.operations),
+                CountText.grouped(figures.cycles), CountText.grouped(figures.remaps),
+                CountText.grouped(perSecond(figures.cycles, figures)),
+                CountText.grouped(figures.headReads + figures.pageReads),
+                CountText.grouped(figures.faultedOperations + figures.hostRefusals),
+                CountText.grouped(figures.wrongReads),
+            ])
+        }
+        for bout in result.bouts { add("\(bout.scheme.rawValue) \(bout.backing.rawValue)", bout.figures) }
+        if result.bouts.count > 1 { add("all", result.total) }
+        return table
+    }
+
+    private static func footprint(_ footprint: StressFootprint) -> String {
+        let rss = footprint.rssBytes.value.map { "RSS \(ByteText.short($0))" } ?? "RSS not measured"
+        return "\(rss), \(CountText.of(footprint.mappings.rawValue, "mapping")), "
+            + CountText.of(footprint.openFiles, "descriptor")
+    }
+
+    private static func lines(_ violation: StressViolation) -> [String] {
+        func block(_ title: String, _ lines: [String]) -> [String] {
+            lines.isEmpty ? [] : [title] + lines.map { "    " + $0 }
+        }
+        return [
+            "FAILED: \(violation.claim)", "    \(violation.detail)",
+            "    \(violation.scheme.rawValue) \(violation.backing.rawValue), building \(violation.epoch), round \(violation.round)",
+        ] + block("states", violation.states) + block("mappings", violation.mappings)
+            + block("last operations", violation.lastOperations)
+            + ["again with --seed \(violation.seed)"]
+    }
+}

@@ -1,0 +1,127 @@
+public import ArgumentParser
+public import Experiments
+internal import Glibc
+internal import HostMemory
+internal import Reports
+internal import VmemmapEmulator
+
+/// `vmemmap stress`.
+struct StressCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "stress",
+        abstract: "Remap and restore under concurrent readers and failures, and check everything against a model.",
+        discussion: """
+            Example: vmemmap stress --duration 10m --scheme all --backing all --faults all
+
+            Exits with 2 if anything is not as it must be, and shows what led to it; the seed leads to it again. SIGINT and SIGTERM \
+            end the run with a verdict on what was run, a second one ends it at once.
+            """)
+
+    @Option(help: ArgumentHelp("For how long, all combinations together.", valueName: "N[ms|s|m|h]"))
+    var duration = RunTime(nanoseconds: 60_000_000_000)
+
+    @Option(
+        parsing: .unconditional, help: ArgumentHelp("End after N huge pages optimized and restored.", valueName: "N"),
+        transform: WholeNumber.parse)
+    var cycles: Int?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("How many huge pages; 256, or 2 of 1 GiB, unless told.", valueName: "N"),
+        transform: WholeNumber.parse)
+    var pages: Int?
+
+    @Option(help: "Their size: 2M or 1G.")
+    var pageSize = HugePageSize.twoMebibytes
+
+    @Option(help: "How their vmemmap is shared; all: one scheme after the other.")
+    var scheme = OneOrAll<Scheme>.one(.firstTail)
+
+    @Option(help: "What the region consists of; all: one backing after the other.")
+    var backing = OneOrAll<Backing>.one(.anonymous)
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Threads that read; one more than there are processors unless told.", valueName: "N"),
+        transform: WholeNumber.parse)
+    var walkers: Int?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Threads that optimize, restore, allocate, free (default: 2).", valueName: "N"),
+        transform: WholeNumber.parse)
+    var workers = 2
+
+    @Option(help: ArgumentHelp("Everything drawn follows from it; a new one unless told.", valueName: "S"))
+    var seed: UInt64?
+
+    @Option(help: "What is made to fail: off, injected (calls), host (the host refuses for real), or all.")
+    var faults = StressConfiguration.Faults.off
+
+    @Option(help: ArgumentHelp("From one line of progress to the next.", valueName: "N[ms|s|m|h]"))
+    var reportEvery = RunTime(nanoseconds: 5_000_000_000)
+
+    @OptionGroup var export: ExportOptions
+    @OptionGroup var terminal: TerminalOptions
+
+    func validate() throws {
+        if let cycles { try WholeNumber.check(cycles, of: "--cycles", in: 1...Int.max) }
+        if let pages { try WholeNumber.check(pages, of: "--pages", in: 2...Int.max) }
+        if let walkers { try WholeNumber.check(walkers, of: "--walkers", in: 1...256) }
+        try WholeNumber.check(workers, of: "--workers", in: 1...256)
+    }
+
+    private func configuration() throws -> StressConfiguration {
+        StressConfiguration(
+            pages: HugePageCount(pages ?? (pageSize == .oneGibibyte ? 2 : 256)), pageSize: pageSize,
+            schemes: scheme.values, backings: backing.values, durationNanoseconds: duration.nanoseconds, cycles: cycles,
+            walkers: walkers ?? (HostDescription.processorsOnline + 1), workers: workers,
+            seed: seed ?? UInt64(HostKernel.monotonicNanoseconds()), faults: faults,
+            reportEveryNanoseconds: reportEvery.nanoseconds)
+    }
+
+    func run() throws {
+        let exports = try export.open()
+        let terminal = terminal.terminal
+        let printsProgress = exports.leaveStandardOutput && !terminal.isQuiet
+        // Before any thread is started: they inherit the blocked signals.
+        let signals = try TerminationSignals()
+        let configuration = try configuration()
+        try terminal.print(exports) { StressReport.opening(configuration, $0) }
+        let control = StressControl()
+        _ = try HostThread {
+            guard (try? signals.waitForSignal()) != nil else { return }
+            control.end()
+            guard let second = try? signals.waitForSignal() else { return }
+            _exit(128 + second)
+        }
+        let result = try runOrExit { () throws(ExperimentError) in
+            try StressExperiment(configuration).run(control: control) { progress in
+                if printsProgress { try? Output.print([StressReport.line(progress)]) }
+            }
+        }
+        try terminal.print(exports) { StressReport.lines(result, $0) }
+        try exports.finish(result)
+        if !result.holds { throw ExitCode.violation }
+    }
+}
+
+extension StressConfiguration.Faults: ExpressibleByArgument {}
+
+/// A time on the command line: a whole number and ms, s, m or h; seconds if nothing follows.
+struct RunTime: ExpressibleByArgument, Sendable {
+    let nanoseconds: Int
+
+    init(nanoseconds: Int) { self.nanoseconds = nanoseconds }
+
+    init?(argument: String) {
+        let units = [("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000)]
+        let unit = units.first { argument.hasSuffix($0.0) }
+        guard let number = Int(argument.dropLast(unit?.0.count ?? 0)), number > 0 else { return nil }
+        let (product, overflow) = number.multipliedReportingOverflow(by: unit?.1 ?? 1_000_000_000)
+        if overflow { return nil }
+        nanoseconds = product
+    }
+
+    var defaultValueDescription: String { "\(nanoseconds / 1_000_000_000)s" }
+}

@@ -1,0 +1,68 @@
+import FoundationEssentials
+import Glibc
+import Subprocess
+import SystemPackage
+import Testing
+
+@Suite("vmemmap stress")
+struct StressCommandTests {
+    @Test("The seed comes first, the verdict last")
+    func passes() async throws {
+        let folder = try TemporaryFolder()
+        let outcome = try await Command.run([
+            "stress", "--duration", "1500ms", "--pages", "32", "--seed", "11", "--faults", "all", "--report-every",
+            "300ms", "--walkers", "1", "--export-json", folder.path("stress.json"),
+        ])
+        #expect(outcome.code == 0, "\(outcome)")
+        #expect(outcome.output.hasPrefix("seed 11\n"))
+        #expect(outcome.output.contains(" cycles/s, "))
+        #expect(outcome.output.hasSuffix("passed: seed 11\n"))
+        #expect(try folder.contents() == ["stress.json"])
+    }
+
+    @Test("A signal ends it in order, with a verdict on what was run", arguments: [Signal.interrupt, .terminate])
+    func signalled(_ signal: Signal) async throws {
+        let record = try await Subprocess.run(
+            .path(Command.binary), arguments: ["stress", "--duration", "1h", "--pages", "32", "--walkers", "1"],
+            input: .none, output: .string(limit: 1 << 16), error: .string(limit: 1 << 16)
+        ) { execution in
+            try await Self.waitUntilAtWork(execution.processIdentifier.value)
+            try execution.send(signal: signal)
+        }
+        #expect(record.terminationStatus == .exited(0), "\(record.standardOutput) \(record.standardError)")
+        #expect(record.standardOutput.contains("ended by a signal before its time"))
+        #expect(record.standardOutput.contains("\npassed: seed "))
+    }
+
+    @Test("A second signal ends it at once")
+    func twice() async throws {
+        // The last check of 1 GiB pages takes a while.
+        let record = try await Subprocess.run(
+            .path(Command.binary),
+            arguments: ["stress", "--duration", "1h", "--pages", "6", "--page-size", "1G", "--walkers", "1"],
+            input: .none, output: .string(limit: 1 << 16), error: .string(limit: 1 << 16)
+        ) { execution in
+            try await Self.waitUntilAtWork(execution.processIdentifier.value)
+            try execution.send(signal: .interrupt)
+            try execution.send(signal: .terminate)
+        }
+        #expect(record.terminationStatus == .exited(128 + SIGTERM), "\(record.standardOutput) \(record.standardError)")
+        #expect(!record.standardOutput.contains("passed"))
+    }
+
+    @Test("More huge pages than there is room for are a shortage")
+    func shortage() async throws {
+        let outcome = try await Command.run(["stress", "--pages", "99999999"])
+        #expect(outcome.code == 3, "\(outcome)")
+    }
+
+    /// Until the coordinator, the signals' thread, two workers and a walker run beside the main thread.
+    private static func waitUntilAtWork(_ pid: Int32) async throws {
+        for _ in 0..<1500 {
+            let threads = try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")
+            if let threads, threads.count >= 6 { return }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        throw Errno.timedOut
+    }
+}

@@ -1,0 +1,130 @@
+import HostMemory
+import Reports
+import Synchronization
+import SystemPackage
+import Testing
+import VmemmapEmulator
+
+@testable import Experiments
+
+@Suite("Stress", .serialized)
+struct StressTests {
+    /// A scheme, a backing, what fails.
+    static let runs: [(Scheme, Backing, StressConfiguration.Faults)] = [
+        (.firstTail, .anonymous, .all), (.head, .memfd, .injected), (.sharedTail, .anonymous, .host),
+        (.firstTail, .memfd, .off),
+    ]
+
+    @Test("A short run passes, having read and remapped", arguments: 0..<4)
+    func passes(_ number: Int) async {
+        // Limits are lowered for the whole process.
+        await #expect(processExitsWith: .success) { [number] in
+            let (scheme, backing, faults) = Self.runs[number]
+            let result = try StressExperiment(
+                StressConfiguration(
+                    pages: HugePageCount(64), schemes: [scheme], backings: [backing],
+                    durationNanoseconds: 1_500_000_000,
+                    walkers: 2, seed: UInt64(HostKernel.monotonicNanoseconds()), faults: faults)
+            ).run()
+            #expect(result.holds, "\(StressReport.lines(result).joined(separator: "\n"))")
+            #expect(result.total.headReads > 0 && result.total.cycles > 0 && result.total.checks > 0)
+            if faults != .off { #expect(result.total.signals > 0 && result.total.forks > 0) }
+            if faults == .injected { #expect(result.total.failedCalls > 0) }
+        }
+    }
+
+    @Test("So many cycles end it, on every combination")
+    func cycles() async {
+        await #expect(processExitsWith: .success) {
+            let lines = Mutex(0)
+            let result = try StressExperiment(
+                StressConfiguration(
+                    pages: HugePageCount(32), schemes: Scheme.allCases, backings: [.anonymous],
+                    durationNanoseconds: 60_000_000_000, cycles: 90, walkers: 1, seed: 5,
+                    reportEveryNanoseconds: 1)
+            ).run { _ in lines.withLock { $0 += 1 } }
+            #expect(result.holds)
+            #expect(result.bouts.map(\.scheme) == Scheme.allCases)
+            #expect(result.total.cycles >= 90)
+            #expect(lines.withLock { $0 } > 0)
+        }
+    }
+
+    @Test("Whoever has the seed has the operations, and what becomes of them")
+    func replay() throws {
+        let first = try Self.log(seed: 42)
+        #expect(try Self.log(seed: 42) == first)
+        #expect(try Self.log(seed: 43) != first)
+        let drawn = StressOperations(seed: 42, epoch: 0, worker: 0).prefix(96).suffix(StressWorker.recentCount)
+        #expect(first.count == StressWorker.recentCount)
+        for (line, operation) in zip(first, drawn) { #expect(line.hasPrefix("\(operation): ")) }
+        let other = StressOperations(seed: 42, epoch: 0, worker: 1).prefix(96).suffix(StressWorker.recentCount)
+        #expect(Array(other) != Array(drawn))
+    }
+
+    /// What one worker does last in its first round of 96, with what became of it.
+    private static func log(seed: UInt64) throws -> [String] {
+        let scene = try scene(seed: seed)
+        let worker = StressWorker(scene, number: 0)
+        let thread = try HostThread { worker.run() }
+        scene.round.store(1, ordering: .releasing)
+        while scene.finished.load(ordering: .acquiring) == 0 { HostKernel.sleep(nanoseconds: 100_000) }
+        scene.shouldStop.store(true, ordering: .releasing)
+        thread.join()
+        #expect(scene.firstFinding == nil)
+        return worker.state.withLock { state in state.recent.map { "\($0.0): \($0.1)" } }
+    }
+
+    private static func scene(seed: UInt64) throws -> StressScene {
+        let configuration = StressConfiguration(pages: HugePageCount(32), workers: 1, seed: seed)
+        let machine = try EmulatedMachine(
+            MachineConfiguration(memory: .mebibytes(64), optimizesAtBoot: true))
+        let geometry = try #require(Geometry(basePageSize: HostLimits.pageSize, hugePageSize: .twoMebibytes))
+        let region = try VmemmapRegion(
+            MappingPlan(geometry: geometry, scheme: .firstTail, hugePages: configuration.pages))
+        return StressScene(
+            configuration, StressCombination(scheme: .firstTail, backing: .anonymous), epoch: 0, StressCounters(),
+            machine,
+            region)
+    }
+
+    @Test("A wrong word is found by a walker, and dumped with states and mappings")
+    func dump() throws {
+        let scene = try Self.scene(seed: 1)
+        let frame = PageFrameNumber(3 * 512 + 100)
+        let address = scene.region.layout.structPage(of: frame) + StructPage.compoundHeadOffset
+        // SAFETY: the word lies in a page of the region that is mapped read-write, and nobody else writes.
+        #expect(unsafe MemoryAccess.tryStore(0xbad1, at: address) == .done)
+        var walker = StressWalker(scene, number: 0)
+        walker.run()
+        let finding = try #require(scene.firstFinding)
+        #expect(finding.detail.contains("0xbad1"))
+        #expect(finding.states.count == 5 && finding.states[2].hasPrefix("huge page 3 at "))
+        #expect(finding.mappings.contains { $0.contains(" rw-p ") })
+        #expect(scene.counters.wrongReads.load(ordering: .relaxed) > 0)
+    }
+
+    @Test("A frame that is not given back, a lost descriptor, and a miscounted page are found", arguments: 0..<3)
+    func oracle(_ mistake: Int) async {
+        await #expect(processExitsWith: .success) { [mistake] in
+            let scene = try Self.scene(seed: 1)
+            let worker = StressWorker(scene, number: 0)
+            let oracle = StressOracle(scene: scene, workers: [worker], openFiles: try OpenFiles.current().count)
+            try oracle.check(nil, part: nil)
+            #expect(scene.firstFinding == nil, "\(String(describing: scene.firstFinding))")
+            switch mistake {
+            case 0:
+                let source = scene.region.layout.vmemmap(of: HugePageIndex(0))
+                try scene.region.memoryFile.gather(
+                    StridedPieces(first: source.start, stride: .zero, length: HostLimits.pageSize, count: 1), at: .zero)
+            case 1: _ = try HostKernel.open("/dev/null", .readOnly)
+            default:
+                _ = try scene.machine.setPool(.twoMebibytes, to: HugePageCount(1))
+                _ = try scene.machine.allocate(.twoMebibytes)
+            }
+            try oracle.check(nil, part: nil)
+            let claims = ["the memory file holds what is shown", "no descriptor is lost", "the pool's counts add up"]
+            #expect(scene.firstFinding?.claim == claims[mistake])
+        }
+    }
+}
