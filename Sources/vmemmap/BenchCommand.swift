@@ -94,12 +94,9 @@ struct BenchCommand: ParsableCommand {
         let progress = terminal.terminal.progress()
         let result = try runOrExit { () throws(ExperimentError) in
             defer { progress.clear() }
-            do throws(ExperimentError) {
-                return try experiment.run(
+            return try signals.unlessEnding { () throws(ExperimentError) in
+                try experiment.run(
                     changes, progress: { progress.show("bench", $0, of: $1, unit: "measurements") })
-            } catch .host(let error) where error.code == .interrupted {
-                signals.waitForEnd()
-                throw .host(error)
             }
         }
         try terminal.terminal.print(exports) { BenchReport.lines(result, $0) }

@@ -70,13 +70,7 @@ struct KernelCommand: ParsableCommand {
         let settings = try runOrExit { () throws(ExperimentError) in try experiment.guardSettings(of: measurement) }
         try signals.watch(settings)
         return try runOrExit { () throws(ExperimentError) in
-            do throws(ExperimentError) {
-                return try experiment.measure(measurement, settings)
-            } catch {
-                // Cut short by the signal's thread, which is putting the settings back and ends the command.
-                if case .host(let refusal) = error, refusal.code == .interrupted { signals.waitForEnd() }
-                throw error
-            }
+            try signals.unlessEnding { () throws(ExperimentError) in try experiment.measure(measurement, settings) }
         }
     }
 }

@@ -8,21 +8,32 @@ internal import Synchronization
 final class SignalPutBack: Sendable {
     private let signals: TerminationSignals
     private let thread = Mutex<HostThread?>(nil)
+    private let ending = Ending()
+
+    /// Whether a signal has come: set before the first setting is put back, so that whoever finds one changed knows why.
+    private final class Ending: Sendable {
+        let hasBegun = Atomic(false)
+    }
 
     init() throws(HostError) { signals = try TerminationSignals() }
 
     /// From now on a signal puts `settings` back, those there are, and ends the command with 128 and its number, as a shell has it.
     func watch(_ settings: ChangedSettings?...) throws(HostError) {
-        let waiting = try HostThread { [signals] in
+        let waiting = try HostThread { [signals, ending] in
             guard let signal = try? signals.waitForSignal() else { return }
+            ending.hasBegun.store(true, ordering: .releasing)
             for changed in settings { SignalPutBack.putBack(changed) }
             exit(128 + signal)
         }
         thread.withLock { $0 = waiting }
     }
 
-    /// For a step that was cut short because the settings are being put back: waits until the command ends.
-    func waitForEnd() { thread.withLock { $0 }?.join() }
+    /// Does what may be cut short, or go wrong in any other way, because a signal puts the settings back under it: then the command
+    /// ends as the signal has it, and not with what came of that.
+    func unlessEnding<Value, Failure>(_ body: () throws(Failure) -> Value) throws(Failure) -> Value {
+        defer { if ending.hasBegun.load(ordering: .acquiring) { thread.withLock { $0 }?.join() } }
+        return try body()
+    }
 
     /// Puts `settings` back and says so where that fails.
     static func putBack(_ settings: ChangedSettings?) {
