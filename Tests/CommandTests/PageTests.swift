@@ -13,7 +13,7 @@ struct PageTests {
         ["savings", "--memory", "256M", "--scheme", "head"],
         ["savings", "--memory", "1G", "--page-size", "1G", "--at-boot"],
         ["savings", "--memory", "8G", "--page-size", "1G", "--dry-run", "--tail-run", "auto"],
-        ["bench", "--pages", "8", "--runs", "2", "--scheme", "all", "--histograms"],
+        ["bench", "--pages", "4", "--runs", "1", "--histograms"],
         ["plan", "--memory", "128G"],
     ]
 

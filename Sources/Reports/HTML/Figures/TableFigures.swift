@@ -30,7 +30,9 @@ struct TableFigures {
     /// What tells a row from others, without what all rows have in common.
     private func name(_ row: [ExportTable.Cell], without excluded: Int? = nil) -> String {
         let labels = columns(.label).filter { label in
-            label != excluded && (table.rows.count == 1 || Set(table.rows.map { $0[label] }).count > 1)
+            label != excluded
+                && (table.rows.count == 1 || table.headings[label].key == "peer"
+                    || Set(table.rows.map { $0[label] }).count > 1)
         }
         return labels.compactMap { label in
             row[label].plain.map { text in
@@ -89,9 +91,11 @@ struct TableFigures {
     }
 
     private var ratios: Markup? {
+        // Where each row has a limit of its own, no one mark is right: that stays in the table.
+        if columns(.ratio).contains(where: { table.headings[$0].key == "limit" }) { return nil }
         let medians = columns(.ratio).filter { !isDetail(table.headings[$0].key) }
         guard
-            let column = medians.first(where: { ["median", "measured"].contains(table.headings[$0].key) })
+            let column = medians.first(where: { table.headings[$0].key == "median" })
                 ?? medians.first
         else {
             return nil
