@@ -187,33 +187,49 @@ struct MachineFaultTests {
     func pageTables() async {
         guard HostProcess.mapsByPmds else { return }
         await #expect(processExitsWith: .success) {
-            let machine = try EmulatedMachine(
-                MachineConfiguration(memory: .gibibytes(2), backing: .memfd, base: .pmd, optimizesAtBoot: true))
-            let region = try #require(machine.region(.twoMebibytes))
-            func pageTables() throws -> Int {
-                _ = region.all.reduce(0) {
-                    $0 + (region.compoundHead(of: region.layout.geometry.headFrame(of: $1)) == nil ? 1 : 0)
-                }
-                return try ProcessStatus.current().pageTables.rawValue / 4096
+            // VmPTE is the whole process's: where its heap grows into a page table of its own meanwhile, once more.
+            var disagreements: [String] = []
+            for _ in 0..<3 {
+                disagreements = try pageTableDisagreements()
+                if disagreements.isEmpty { return }
             }
-            // The books of measuring are there from the first time on.
-            _ = try pageTables()
-            let before = try pageTables()
-            for (pages, tables) in [(1, 1), (64, 1), (65, 2), (130, 3)] {
-                try machine.setPool(.twoMebibytes, to: HugePageCount(pages))
-                #expect(machine.memmap().splitPageTables == tables)
-                #expect(try pageTables() - before == tables, "\(pages) huge pages")
-                let net = 6 - Double(tables) / Double(pages)
-                #expect(net >= 5 && net <= 6 - 1 / 64.0)
-            }
-            // A gigantic page takes eight, and gives them back when its PMDs are merged.
-            for (pages, tables) in [(1, 11), (0, 3), (1, 11)] {
-                try machine.setPool(.oneGibibyte, to: HugePageCount(pages))
-                #expect(machine.memmap().splitPageTables == tables)
-                #expect(try pageTables() - before == tables, "\(pages) gigantic pages")
-            }
+            Issue.record("\(disagreements)")
         }
     }
+}
+
+/// Grows a pool and shrinks it, and holds what the machine says of split page tables against VmPTE, step by step.
+private func pageTableDisagreements() throws -> [String] {
+    let machine = try EmulatedMachine(
+        MachineConfiguration(memory: .gibibytes(2), backing: .memfd, base: .pmd, optimizesAtBoot: true))
+    let region = try #require(machine.region(.twoMebibytes))
+    func pageTables() throws -> Int {
+        _ = region.all.reduce(0) {
+            $0 + (region.compoundHead(of: region.layout.geometry.headFrame(of: $1)) == nil ? 1 : 0)
+        }
+        return try ProcessStatus.current().pageTables.rawValue / 4096
+    }
+    // The books of measuring are there from the first time on.
+    _ = try pageTables()
+    let before = try pageTables()
+    var disagreements: [String] = []
+    func expect(_ tables: Int, _ step: String) throws {
+        #expect(machine.memmap().splitPageTables == tables)
+        let grown = try pageTables() - before
+        if grown != tables { disagreements.append("\(step): \(grown) page tables, \(tables) expected") }
+    }
+    for (pages, tables) in [(1, 1), (64, 1), (65, 2), (130, 3)] {
+        try machine.setPool(.twoMebibytes, to: HugePageCount(pages))
+        try expect(tables, "\(pages) huge pages")
+        let net = 6 - Double(tables) / Double(pages)
+        #expect(net >= 5 && net <= 6 - 1 / 64.0)
+    }
+    // A gigantic page takes eight, and gives them back when its PMDs are merged.
+    for (pages, tables) in [(1, 11), (0, 3), (1, 11)] {
+        try machine.setPool(.oneGibibyte, to: HugePageCount(pages))
+        try expect(tables, "\(pages) gigantic pages")
+    }
+    return disagreements
 }
 
 extension EmulatedMachine {
