@@ -1,7 +1,7 @@
 import SystemPackage
 import Testing
 
-/// The README's table of the series names types, tests and scripts: each must be there.
+/// The documentation's table of the series names types, tests and scripts: each must be there.
 @Suite("The series, row by row")
 struct SeriesTableTests {
     private struct Row {
@@ -11,12 +11,9 @@ struct SeriesTableTests {
         let scripts: String
     }
 
-    /// The rows of "The series, row by row".
+    /// The rows of the table.
     private static func rows() throws -> [Row] {
-        let section = try #require(
-            try Repository.text(of: "README.md").firstRange(of: "## The series, row by row\n").map { $0.upperBound })
-        let text = try Repository.text(of: "README.md")[section...]
-        return text.prefix(upTo: text.firstRange(of: "\n## ")?.lowerBound ?? text.endIndex)
+        try Repository.text(of: "Sources/VmemmapEmulator/Documentation.docc/SeriesRowByRow.md")
             .split(separator: "\n").filter { $0.hasPrefix("| ") }.dropFirst()
             .map { line in
                 let cells = line.split(separator: "|").map(String.init)
