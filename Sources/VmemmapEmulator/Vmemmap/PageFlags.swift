@@ -2,7 +2,7 @@ internal import CSystemShims
 internal import HostMemory
 
 extension VmemmapRegion {
-    /// What /proc/kpageflags would say of emulated frames: for each, in order, the bits of ``KernelPageFlag`` and no others, read off
+    /// What /proc/kpageflags would say of emulated frames: for each, in order, the bits of `KernelPageFlag` and no others, read off
     /// the real struct pages as a reader of the scheme sees them. `stable_page_flags()` in the kernel.
     ///
     /// A page is a tail if its compound_head leads elsewhere, a head if it leads to itself and has PG_head, and huge if its head's
@@ -18,7 +18,7 @@ extension VmemmapRegion {
         }
     }
 
-    /// The same of all frames of a huge page, for ``HugePageFlagsRule``.
+    /// The same of all frames of a huge page, for `HugePageFlagsRule`.
     public func kernelPageFlags(ofHugePage page: HugePageIndex) -> [UInt64] {
         let first = layout.geometry.headFrame(of: page)
         return kernelPageFlags(of: first..<first.advanced(by: layout.geometry.basePagesPerHugePage))
