@@ -5,24 +5,25 @@ internal import VmemmapEmulator
 /// The host's own kernel, for people, and the emulator beside it.
 public enum KernelReport {
     /// The report, line by line.
-    public static func lines(_ result: KernelResult) -> [String] {
+    public static func lines(_ result: KernelResult, _ style: Style = .plain) -> [String] {
         guard let measurement = result.measurement.value, let emulator = result.emulator.value else {
-            return ["vmemmap kernel: what this host's kernel offers of vmemmap optimization", ""]
-                + PlanReport.lines(result.host) + look(result.kernel)
+            return style.wrapped(
+                ["vmemmap kernel: what this host's kernel offers of vmemmap optimization", ""]
+                    + PlanReport.lines(result.host)) + look(result.kernel, style)
         }
         let title =
             "vmemmap kernel: \(CountText.grouped(measurement.pagesAsked.rawValue)) x "
             + "\(ByteText.short(measurement.hugePageBytes)) huge pages of the host's own, optimization off and on, "
             + CountText.of(measurement.rounds.count, "round")
-        return [title, ""] + PlanReport.lines(result.host) + look(result.kernel) + [""] + given(measurement)
-            + table(measurement, emulator) + [""] + result.checks.map(line)
-            + KernelCheckText.details(measurement, emulator)
+        return style.wrapped([title, ""] + PlanReport.lines(result.host)) + look(result.kernel, style)
+            + style.wrapped([""] + given(measurement)) + table(measurement, emulator, style)
+            + style.wrapped([""] + result.checks.map(line) + KernelCheckText.details(measurement, emulator))
     }
 
     // MARK: The kernel
 
-    private static func look(_ kernel: KernelOverview) -> [String] {
-        ["kernel  \(configured(kernel))", "        \(memmap(kernel))", ""] + pools(kernel)
+    private static func look(_ kernel: KernelOverview, _ style: Style) -> [String] {
+        style.wrapped(["kernel  \(configured(kernel))", "        \(memmap(kernel))", ""]) + pools(kernel, style)
     }
 
     private static func configured(_ kernel: KernelOverview) -> String {
@@ -46,7 +47,7 @@ public enum KernelReport {
             + "\(CountText.grouped(boot.rawValue)) of /proc/vmstat: pages of struct pages"
     }
 
-    private static func pools(_ kernel: KernelOverview) -> [String] {
+    private static func pools(_ kernel: KernelOverview, _ style: Style) -> [String] {
         if kernel.pools.isEmpty { return ["no pool: a kernel without HugeTLB"] }
         var table = TextTable(headings: [
             "huge\npage", "pages", "free", "resv", "surplus", "over-\ncommit", "their struct\npages", "HVO\nfrees",
@@ -59,10 +60,11 @@ public enum KernelReport {
                         CountText.grouped($0.rawValue)
                     } + saving(pool.asItIs) + saving(pool.allOfMemory))
         }
-        return table.lines + [
-            "* the default size. HVO frees: worked out for the pool as it is, none optimized against all, and for all of",
-            "\(ByteText.short(kernel.memoryBytes)). The kernel does not tell which huge pages of a pool are optimized already.",
-        ]
+        return table.lines(style)
+            + style.notes([
+                "* the default size. HVO frees: worked out for the pool as it is, none optimized against all, and for all of",
+                "\(ByteText.short(kernel.memoryBytes)). The kernel does not tell which huge pages of a pool are optimized already.",
+            ])
     }
 
     private static func saving(_ saving: KernelOverview.Saving) -> [String] {
@@ -87,7 +89,7 @@ public enum KernelReport {
     }
 
     private static func table(
-        _ measurement: KernelMeasurementResult, _ emulator: KernelResult.Emulator
+        _ measurement: KernelMeasurementResult, _ emulator: KernelResult.Emulator, _ style: Style
     ) -> [String] {
         let (allocation, freeing) = (measurement.allocation, measurement.freeing)
         var table = TextTable(headings: ["per huge page, medians", "allocate,\noptimize", "free,\nrestore"])
@@ -101,9 +103,10 @@ public enum KernelReport {
         add("  at most", allocation.addedNanosecondsPerPageMax, freeing.addedNanosecondsPerPageMax)
         add("emulator, head", emulator.optimizeNanosecondsPerPageMedian, emulator.restoreNanosecondsPerPageMedian)
         table.add(["emulator / HVO adds", ratio(emulator.optimizeOverAdded), ratio(emulator.restoreOverAdded)])
-        return table.lines + [
-            "Kernel: the writes to nr_hugepages. HVO adds: on less off, round by round; a dash: not above the host's noise."
-        ]
+        return table.lines(style)
+            + style.notes([
+                "Kernel: the writes to nr_hugepages. HVO adds: on less off, round by round; a dash: not above the host's noise."
+            ])
     }
 
     private static func time(_ nanoseconds: Double) -> String {

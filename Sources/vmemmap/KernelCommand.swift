@@ -37,6 +37,7 @@ struct KernelCommand: ParsableCommand {
     var runs: Int?
 
     @OptionGroup var export: ExportOptions
+    @OptionGroup var terminal: TerminalOptions
 
     func validate() throws {
         if let pages { try WholeNumber.check(pages, of: "--pages", in: 1...Int.max) }
@@ -57,7 +58,7 @@ struct KernelCommand: ParsableCommand {
             } else {
                 try runOrExit { () throws(ExperimentError) in try KernelExperiment().look() }
             }
-        if exports.leaveStandardOutput { try Output.print(KernelReport.lines(result)) }
+        try terminal.terminal.print(exports) { KernelReport.lines(result, $0) }
         try exports.finish(result)
         if !result.holds { throw ExitCode.violation }
     }
