@@ -83,7 +83,7 @@ let package = Package(
 // The fuzz targets (scripts/check --fuzz) are there only when asked for: everything is built with libFuzzer's instrumentation
 // then, and the command as a library whose arguments can be fuzzed.
 if Context.environment["VMEMMAP_FUZZ"] != nil {
-    let fuzzer = SwiftSetting.unsafeFlags(["-sanitize=fuzzer", "-parse-as-library"])
+    let fuzzer = SwiftSetting.unsafeFlags(["-sanitize=fuzzer", "-parse-as-library", "-enable-testing"])
     let linkFuzzer = LinkerSetting.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])
     let parser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 

@@ -39,14 +39,14 @@ final class MemorySampler: Sendable {
 private final class Shared: Sendable {
     let shouldStop = Atomic(false)
     let isSampling = Atomic(false)
-    let log: Mutex<SampleLog>
+    let log: Guarded<SampleLog>
     let start = HostKernel.monotonicNanoseconds()
     /// The thread's own; the lock is never waited for.
-    private let meter: Mutex<MemoryMeter>
+    private let meter: Guarded<MemoryMeter>
 
     init(_ log: SampleLog, _ meter: consuming sending MemoryMeter) {
-        self.log = Mutex(log)
-        self.meter = Mutex(meter)
+        self.log = Guarded(log)
+        self.meter = Guarded(meter)
     }
 
     func run() {

@@ -241,7 +241,9 @@ public final class PoolSession {
                         expected: allocated.isEmpty
                             ? "an alloc before it" : "#1 to #\(allocated.count), the huge pages allocated so far"))
             }
-            return page.page.head.advanced(by: offset)
+            // What no number tells is as far beyond the memory as any frame can be.
+            let (sum, overflow) = page.page.head.rawValue.addingReportingOverflow(offset)
+            return PageFrameNumber(overflow ? .max : sum)
         }
     }
 

@@ -1,5 +1,4 @@
 internal import HostMemory
-internal import Synchronization
 internal import VmemmapEmulator
 
 /// Optimizes, restores, allocates, frees, dissolves, demotes and poisons huge pages from several threads under concurrent readers and
@@ -20,7 +19,7 @@ public struct StressExperiment: Sendable {
     public func run(
         control: StressControl = StressControl(), progress: @escaping @Sendable (StressProgress) -> Void = { _ in }
     ) throws(ExperimentError) -> StressResult {
-        let outcome = Mutex<Result<StressResult, ExperimentError>?>(nil)
+        let outcome = Guarded<Result<StressResult, ExperimentError>?>(nil)
         // Not on the main thread: its stack grows as it is used, and where RLIMIT_AS is reached, that is its end.
         let box = StressBox(outcome: outcome)
         let configuration = configuration
@@ -41,7 +40,7 @@ public struct StressExperiment: Sendable {
 
 /// Where the coordinator leaves its result.
 private final class StressBox: Sendable {
-    let outcome: Mutex<Result<StressResult, ExperimentError>?>
+    let outcome: Guarded<Result<StressResult, ExperimentError>?>
 
-    init(outcome: consuming sending Mutex<Result<StressResult, ExperimentError>?>) { self.outcome = outcome }
+    init(outcome: consuming sending Guarded<Result<StressResult, ExperimentError>?>) { self.outcome = outcome }
 }

@@ -61,8 +61,9 @@ final class StressRun {
     private func run(
         _ combination: StressCombination, share: Int, of shares: Int
     ) throws(ExperimentError) -> StressViolation? {
-        let end = start + configuration.durationNanoseconds / shares * share
-        let lastCycle = configuration.cycles.map { $0 * share / shares }
+        let (sum, isNever) = start.addingReportingOverflow(configuration.durationNanoseconds / shares * share)
+        let end = isNever ? .max : sum
+        let lastCycle = configuration.cycles.map { $0 / shares * share + $0 % shares * share / shares }
         func isOver() -> Bool {
             if control.shouldEnd || HostKernel.monotonicNanoseconds() >= end { return true }
             return lastCycle.map { before.restored + current.restored >= $0 } ?? false

@@ -24,9 +24,9 @@ final class StressScene: Sendable {
     /// Whether the machine has a frame budget in this round.
     let hasFrameBudget = Atomic(false)
     /// Base pages with memory errors.
-    let poisoned = Mutex<Set<PageFrameNumber>>([])
+    let poisoned = Guarded<Set<PageFrameNumber>>([])
 
-    private let finding = Mutex<StressFinding?>(nil)
+    private let finding = Guarded<StressFinding?>(nil)
 
     init(
         _ configuration: StressConfiguration, _ combination: StressCombination, epoch: Int, _ counters: StressCounters,

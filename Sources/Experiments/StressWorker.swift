@@ -17,12 +17,12 @@ final class StressWorker: Sendable {
 
     let number: Int
     let scene: StressScene
-    let state: Mutex<State>
+    let state: Guarded<State>
 
     init(_ scene: StressScene, number: Int) {
         self.scene = scene
         self.number = number
-        state = Mutex(
+        state = Guarded(
             State(
                 operations: StressOperations(
                     seed: scene.configuration.seed, epoch: scene.epoch, worker: number)))

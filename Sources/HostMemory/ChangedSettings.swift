@@ -1,5 +1,4 @@
 internal import CSystemShims
-internal import Synchronization
 internal import SystemPackage
 
 /// Settings of the host changed for a while, and put back in a fixed order.
@@ -23,7 +22,7 @@ public final class ChangedSettings: Sendable {
 
     private let originals: [Original]
     private let clearing: [Original]
-    private let state = Mutex(State.changeable)
+    private let state = Guarded(State.changeable)
     private let guardian: FileDescriptor
 
     /// Notes what `settings` are and starts the guardian. Nothing is changed yet.

@@ -7,7 +7,7 @@ internal import Synchronization
 /// Made before any thread is started, so that every thread has the two signals blocked.
 final class SignalPutBack: Sendable {
     private let signals: TerminationSignals
-    private let thread = Mutex<HostThread?>(nil)
+    private let thread = Guarded<HostThread?>(nil)
     private let ending = Ending()
 
     /// Whether a signal has come: set before the first setting is put back, so that whoever finds one changed knows why.

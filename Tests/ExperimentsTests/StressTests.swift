@@ -33,6 +33,19 @@ struct StressTests {
         }
     }
 
+    @Test("A run without end in sight begins, and is ended")
+    func endless() async {
+        await #expect(processExitsWith: .success) {
+            let control = StressControl()
+            let result = try StressExperiment(
+                StressConfiguration(
+                    pages: HugePageCount(8), schemes: Scheme.allCases, backings: Backing.allCases,
+                    durationNanoseconds: .max, cycles: .max, walkers: 1, workers: 1, reportEveryNanoseconds: 1)
+            ).run(control: control) { _ in control.end() }
+            #expect(result.holds && result.wasEnded)
+        }
+    }
+
     @Test("So many cycles end it, on every combination")
     func cycles() async {
         await #expect(processExitsWith: .success) {

@@ -105,6 +105,21 @@ struct PoolScriptTests {
         }
     }
 
+    @Test(
+        "A frame beyond the memory is refused, however far",
+        arguments: ["#1+32768", "#1+9223372036854775807", "9223372036854775807"])
+    func farFrames(_ frame: String) throws {
+        let session = PoolSession()
+        _ = try session.run("boot memory=64M hugepages=1")
+        _ = try session.run("alloc 2M")
+        for operation in ["poison", "page", "dissolve", "demote", "free"] {
+            guard case .refused = try session.run("\(operation) \(frame)"[...]) else {
+                Issue.record("\(operation) \(frame)")
+                continue
+            }
+        }
+    }
+
     @Test("Walkers walk once, and only off stops them")
     func walkers() throws {
         let session = PoolSession()

@@ -16,7 +16,9 @@ enum ArgumentsFuzz {
             "demo\n--pages\n64\n--page-size\n1G\n--scheme\nhead\n--backing\nmemfd\n--walkers\n2\n--huge-base",
             "demo\n--race\n--race-seconds\n3\n--tail-run\nauto\n--export-json\n-",
             "savings\n--memory\n128G\n--tail-run\n7\n--scheme\nshared-tail\n--at-boot\n--dry-run", "plan\n--memory\n1T",
-            "bench\n--runs\n9\n--growth-from\n10\n--pages\n512", "hold\n--touch\n--walkers\n0", "pool\nscript.pool",
+            "bench\n--runs\n9\n--growth-from\n10\n--pages\n512\n--peers\nfloor,ksm",
+            "stress\n--duration\n10m\n--scheme\nall\n--faults\nall\n--seed\n7", "inspect\n--pages\n8", "kernel",
+            "1500ms", "2h", "hold\n--touch\n--walkers\n0", "pool\nscript.pool",
             "2m",
             "auto", "9223372036854775807", "16383P",
         ]
@@ -24,7 +26,9 @@ enum ArgumentsFuzz {
     static func main() { unsafe FuzzSupport.run(seeds: seeds) { unsafe test($0, $1) } }
 }
 
-private func test(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+// libFuzzer's archive wants it by this name, too.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func test(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let text = unsafe FuzzSupport.text(bytes, count)
     let words = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     for word in words { values(word) }
@@ -35,13 +39,18 @@ private func test(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
 
 /// Words as values.
 private func values(_ word: String) {
-    if let size = MemorySize(argument: word) {
-        FuzzSupport.require(size.bytes > .zero && MemorySize(argument: "\(size.bytes)")?.bytes == size.bytes, word)
+    if let size = try? MemorySize.parse(word) {
+        let again = try? MemorySize.parse("\(size.bytes)")
+        FuzzSupport.require(size.bytes > .zero && again?.bytes == size.bytes, word)
     }
     if let size = HugePageSize(argument: word) {
         FuzzSupport.require(HugePageSize(argument: size.defaultValueDescription) == size, word)
     }
-    if let run = TailRun(argument: word) { FuzzSupport.require(TailRun(argument: run.description) == run, word) }
+    if let run = try? TailRun.parse(word) { FuzzSupport.require((try? TailRun.parse(run.description)) == run, word) }
+    if let time = RunTime(argument: word) {
+        let milliseconds = time.nanoseconds / 1_000_000
+        FuzzSupport.require(RunTime(argument: "\(milliseconds)ms")?.nanoseconds == time.nanoseconds, word)
+    }
     if let number = try? WholeNumber.parse(word) {
         FuzzSupport.require((try? WholeNumber.parse("\(number)")) == number, word)
     }
@@ -51,7 +60,6 @@ private func command(_ words: [String]) {
     guard let command = try? VmemmapCommand.parseAsRoot(words) else { return }
     switch command {
     case let demo as DemoCommand: plan(demo.base.applied(to: demo.emulation.memory))
-    case let bench as BenchCommand: plan(bench.emulation.memory)
     case let savings as SavingsCommand:
         var memory = EmulatedMemory(
             pages: HugePageCount(savings.memory.bytes.rawValue / savings.pageSize.bytes.rawValue),

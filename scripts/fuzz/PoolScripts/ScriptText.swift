@@ -18,6 +18,8 @@ enum ScriptText {
         case .dissolve(let frame): "dissolve \(text(frame))"
         case .demote(let frame): "demote \(text(frame))"
         case .budget(let frames): "budget \(frames.map { "\($0)" } ?? "off")"
+        case .walk(let walkers): "walkers \(walkers)"
+        case .stopWalking: "walkers off"
         case .flush: "flush"
         case .meminfo: "meminfo"
         case .vmstat: "vmstat"
@@ -39,7 +41,7 @@ enum ScriptText {
             "release=\(configuration.release.rawValue)", "restore_failure=\(configuration.restoreFailure.rawValue)",
             "policy=\(configuration.policy.rawValue)", "keep_pages=\(configuration.keepsPages ? "on" : "off")",
             "huge_base=\(configuration.base == .pmd ? "on" : "off")", "tail_run=\(configuration.tailRun)",
-            "struct_page=\(configuration.structPageSize)",
+            "struct_page_size=\(configuration.structPageSize)",
         ].joined(separator: " ")
     }
 
