@@ -21,7 +21,7 @@ enum PoolScriptsFuzz {
     static func main() { unsafe FuzzSupport.run(seeds: seeds) { unsafe test($0, $1) } }
 }
 
-// libFuzzer's archive wants it by this name, too.
+/// One input. libFuzzer's archive wants it by this name, too.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func test(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let lines = unsafe FuzzSupport.text(bytes, count).split(separator: "\n")

@@ -22,7 +22,7 @@ enum ProcFilesFuzz {
     static func main() { unsafe FuzzSupport.run(seeds: seeds) { unsafe test($0, $1) } }
 }
 
-// libFuzzer's archive wants it by this name, too.
+/// One input. libFuzzer's archive wants it by this name, too.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func test(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     // SAFETY: libFuzzer's own buffer, as long as it says.
