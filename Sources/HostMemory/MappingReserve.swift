@@ -14,39 +14,54 @@ public final class MappingReserve: Sendable {
     /// The mappings that the reserve consists of: the outermost two may merge with their neighbours.
     public static let size = needed + MappingCount(2)
 
-    private let area = Guarded<AddressRange?>(nil)
+    private let area = Guarded<Area?>(nil)
+
+    private struct Area {
+        let range: AddressRange
+        /// The next page that is to be a mapping of its own.
+        var next = 1
+    }
 
     private init() {}
 
     /// Maps the reserve unless it is there.
+    ///
+    /// If the host refuses, no part of it stays; one that it refuses to unmap as well is kept, and made whole or unmapped the next
+    /// time.
     public func fill() throws(HostError) {
         try area.withLock { (area) throws(HostError) in
-            if area == nil { area = try Self.map() }
+            var filled =
+                if let area { area } else {
+                    Area(range: try HostKernel.mapAnonymous(length: HostLimits.pageSize * Self.size.rawValue))
+                }
+            do throws(HostError) {
+                try Self.divide(&filled)
+                area = filled
+            } catch {
+                let isGone = (try? HostKernel.unmap(filled.range)) != nil
+                area = isGone ? nil : filled
+                throw error
+            }
         }
     }
 
     /// Unmaps the reserve, so that as many mappings are free. False if it is not there, or the host refuses.
     @discardableResult
     public func letGo() -> Bool {
-        area.withLock { area in
-            guard let range = area, (try? HostKernel.unmap(range)) != nil else { return false }
-            area = nil
+        area.withLock {
+            guard let range = $0?.range, (try? HostKernel.unmap(range)) != nil else { return false }
+            $0 = nil
             return true
         }
     }
 
-    /// Pages of alternating protection: each is a mapping of its own.
-    private static func map() throws(HostError) -> AddressRange {
+    /// Gives every other page another protection: each page is a mapping of its own then.
+    private static func divide(_ area: inout Area) throws(HostError) {
         let pageSize = HostLimits.pageSize
-        let range = try HostKernel.mapAnonymous(length: pageSize * size.rawValue)
-        do throws(HostError) {
-            for page in stride(from: 1, to: size.rawValue, by: 2) {
-                try HostKernel.protect(AddressRange(start: range.start + pageSize * page, length: pageSize), .none)
-            }
-        } catch {
-            try? HostKernel.unmap(range)
-            throw error
+        while area.next < size.rawValue {
+            let page = AddressRange(start: area.range.start + pageSize * area.next, length: pageSize)
+            try HostKernel.protect(page, .none)
+            area.next += 2
         }
-        return range
     }
 }

@@ -41,6 +41,27 @@ struct MappingLimitTests {
         }
     }
 
+    @Test(
+        "A reserve that is refused half-way, and its unmapping too, is made whole the next time or let go of", arguments: 1...7)
+    func refusedReserve(first: Int) async {
+        await #expect(processExitsWith: .success) { [first] in
+            let fault = InjectedFault(first: first, failures: 1000, operations: [.mapAnonymous, .protect, .unmap])
+            func turn() throws {
+                let (error, outcome) = fault.during {
+                    HostError.thrown { () throws(HostError) in try MappingReserve.process.fill() }
+                }
+                #expect((error == nil) == (outcome.failed == 0))
+                try MappingReserve.process.fill()
+                #expect(MappingReserve.process.letGo())
+            }
+            try turn()
+            let before = try Statm.current().size
+            for _ in 0..<100 { try turn() }
+            // A hundred reserves, were they lost; the heap may have grown.
+            #expect(try Statm.current().size - before < PageCount(500))
+        }
+    }
+
     @Test("At the very limit a move is refused as out of memory, and the target stays as it was")
     func moveRefused() async {
         await #expect(processExitsWith: .success) {

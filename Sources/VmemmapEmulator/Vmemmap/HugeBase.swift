@@ -15,6 +15,10 @@ final class HugeBase: Sendable {
         var doubtful: Set<Int> = []
         /// Moved out of the memory file, and not moved back: the host had no memory for it.
         var displaced: Set<Int> = []
+        /// Staging areas that the host has refused to unmap.
+        var orphans: [AddressRange] = []
+
+        mutating func unmapOrphans() { orphans.removeAll { (try? HostKernel.unmap($0)) != nil } }
     }
 
     private let range: AddressRange
@@ -40,6 +44,9 @@ final class HugeBase: Sendable {
         // here stays mapped by PTEs; how much, the host is asked afterwards.
         if wholeBlocks.length > .zero { try? HostKernel.collapse(wholeBlocks) }
     }
+
+    // Nobody is left to tell of a refusal.
+    deinit { book.withLock { $0.unmapOrphans() } }
 
     /// The part of the region that whole blocks fill.
     private var wholeBlocks: AddressRange {
@@ -120,6 +127,7 @@ final class HugeBase: Sendable {
     private func exchange(_ index: Int, _ book: inout Book) throws(HostError) {
         guard let file else { return }
         let block = block(index)
+        book.unmapOrphans()
         let staging = try HostKernel.mapAnonymous(length: block.length)
         do throws(HostError) {
             try HostKernel.forbidHugePages(staging)
@@ -130,7 +138,8 @@ final class HugeBase: Sendable {
             try HostKernel.protect(staging, .readOnly)
             try HostKernel.move(staging, to: block.start)
         } catch {
-            try? HostKernel.unmap(staging)
+            book.orphans.append(staging)
+            book.unmapOrphans()
             try HostKernel.mapFile(file.writable, at: block, offset: block.start - range.start, .readWrite)
             throw error
         }
