@@ -207,15 +207,25 @@ static int64_t write_holes(const struct vme_floor *floor, size_t index)
     return result;
 }
 
-static int64_t restore_memfd(const struct vme_floor *floor, size_t start, size_t count)
+static int64_t relink(const struct vme_floor *floor, size_t start, size_t count)
 {
     size_t first = floor->plan.replaced_first;
+    size_t length = (count * floor->plan.vmemmap_pages - first) * floor->page_size;
+    if (mmap(vmemmap(floor, start, first), length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, floor->writable,
+             linear_offset(floor, start, first)) == MAP_FAILED)
+        return -errno;
+    return 0;
+}
+
+// Mapped all together, which takes page 0 of the later ones out of the page table too: of use unless holes are written from there.
+static int64_t restore_memfd(const struct vme_floor *floor, size_t start, size_t count)
+{
+    size_t at_once = floor->plan.templates > 0 ? count : 1;
     int64_t result = 0;
     for (size_t i = start; result == 0 && i < start + count; i++) {
         result = write_holes(floor, i);
-        if (result == 0 && mmap(vmemmap(floor, i, first), replaced_length(floor), PROT_READ | PROT_WRITE,
-                                MAP_SHARED | MAP_FIXED, floor->writable, linear_offset(floor, i, first)) == MAP_FAILED)
-            result = -errno;
+        if (result == 0 && (i + 1 - start) % at_once == 0)
+            result = relink(floor, i + 1 - at_once, at_once);
     }
     return result;
 }

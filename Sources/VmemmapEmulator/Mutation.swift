@@ -29,14 +29,16 @@
 
     extension VmemmapRegion {
         /// Has the pages that are about to be restored show zeros.
-        func showZeros(of page: HugePageIndex) throws(HostError) {
+        func showZeros(of pages: Range<HugePageIndex>) throws(HostError) {
             if plan.backing == .memfd {
-                try relink(page)
+                try relink(pages)
             } else {
-                let target = layout.vmemmap(of: page, plan.movedPages)
-                let fresh = try HostKernel.mapAnonymous(length: target.length)
-                try HostKernel.populate(fresh)
-                try HostKernel.move(fresh, to: target.start)
+                for page in pages {
+                    let target = layout.vmemmap(of: page, plan.movedPages)
+                    let fresh = try HostKernel.mapAnonymous(length: target.length)
+                    try HostKernel.populate(fresh)
+                    try HostKernel.move(fresh, to: target.start)
+                }
             }
             HostKernel.yield()
         }

@@ -41,8 +41,7 @@ struct MappingLimitTests {
         }
     }
 
-    @Test(
-        "A reserve that is refused half-way, and its unmapping too, is made whole the next time or let go of", arguments: 1...7)
+    @Test("A reserve that is refused, and its unmapping too, is made whole next time or let go of", arguments: 1...7)
     func refusedReserve(first: Int) async {
         await #expect(processExitsWith: .success) { [first] in
             let fault = InjectedFault(first: first, failures: 1000, operations: [.mapAnonymous, .protect, .unmap])

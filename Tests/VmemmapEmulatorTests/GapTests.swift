@@ -80,4 +80,37 @@ struct GapTests {
             }
         }
     }
+
+    @Test(
+        "On memfd, shared-tail restores huge pages by one call; gaps that it leaves, at page 0 too, are closed, now or by the next",
+        arguments: Operation.allCases, [false, true])
+    func together(_ mender: Operation, isClosedLater: Bool) async {
+        await #expect(processExitsWith: .success) { [isOptimize = (mender == .optimize) as Bool, isClosedLater] in
+            let mender: Operation = isOptimize ? .optimize : .restore
+            for gap in 0...7 {
+                let region = try Shape(size: .twoMebibytes, pages: 4, scheme: .sharedTail, backing: .memfd).region()
+                try region.optimize(region.all)
+                for page in [1, 2] { try HostKernel.unmap(region.vmemmapPage(gap, of: page)) }
+                let (error, _) = Operation.restore.run(
+                    on: region, .excluded,
+                    under: InjectedFault(
+                        // Short of memory, it would be tried again.
+                        first: 1, failures: isClosedLater ? 1000 : 1, errno: .tooManyOpenFilesInSystem,
+                        operations: [.mapFile]))
+                let residue = try #require(error).residue
+                if isClosedLater {
+                    #expect(residue.incomplete.map(\.page.rawValue) == [1, 2])
+                    #expect(residue.incomplete.allSatisfy { $0.uncertain.contains(VmemmapPageIndex(gap)) })
+                    try mender.run(on: region, .excluded)
+                } else {
+                    #expect(residue.isEmpty)
+                    try region.expectAll(.optimized)
+                    try region.restore(region.all)
+                }
+                let isOptimized = isClosedLater && mender == .optimize
+                #expect(region.states.allSatisfy { $0.isOptimized == isOptimized })
+                try region.expectWhole(region.states, "gap at \(gap)")
+            }
+        }
+    }
 }

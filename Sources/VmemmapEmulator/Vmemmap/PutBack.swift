@@ -73,12 +73,13 @@ extension VmemmapRegion {
     }
 
     private func mendMemfd(_ page: HugePageIndex) throws(HostError) {
+        try closeHeadGap(page)
         // Optimized, it has holes. Otherwise nothing was punched, and every page's own frame holds what it held.
         let isOptimized = ledger.entry(page).state == .optimized
         if isOptimized {
             try withScratchPage { (scratch) throws(HostError) in try writeHoles(of: page, scratch) }
         }
-        try relink(page)
+        try relink(page..<page.advanced(by: 1))
         ledger.markMended(page, .restored)
         ledger.setStaleFrames(page..<page.advanced(by: 1), false)
     }
@@ -105,7 +106,7 @@ extension VmemmapRegion {
 
     /// Whether a vmemmap page is mapped and shows tails of this huge page: asked of its second struct page, which is one in
     /// every vmemmap page of every scheme.
-    private func isIntact(_ vmemmapPage: VmemmapPageIndex, of page: HugePageIndex) -> Bool {
+    func isIntact(_ vmemmapPage: VmemmapPageIndex, of page: HugePageIndex) -> Bool {
         let start = layout.vmemmap(of: page, from: vmemmapPage, count: PageCount(1)).start
         // SAFETY: the address is inside the region, which stays this object's; the load survives a gap in it.
         let word = unsafe MemoryAccess.tryLoad(start + plan.geometry.structPageSize + StructPage.compoundHeadOffset)
@@ -135,5 +136,14 @@ extension VmemmapRegion {
                 isWriteProtected: isProtected))
         // Its frames are shown, or hold the only copy; unless nothing but a protection was not put back.
         if replaced > 0 || uncertain > 0 { ledger.setStaleFrames(page..<page.advanced(by: 1), false) }
+    }
+    /// Notes that the host refused at `page` as a whole, its page 0 included.
+    func noteUncertain(_ page: HugePageIndex) {
+        let start = VmemmapPageIndex(0)
+        ledger.markIncomplete(
+            IncompleteHugePage(
+                page: page, replaced: start..<start, uncertain: start..<plan.replacedPages.upperBound,
+                isWriteProtected: false))
+        ledger.setStaleFrames(page..<page.advanced(by: 1), false)
     }
 }

@@ -9,9 +9,10 @@ enum TailContents {
 }
 
 extension VmemmapRegion {
-    /// Restores neighbours, on either backing, a huge page at a time.
+    /// Restores neighbours, on either backing: private pages are moved in a huge page at a time, a memory file's can be mapped all
+    /// together.
     ///
-    /// Each is one step for every reader: before it the tails show the shared frames, after it frames of their own, with
+    /// That is one step for every reader: before it the tails show the shared frames, after it frames of their own, with
     /// the same bytes. (Mapping fresh memory in place and filling it there showed readers zeros: host limits, 5.)
     func restoreBatch(_ batch: Range<HugePageIndex>, _ writers: Writers) -> BatchResult {
         switch plan.backing {
@@ -35,7 +36,7 @@ extension VmemmapRegion {
             do throws(HostError) {
                 for page in batch {
                     #if VMEMMAP_MUTATIONS
-                        if Mutation.current == .nonAtomicRestore { try showZeros(of: page) }
+                        if Mutation.current == .nonAtomicRestore { try showZeros(of: page..<page.advanced(by: 1)) }
                     #endif
                     let target = layout.vmemmap(of: page, plan.movedPages).start
                     try HostKernel.move(stagedPart(completed, of: staging), to: target)
