@@ -26,7 +26,7 @@ public enum KernelReport {
         style.wrapped(["kernel  \(configured(kernel))", "        \(memmap(kernel))", ""]) + pools(kernel, style)
     }
 
-    private static func configured(_ kernel: KernelOverview) -> String {
+    static func configured(_ kernel: KernelOverview) -> String {
         switch (kernel.isConfigured.value, kernel.isOptimizing.value) {
         case (true, let isOn?):
             "built with HVO, as vm.hugetlb_optimize_vmemmap is there; it is \(isOn ? "1 (on)" : "0 (off)") for new huge pages"
@@ -39,7 +39,7 @@ public enum KernelReport {
         }
     }
 
-    private static func memmap(_ kernel: KernelOverview) -> String {
+    static func memmap(_ kernel: KernelOverview) -> String {
         guard let pages = kernel.memmapPages.value, let boot = kernel.memmapBootPages.value else {
             return "nr_memmap_pages and nr_memmap_boot_pages: not counted (before Linux 6.11)"
         }
@@ -75,7 +75,7 @@ public enum KernelReport {
 
     // MARK: The measurement
 
-    private static func given(_ measurement: KernelMeasurementResult) -> [String] {
+    static func given(_ measurement: KernelMeasurementResult) -> [String] {
         let before =
             "\(CountText.grouped(measurement.pagesAsked.rawValue)) huge pages were added to the "
             + "\(CountText.grouped(measurement.pagesBefore.rawValue)) that were there, and taken out again, after a warm-up."

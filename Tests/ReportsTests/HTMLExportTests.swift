@@ -60,7 +60,7 @@ struct HTMLExportTests {
             ])
         let page = try Self.page([table])
         #expect(page.contains("<h3>read</h3>") && page.contains("<h3>write</h3>"))
-        #expect(page.contains("1 \u{b5}s to 2 \u{b5}s: 7"))
+        #expect(page.contains("1 us to 2 us: 7"))
     }
 
     @Test(
@@ -76,6 +76,45 @@ struct HTMLExportTests {
         }
         let time = Axis.nanoseconds(upTo: most, count: 8)
         #expect(time.ticks.allSatisfy { $0.value <= time.end })
+    }
+
+    @Test("An axis of numbers in a row has a mark at the last one if a mark falls there")
+    func numbers() {
+        #expect(Axis.numbers(upTo: 6, count: 6).ticks.map(\.label) == ["0", "1", "2", "3", "4", "5", "6"])
+        #expect(Axis.numbers(upTo: 7, count: 4).ticks.map(\.label) == ["0", "2", "4", "6"])
+    }
+
+    @Test("A bar's name that is too long goes on below, and its value finds room", arguments: Figure.Layout.allCases)
+    func longNames(_ layout: Figure.Layout) {
+        let name = "shared-tail, anonymous, free deferred until restored " + String(repeating: "x", count: 120)
+        let scale = BarScale(.ratios(upTo: 2, count: 4), "ratio", layout)
+        var drawing = Drawing(height: 0)
+        let end = scale.label(&drawing, name, "12.345", at: 0)
+        #expect(end == scale.labelHeight(name, "12.345") && end > 40)
+        #expect(scale.labelHeight("head", "1.0") < 20)
+        let texts = drawing.shapes.map(\.source).filter { $0.hasPrefix("<text") }
+            .compactMap { $0.split(separator: ">").dropFirst().first?.split(separator: "<").first }.map(String.init)
+        #expect(texts.allSatisfy { Drawing.width(of: $0) <= layout.width })
+        #expect(texts.dropLast().joined().replacing(" ", with: "") == name.replacing(" ", with: ""))
+    }
+
+    @Test("A wide table of few rows lies on its side under all of its labels, which have their units")
+    func wideTables() throws {
+        let table = ExportTable(
+            "bout", "What a row is.", ["head", "first-tail"],
+            [.label("scheme", "How.") { $0 }, .label("huge_page_bytes", "How large.") { _ in "2097152" }]
+                + (0..<12).map { (number: Int) in .count("count_\(number)", "How many.") { _ in number } })
+        let markup = HTMLTable(table).plain.source
+        #expect(markup.contains("<th scope=\"col\">first-tail, 2.00 MiB</th>"))
+        #expect(markup.contains(">count 11</th><td data-label=\"head, 2.00 MiB\">11</td>"))
+    }
+
+    @Test("Of many points in a line those stay that stand out")
+    func curves() {
+        var drawing = Drawing(height: 100)
+        drawing.curve("line", (0..<100_000).map { (Double($0), $0 == 70_707 ? 99 : 1) })
+        let source = drawing.shapes[0].source
+        #expect(source.contains("70707,99") && source.utf8.count < 10_000)
     }
 
     @Test("Labels stay where they belong while there is room, and else apart and within bounds")

@@ -111,6 +111,9 @@ struct KernelResultTests {
         #expect(unknown.holds)
         #expect(unknown.checks.first { $0.claim == .emulatorFreesTheSame }?.holds.value == nil)
         #expect(KernelReport.lines(unknown).contains { $0.hasPrefix("?     emulator: frames freed") })
+        let page = HTMLExport.text(unknown)
+        #expect(page.contains("What a huge page costs") && page.contains("aria-label=\"not put to the test\""))
+        #expect(page.contains("all of 1.00 TiB in huge pages of 2.00 MiB: struct pages 16.00 GiB, HVO frees 14.00 GiB"))
     }
 
     @Test("Each claim can be refuted")

@@ -25,7 +25,9 @@ struct HTMLTable {
 
     private var labels: [Int] { table.headings.indices.filter { table.headings[$0].unit == .label } }
 
-    private var isOnItsSide: Bool { table.headings.count > 7 && table.rows.count <= 6 && labels.count <= 1 }
+    private var isOnItsSide: Bool {
+        table.rows.count <= 6 && table.headings.count > (labels.count <= 1 ? 7 : 12)
+    }
 
     private var upright: Markup {
         let headings = table.headings.map { heading in
@@ -40,7 +42,10 @@ struct HTMLTable {
                     .element(
                         heading.unit == .label ? "th" : "td",
                         ["scope": heading.unit == .label ? "row" : nil, "data-label": Self.words(heading.key)],
-                        [Self.text(cell, heading.unit)])
+                        [
+                            cell.plain.flatMap { Self.measure($0, heading) }.map { Markup($0) }
+                                ?? Self.text(cell, heading.unit)
+                        ])
                 })
         }
         return Markup([
@@ -50,12 +55,13 @@ struct HTMLTable {
 
     /// A row a column, under the labels of the rows.
     private var onItsSide: Markup {
-        let label = labels.first
         let names = table.rows.enumerated().map { number, row in
-            label.flatMap { row[$0].plain.map(Self.words) } ?? (table.rows.count == 1 ? "" : "\(number + 1)")
+            labels.isEmpty
+                ? (table.rows.count == 1 ? "" : "\(number + 1)")
+                : labels.compactMap { Self.label(row[$0], table.headings[$0]) }.joined(separator: ", ")
         }
         let headings = ([""] + names).map { Markup.element("th", ["scope": "col"], [Markup($0)]) }
-        let rows = table.headings.indices.filter { $0 != label }.map { column in
+        let rows = table.headings.indices.filter { !labels.contains($0) }.map { column in
             let heading = table.headings[column]
             return Markup.element(
                 "tr", [:],
@@ -84,9 +90,23 @@ struct HTMLTable {
         }
     }
 
-    /// `page_tables` and `distinctFrames` as words.
+    /// What a label tells rows apart by, as words; a size or a time with its unit. Nil of nothing.
+    static func label(_ cell: ExportTable.Cell, _ heading: ExportTable.Heading) -> String? {
+        guard let text = cell.plain, !text.isEmpty else { return nil }
+        return measure(text, heading) ?? words(text)
+    }
+
+    /// A label that is a size or a time, as its heading says; nil of any other.
+    private static func measure(_ text: String, _ heading: ExportTable.Heading) -> String? {
+        guard heading.unit == .label, let number = Int(text) else { return nil }
+        if heading.key.hasSuffix("_bytes") { return ByteText.short(ByteCount(number)) }
+        return heading.key.hasSuffix("_ns") ? DurationText.short(nanoseconds: number) : nil
+    }
+
+    /// `page_tables` and `distinctFrames` as words; what has spaces is text already.
     static func words(_ key: String) -> String {
-        key.reduce(into: "") { words, character in
+        if key.contains(" ") { return key }
+        return key.reduce(into: "") { words, character in
             if character == "_" || character == "-" && words.isEmpty {
                 words.append(" ")
             } else if character.isUppercase, words.last?.isLowercase == true {

@@ -18,7 +18,8 @@ struct Axis {
         let unit = units.last { most >= $0.size } ?? units[0]
         let least = most / unit.size / Double(max(1, count))
         let step = base == 2 ? Self.binaryStep(least) : Self.roundStep(least)
-        let marks = (most / unit.size / step - 1e-9).rounded(fills ? .up : .down)
+        let steps = most / unit.size / step
+        let marks = fills ? (steps - 1e-9).rounded(.up) : (steps + 1e-9).rounded(.down)
         self.unit = unit.name
         ticks = (0...Int(marks)).map { mark in
             (Double(mark) * step * unit.size, DecimalText.short(Double(mark) * step, decimals: 3))
@@ -68,7 +69,17 @@ struct Axis {
     }
 
     private static var timeUnits: [(size: Double, name: String)] {
-        [(1, "ns"), (1000, "\u{b5}s"), (1_000_000, "ms"), (1_000_000_000, "s")]
+        [(1, "ns"), (1000, "us"), (1_000_000, "ms"), (1_000_000_000, "s")]
+    }
+
+    /// For what is done a second.
+    static func rates(upTo most: Double, count: Int) -> Axis {
+        Axis(most: most, units: [(1, ""), (1e3, "thousands"), (1e6, "millions")], count: count, fills: true)
+    }
+
+    /// For the numbers of things in a row, to the last and no further.
+    static func numbers(upTo most: Int, count: Int) -> Axis {
+        Axis(most: Double(most), units: [(1, "")], count: count, fills: false)
     }
 
     /// For things that are counted.

@@ -71,13 +71,13 @@ struct GroupedBarFigure {
         var drawing = Drawing(height: 0)
         let top = key.draw(&drawing, layout)
         let height = Double(key.names.count) * 18
-        let bottom = top + Double(rows.count) * (19 + height + 10)
+        let bottom = rows.reduce(top) { $0 + scale.labelHeight($1.name, "") + height + 10 }
         drawing.height = scale.draw(&drawing, from: top, to: bottom)
         var y = top
         for row in rows {
             y = scale.label(&drawing, row.name, "", at: y)
             for (part, bar) in zip(key.names, row.bars) {
-                if let bar {
+                if let bar, bar.value > 0 {
                     drawing.rect(
                         "bar " + part.style, scale.left, y + 2, max(1, scale.x(bar.value) - scale.left), 13,
                         title: "\(row.name), \(part.name): \(bar.text)")

@@ -29,23 +29,50 @@ struct BarScale {
         return bottom + 44
     }
 
-    /// A name at the left and a value at the right: on one line, or on two where one is too short. Returns where they end.
+    /// A name at the left, on as many lines as it needs, and a value at the right: beside its last line, or on a line of its own.
+    /// Returns where they end.
     func label(_ drawing: inout Drawing, _ name: String, _ value: String, at y: Double) -> Double {
-        let end = lines(name, value) == 2 ? y + 37 : y + 19
-        ground(&drawing, left + 1, y + 3, name)
-        drawing.text("", left + 4, y + 15, name)
-        if !value.isEmpty {
-            ground(&drawing, layout.width - 8 - Drawing.width(of: value), end - 16, value)
-            drawing.text("end strong", layout.width - 8, end - 4, value)
+        var end = y
+        for line in lines(name) {
+            ground(&drawing, left + 1, end + 3, line)
+            drawing.text("", left + 4, end + 15, line)
+            end += lineHeight
         }
-        return end
+        if !isBeside(name, value) { end += lineHeight }
+        if !value.isEmpty {
+            ground(&drawing, layout.width - 8 - Drawing.width(of: value), end - 15, value)
+            drawing.text("end strong", layout.width - 8, end - 3, value)
+        }
+        return end + 1
     }
 
     /// The height of ``label(_:_:_:at:)``.
-    func labelHeight(_ name: String, _ value: String) -> Double { lines(name, value) == 2 ? 37 : 19 }
+    func labelHeight(_ name: String, _ value: String) -> Double {
+        Double(lines(name).count + (isBeside(name, value) ? 0 : 1)) * lineHeight + 1
+    }
 
-    private func lines(_ name: String, _ value: String) -> Int {
-        Drawing.width(of: name) + Drawing.width(of: value) + 24 > layout.width ? 2 : 1
+    private var lineHeight: Double { 18 }
+
+    private func isBeside(_ name: String, _ value: String) -> Bool {
+        value.isEmpty
+            || Drawing.width(of: lines(name).last ?? "") + Drawing.width(of: value) + 24 <= layout.width
+    }
+
+    /// A name broken between words, and within a word that is longer than a line.
+    private func lines(_ name: String) -> [String] {
+        let most = Int((layout.width - 16) / Drawing.width(of: "m"))
+        return name.split(separator: " ").reduce(into: []) { lines, word in
+            var word = word
+            if let last = lines.last, last.count + 1 + word.count <= most {
+                lines[lines.count - 1] += " " + word
+                return
+            }
+            while word.count > most {
+                lines.append(String(word.prefix(most)))
+                word = word.dropFirst(most)
+            }
+            lines.append(String(word))
+        }
     }
 
     /// Covers the marks under a text.

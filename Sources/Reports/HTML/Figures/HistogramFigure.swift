@@ -68,11 +68,11 @@ struct HistogramFigure {
         return DecimalText.short(count / size, decimals: 1) + name
     }
 
-    /// A power of two in nanoseconds, short: `1 µs` for 1024 ns.
+    /// A power of two in nanoseconds, short: `1 us` for 1024 ns.
     private static func time(_ nanoseconds: Int) -> String {
         let (size, name) =
             nanoseconds >= 1 << 30
-            ? (1e9, "s") : nanoseconds >= 1 << 20 ? (1e6, "ms") : nanoseconds >= 1 << 10 ? (1e3, "\u{b5}s") : (1, "ns")
+            ? (1e9, "s") : nanoseconds >= 1 << 20 ? (1e6, "ms") : nanoseconds >= 1 << 10 ? (1e3, "us") : (1, "ns")
         let number = Double(nanoseconds) / size
         return DecimalText.short(number, decimals: number < 10 ? 1 : 0) + " \(name)"
     }

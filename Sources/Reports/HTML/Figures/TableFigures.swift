@@ -7,13 +7,14 @@ struct TableFigures {
 
     init(_ table: ExportTable) { self.table = table }
 
-    /// The figures of every table that has some, a section each.
-    static func sections(_ tables: [ExportTable]) -> [HTMLSection] {
+    /// The figures of every table that has some, a section each, under the table's name unless `titles` has a better one for it.
+    static func sections(_ tables: [ExportTable], titles: [String: String] = [:]) -> [HTMLSection] {
         tables.compactMap { table in
             let figures = TableFigures(table).figures
             if figures.isEmpty { return nil }
             return HTMLSection(
-                id: "figures-\(table.name)", title: HTMLTable.words(table.name).capitalizedFirst,
+                id: "figures-\(table.name)",
+                title: titles[table.name] ?? HTMLTable.words(table.name).capitalizedFirst,
                 body: [.paragraph(Markup(table.help))] + figures)
         }
     }
@@ -35,11 +36,10 @@ struct TableFigures {
                     || Set(table.rows.map { $0[label] }).count > 1)
         }
         return labels.compactMap { label in
-            row[label].plain.map { text in
-                // A bare number, or yes and no, says nothing without its heading.
-                let isBare = text.allSatisfy(\.isNumber) || ["on", "off"].contains(text)
-                return (isBare ? HTMLTable.words(table.headings[label].key) + " " : "") + HTMLTable.words(text)
-            }
+            guard let text = HTMLTable.label(row[label], table.headings[label]) else { return nil }
+            // A bare number, or yes and no, says nothing without its heading.
+            let isBare = text.allSatisfy(\.isNumber) || ["on", "off"].contains(text)
+            return (isBare ? HTMLTable.words(table.headings[label].key) + " " : "") + text
         }.joined(separator: ", ")
     }
 

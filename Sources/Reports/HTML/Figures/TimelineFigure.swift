@@ -112,9 +112,9 @@ private struct Plot {
         let frames = timeline.steps.compactMap { span in
             span.distinctFrameBytes.value.map { (span.endNanoseconds, $0) }
         }
-        drawing.polyline("line rss", points(rss))
-        drawing.polyline("line pss", points(pss))
-        drawing.polyline("line frames", points(frames))
+        drawing.curve("line rss", points(rss))
+        drawing.curve("line pss", points(pss))
+        drawing.curve("line frames", points(frames))
         for (span, place) in zip(timeline.steps, frames) {
             drawing.dot(
                 "dot", x(place.0), y(place.1), radius: 3.5,
@@ -127,13 +127,7 @@ private struct Plot {
         for (name, place) in zip(names, places) { drawing.text(name.1, right + 8, place + 4.5, name.0) }
     }
 
-    /// At most two points a pixel or so: of the samples that fall together the lowest and the highest stay.
     private func points(_ series: [(Int, ByteCount)]) -> [(x: Double, y: Double)] {
-        guard series.count > 400 else { return series.map { (x($0.0), y($0.1)) } }
-        return stride(from: 0, to: series.count, by: series.count / 200).flatMap { start in
-            let together = series[start..<min(series.count, start + series.count / 200)]
-            let ends = [together.min { $0.1 < $1.1 }, together.max { $0.1 < $1.1 }].compactMap { $0 }
-            return ends.sorted { $0.0 < $1.0 }.map { (x($0.0), y($0.1)) }
-        }
+        series.map { (x($0.0), y($0.1)) }
     }
 }

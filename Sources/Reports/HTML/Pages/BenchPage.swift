@@ -19,7 +19,13 @@ extension BenchResult {
             summary: reads.isEmpty
                 ? ""
                 : "\(CountText.grouped(wrong)) of \(CountText.grouped(reads.reduce(0) { $0 + $1.reads })) reads were wrong.",
-            sections: TableFigures.sections(tables)
+            sections: TableFigures.sections(
+                tables,
+                titles: [
+                    "pool": "The pool, with optimizing on and off", "peer": "The engine beside others",
+                    "kernel": "The host\u{2019}s own pool", "latency_bucket": "How long single huge pages took",
+                    "latency": "Single huge pages, in percentiles",
+                ])
                 + (refused.isEmpty
                     ? []
                     : [

@@ -17,7 +17,7 @@ extension DemoResult {
             ] + memory + [
                 HTMLSection(
                     id: "claims", title: "What was claimed, and what was found",
-                    body: [.element("ul", ["class": "claims"], proofs.map(claim))])
+                    body: [ClaimList.markup(proofs.map(claim))])
             ])
     }
 
@@ -74,22 +74,14 @@ extension DemoResult {
         ]
     }
 
-    private func claim(_ proof: Proof) -> Markup {
+    private func claim(_ proof: Proof) -> ClaimList.Item {
         let failed = proof.figures.filter { !$0.holds }.map { figure in
             "\(HTMLTable.words(figure.name)): expected \(figure.expected.value.map { "\($0)" } ?? "more than 0"), "
                 + "measured \(figure.measured)"
         }
-        return .element(
-            "li", ["class": proof.holds ? nil : "failed"],
-            [
-                .element(
-                    "span", ["class": "mark", "role": "img", "aria-label": proof.holds ? "holds" : "does not hold"],
-                    [proof.holds ? "\u{2713}" : "\u{2717}"]),
-                Markup(DemoReport.sentence(proof, self).capitalizedFirst),
-                failed.isEmpty
-                    ? "" : .element("strong", [:], [Markup(" \u{2013} " + failed.joined(separator: "; "))]),
-                .element("span", ["class": "method"], [Markup(proof.method)]),
-            ])
+        return ClaimList.Item(
+            holds: proof.holds, text: DemoReport.sentence(proof, self), failure: failed.joined(separator: "; "),
+            method: proof.method)
     }
 }
 
