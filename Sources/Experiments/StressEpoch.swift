@@ -190,10 +190,11 @@ final class StressEpoch {
             left += try ProcMaps.count(of: .other(probe.processID), overlapping: range)
         }
         run.counters.forks.count()
+        run.counters.looked(at: .childGetsNothing)
         if probe.storesMade == 0, left == .zero { return }
         scene.report(
             StressFinding(
-                "a child gets no part of the memory",
+                .childGetsNothing,
                 "\(probe.storesMade) stores made, \(left) mappings left in the child",
                 StressFinding.Place(region: region, page: number)))
     }
@@ -206,8 +207,9 @@ final class StressEpoch {
             worker.state.withLock { state in
                 for page in state.held {
                     worker.checkHeld(page)
+                    run.counters.looked(at: .heldCanBeFreed)
                     if (try? scene.machine.free(page)) == nil {
-                        scene.report(StressFinding("a huge page in use can be freed", "\(page)"))
+                        scene.report(StressFinding(.heldCanBeFreed, "\(page)"))
                     }
                 }
                 for (size, count) in state.reserved { scene.machine.unreserve(size, HugePageCount(count)) }
@@ -218,27 +220,30 @@ final class StressEpoch {
         for size in EmulatedMachine.sizes where scene.machine.region(size) != nil {
             try? scene.machine.setOvercommit(size, .zero)
             let change = try? scene.machine.setPool(size, to: .zero)
+            run.counters.looked(at: .poolShrinksToNothing)
             if change?.refusal != nil || change?.got != .zero {
-                scene.report(StressFinding("a pool shrinks to nothing", "\(size.bytes): \(String(describing: change))"))
+                scene.report(StressFinding(.poolShrinksToNothing, "\(size.bytes): \(String(describing: change))"))
             }
         }
         scene.machine.flush()
+        run.counters.looked(at: .everythingCanBeRestored)
         do throws(VmemmapError) {
             try scene.region.restore(scene.region.layout.allHugePages)
         } catch {
-            scene.report(StressFinding("everything can be restored at the end", "\(error)"))
+            scene.report(StressFinding(.everythingCanBeRestored, "\(error)"))
         }
         try oracle.check(nil, part: nil)
+        run.counters.looked(at: .everythingIsBack)
         for size in EmulatedMachine.sizes where scene.machine.hugePages(size).total > .zero {
             scene.report(
-                StressFinding("everything is back at the end", "\(size.bytes): \(scene.machine.hugePages(size))"))
+                StressFinding(.everythingIsBack, "\(size.bytes): \(scene.machine.hugePages(size))"))
         }
         run.note(scene, scene.combination)
     }
 
     private func violation(_ finding: StressFinding) -> StressViolation {
         StressViolation(
-            claim: finding.claim, detail: finding.detail, seed: scene.configuration.seed,
+            claim: finding.claim.rawValue, detail: finding.detail, seed: scene.configuration.seed,
             scheme: scene.combination.scheme, backing: scene.combination.backing, epoch: scene.epoch, round: rounds,
             states: finding.states, mappings: finding.mappings,
             lastOperations: workers.flatMap { worker in

@@ -127,13 +127,14 @@ extension StressWorker {
         guard let region = scene.machine.region(page.size) else { return }
         let pages = region.plan.geometry.basePagesPerHugePage
         for offset in [0, 1, 63, 64, pages / 2, pages - 1] {
+            scene.counters.looked(at: .heldFramesLeadToHead)
             let frame = page.head.advanced(by: offset)
             let seen = region.observedHead(of: frame)
             if seen?.head == region.layout.structPage(of: page.head) { continue }
             scene.counters.wrongReads.count()
             scene.report(
                 StressFinding(
-                    "each frame of a huge page in use leads to its head",
+                    .heldFramesLeadToHead,
                     "frame \(frame) of \(page) leads to \(seen.map { "\($0.head)" } ?? "a fault")",
                     StressFinding.Place(region: region, page: page.index)))
             return

@@ -36,17 +36,20 @@ struct StressOracle {
         let pages = part.map { stride(from: $0 % 8, to: .max, by: 8) } ?? stride(from: 0, to: .max, by: 1)
         try checkMachineMemory(pages)
         try checkRegion(pages)
-        try expect("no descriptor is lost", "descriptors", openFiles, try OpenFiles.current().count)
+        try expect(.noDescriptorIsLost, "descriptors", openFiles, try OpenFiles.current().count)
         scene.counters.checks.count()
     }
 
     private func expect(
-        _ claim: String, _ figure: String, _ expected: Int, _ found: Int, _ place: StressFinding.Place? = nil
+        _ claim: StressClaim, _ figure: String, _ expected: Int, _ found: Int, _ place: StressFinding.Place? = nil
     ) throws(HostError) {
+        look(at: claim)
         if expected != found { report(claim, "\(figure): expected \(expected), found \(found)", place) }
     }
 
-    private func report(_ claim: String, _ detail: String, _ place: StressFinding.Place? = nil) {
+    private func look(at claim: StressClaim, _ times: Int = 1) { scene.counters.looked(at: claim, times) }
+
+    private func report(_ claim: StressClaim, _ detail: String, _ place: StressFinding.Place? = nil) {
         scene.report(StressFinding(claim, detail, place))
     }
 
@@ -56,10 +59,11 @@ struct StressOracle {
     private func mend() {
         let incomplete = scene.region.layout.allHugePages.count { scene.region.isIncomplete($0) }
         scene.counters.mendedPages.count(incomplete)
+        look(at: .leftoversAreMended)
         do throws(VmemmapError) {
             try scene.region.mend(scene.region.layout.allHugePages)
         } catch {
-            report("what a failure left is mended by the next operation", "the region: \(error)")
+            report(.leftoversAreMended, "the region: \(error)")
         }
         // Writing nr_hugepages again retries, whatever is written.
         for size in EmulatedMachine.sizes where scene.machine.memmap().setAsidePages > 0 {
@@ -68,15 +72,17 @@ struct StressOracle {
         }
         scene.machine.flush()
         let aside = scene.machine.memmap().setAsidePages
+        look(at: .setAsideIsMended)
         if aside > 0 {
-            report("huge pages set aside are mended by the next change of a pool", "\(aside) base pages are not")
+            report(.setAsideIsMended, "\(aside) base pages are not")
         }
         for size in EmulatedMachine.sizes {
             guard let view = scene.machine.region(size) else { continue }
+            look(at: .leftoversAreMended)
             do throws(VmemmapError) {
                 try view.mend(view.layout.allHugePages)
             } catch {
-                report("what a failure left is mended by the next operation", "the machine: \(error)")
+                report(.leftoversAreMended, "the machine: \(error)")
             }
         }
     }
@@ -100,11 +106,12 @@ struct StressOracle {
             surplus += max(0, total - surplus - asked)
         }
         let after = scene.machine.hugePages(size)
+        look(at: .poolIsAsAsked)
         if change.refusal == nil, after.total.rawValue == total, after.surplus.rawValue == surplus { return }
         // What grows may find no memory in one piece.
         if case .noContiguousMemory = change.refusal?.cause { return }
         report(
-            "a pool becomes as large as asked",
+            .poolIsAsAsked,
             "\(before.total) huge pages, \(before.surplus) surplus, \(before.available) available, asked for \(asked): expected "
                 + "\(total) and \(surplus) surplus, found \(after.total) and \(after.surplus), "
                 + (change.refusal.map { "\($0)" } ?? "nothing refused"))
@@ -118,20 +125,22 @@ struct StressOracle {
             let active = held.count { $0.size == size }
             let reserved = workers.reduce(0) { $0 + $1.state.withLock { $0.reserved[size] ?? 0 } }
             used += info.total.rawValue * (size.bytes.rawValue / HostLimits.pageSize.rawValue)
+            look(at: .poolCountsAddUp)
             let isExact = info.total.rawValue - info.free.rawValue == active && info.reserved.rawValue == reserved
             if isExact, info.reserved <= info.free, info.surplus <= info.total, info.optimized <= info.total {
                 continue
             }
             report(
-                "the pool's counts add up",
+                .poolCountsAddUp,
                 "\(size.bytes): \(info); in use by workers: \(active), reserved by them: \(reserved)")
         }
         let frames = scene.machine.region(.twoMebibytes)?.layout.frames.count ?? 0
         let lost = scene.poisoned.withLock { $0 }.count { scene.machine.hugePage(of: $0) == nil }
         let free = scene.machine.memmap().freePages
+        look(at: .basePagesAddUp)
         if free + used + lost == frames { return }
         report(
-            "every base page is free, in a huge page, or has a memory error",
+            .basePagesAddUp,
             "\(free) free, \(used) in huge pages, \(lost) with errors, of \(frames)")
     }
 
@@ -154,9 +163,10 @@ struct StressOracle {
         let tables = PageCount(memmap.splitPageTables - budget.splitPageTables)
         let expected = budget.frames + freedByMachine - budget.freed - tables
         scene.machine.setFrameBudget(nil)
+        look(at: .keepsToFrameBudget)
         if left == expected, left >= .zero { return }
         report(
-            "restores keep to the frame budget",
+            .keepsToFrameBudget,
             "of \(budget.frames) frames \(left) are left, \(expected) by the huge pages and page tables there are")
     }
 
@@ -170,19 +180,20 @@ struct StressOracle {
         let views = EmulatedMachine.sizes.compactMap { machine.region($0) }
         let templates = views.reduce(PageCount.zero) { $0 + $1.plan.templates }
         try expect(
-            "the counters of the memory map agree with the pool", "frames for the memory map",
+            .memmapCountersAgree, "frames for the memory map",
             (expected + templates).rawValue, (memmap.allocatorPages + memmap.bootPages).rawValue)
         try expect(
-            "the frames behind the machine are those of the model", "distinct frames",
+            .machineFrames, "distinct frames",
             machine.expectedFrames().rawValue,
             try FrameCount.count(in: machine.range).distinct.rawValue)
         try checkMachineFile(views)
         try checkContents(pages, scene.machineContents, small)
         let mappings = try ProcMaps.count(overlapping: machine.range).rawValue
         let most = views.reduce(1) { $0 + $1.expectedMappings.rawValue - 1 }
+        look(at: .machineMappings)
         // Two views meet where huge pages of one size lie beside those of the other.
         if mappings > most + views.count {
-            report("the machine has no more mappings than its plans say", "expected at most \(most), found \(mappings)")
+            report(.machineMappings, "expected at most \(most), found \(mappings)")
         }
     }
 
@@ -193,7 +204,7 @@ struct StressOracle {
             for view in views {
                 let frames = view.plan.fileFrames(optimized: HugePageCount(optimizedCount(view)))
                 try expect(
-                    "the memory file holds what is shown", "bytes", frames.bytes(pageSize: pageSize).rawValue,
+                    .fileHoldsWhatIsShown, "bytes", frames.bytes(pageSize: pageSize).rawValue,
                     try view.sharedFrameBytes().rawValue)
             }
         case .memfd:
@@ -201,7 +212,7 @@ struct StressOracle {
             let templates = views.reduce(PageCount.zero) { $0 + $1.plan.templates }
             let frames = small.plan.framesPopulated - freedByMachine + templates
             try expect(
-                "the memory file holds what is shown", "bytes", frames.bytes(pageSize: pageSize).rawValue,
+                .fileHoldsWhatIsShown, "bytes", frames.bytes(pageSize: pageSize).rawValue,
                 try small.sharedFrameBytes().rawValue)
         }
     }
@@ -211,7 +222,7 @@ struct StressOracle {
         let plan = region.plan
         let optimized = region.layout.allHugePages.filter { region.state(of: $0) == .optimized }
         try expect(
-            "the memory file holds what is shown", "bytes",
+            .fileHoldsWhatIsShown, "bytes",
             plan.fileFrames(optimized: HugePageCount(optimized.count)).bytes(pageSize: plan.geometry.basePageSize)
                 .rawValue,
             try region.sharedFrameBytes().rawValue)
@@ -219,7 +230,7 @@ struct StressOracle {
         let frames =
             plan.framesPopulated - PageCount(plan.freedPages.count) * optimized.count + plan.templatesPerZone * zones
         try expect(
-            "the frames behind the region are those of the plan", "distinct frames", frames.rawValue,
+            .regionFrames, "distinct frames", frames.rawValue,
             try FrameCount.count(in: region.range).distinct.rawValue)
         try checkMappings(region)
         try checkContents(pages, scene.regionContents, region)
@@ -230,14 +241,16 @@ struct StressOracle {
         let expected = region.expectedMappings
         // Of the head scheme, whole huge pages that were moved in together may merge.
         let isUpperBound = region.plan.scheme == .head && region.plan.backing == .anonymous
+        look(at: .regionMappings)
         if isUpperBound ? found > expected : found != expected {
-            report("the region has the mappings of the plan", "expected \(expected), found \(found)")
+            report(.regionMappings, "expected \(expected), found \(found)")
         }
         let kinds = try PageMappings(of: region)
+        look(at: .pagesAreMappedAsTheirState, region.plan.framesPopulated.rawValue)
         for page in region.layout.allHugePages {
             guard let wrong = kinds.pagesNotAs(region.state(of: page), in: page.rawValue).first else { continue }
             return report(
-                "each vmemmap page is mapped as its state says",
+                .pagesAreMappedAsTheirState,
                 "huge page \(page), \(region.state(of: page)): \(wrong)",
                 StressFinding.Place(region: region, page: page))
         }
@@ -247,8 +260,9 @@ struct StressOracle {
     private func checkContents(
         _ pages: StrideTo<Int>, _ contents: LegalContents, _ region: VmemmapRegion
     ) throws(HostError) {
+        let pages = pages.prefix { $0 < region.plan.framesPopulated.rawValue }
+        look(at: .pageIsLegal, pages.count)
         for page in pages {
-            if page >= region.plan.framesPopulated.rawValue { return }
             switch contents.observe(page) {
             case .whole: continue
             case .crossed: return scene.report(StressWalker.finding(page, nil, region))

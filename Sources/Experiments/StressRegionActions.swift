@@ -58,6 +58,7 @@ extension StressWorker {
     private func check(
         _ pages: Range<HugePageIndex>, _ before: [Before], _ change: Change, _ refusal: VmemmapError?
     ) {
+        scene.counters.looked(at: .operationIsWhole)
         let incomplete = Set((refusal?.residue.incomplete ?? []).map(\.page))
         for (page, before) in zip(pages, before) where !incomplete.contains(page) {
             let isOptimized = scene.region.state(of: page) == .optimized
@@ -67,7 +68,7 @@ extension StressWorker {
             if isOptimized == expected || isMended, !scene.region.isIncomplete(page) { continue }
             scene.report(
                 StressFinding(
-                    "an operation does all that was asked, or nothing but what its error names",
+                    .operationIsWhole,
                     "\(change) of huge pages \(pages) by worker \(number): huge page \(page) was \(before.state) and is "
                         + "\(scene.region.state(of: page)); the error: \(refusal.map { "\($0)" } ?? "none")",
                     StressFinding.Place(region: scene.region, page: page)))

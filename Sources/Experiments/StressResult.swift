@@ -9,7 +9,11 @@ public struct StressFigures: Hashable, Sendable, Codable {
     public var cycles = 0
     /// Huge pages optimized, and huge pages restored, put-backs included.
     public var remaps = 0
-    /// Time in the region's own optimize and restore calls, of all workers, for each of their remaps; null before the first.
+    /// Those of them that the region's own optimize and restore calls made.
+    public var regionRemaps = 0
+    /// Time in these calls, of all workers.
+    public var regionRemapNanoseconds = 0
+    /// The time for each; null before the first.
     public var remapMeanNanoseconds = Measured<Int>.notMeasured
     /// Operations of all workers.
     public var operations = 0
@@ -46,6 +50,9 @@ public struct StressFigures: Hashable, Sendable, Codable {
         difference.elapsedNanoseconds -= earlier.elapsedNanoseconds
         difference.cycles -= earlier.cycles
         difference.remaps -= earlier.remaps
+        difference.regionRemaps -= earlier.regionRemaps
+        difference.regionRemapNanoseconds -= earlier.regionRemapNanoseconds
+        difference.takeMean()
         difference.operations -= earlier.operations
         difference.headReads -= earlier.headReads
         difference.pageReads -= earlier.pageReads
@@ -61,6 +68,10 @@ public struct StressFigures: Hashable, Sendable, Codable {
         difference.checks -= earlier.checks
         difference.epochs -= earlier.epochs
         return difference
+    }
+
+    mutating func takeMean() {
+        remapMeanNanoseconds = regionRemaps > 0 ? .value(regionRemapNanoseconds / regionRemaps) : .notMeasured
     }
 }
 
@@ -118,10 +129,10 @@ public struct StressResult: Hashable, Sendable, Codable {
     public let total: StressFigures
     /// What this host did not let be made scarce, and why.
     public let leftOut: [String]
-    /// The process after the first epoch.
-    public let footprintFirst: StressFootprint?
-    /// The process after the last.
-    public let footprintLast: StressFootprint?
+    /// The process after each epoch, in order. One that found a violation is not among them, but for growth.
+    public let footprints: [StressFootprint]
+    /// Every promise, and how often it was looked at.
+    public let claims: [StressClaimCheck]
     /// Whether somebody ended the run before its time.
     public let wasEnded: Bool
     /// What must never have been; left out if there is nothing.

@@ -53,8 +53,7 @@ final class StressRun {
             host: host, seed: configuration.seed, pages: configuration.pages,
             hugePageBytes: configuration.pageSize.bytes, walkers: configuration.walkers, workers: configuration.workers,
             faults: configuration.faults, bouts: bouts, total: figures(), leftOut: leftOut,
-            footprintFirst: footprints.first, footprintLast: footprints.last, wasEnded: control.shouldEnd,
-            violation: violation)
+            footprints: footprints, claims: claims(violation), wasEnded: control.shouldEnd, violation: violation)
     }
 
     /// A combination, epoch by epoch, until its share of the run is over.
@@ -76,6 +75,7 @@ final class StressRun {
             current = Turns()
             if let violation { return violation }
             if let growth = try takeFootprint(combination) { return growth }
+            if footprints.count > 3 { counters.looked(at: .processDoesNotGrow) }
         } while !isOver()
         return nil
     }
@@ -127,16 +127,22 @@ final class StressRun {
             optimized: turns.optimized, restored: turns.restored, ofRegion: own.optimized + own.restored)
     }
 
+    private func claims(_ violation: StressViolation?) -> [StressClaimCheck] {
+        let looks = counters.claims
+        return StressClaim.allCases.map { claim in
+            StressClaimCheck(claim, times: looks[claim] ?? 0, isViolated: violation?.claim == claim.rawValue)
+        }
+    }
+
     func figures() -> StressFigures {
         var figures = StressFigures()
         let restored = before.restored + current.restored
         figures.elapsedNanoseconds = HostKernel.monotonicNanoseconds() - start
         figures.cycles = restored
         figures.remaps = restored + before.optimized + current.optimized
-        let ofRegion = before.ofRegion + current.ofRegion
-        if ofRegion > 0 {
-            figures.remapMeanNanoseconds = .value(StressCounters.read(counters.remapNanoseconds) / ofRegion)
-        }
+        figures.regionRemaps = before.ofRegion + current.ofRegion
+        figures.regionRemapNanoseconds = StressCounters.read(counters.remapNanoseconds)
+        figures.takeMean()
         figures.operations = StressCounters.read(counters.operations)
         figures.headReads = StressCounters.read(counters.reads)
         figures.pageReads = StressCounters.read(counters.pageReads)

@@ -90,6 +90,14 @@ final class StressCounters: Sendable {
     /// Time in the region's optimize and restore, and huge pages that went from state to state there.
     let remapNanoseconds = Atomic(0)
 
+    private let looks = Guarded<[StressClaim: Int]>([:])
+
+    /// Notes that a promise was looked at, so often.
+    func looked(at claim: StressClaim, _ times: Int = 1) { looks.withLock { $0[claim, default: 0] += times } }
+
+    /// How often each promise has been looked at.
+    var claims: [StressClaim: Int] { looks.withLock { $0 } }
+
     static func read(_ counter: borrowing Atomic<Int>) -> Int { counter.load(ordering: .relaxed) }
 }
 

@@ -27,7 +27,7 @@ public struct StressViolation: Hashable, Sendable, Codable {
 
 /// A violation as the one who sees it has it, before the dump is made.
 struct StressFinding: Sendable {
-    let claim: String
+    let claim: StressClaim
     let detail: String
     /// Which huge page of which view; nil: none in particular.
     var place: Place?
@@ -37,7 +37,7 @@ struct StressFinding: Sendable {
         let page: HugePageIndex
     }
 
-    init(_ claim: String, _ detail: String, _ place: Place? = nil) {
+    init(_ claim: StressClaim, _ detail: String, _ place: Place? = nil) {
         self.claim = claim
         self.detail = detail
         self.place = place

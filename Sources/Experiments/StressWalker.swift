@@ -28,6 +28,7 @@ struct StressWalker {
                 visitMachine()
             }
             scene.counters.reads.count(2 * Self.headsPerStretch)
+            scene.counters.looked(at: .walkerSeesHead, 2 * Self.headsPerStretch)
             for _ in 0..<Self.pagesPerStretch {
                 readPage(scene.regionContents, scene.region)
                 if let small { readPage(scene.machineContents, small) }
@@ -69,7 +70,7 @@ struct StressWalker {
         let found = seen.map { "compound_head \(Self.hex($0.word)), which leads to \($0.head)" } ?? "a fault"
         scene.report(
             StressFinding(
-                "a walker sees the right compound_head",
+                .walkerSeesHead,
                 "frame \(frame), in vmemmap page \(vmemmapPage) of huge page \(page): \(found), not to \(region.layout.head(of: frame))",
                 StressFinding.Place(region: region, page: page)))
     }
@@ -78,6 +79,7 @@ struct StressWalker {
         let page = draw(region.plan.framesPopulated.rawValue)
         let deadline = HostKernel.monotonicNanoseconds() + 5_000_000_000
         scene.counters.pageReads.count()
+        scene.counters.looked(at: .pageIsLegal)
         while true {
             switch contents.observe(page) {
             case .whole: return
@@ -105,7 +107,7 @@ struct StressWalker {
             wrong.map { "holds \($0.word.map(hex) ?? "nothing that can be read") at byte \($0.offset)" }
             ?? "is neither of its states and stays so"
         return StressFinding(
-            "a vmemmap page equals one of its legal states",
+            .pageIsLegal,
             "vmemmap page \(page % perPage) of huge page \(page / perPage) \(what)",
             StressFinding.Place(region: region, page: HugePageIndex(page / perPage)))
     }

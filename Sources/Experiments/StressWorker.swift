@@ -72,13 +72,14 @@ final class StressWorker: Sendable {
 
     /// An operation may fail if something stood in its way, and only then.
     private func judge(_ outcome: StressOutcome, wasFaulted: Bool, _ operation: StressOperation) {
+        scene.counters.looked(at: .failsOnlyIfHindered)
         guard outcome.isHostRefusal(scene.hasFrameBudget.load(ordering: .relaxed)) else { return }
         scene.counters.refusedOperations.count()
         if !wasFaulted { scene.counters.hostRefusals.count() }
         if wasFaulted || scene.isUnderPressure.load(ordering: .relaxed) { return }
         scene.report(
             StressFinding(
-                "an operation fails only if something stands in its way", "worker \(number), \(operation): \(outcome)"))
+                .failsOnlyIfHindered, "worker \(number), \(operation): \(outcome)"))
     }
 }
 

@@ -34,7 +34,7 @@ public enum StressReport {
         return String(repeating: " ", count: max(0, 6 - text.count)) + text
     }
 
-    private static func perSecond(_ count: Int, _ figures: StressFigures) -> Int {
+    static func perSecond(_ count: Int, _ figures: StressFigures) -> Int {
         figures.elapsedNanoseconds > 0
             ? Int(Double(count) * 1e9 / Double(figures.elapsedNanoseconds)) : 0
     }
@@ -56,7 +56,7 @@ public enum StressReport {
             "oracle    \(CountText.grouped(total.checks)) times frames, mappings, files, contents and counts against the model, "
                 + "over \(CountText.grouped(total.epochs)) buildings",
         ]
-        if let first = result.footprintFirst, let last = result.footprintLast {
+        if let first = result.footprints.first, let last = result.footprints.last {
             lines.append("process   \(footprint(first)) after the first building; \(footprint(last)) after the last")
         }
         lines += result.leftOut.map { "left out  \($0)" }
@@ -87,7 +87,7 @@ public enum StressReport {
         return table
     }
 
-    private static func footprint(_ footprint: StressFootprint) -> String {
+    static func footprint(_ footprint: StressFootprint) -> String {
         let rss = footprint.rssBytes.value.map { "RSS \(ByteText.short($0))" } ?? "RSS not measured"
         return "\(rss), \(CountText.of(footprint.mappings.rawValue, "mapping")), "
             + CountText.of(footprint.openFiles, "descriptor")

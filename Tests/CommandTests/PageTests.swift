@@ -14,6 +14,14 @@ struct PageTests {
         ["savings", "--memory", "1G", "--page-size", "1G", "--at-boot"],
         ["savings", "--memory", "8G", "--page-size", "1G", "--dry-run", "--tail-run", "auto"],
         ["bench", "--pages", "4", "--runs", "1", "--histograms"],
+        ["bench", "--pages", "4", "--runs", "1", "--scheme", "all", "--backing", "all"],
+        [
+            "stress", "--duration", "2s", "--scheme", "all", "--backing", "all", "--pages", "16", "--faults", "all",
+            "--seed", "7",
+        ],
+        ["kernel"],
+        ["inspect", "--pages", "8"],
+        ["pool", Command.repository + "/scripts/examples/surplus.pool"],
         ["plan", "--memory", "128G"],
     ]
 

@@ -30,6 +30,15 @@ struct StressTests {
             #expect(result.total.headReads > 0 && result.total.cycles > 0 && result.total.checks > 0)
             if faults != .off { #expect(result.total.signals > 0 && result.total.forks > 0) }
             if faults == .injected { #expect(result.total.failedCalls > 0) }
+            // All the others are looked at in every check, however short the run and whatever was drawn.
+            let conditional: Set<StressClaim> = [
+                .heldFramesLeadToHead, .heldCanBeFreed, .operationIsWhole, .poolIsAsAsked, .keepsToFrameBudget,
+                .childGetsNothing, .processDoesNotGrow,
+            ]
+            for check in result.claims where !conditional.contains(check.claim) {
+                #expect(check.times > 0 && check.holds.value == true, "\(check)")
+            }
+            #expect(result.footprints.count == result.total.epochs)
         }
     }
 
@@ -59,6 +68,7 @@ struct StressTests {
             #expect(result.holds)
             #expect(result.bouts.map(\.scheme) == Scheme.allCases)
             #expect(result.total.cycles >= 90)
+            #expect(result.bouts.reduce(0) { $0 + $1.figures.regionRemaps } == result.total.regionRemaps)
             #expect(lines.withLock { $0 } > 0)
         }
     }
@@ -136,7 +146,7 @@ struct StressTests {
                 _ = try scene.machine.allocate(.twoMebibytes)
             }
             try oracle.check(nil, part: nil)
-            let claims = ["the memory file holds what is shown", "no descriptor is lost", "the pool's counts add up"]
+            let claims = [StressClaim.fileHoldsWhatIsShown, .noDescriptorIsLost, .poolCountsAddUp]
             #expect(scene.firstFinding?.claim == claims[mistake])
         }
     }

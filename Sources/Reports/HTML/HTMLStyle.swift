@@ -40,6 +40,7 @@ enum HTMLStyle {
         .claims .mark{position:absolute;left:2px;color:var(--accent);font-family:var(--label)}
         .claims .failed .mark,.claims .failed strong{color:var(--bad)}
         .claims .method{display:block;font:13px/1.45 var(--label);color:var(--soft);margin-top:2px}
+        pre{font:12px/1.5 var(--code);margin:0 0 14px;padding:10px 12px;background:var(--wash);white-space:pre-wrap;overflow-wrap:anywhere}
         figure{margin:24px 0 0;break-inside:avoid}
         figcaption{font-size:13px;line-height:1.5;color:var(--soft);margin-top:12px}
         .pair{display:grid;grid-template-columns:1fr 1fr;gap:24px 40px}

@@ -9,6 +9,9 @@ struct Markup: Hashable, Sendable, ExpressibleByStringInterpolation {
     /// Text. A group of digits stays on the line of the one before it.
     init(_ text: String) { source = Self.escaped(DigitGroups.joined(text)) }
 
+    /// Text as it is, for those who search in it.
+    static func verbatim(_ text: String) -> Markup { Markup(source: escaped(text)) }
+
     /// Text.
     init(stringLiteral text: String) { self.init(text) }
 

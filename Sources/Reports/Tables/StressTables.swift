@@ -18,6 +18,26 @@ extension StressResult: ExportableResult {
                     .label("backing", "The backing.") { $0.backing.rawValue },
                 ] + ExportColumn.figures(\.figures)),
             ExportTable("run", "All of it.", [total], ExportColumn.figures(\.self)),
+            ExportTable(
+                "claim", "Every promise that a run can put to the test.", claims,
+                [
+                    .label("claim", "The promise.") { $0.claim.rawValue },
+                    .count("times", "How often it was looked at.") { $0.times },
+                    .truth("held", "Whether it held each time.") { $0.holds.value },
+                ]),
+            ExportTable(
+                "footprint", "The process after the first building and after the last, with nothing built.",
+                [("first", footprints.first), ("last", footprints.last)].compactMap { name, footprint in
+                    footprint.map { (name: name, footprint: $0) }
+                },
+                [
+                    .label("building", "The first or the last; JSON and the page have those between.") { $0.name },
+                    .bytes("rss", "Rss of smaps_rollup.") { $0.footprint.rssBytes.value },
+                    .count("mappings", "Mappings of the process (lines of maps).") {
+                        $0.footprint.mappings.rawValue
+                    },
+                    .count("open_files", "Open descriptors (/proc/self/fd).") { $0.footprint.openFiles },
+                ]),
         ]
     }
 }
@@ -30,8 +50,7 @@ extension ExportColumn {
             .count("remaps", "Huge pages optimized, and huge pages restored, put-backs included.") {
                 figures($0).remaps
             },
-            .nanoseconds("remap_mean", "Time in the region's own calls for each of their remaps, since the run began.")
-            {
+            .nanoseconds("remap_mean", "Time in the region's own calls for each of their remaps.") {
                 figures($0).remapMeanNanoseconds.value
             },
             .count("operations", "Operations of all workers.") { figures($0).operations },
