@@ -44,7 +44,7 @@ struct HTMLExportTests {
         let page = try Self.page([table])
         #expect(page.hasPrefix("<!DOCTYPE html>\n<html lang=\"en\"") && page.hasSuffix("</html>\n"))
         #expect(page.contains("a&lt;b") && page.contains("&amp;") && !page.contains("a<b"))
-        #expect(page.contains("3.00 MiB") && page.contains("1.5 ms") && page.contains("not measured"))
+        #expect(page.contains("3.00\u{a0}MiB") && page.contains("1.5\u{a0}ms") && page.contains("not measured"))
         #expect(page.contains("2020-02-02T02:02:02Z"))
         #expect(!page.contains("<script"))
     }
@@ -107,6 +107,27 @@ struct HTMLExportTests {
         let markup = HTMLTable(table).plain.source
         #expect(markup.contains("<th scope=\"col\">first-tail, 2.00 MiB</th>"))
         #expect(markup.contains(">count 11</th><td data-label=\"head, 2.00 MiB\">11</td>"))
+    }
+
+    @Test("Many rows are drawn a kind at a time, all on one scale; long names in tables can go on below")
+    func parts() throws {
+        let rows = ["first_tail", "head"].flatMap { scheme in
+            (1...8).map { (scheme, $0 * (scheme == "head" ? 1000 : 1)) }
+        }
+        let table = ExportTable(
+            "thing", "What a row is.", rows,
+            [
+                .label("scheme", "How.") { $0.0 }, .label("number", "Which.") { "\($0.1)" },
+                .nanoseconds("on", "How long.") { $0.1 }, .ratio("median", "Over another.") { Double($0.1) },
+            ])
+        let sections = TableFigures.sections([table], titles: ["thing": "A title"])
+        #expect(sections.map(\.title) == ["A title"])
+        let page = Markup(sections.flatMap(\.body)).source
+        #expect(page.contains("<h3>First tail</h3>") && page.contains("<h3>Head</h3>"))
+        #expect(page.contains("id=\"times-thing-1\"") && page.contains("id=\"ratios-thing-2\""))
+        // Both go to 8 us, though the first has nothing above 8 ns.
+        #expect(page.matches(of: /time, us/).count == 4 && !page.contains("time, ns"))
+        #expect(HTMLTable(table).plain.source.contains(">first_<wbr/>tail</th>"))
     }
 
     @Test("Of many points in a line those stay that stand out")

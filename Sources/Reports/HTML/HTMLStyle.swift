@@ -9,7 +9,7 @@ enum HTMLStyle {
         --text:Charter,"Bitstream Charter","Iowan Old Style",Georgia,"Liberation Serif","DejaVu Serif",serif;
         --label:"Helvetica Neue",Helvetica,Arial,"Liberation Sans","DejaVu Sans",sans-serif;
         --code:ui-monospace,Menlo,Consolas,"Liberation Mono","DejaVu Sans Mono",monospace}
-        @media (prefers-color-scheme:dark){:root{--paper:#14171b;--ink:#e5e8eb;--soft:#a0a9b3;--rule:#333a42;--wash:#1c2127;--accent:#74b5f2;--on-accent:#0d1b2a;
+        @media screen and (prefers-color-scheme:dark){:root{--paper:#14171b;--ink:#e5e8eb;--soft:#a0a9b3;--rule:#333a42;--wash:#1c2127;--accent:#74b5f2;--on-accent:#0d1b2a;
         --cost:#e8965a;--plain:#66717c;--bad:#ff8f80;--f0:#58430f;--f1:#1d4861;--f2:#134e3e;--f3:#524e14;--f4:#423b64;--f5:#673416;--f6:#5a3550;--f7:#3c434b;
         --s1:#f0a070;--s2:#6fd0b0;--s3:#e0a6cf}}
         *{box-sizing:border-box}
@@ -87,6 +87,10 @@ enum HTMLStyle {
         .mark1{stroke:var(--ink);stroke-dasharray:4 3}
         table{width:100%;border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums}
         table.beside{margin-top:28px}
+        @media print,(min-width:720px){
+        table.dense{font-size:12.5px}
+        .dense th+th,.dense th+td,.dense td+td{padding-left:9px}
+        }
         caption{text-align:left;color:var(--soft);padding-bottom:8px}
         th,td{padding:6px 0 6px 14px;text-align:right;vertical-align:top;border-top:1px solid var(--rule);font-weight:400}
         th:first-child,td:first-child{padding-left:0;text-align:left}
@@ -115,14 +119,23 @@ enum HTMLStyle {
         tr{display:block;padding:8px 0;border-top:1px solid var(--rule)}
         tbody th,tbody td{display:flex;justify-content:space-between;gap:16px;padding:2px 0;border:0;text-align:right}
         tbody th:first-child,tbody td:first-child{text-align:left}
-        tbody th{font-weight:600}
+        tbody th{font-weight:600;text-align:left}
         tbody td::before{content:attr(data-label);color:var(--soft);text-align:left}
         }
         @media print{
-        :root{--paper:#fff;--ink:#000;--soft:#444;--rule:#bbb;--wash:#f2f2f2}
+        :root{color-scheme:light;--ink:#000;--soft:#444;--rule:#bbb;--wash:#f2f2f2}
         body{padding:0;max-width:none;font-size:11pt}
         section{margin-top:30pt}
-        svg,.page rect,.frame rect,.bar{-webkit-print-color-adjust:exact;print-color-adjust:exact}
+        h2+p,h3+p,p:has(+figure),caption,thead{break-after:avoid}
+        .short,figure .pair,.claims li,.facts div{break-inside:avoid}
+        tbody tr:first-child{break-before:avoid}
+        figure:has(details){break-inside:auto}
+        svg{max-height:235mm}
+        .pair svg{max-height:90mm}
+        summary{display:none}
+        p:has(+figure){break-inside:avoid}
+        p,li{orphans:3;widows:3}
+        svg,.page rect,.frame rect,.bar,pre{-webkit-print-color-adjust:exact;print-color-adjust:exact}
         details::details-content{content-visibility:visible;display:block}
         @page{margin:18mm 16mm}
         }

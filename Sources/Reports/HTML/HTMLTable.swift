@@ -9,7 +9,7 @@ struct HTMLTable {
     /// The table under its sentence, without a heading.
     var plain: Markup {
         .element(
-            "table", [:],
+            "table", ["class": className],
             [.element("caption", [:], [Markup(table.help)]), isOnItsSide ? onItsSide : upright])
     }
 
@@ -21,6 +21,14 @@ struct HTMLTable {
         guard table.rows.count > 24 else { return Markup([title, whole]) }
         let summary = Markup.element("summary", [:], ["\(CountText.of(table.rows.count, "row"))"])
         return Markup([title, .element("details", [:], [summary, whole])])
+    }
+
+    /// Dense: many columns. Short: kept together on paper.
+    private var className: String? {
+        let names =
+            (isOnItsSide || table.headings.count <= 8 ? [] : ["dense"])
+            + ((isOnItsSide ? table.headings.count : table.rows.count) <= 12 ? ["short"] : [])
+        return names.isEmpty ? nil : names.joined(separator: " ")
     }
 
     private var labels: [Int] { table.headings.indices.filter { table.headings[$0].unit == .label } }
@@ -78,16 +86,25 @@ struct HTMLTable {
     private static func text(_ cell: ExportTable.Cell, _ unit: ExportTable.Unit) -> Markup {
         switch (cell, unit) {
         case (.missing, _): .element("span", ["title": "not measured"], ["\u{2013}"])
-        case (.text(let text), _): Markup(text)
-        case (.integer(let bytes), .bytes): Markup(ByteText.short(ByteCount(bytes)))
-        case (.integer(let time), .nanoseconds): Markup(DurationText.short(nanoseconds: time))
+        case (.text(let text), _): breakable(text)
+        case (.integer(let bytes), .bytes): measured(ByteText.short(ByteCount(bytes)))
+        case (.integer(let time), .nanoseconds): measured(DurationText.short(nanoseconds: time))
         case (.integer(let truth), .truth): truth == 1 ? "yes" : "no"
         case (.integer(let count), _): Markup(CountText.grouped(count))
         case (.number(let time), .nanoseconds) where time.magnitude < 1e18:
-            Markup(DurationText.short(nanoseconds: Int(time)))
+            measured(DurationText.short(nanoseconds: Int(time)))
         case (.number(let number), .ratio): Markup(DecimalText.fixed(number, decimals: 3))
         case (.number(let number), _): Markup("\(number)")
         }
+    }
+
+    /// A number stays with its unit.
+    private static func measured(_ text: String) -> Markup { Markup(text.replacing(" ", with: "\u{a0}")) }
+
+    /// A name that may go on below after each underscore.
+    private static func breakable(_ name: String) -> Markup {
+        let parts = name.split(separator: "_", omittingEmptySubsequences: false).map { Markup(String($0)) }
+        return Markup(Array(parts.map { [$0] }.joined(separator: ["_", .element("wbr")])))
     }
 
     /// What a label tells rows apart by, as words; a size or a time with its unit. Nil of nothing.

@@ -24,7 +24,7 @@ struct Markup: Hashable, Sendable, ExpressibleByStringInterpolation {
     ) -> Markup {
         let written = attributes.map { key, value in value.map { " \(key)=\"\(escaped($0))\"" } ?? "" }.joined()
         // HTML has no end tags for these; everything else must have one.
-        if ["meta", "br", "hr"].contains("\(name)") { return Markup(source: "<\(name)\(written)/>") }
+        if ["meta", "br", "hr", "wbr"].contains("\(name)") { return Markup(source: "<\(name)\(written)/>") }
         return Markup(source: "<\(name)\(written)>\(Markup(children).source)</\(name)>")
     }
 

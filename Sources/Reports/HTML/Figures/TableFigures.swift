@@ -21,7 +21,37 @@ struct TableFigures {
 
     private var figures: [Markup] {
         if let buckets { return [.element("div", ["class": "pair"], buckets)] }
-        return (1...24).contains(table.rows.count) && !isOfSingleRuns ? [times, ratios].compactMap { $0 } : []
+        guard (1...24).contains(table.rows.count), !isOfSingleRuns else { return [] }
+        return parts.flatMap { part in
+            let figures = [times(part), ratios(part)].compactMap { $0 }
+            return (part.name.isEmpty || figures.isEmpty ? [] : [.element("h3", [:], [Markup(part.name)])]) + figures
+        }
+    }
+
+    /// Rows that are drawn together.
+    private struct Part {
+        /// What they have in common; empty where there is nothing to say.
+        var name = ""
+        /// What the names of its figures end with.
+        var suffix = ""
+        /// The label that needs not be said of each.
+        var label: Int?
+        var rows: [[ExportTable.Cell]]
+    }
+
+    /// All rows, or where they would be taller than a page, those of one kind after those of another: by the first label.
+    private var parts: [Part] {
+        guard table.rows.count > 12, let label = columns(.label).first else { return [Part(rows: table.rows)] }
+        let kinds = table.rows.reduce(into: [ExportTable.Cell]()) {
+            if !$0.contains($1[label]) { $0.append($1[label]) }
+        }
+        guard (2...6).contains(kinds.count) else { return [Part(rows: table.rows)] }
+        return kinds.enumerated().map { number, kind in
+            Part(
+                name: HTMLTable.label(kind, table.headings[label])?.capitalizedFirst ?? "", suffix: "-\(number + 1)",
+                label: label,
+                rows: table.rows.filter { $0[label] == kind })
+        }
     }
 
     private func columns(_ unit: ExportTable.Unit) -> [Int] {
@@ -54,18 +84,18 @@ struct TableFigures {
             || key.first == "p" && key.dropFirst().allSatisfy(\.isNumber)
     }
 
-    private var times: Markup? {
+    private func times(_ part: Part) -> Markup? {
         let drawn = columns(.nanoseconds).filter { !isDetail(table.headings[$0].key) }.prefix(4)
-        let rows = table.rows.map { row in
-            GroupedBarFigure.Row(name: name(row), bars: drawn.map { Self.value(row[$0]) })
+        let rows = part.rows.map { row in
+            GroupedBarFigure.Row(name: name(row, without: part.label), bars: drawn.map { Self.value(row[$0]) })
         }
-        guard table.rows.count > 1 || drawn.count > 1, let most = rows.flatMap(\.bars).compactMap(\.?.value).max(),
-            most > 0
-        else { return nil }
+        // One scale for all parts.
+        let values = table.rows.flatMap { row in drawn.compactMap { Self.value(row[$0])?.value } }
+        guard table.rows.count > 1 || drawn.count > 1, let most = values.max(), most > 0 else { return nil }
         let axis = Axis.durations(upTo: most, count: 4)
         let figure = GroupedBarFigure(key: key(Array(drawn)), rows: rows, axis: axis, axisName: "time, \(axis.unit)")
         return Figure(
-            id: "times-\(table.name)", title: "Times: \(table.help)",
+            id: "times-\(table.name)\(part.suffix)", title: "Times: \(table.help) \(part.name)",
             description: rows.map { row in
                 "\(row.name): " + row.bars.map { $0?.text ?? "not measured" }.joined(separator: ", ")
             }.joined(separator: "; "),
@@ -90,7 +120,7 @@ struct TableFigures {
             })
     }
 
-    private var ratios: Markup? {
+    private func ratios(_ part: Part) -> Markup? {
         // Where each row has a limit of its own, no one mark is right: that stays in the table.
         if columns(.ratio).contains(where: { table.headings[$0].key == "limit" }) { return nil }
         let medians = columns(.ratio).filter { !isDetail(table.headings[$0].key) }
@@ -103,25 +133,31 @@ struct TableFigures {
         func bound(_ key: String, _ row: [ExportTable.Cell]) -> Double? {
             columns(.ratio).first { table.headings[$0].key == key }.flatMap { Self.number(row[$0]) }
         }
-        let bars = table.rows.compactMap { row in
-            Self.number(row[column]).map { ratio in
-                var bar = BarFigure.Bar(
-                    name: name(row), value: ratio, text: DecimalText.fixed(ratio, decimals: 3), style: "accent")
-                if let low = bound("min", row), let high = bound("max", row), low <= high { bar.range = low...high }
-                return bar
+        func bars(_ rows: [[ExportTable.Cell]]) -> [BarFigure.Bar] {
+            rows.compactMap { row in
+                Self.number(row[column]).map { ratio in
+                    var bar = BarFigure.Bar(
+                        name: name(row, without: part.label), value: ratio, text: DecimalText.fixed(ratio, decimals: 3),
+                        style: "accent")
+                    if let low = bound("min", row), let high = bound("max", row), low <= high { bar.range = low...high }
+                    return bar
+                }
             }
         }
-        let largest = bars.map(\.value).max() ?? 0
+        // One scale for all parts.
+        let all = bars(table.rows)
+        let largest = all.map(\.value).max() ?? 0
         guard largest > 0, largest.isFinite else { return nil }
         // A single run that was disturbed must not make all the others small.
-        let most = min(bars.compactMap(\.range?.upperBound).max() ?? 0, 2 * largest)
+        let most = min(all.compactMap(\.range?.upperBound).max() ?? 0, 2 * largest)
+        let bars = bars(part.rows)
         let isCut = bars.contains { ($0.range?.upperBound ?? 0) > most }
         let heading = table.headings[column]
         let figure = BarFigure(
             bars: bars, axis: .ratios(upTo: max(1.1, largest, most), count: 5), axisName: "ratio",
             mark: (1, "1: no difference"))
         return Figure(
-            id: "ratios-\(table.name)", title: "Ratios: \(heading.help)",
+            id: "ratios-\(table.name)\(part.suffix)", title: "Ratios: \(heading.help) \(part.name)",
             description: bars.map { "\($0.name): \($0.text)" }.joined(separator: "; "),
             caption: heading.help
                 + (bars.contains { $0.range != nil } ? " The thin line goes from the smallest to the largest." : "")
