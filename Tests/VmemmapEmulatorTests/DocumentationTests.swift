@@ -5,11 +5,17 @@ import Testing
 import VmemmapEmulator
 
 // The article's code, to the letter, from here:
-/// What 64 huge pages of 2 MiB give back on this host: frames planned and frames measured.
+/// What 64 huge pages of 2 MiB give back on this host:
+/// frames planned and frames measured.
 func saving() throws -> (planned: PageCount, measured: PageCount)? {
-    guard let geometry = Geometry(basePageSize: HostLimits.pageSize, hugePageSize: .twoMebibytes) else { return nil }
+    guard
+        let geometry = Geometry(
+            basePageSize: HostLimits.pageSize,
+            hugePageSize: .twoMebibytes)
+    else { return nil }
     let plan = MappingPlan(
-        geometry: geometry, scheme: .sharedTail, hugePages: HugePageCount(64), tailRun: .auto, cost: .current())
+        geometry: geometry, scheme: .sharedTail,
+        hugePages: HugePageCount(64), tailRun: .auto, cost: .current())
     let region = try VmemmapRegion(plan)
     let all = region.layout.allHugePages
 
@@ -47,6 +53,14 @@ struct DocumentationTests {
         let saving = try #require(try saving())
         #expect(saving.planned == saving.measured)
         #expect(saving.measured > .zero)
+    }
+
+    @Test(
+        "Drawings say how large they are: a browser takes 300 pixels otherwise", arguments: ["mapping", "mapping~dark"])
+    func drawings(_ name: String) throws {
+        let drawing = try Self.text("Sources/VmemmapEmulator/Documentation.docc/Resources/\(name).svg")
+        let root = try #require(drawing.split(separator: ">").first)
+        #expect(root.contains(" width=\"760\" height=\"330\" viewBox=\"0 0 760 330\""))
     }
 
     @Test("Each test suite that the promises name exists")
