@@ -28,8 +28,9 @@ struct StressTests {
             ).run()
             #expect(result.holds, "\(StressReport.lines(result).joined(separator: "\n"))")
             #expect(result.total.headReads > 0 && result.total.cycles > 0 && result.total.checks > 0)
-            if faults != .off { #expect(result.total.signals > 0 && result.total.forks > 0) }
-            if faults == .injected { #expect(result.total.failedCalls > 0) }
+            if faults != .off { #expect(result.total.signals > 0) }
+            // While the host is short of something nobody is forked, and that may last for all of so short a run.
+            if faults == .injected { #expect(result.total.failedCalls > 0 && result.total.forks > 0) }
             // All the others are looked at in every check, however short the run and whatever was drawn.
             let conditional: Set<StressClaim> = [
                 .heldFramesLeadToHead, .heldCanBeFreed, .operationIsWhole, .poolIsAsAsked, .keepsToFrameBudget,
