@@ -10,10 +10,10 @@ public enum BenchReport {
             guard let outcome = combination.measured else {
                 return style.wrapped(["\(name(combination)): not measured: \(combination.refusal.value ?? "")"]) + [""]
             }
-            return poolTable(outcome, name(combination)).lines(style) + [""] + latencies(outcome)
+            return [name(combination)] + poolTable(outcome).lines(style) + [""] + latencies(outcome)
                 + (style.isVerbose ? everyRun(outcome, style) : [])
         }
-        return style.wrapped([title(result)] + PlanReport.lines(result.host)) + [""] + combinations
+        return style.wrapped([title(result), ""] + PlanReport.lines(result.host)) + [""] + combinations
             + peerLines(result, style) + [""] + goalLines(result, style) + style.wrapped(closing(result))
     }
 
@@ -34,9 +34,9 @@ public enum BenchReport {
 
     // MARK: The pool
 
-    private static func poolTable(_ outcome: BenchCombination.Outcome, _ name: String) -> TextTable {
+    private static func poolTable(_ outcome: BenchCombination.Outcome) -> TextTable {
         var table = TextTable(headings: [
-            "\(name)\nper huge page", "off", "on", "on: user", "system", "on/off", "min", "max",
+            "per huge page", "off", "on", "on: user", "system", "on/off", "min", "max",
         ])
         let (now, later) = (outcome.synchronous, outcome.deferred)
         for (operation, figures) in [
@@ -89,26 +89,28 @@ public enum BenchReport {
     // MARK: What stands beside it
 
     private static func peerLines(_ result: BenchResult, _ style: Style) -> [String] {
-        var table = TextTable(headings: [
-            "beside the engine,\nper huge page", "optimize\nengine", "\npeer", "\nratio", "\nmin", "\nmax",
-            "restore\nengine", "\npeer", "\nratio",
-        ])
+        var table = TextTable(headings: ["beside the engine", "engine", "peer", "ratio", "min", "max"])
         var reasons: [String] = []
         for combination in result.combinations {
             guard let outcome = combination.measured else { continue }
+            let readers = outcome.readers.value
             let rows: [(String, PairedRuns?, PairedRuns?, String?)] = [
                 ("floor", outcome.floor.value?.optimize, outcome.floor.value?.restore, outcome.floor.reason.value),
                 ("ksm", outcome.ksm.value?.optimize, outcome.ksm.value?.restore, outcome.ksm.reason.value),
+                ("no readers", readers?.optimize, readers?.restore, nil),
             ]
+            if rows.contains(where: { $0.1 != nil }) {
+                table.add([name(combination)] + Array(repeating: "", count: 5))
+            }
             for (peer, optimize, restore, reason) in rows {
                 if let optimize, let restore {
-                    table.add(["\(name(combination)): \(peer)"] + cells(optimize, restore))
+                    table.add(["  optimize, \(peer)"] + cells(optimize))
+                    table.add(["  restore, \(peer)"] + cells(restore))
                 } else if let reason {
                     reasons.append("\(peer): \(reason)")
                 }
             }
-            if let readers = outcome.readers.value {
-                table.add(["\(name(combination)): no readers"] + cells(readers.optimize, readers.restore))
+            if let readers {
                 reasons.append(
                     "\(name(combination)): \(CountText.of(readers.walkers, "reader")), "
                         + "\(CountText.of(readers.reads, "read")), \(readers.wrongReads) wrong")
@@ -132,13 +134,11 @@ public enum BenchReport {
             + style.wrapped(growth + reasons.filter { said.insert($0).inserted })
     }
 
-    private static func cells(_ optimize: PairedRuns, _ restore: PairedRuns) -> [String] {
+    private static func cells(_ runs: PairedRuns) -> [String] {
         [
-            RatioText.duration(nanoseconds: optimize.engineNanosecondsPerPage.median),
-            RatioText.duration(nanoseconds: optimize.otherNanosecondsPerPage.median),
-            RatioText.of(optimize.ratio.median), RatioText.of(optimize.ratio.min), RatioText.of(optimize.ratio.max),
-            RatioText.duration(nanoseconds: restore.engineNanosecondsPerPage.median),
-            RatioText.duration(nanoseconds: restore.otherNanosecondsPerPage.median), RatioText.of(restore.ratio.median),
+            RatioText.duration(nanoseconds: runs.engineNanosecondsPerPage.median),
+            RatioText.duration(nanoseconds: runs.otherNanosecondsPerPage.median),
+            RatioText.of(runs.ratio.median), RatioText.of(runs.ratio.min), RatioText.of(runs.ratio.max),
         ]
     }
 
@@ -156,7 +156,8 @@ public enum BenchReport {
 
     private static func goalLines(_ result: BenchResult, _ style: Style) -> [String] {
         if result.goals.isEmpty { return [] }
-        var table = TextTable(headings: ["goal", "at most", "measured", "", "of", "spread", "bare C"])
+        var table = TextTable(
+            headings: ["goal", "at most", "measured", "", "of", "spread", "bare C"], dispensable: ["bare C", "spread"])
         for goal in result.goals {
             table.add([
                 title(goal.figure), RatioText.of(goal.limit, decimals: 2), RatioText.of(goal.measured),

@@ -7,7 +7,7 @@ public enum DemoReport {
     /// The report, line by line.
     public static func lines(_ result: DemoResult, _ style: Style = .plain) -> [String] {
         let plan = result.plan
-        var lines = style.wrapped(["vmemmap demo: \(PlanReport.title(plan)), real memory"]) + [""]
+        var lines = style.wrapped(["vmemmap demo: \(PlanReport.title(plan))"]) + [""]
         lines += style.wrapped(PlanReport.lines(result.host) + PlanReport.lines(plan)) + [""]
         lines += picture(result, style) + [""]
         lines += table(result, style) + [""]
@@ -19,12 +19,7 @@ public enum DemoReport {
     }
 
     private static func picture(_ result: DemoResult, _ style: Style) -> [String] {
-        let page = result.before.hugePage
-        let count = result.plan.vmemmapPagesPerHugePage
-        var title = "huge page \(page): its \(count) vmemmap pages and the frames they show"
-        if let mappings = result.after.lastFrameMappings.value {
-            title += "; the shared one is mapped \(CountText.of(mappings, "time"))"
-        }
+        let title = PlanReport.picture(result.after, result.plan)
         let (before, after) = (FrameDrawing(result.before), FrameDrawing(result.after))
         let beside = FrameDrawing.beside(before, "before", after, "after")
         let fits = beside.allSatisfy { $0.count + 2 <= style.width ?? .max }
@@ -34,8 +29,8 @@ public enum DemoReport {
 
     private static func table(_ result: DemoResult, _ style: Style) -> [String] {
         var table = TextTable(headings: [
-            "", "RSS\nKiB", "PSS\nKiB", "distinct\nframes", "memfd\nKiB", "page tables\nKiB", "mappings",
-            "their cost\nKiB", "time",
+            "", "RSS\nKiB", "PSS\nKiB", "distinct\nframes", "memfd\nKiB", "tables\nKiB", "mappings", "cost\nKiB",
+            "time",
         ])
         for step in result.steps {
             let figures = step.figures
@@ -50,8 +45,8 @@ public enum DemoReport {
         let method = result.countingMethod == .pfn ? "frame numbers" : "file offsets"
         return table.lines(style)
             + style.notes([
-                "RSS, PSS: smaps_rollup of the process. Distinct frames: pagemap of the region, by \(method).",
-                "memfd: st_blocks. Page tables: VmPTE. Mappings: /proc/self/maps. A dash: nothing there to measure.",
+                "RSS, PSS: smaps_rollup. Distinct frames: the region's pagemap, by \(method).",
+                "memfd: st_blocks. Page tables: VmPTE. Mappings: /proc/self/maps. Dash: none.",
             ])
     }
 
@@ -69,11 +64,12 @@ public enum DemoReport {
             return ["This kernel has no smaps_rollup, so there is no RSS to compare (Linux 4.14 has it)."]
         }
         return [
-            "Why RSS is no measure: it counts page table entries, not frames. Optimizing took the tails' entries away; a walker",
-            "that read every tail brought them back, and RSS went \(rss). The frames behind the region were",
+            "Why RSS is no measure: it counts page table entries, not frames. Optimizing took",
+            "the tails' entries away; a walker that read every tail brought them back, and",
+            "RSS went \(rss). The frames behind the region were",
             "\(CountText.grouped(framesBefore.rawValue)) before it and \(CountText.grouped(framesAfter.rawValue)) after: "
-                + "what was given back stayed given back. PSS, which shares a frame out among its",
-            "entries, went \(pss): the shared frames themselves, which nobody had mapped in yet.",
+                + "what was given back stayed given back. PSS, which",
+            "shares a frame out, went \(pss): the shared frames.",
         ]
     }
 
@@ -109,8 +105,8 @@ public enum DemoReport {
         case .distinctFrames:
             return "distinct frames: \(expected("distinct_frames")) expected, \(measured("distinct_frames")) measured"
         case .sharedFrames:
-            return "memory file: \(expected("memfd_bytes")) bytes expected, \(measured("memfd_bytes")) measured; "
-                + "\(measured("anonymous_pages")) anonymous pages left"
+            return "memfd bytes: \(expected("memfd_bytes")) expected, \(measured("memfd_bytes")) measured; "
+                + "\(measured("anonymous_pages")) pages anonymous"
         case .tailStoreFaults:
             return
                 "stores into tails: \(measured("stores")) tried, \(measured("faulting_stores")) faulted (SEGV_ACCERR)"
@@ -125,10 +121,10 @@ public enum DemoReport {
                 + "\(measured("differing_vmemmap_pages")) vmemmap pages differ"
         case .figuresBack:
             return
-                "back at the baseline: \(measured("distinct_frames")) frames, \(measured("memfd_bytes")) bytes in the memory file, "
+                "back at the baseline: \(measured("distinct_frames")) frames, \(measured("memfd_bytes")) bytes of memfd, "
                 + "\(measured("region_mappings")) mappings left"
         case .hugeBase:
-            return "huge base: \(measured("blocks_mapped_by_pmd_populated")) blocks of 2 MiB mapped by PMDs, "
+            return "huge base: \(measured("blocks_mapped_by_pmd_populated")) mapped by PMD, "
                 + "\(measured("blocks_marked_split_optimized")) split, "
                 + "\(measured("blocks_mapped_by_pmd_restored")) merged again (gigantic pages only)"
         }

@@ -8,8 +8,8 @@ public enum ForecastReport {
     public static func lines(_ result: PlanResult, _ style: Style = .plain) -> [String] {
         let whose = result.isHostMemory ? "this host's memory" : "memory"
         return style.wrapped([
-            "vmemmap plan: what HugeTLB vmemmap optimization gives back (nothing is mapped, no privileges)", "",
-            "\(ByteText.short(result.forecast.memoryBytes)) of \(whose), all of it in huge pages; struct pages for it: "
+            "vmemmap plan: what HugeTLB vmemmap optimization gives back (nothing is mapped)", "",
+            "\(ByteText.short(result.forecast.memoryBytes)) of \(whose), all in huge pages; struct pages: "
                 + ByteText.short(result.forecast.structPageBytes), "",
         ]) + style.wrapped(structPages(result)) + table(result.forecast, result, style)
             + style.wrapped([
@@ -18,11 +18,11 @@ public enum ForecastReport {
                     + ByteText.short(result.coverLetter.structPageBytes), "",
             ]) + table(result.coverLetter, result, style)
             + style.notes([
-                "the letter: 16 GB of struct pages; saves ~16 GB with 1 GB pages, ~11 GB with 2 MB pages (worst 10, best 12)",
-                "",
-                "In the kernel: a page frees the bytes that its boot message names, less one page table for each 2 MiB of vmemmap.",
-                "Emulated here: \(result.configuration.backing.rawValue) backing, \(result.host.mappingCostBytes) bytes a mapping "
-                    + "(\(result.host.mappingCostSource.rawValue)); vm.max_map_count is \(result.host.maxMapCount); * needs more.",
+                "the letter: ~16 GB of 16 with 1 GB pages, ~11 with 2 MB pages (10 to 12)", "",
+                "Kernel: as its boot message has it, less a page table for 2 MiB of vmemmap each.",
+                "Emulated: \(result.configuration.backing.rawValue) backing, \(result.host.mappingCostBytes) bytes a mapping "
+                    + "(\(result.host.mappingCostSource.rawValue)).",
+                "* more than vm.max_map_count, \(result.host.maxMapCount).",
             ])
     }
 
@@ -35,18 +35,21 @@ public enum ForecastReport {
     }
 
     private static func table(_ forecast: Forecast, _ result: PlanResult, _ style: Style) -> [String] {
-        var table = TextTable(headings: [
-            "scheme", "huge\npage", "huge\npages", "freed\na page", "freed", "page\ntables", "net in\nthe kernel",
-            "emulated:\ntail run", "mappings", "their\ncost", "net",
-        ])
+        // What is dispensable is told by the notes below, or follows from the rest.
+        var table = TextTable(
+            headings: [
+                "scheme", "huge\npage", "huge\npages", "freed\na page", "freed", "page\ntables", "kernel:\nnet",
+                "tail\nrun", "emulated:\nmappings", "their\ncost", "net",
+            ], dispensable: ["their\ncost", "page\ntables", "huge\npages", "freed\na page"])
         for row in forecast.rows {
             let isOverLimit = row.mappings > result.host.maxMapCount
             table.add([
-                row.scheme.rawValue, ByteText.short(row.hugePageBytes), CountText.grouped(row.pages.rawValue),
-                "\(row.freedBytesPerPage.rawValue / 1024) KiB", ByteText.short(row.freedBytes),
-                ByteText.short(row.pageTableBytes), ByteText.short(row.kernelNetBytes), "\(row.tailRun)",
+                row.scheme.rawValue, row.hugePageBytes == HugePageSize.oneGibibyte.bytes ? "1 GiB" : "2 MiB",
+                CountText.grouped(row.pages.rawValue),
+                "\(row.freedBytesPerPage.rawValue / 1024) KiB", ByteText.brief(row.freedBytes),
+                ByteText.brief(row.pageTableBytes), ByteText.brief(row.kernelNetBytes), "\(row.tailRun)",
                 CountText.grouped(row.mappings.rawValue) + (isOverLimit ? "*" : " "),
-                ByteText.short(row.mappingBytes), ByteText.short(row.emulationNetBytes),
+                ByteText.brief(row.mappingBytes), ByteText.brief(row.emulationNetBytes),
             ])
         }
         return table.lines(style)

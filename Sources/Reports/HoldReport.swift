@@ -8,10 +8,11 @@ public enum HoldReport {
     public static func lines(_ result: HoldResult, restored: Bool, _ style: Style = .plain) -> [String] {
         style.wrapped([
             "pid     \(result.pid)",
-            "region  \(result.regionStart)+\(result.regionLengthBytes), \(ByteText.short(result.regionLengthBytes)): the struct pages of "
-                + "\(CountText.grouped(result.pages.rawValue)) x \(ByteText.short(result.hugePageBytes)) huge pages, "
+            "region  \(result.regionStart)+\(result.regionLengthBytes), \(ByteText.short(result.regionLengthBytes))",
+            "        \(CountText.grouped(result.pages.rawValue)) x \(ByteText.short(result.hugePageBytes)) huge pages, "
                 + "\(result.scheme.rawValue) scheme, \(restored ? "restored" : "optimized")",
-            "look    vmemmap inspect --pid \(result.pid); pmap -X \(result.pid); cat /proc/\(result.pid)/smaps_rollup; page-types -p \(result.pid) (root)",
+            "look    vmemmap inspect --pid \(result.pid)",
+            "        pmap -X \(result.pid); cat /proc/\(result.pid)/smaps_rollup; page-types -p \(result.pid) (root)",
             "Enter, SIGINT or SIGTERM ends it.",
         ])
     }

@@ -6,32 +6,23 @@ internal import VmemmapEmulator
 public enum InspectReport {
     /// The report, line by line.
     public static func lines(_ result: InspectResult, _ style: Style = .plain) -> [String] {
-        style.wrapped([
-            "vmemmap inspect: process \(result.pid), \(PlanReport.title(result.plan)), read from outside"
-        ]) + [""]
-            + style.wrapped(
-                PlanReport.lines(result.host)
-                    + [
-                        "region  \(result.regionStart)+\(result.regionLengthBytes), \(ByteText.short(result.regionLengthBytes)): "
-                            + pages(result)
-                    ]) + [""]
+        style.wrapped(
+            ["vmemmap inspect: process \(result.pid), read from outside", ""] + PlanReport.lines(result.host) + [
+                "region  \(result.regionStart)+\(result.regionLengthBytes), \(ByteText.short(result.regionLengthBytes))",
+                "        \(PlanReport.title(result.plan))", "        \(pages(result))",
+            ]) + [""]
             + picture(result, style) + [""] + figures(result, style) + [""] + checks(result, style)
     }
 
     private static func pages(_ result: InspectResult) -> String {
         let pages = result.pages
-        return "\(CountText.of(pages.optimized.rawValue, "huge page")) optimized, "
+        return "\(CountText.grouped(pages.optimized.rawValue)) optimized, "
             + "\(CountText.grouped(pages.unoptimized.rawValue)) with frames of their own, "
             + "\(CountText.grouped(pages.neither.rawValue)) neither"
     }
 
     private static func picture(_ result: InspectResult, _ style: Style) -> [String] {
-        var title =
-            "huge page \(result.picture.hugePage): its \(result.plan.vmemmapPagesPerHugePage) vmemmap pages and the "
-        title += "frames they show"
-        if let mappings = result.picture.lastFrameMappings.value {
-            title += "; the last is mapped \(CountText.of(mappings, "time"))"
-        }
+        let title = PlanReport.picture(result.picture, result.plan)
         return style.wrapped([title]) + [""] + FrameDrawing(result.picture).lines.map { "  " + $0 }
     }
 
@@ -51,8 +42,8 @@ public enum InspectReport {
         let method = result.countingMethod == .pfn ? "frame numbers" : "file offsets"
         return table.lines(style)
             + style.notes([
-                "Region: RSS and distinct frames from /proc/\(result.pid)/pagemap, by \(method); PSS by kpagecount (root). smaps rounds PSS",
-                "down in every mapping. memfd: st_blocks by /proc/\(result.pid)/fd. Process: smaps_rollup. A dash: not measured.",
+                "Region: RSS, frames: pagemap (\(method)). PSS: kpagecount (root). memfd:",
+                "st_blocks. smaps rounds PSS down in every mapping. Process: smaps_rollup.",
             ])
     }
 

@@ -29,7 +29,7 @@ public enum KernelReport {
     static func configured(_ kernel: KernelOverview) -> String {
         switch (kernel.isConfigured.value, kernel.isOptimizing.value) {
         case (true, let isOn?):
-            "built with HVO, as vm.hugetlb_optimize_vmemmap is there; it is \(isOn ? "1 (on)" : "0 (off)") for new huge pages"
+            "built with HVO: vm.hugetlb_optimize_vmemmap is there; it is \(isOn ? "1 (on)" : "0 (off)")"
         case (true, nil):
             "built with HVO, says its configuration in /boot; no sysctl turns it on (before Linux 5.19: at boot)"
         case (false, _): "built without HVO, says its configuration in /boot"
@@ -44,7 +44,7 @@ public enum KernelReport {
             return "nr_memmap_pages and nr_memmap_boot_pages: not counted (before Linux 6.11)"
         }
         return "nr_memmap_pages \(CountText.grouped(pages.rawValue)), nr_memmap_boot_pages "
-            + "\(CountText.grouped(boot.rawValue)) of /proc/vmstat: pages of struct pages"
+            + "\(CountText.grouped(boot.rawValue)) (/proc/vmstat)"
     }
 
     private static func pools(_ kernel: KernelOverview, _ style: Style) -> [String] {

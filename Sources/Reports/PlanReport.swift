@@ -8,17 +8,17 @@ public enum PlanReport {
     public static func lines(_ host: HostBlock) -> [String] {
         [
             "host    \(self.host(host))",
-            "limits  vm.max_map_count \(host.maxMapCount), \(ByteText.short(host.memoryAvailableBytes)) of memory available, "
-                + "\(host.mappingCostBytes) bytes a mapping (\(host.mappingCostSource.rawValue))",
+            "limits  vm.max_map_count \(host.maxMapCount), \(ByteText.short(host.memoryAvailableBytes)) available, "
+                + "\(host.mappingCostBytes) B a mapping (\(host.mappingCostSource.rawValue))",
         ]
     }
 
     /// The host in one line.
     static func host(_ host: HostBlock) -> String {
-        let who = host.isRoot ? "root" : "ordinary user"
-        let frames = host.showsFrameNumbers ? "frame numbers visible" : "frame numbers hidden"
+        let who = host.isRoot ? "root" : "user"
+        let frames = host.showsFrameNumbers ? "PFNs visible" : "PFNs hidden"
         return "Linux \(host.kernelRelease) \(host.machine), \(ByteText.short(host.pageSizeBytes)) pages, "
-            + "\(CountText.of(host.processors, "processor")), \(who), \(frames)"
+            + "\(CountText.of(host.processors, "CPU")), \(who), \(frames)"
     }
 
     /// What will be mapped, and what that is expected to save.
@@ -36,6 +36,13 @@ public enum PlanReport {
     /// The huge pages and how they are shared, for a title.
     public static func title(_ plan: PlanBlock) -> String {
         "\(CountText.grouped(plan.pages.rawValue)) x \(ByteText.short(plan.hugePageBytes)) huge pages, \(setting(plan))"
+    }
+
+    /// What a drawing shows, for the line above it.
+    static func picture(_ picture: FramePicture, _ plan: PlanBlock) -> String {
+        let title = "huge page \(picture.hugePage): \(plan.vmemmapPagesPerHugePage) vmemmap pages and their frames"
+        guard let mappings = picture.lastFrameMappings.value else { return title }
+        return title + ", the last mapped \(CountText.of(mappings, "time"))"
     }
 
     /// `512 huge pages of 2.00 MiB`.

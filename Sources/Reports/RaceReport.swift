@@ -4,7 +4,7 @@ internal import VmemmapEmulator
 /// Two ways to restore beside each other, and what they settle, for people.
 public enum RaceReport {
     /// The report, line by line.
-    public static func lines(_ result: RaceResult) -> [String] {
+    public static func lines(_ result: RaceResult, _ style: Style = .plain) -> [String] {
         var table = TextTable(headings: [
             "restore", "turns", "with\nwrong reads", "cycles", "reads", "wrong reads", "one in", "time",
         ])
@@ -16,11 +16,14 @@ public enum RaceReport {
             ])
         }
         let walkers = CountText.of(result.configuration.walkers, "walker")
-        return ["vmemmap demo --race: \(PlanReport.title(result.plan)), \(walkers)", ""]
-            + PlanReport.lines(result.host) + [""] + table.lines + [
-                "naive: fresh memory is mapped over the tails, then what they showed is copied into it. atomic: the engine's, pages are",
-                "filled off to the side, then put in place in one step. They take turns, on the same huge pages.", "",
-            ] + naive(result.side(.naive)) + [""] + atomic(result)
+        return style.wrapped(
+            ["vmemmap demo --race: \(PlanReport.title(result.plan)), \(walkers)", ""] + PlanReport.lines(result.host))
+            + [""] + table.lines(style)
+            + style.notes([
+                "naive: fresh memory is mapped over the tails, then what they showed is copied",
+                "into it. atomic: the engine's, pages are filled off to the side, then put in",
+                "place in one step. They take turns, on the same huge pages.",
+            ]) + [""] + style.wrapped(naive(result.side(.naive)) + [""] + atomic(result, style))
     }
 
     private static func oneIn(_ side: RaceResult.Side) -> String {
@@ -32,40 +35,42 @@ public enum RaceReport {
         guard side.wrongReads > 0, let example = side.wrongRead.value else {
             return [
                 question,
-                "The naive way was not caught in \(CountText.of(side.reads, "read")). That does not acquit it: between the two steps the tails read as",
-                "zeros, and nobody has looked in time. Give it longer (--race-seconds), or more walkers.",
+                "The naive way was not caught in \(CountText.of(side.reads, "read")). That does not acquit it: between the two steps "
+                    + "the tails read as zeros, and nobody has looked in time. Give it longer (--race-seconds), or more walkers.",
             ]
         }
         return [
             question,
-            "It is a real one. Done the obvious way, \(CountText.of(side.wrongReads, "read")) gave a wrong head: for frame \(example.frame),",
-            "say, compound_head read 0x\(String(example.word, radix: 16)).",
+            "It is a real one. Done the obvious way, \(CountText.of(side.wrongReads, "read")) gave a wrong head: for frame "
+                + "\(example.frame), say, compound_head read 0x\(String(example.word, radix: 16)).",
         ]
     }
 
-    private static func atomic(_ result: RaceResult) -> [String] {
+    private static func atomic(_ result: RaceResult, _ style: Style) -> [String] {
         let side = result.side(.atomic)
-        let answer =
+        let answer = [
             "Wilcox's answer: it need not be, the address stays valid and shows the same compound_head throughout."
+        ]
         if side.wrongReads > 0 {
             let example = side.wrongRead.value.map {
                 ": for frame \($0.frame), say, compound_head read 0x\(String($0.word, radix: 16))"
             }
-            return [
-                answer,
-                "FAIL  it does not hold here: \(CountText.of(side.wrongReads, "wrong read")) under the engine\(example ?? "").",
+            return answer + [
+                style.mark(false)
+                    + "it does not hold here: \(CountText.of(side.wrongReads, "wrong read")) under the engine\(example ?? "")."
             ]
         }
         guard let expected = result.wrongReadsAtTheNaiveRate else {
-            return [
-                answer,
-                "ok    0 of \(CountText.of(side.reads, "read")) wrong under the engine; with nothing caught of the naive way, that says little.",
+            return answer + [
+                style.mark(true)
+                    + "0 of \(CountText.of(side.reads, "read")) wrong under the engine; with nothing caught of the naive way, "
+                    + "that says little."
             ]
         }
-        return [
-            answer,
-            "ok    it holds where each replacement is one step: 0 of \(CountText.of(side.reads, "read")) wrong under the engine. At the naive",
-            "      way's rate it would have been \(CountText.grouped(Int(expected.rounded()))).",
+        return answer + [
+            style.mark(true)
+                + "it holds where each replacement is one step: 0 of \(CountText.of(side.reads, "read")) wrong under the engine. "
+                + "At the naive way's rate it would have been \(CountText.grouped(Int(expected.rounded())))."
         ]
     }
 }

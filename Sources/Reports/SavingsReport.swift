@@ -9,19 +9,19 @@ public enum SavingsReport {
         let plan = result.plan
         let head =
             style.wrapped(
-                [
-                    "vmemmap savings: \(PlanReport.title(plan)), \(ByteText.short(memory(plan))) of HugeTLB memory", "",
-                ] + PlanReport.lines(result.host) + PlanReport.lines(plan)) + [""]
+                ["vmemmap savings: \(ByteText.short(memory(plan))) of HugeTLB memory, \(PlanReport.title(plan))", ""]
+                    + PlanReport.lines(result.host) + PlanReport.lines(plan)) + [""]
         guard !result.rows.isEmpty else { return head + ["A dry run: nothing was mapped."] }
-        var table = TextTable(headings: [
-            "", "distinct\nframes", "planned", "gross", "mappings", "page\ntables", "templates", "net", "time",
-        ])
+        var table = TextTable(
+            headings: [
+                "", "distinct\nframes", "planned", "gross", "mappings", "page\ntables", "tem-\nplates", "net", "time",
+            ], dispensable: ["planned"])
         for row in result.rows {
             table.add([
                 row.step.rawValue, CountText.grouped(row.distinctFrames.rawValue),
-                CountText.grouped(row.expectedFrames.rawValue), ByteText.short(row.grossSavingBytes),
-                ByteText.short(row.mappingBytes), ByteText.short(row.pageTableBytes), ByteText.short(row.templateBytes),
-                ByteText.short(row.netSavingBytes), DurationText.short(nanoseconds: row.durationNanoseconds),
+                CountText.grouped(row.expectedFrames.rawValue), ByteText.brief(row.grossSavingBytes),
+                ByteText.brief(row.mappingBytes), ByteText.brief(row.pageTableBytes), ByteText.brief(row.templateBytes),
+                ByteText.brief(row.netSavingBytes), DurationText.short(nanoseconds: row.durationNanoseconds),
             ])
         }
         let wrong = result.wrongReads.value ?? 0
@@ -29,8 +29,8 @@ public enum SavingsReport {
         let given = result.construction == .populated ? "frames given back" : "frames never taken"
         return head + table.lines(style)
             + style.notes([
-                "Gross: \(given), from pagemap. Net: less the mappings (\(result.host.mappingCostBytes) bytes each), the growth",
-                "of page tables \(since), and the template frames. \(wrong) wrong reads by the walker that touched all.",
+                "Gross: \(given), from pagemap. Net: less mappings (\(result.host.mappingCostBytes) bytes each),",
+                "growth of page tables \(since), template frames. Wrong reads: \(wrong).",
             ]) + [""] + style.wrapped(peak(result)) + HugeBaseReport.lines(plan, steps(result), style)
             + [style.verdict(result.holds, result.holds ? "as planned" : "NOT as planned")]
     }
@@ -45,8 +45,8 @@ public enum SavingsReport {
         guard let peak = result.peakBytes.value, let built = result.rows.first else { return [] }
         let frames = result.host.pageSizeBytes * built.distinctFrames.rawValue
         return [
-            "Built optimized: the tails were never populated. At most \(ByteText.short(peak)) of memory while it was built (growth of VmHWM",
-            "and the memory file together), for frames of \(ByteText.short(frames)); populated it would have been "
+            "Built optimized, the tails never populated: at most \(ByteText.short(peak)) of memory for",
+            "frames of \(ByteText.short(frames)) (growth of VmHWM and of the memory file); populated: "
                 + "\(ByteText.short(result.plan.regionBytes)).", "",
         ]
     }

@@ -16,22 +16,31 @@ public enum StressReport {
         ])
     }
 
-    /// A line of progress.
-    public static func line(_ progress: StressProgress) -> String {
+    /// A line of progress, in columns as vmstat(8) has them; over the first, what they are.
+    ///
+    /// The time since the beginning, what was done in a second since the last line, the mean of all remaps, faults survived since the
+    /// last line, and all wrong reads.
+    public static func lines(_ progress: StressProgress, _ style: Style = .plain) -> [String] {
         let last = progress.sinceLast
-        func rate(_ count: Int) -> String { CountText.grouped(perSecond(count, last)) }
-        let remap =
-            progress.total.remapMeanNanoseconds.value.map { "\(CountText.grouped($0)) ns a remap" } ?? "no remap yet"
-        return
-            "\(seconds(progress.total)) \(progress.scheme.rawValue) \(progress.backing.rawValue): \(rate(last.cycles)) cycles/s, "
-            + "\(rate(last.remaps)) remaps/s, \(remap), \(rate(last.headReads + last.pageReads)) reads/s, "
-            + "\(CountText.grouped(last.faultedOperations + last.hostRefusals)) faults survived, "
-            + "\(CountText.grouped(progress.total.wrongReads)) wrong"
+        let isFirst = last.elapsedNanoseconds == progress.total.elapsedNanoseconds
+        let heading = line("", ["s", "cycles/s", "remaps/s", "ns/remap", "reads/s", "faults", "wrong"])
+        let figures = line(
+            "\(progress.scheme.rawValue) \(progress.backing.rawValue)",
+            [
+                "\(progress.total.elapsedNanoseconds / 1_000_000_000)", "\(perSecond(last.cycles, last))",
+                "\(perSecond(last.remaps, last))", progress.total.remapMeanNanoseconds.value.map { "\($0)" } ?? "-",
+                "\(perSecond(last.headReads + last.pageReads, last))", "\(last.faultedOperations + last.hostRefusals)",
+                "\(progress.total.wrongReads)",
+            ])
+        return style.wrapped(isFirst ? ["", heading, figures] : [figures])
     }
 
-    private static func seconds(_ figures: StressFigures) -> String {
-        let text = "\(figures.elapsedNanoseconds / 1_000_000_000) s"
-        return String(repeating: " ", count: max(0, 6 - text.count)) + text
+    /// Columns wide enough for the lines that are yet to come, as far as one can know.
+    private static func line(_ name: String, _ cells: [String]) -> String {
+        let columns = zip(cells, [6, 9, 9, 9, 10, 7, 6]).map { cell, width in
+            String(repeating: " ", count: max(1, width - cell.count)) + cell
+        }
+        return name + String(repeating: " ", count: max(0, 21 - name.count)) + columns.joined()
     }
 
     static func perSecond(_ count: Int, _ figures: StressFigures) -> Int {
@@ -68,9 +77,10 @@ public enum StressReport {
     }
 
     private static func table(_ result: StressResult) -> TextTable {
-        var table = TextTable(headings: [
-            "", "time", "operations", "cycles", "remaps", "cycles/s", "reads", "faults\nsurvived", "wrong",
-        ])
+        var table = TextTable(
+            headings: [
+                "", "time", "operations", "cycles", "remaps", "cycles/s", "reads", "faults\nsurvived", "wrong",
+            ], dispensable: ["operations", "remaps", "cycles/s"])
         func add(_ name: String, _ figures: StressFigures) {
             table.add([
                 name, DurationText.short(nanoseconds: figures.elapsedNanoseconds),

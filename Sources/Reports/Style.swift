@@ -108,7 +108,7 @@ public struct Style: Hashable, Sendable {
         var lines: [String] = []
         var current = String(line.prefix { $0 == " " })
         var isAtStart = true
-        for word in line.dropFirst(current.count).split(separator: " ", omittingEmptySubsequences: false) {
+        for word in words(line.dropFirst(current.count)) {
             let longer = isAtStart ? current + word : current + " " + word
             if !isAtStart, visibleLength(longer) > width {
                 lines.append(current)
@@ -119,6 +119,19 @@ public struct Style: Hashable, Sendable {
             isAtStart = false
         }
         return lines + [current]
+    }
+
+    /// What stands between spaces. A space between two digits is within a number: `12 345`.
+    private static func words(_ line: Substring) -> [String] {
+        var words: [String] = []
+        for word in line.split(separator: " ", omittingEmptySubsequences: false) {
+            if let last = words.last, last.last?.isNumber == true, word.first?.isNumber == true {
+                words[words.count - 1] = last + " " + word
+            } else {
+                words.append(String(word))
+            }
+        }
+        return words
     }
 
     /// Where the second of two or more columns starts that are separated by at least two spaces; 0 in plain prose.

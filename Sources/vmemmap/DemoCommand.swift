@@ -63,6 +63,7 @@ struct DemoCommand: ParsableCommand {
         try PageFlagsOption.check(result.pageFlags.value)
         if !result.holds { throw ExitCode.violation }
     }
+
     private func runRace() throws {
         let exports = try export.open()
         let result = try runOrExit { () throws(ExperimentError) in
@@ -70,7 +71,7 @@ struct DemoCommand: ParsableCommand {
                 base.applied(to: emulation.memory), walkers: walkers, nanosecondsEach: raceSeconds * 1_000_000_000
             ).run()
         }
-        if exports.leaveStandardOutput { try Output.print(RaceReport.lines(result)) }
+        try terminal.terminal.print(exports) { RaceReport.lines(result, $0) }
         try exports.finish(result)
         if !result.holds { throw ExitCode.violation }
     }

@@ -97,7 +97,7 @@ struct StressCommand: ParsableCommand {
         }
         let result = try runOrExit { () throws(ExperimentError) in
             try StressExperiment(configuration).run(control: control) { progress in
-                if printsProgress { try? Output.print([StressReport.line(progress)]) }
+                if printsProgress { try? Output.print(StressReport.lines(progress, terminal.style)) }
             }
         }
         try terminal.print(exports) { StressReport.lines(result, $0) }

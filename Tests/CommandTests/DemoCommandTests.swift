@@ -93,7 +93,7 @@ struct DemoCommandTests {
             "/usr/bin/setpriv",
             ["--reuid=65534", "--regid=65534", "--clear-groups", copy.string, "demo", "--pages", "16"])
         #expect(outcome.code == 0, "\(outcome)")
-        #expect(outcome.output.contains("frame numbers hidden"))
+        #expect(outcome.output.contains("user, PFNs hidden"))
         #expect(outcome.output.contains("memfd + 0x"))
         #expect(outcome.output.hasSuffix("all 7 proofs hold\n"))
     }

@@ -58,7 +58,7 @@ struct InspectCommandTests {
         // What is one's own needs no privilege.
         let own = try await Command.run("/usr/bin/setpriv", asNobody)
         #expect(own.code == 0, "\(own)")
-        #expect(own.output.contains("by file offsets"))
+        #expect(own.output.contains("pagemap (file offsets)"))
     }
 
     @Test(

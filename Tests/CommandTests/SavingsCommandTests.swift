@@ -52,8 +52,8 @@ struct SavingsCommandTests {
         if outcome.code == 4 { try Test.cancel("no transparent huge pages, or Linux before 6.7: \(outcome.error)") }
         #expect(outcome.code == 0, "\(outcome)")
         #expect(outcome.output.contains("thp_split"))
-        let restored = outcome.output.split(separator: "\n").filter { $0.hasPrefix("restored ") }
-        #expect(restored.last?.contains(" 16.00 MiB ") == true, "\(outcome.output)")
+        let mapped = outcome.output.split(separator: "\n").first { $0.hasPrefix("mapped by PMDs ") }
+        #expect(mapped?.hasSuffix(" 16.00 MiB") == true, "\(outcome.output)")
     }
 
     @Test("Built optimized, more than memory holds is emulated; nothing is promised for a restore")

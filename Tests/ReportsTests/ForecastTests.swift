@@ -87,8 +87,8 @@ struct ForecastTests {
             tailRun: .auto
         ).run()
         let lines = ForecastReport.lines(result)
-        #expect(lines.contains { $0.contains("of this host's memory, all of it in huge pages") })
-        #expect(lines.contains { $0.hasPrefix("the letter: 16 GB of struct pages") })
+        #expect(lines.contains { $0.contains("of this host's memory, all in huge pages") })
+        #expect(lines.contains { $0.hasPrefix("the letter: ~16 GB of 16") })
         #expect(lines.count { $0.hasPrefix("head ") } == 4)
         #expect(lines.count <= 40)
     }

@@ -53,6 +53,10 @@ struct StyleTests {
             style.wrapped(["        saves 12.00 MiB gross, 11.00 MiB net of it"]) == [
                 "        saves 12.00 MiB gross, 11.00 MiB", "        net of it",
             ])
+        #expect(
+            style.wrapped(["frames behind the region: 12 345, 1 024 others"]).first
+                == "frames behind the region: 12 345, 1 024")
+        #expect(style.wrapped(["the frames behind the region were 12 345 678"]).last == "12 345 678")
         // A word that fits no line stays whole.
         let word = String(repeating: "x", count: 60)
         #expect(style.wrapped(["a \(word) b"]) == ["a", word, "b"])
@@ -86,6 +90,22 @@ struct StyleTests {
         #expect(blocks.count > 1)
         #expect(blocks.allSatisfy { $0.last?.hasPrefix("optimized ") == true })
         #expect(table.lines.count == 3)
+    }
+
+    @Test("Where there is no room, columns are left out that are dispensable, in their order; verbose keeps them")
+    func dispensable() {
+        var table = TextTable(
+            headings: ["step", "first", "second\nof two", "third"], dispensable: ["third", "second\nof two"])
+        table.add(["a step of thirty-two characters.", "1", "2", "3"])
+        func headings(_ width: Int?, isVerbose: Bool = false) -> String? {
+            table.lines(Style(width: width, isColored: false, isVerbose: isVerbose)).dropFirst().first
+        }
+        let step = "step" + String(repeating: " ", count: 28)
+        #expect(headings(nil) == step + "  first  of two  third")
+        #expect(headings(54) == step + "  first  of two  third")
+        #expect(headings(53) == step + "  first  of two")
+        #expect(table.lines(Style(width: 46, isColored: false, isVerbose: false)).first == step + "  first")
+        #expect(table.lines(Style(width: 46, isColored: false, isVerbose: true)).joined().contains("third"))
     }
 
     @Test("Progress tells how far, how fast and how long")

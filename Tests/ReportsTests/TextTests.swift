@@ -14,10 +14,20 @@ struct TextTests {
     func bytes(_ count: Int, _ text: String) { #expect(ByteText.short(ByteCount(count)) == text) }
 
     @Test(
+        "In a cell, byte counts have four digits at most",
+        arguments: [
+            (1023, "1023 B"), (24576, "24 KiB"), (1_048_320, "1024 KiB"), (-261_888, "-255.8 KiB"),
+            (12_884_901_888, "12.00 GiB"), (1_073_741_568, "1024 MiB"), (296_222_720, "282.5 MiB"),
+            (1_047_552, "1023 KiB"), (104_857_599, "100.0 MiB"),
+        ])
+    func briefBytes(_ count: Int, _ text: String) { #expect(ByteText.brief(ByteCount(count)) == text) }
+
+    @Test(
         "Durations",
         arguments: [
             (0, "0 ns"), (9_999, "9999 ns"), (45_430, "45.4 us"), (8_765_700, "8.8 ms"), (25_000_000, "25.0 ms"),
-            (39_000_000_000, "39.0 s"),
+            (39_000_000_000, "39.0 s"), (999_900_000, "999.9 ms"), (6_099_900_000, "6.10 s"), (9_994_999_999, "9.99 s"),
+            (9_996_000_000, "10.0 s"), (1_004_000_000, "1.00 s"),
         ])
     func durations(_ nanoseconds: Int, _ text: String) {
         #expect(DurationText.short(nanoseconds: nanoseconds) == text)
