@@ -53,19 +53,18 @@ public struct BenchExperiment: Sendable {
     ///
     /// - Parameters:
     ///   - changes: what ``prepare(raisingMapLimit:)`` made.
-    ///   - progress: told how many measurements of how many are through.
+    ///   - progress: told how far it is, between two runs.
     /// - Throws: ``ExperimentError``: a shortage only if there is room for no scheme on no backing.
     public func run(
-        _ changes: BenchHostChanges, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
+        _ changes: BenchHostChanges, progress: ProgressSink = { _ in }
     ) throws(ExperimentError) -> BenchResult {
         let host = try HostBlock.current()
         let pages = try pagesToMeasure()
         var combinations: [BenchCombination] = []
         var shortage: ExperimentError?
-        // Two pools, the floor, KSM and the readers, asked for or not.
-        let (perPair, total) = (5, pairs.count * 5)
+        let runsOfEach = runsOfEach(changes)
         for (number, (scheme, backing)) in pairs.enumerated() {
-            var done = number * perPair
+            var done = number * runsOfEach
             do throws(ExperimentError) {
                 let plan = try plan(scheme, backing, pages)
                 combinations.append(
@@ -76,7 +75,7 @@ public struct BenchExperiment: Sendable {
                                 plan, host, changes,
                                 {
                                     done += 1
-                                    progress(done, total)
+                                    progress(.count("bench", done, of: pairs.count * runsOfEach, unit: "runs"))
                                 })), refusal: .notMeasured))
             } catch {
                 guard let reason = Self.reasonToGoOn(error) else { throw error }
@@ -86,7 +85,7 @@ public struct BenchExperiment: Sendable {
             }
         }
         if let shortage, combinations.allSatisfy({ $0.measured == nil }) { throw shortage }
-        let kernel = peers.contains(.kernel) ? try kernelPeer(changes) : .notAskedFor
+        let kernel = peers.contains(.kernel) ? try kernelPeer(changes, progress) : .notAskedFor
         return BenchResult(
             host: host,
             configuration: BenchBlock(
@@ -106,6 +105,13 @@ public struct BenchExperiment: Sendable {
             needed = max(needed, room.limitNeeded(for: plan) + Self.spareMappings)
         }
         return needed
+    }
+
+    /// The pairs of runs that a scheme on a backing takes, those that warm up too.
+    private func runsOfEach(_ changes: BenchHostChanges) -> Int {
+        let measurements = [true, true, peers.contains(.ksm) && changes.ksmRefusal == nil, walkers > 0]
+        let ofFloor = (runs + 1) * (growthFrom == nil ? 1 : 2)
+        return measurements.count { $0 } * (runs + 1) + (peers.contains(.floor) ? ofFloor : 0)
     }
 
     private var pairs: [(Scheme, Backing)] { schemes.flatMap { scheme in backings.map { (scheme, $0) } } }
@@ -165,38 +171,40 @@ public struct BenchExperiment: Sendable {
             // One machine after the other: restored, the first would still take mappings from the second.
             func time(_ release: MachineConfiguration.Release) throws -> PoolTiming {
                 let pool = try PoolBench(plan, release)
-                let timing = try pool.time(runs: runs)
+                let timing = try pool.time(runs: runs, isThrough: isThrough)
                 if takesHistograms { latencies += try pool.latencies() }
-                isThrough()
                 return timing
             }
             let (synchronous, deferred) = (try time(.synchronous), try time(.deferred))
-            let floor = try floorPeer(plan)
-            isThrough()
-            let ksm = try ksmPeer(plan, changes)
-            isThrough()
-            let readers = walkers > 0 ? try ReaderLoad.measure(plan, walkers: walkers, runs: runs) : nil
-            isThrough()
+            let floor = try floorPeer(plan, isThrough)
+            let ksm = try ksmPeer(plan, changes, isThrough)
+            let readers =
+                walkers > 0
+                ? try ReaderLoad.measure(plan, walkers: walkers, runs: runs, isThrough: isThrough) : nil
             return BenchCombination.Outcome(
                 plan: PlanBlock(plan, cost: host.mappingCost), synchronous: synchronous, deferred: deferred,
                 latencies: latencies, floor: floor, ksm: ksm, readers: Measured(readers))
         }
     }
 
-    private func floorPeer(_ plan: MappingPlan) throws(ExperimentError) -> PeerRow<FloorResult> {
+    private func floorPeer(
+        _ plan: MappingPlan, _ isThrough: () -> Void
+    ) throws(ExperimentError) -> PeerRow<FloorResult> {
         guard peers.contains(.floor) else { return .notAskedFor }
         let memory = EmulatedMemory(
             pages: plan.hugePages, pageSize: pageSize, scheme: plan.scheme, backing: plan.backing,
             tailRun: .frames(plan.tailRun))
-        return PeerRow(try FloorExperiment(memory, runs: runs, growthFrom: growthFrom).run())
+        return PeerRow(try FloorExperiment(memory, runs: runs, growthFrom: growthFrom).run(isThrough: isThrough))
     }
 
-    private func ksmPeer(_ plan: MappingPlan, _ changes: BenchHostChanges) throws -> PeerRow<KsmResult> {
+    private func ksmPeer(
+        _ plan: MappingPlan, _ changes: BenchHostChanges, _ isThrough: () -> Void
+    ) throws -> PeerRow<KsmResult> {
         guard peers.contains(.ksm) else { return .notAskedFor }
         if let refusal = changes.ksmRefusal { return PeerRow(notMeasured: refusal) }
         guard let settings = changes.settings else { return PeerRow(notMeasured: "its tunables are not guarded") }
         do {
-            return PeerRow(try KsmExperiment(plan: plan, runs: runs, settings: settings).run())
+            return PeerRow(try KsmExperiment(plan: plan, runs: runs, settings: settings).run(isThrough: isThrough))
         } catch let error as KsmExperiment.OutOfReach {
             return PeerRow(notMeasured: error.reason)
         } catch let error as HostError where error.code != .interrupted {

@@ -26,27 +26,29 @@ public struct DemoExperiment {
 
     /// Runs it. Takes about ``raceNanoseconds`` and a second.
     ///
-    /// - Parameter progress: is told what is being done, how much of it, of how much, and of what.
+    /// - Parameter progress: is told how far it is.
     /// - Throws: ``ExperimentError`` when the host lacks something or refuses. A claim that does not hold is a
     ///   result, not an error.
     public func run(
-        progress: (_ work: String, _ done: Int, _ total: Int, _ unit: String) -> Void = { _, _, _, _ in }
+        progress: ProgressSink = { _ in }
     ) throws(ExperimentError) -> DemoResult {
         let host = try HostBlock.current()
         let plan = try memory.planOnThisHost()
         return try ExperimentError.wrapping { try run(plan, host, progress) }
     }
 
-    private typealias Progress = (String, Int, Int, String) -> Void
-
-    private func run(_ plan: MappingPlan, _ host: HostBlock, _ progress: Progress) throws -> DemoResult {
+    private func run(_ plan: MappingPlan, _ host: HostBlock, _ progress: ProgressSink) throws -> DemoResult {
         let cost = host.mappingCost
         let recorder = try TimelineRecorder(isWanted: samplesMemory)
         // The first measurement faults in its own code and buffers; only the second is a baseline.
         _ = try MemoryFigures.measure(nil, cost: cost)
         var stages = Stages(baseline: try .measure(nil, cost: cost), cost: cost, recorder)
 
-        let (region, building) = try timed { try VmemmapRegion(plan) }
+        let (region, building) = try timed {
+            try VmemmapRegion(plan) {
+                progress(.count("populated", $0.rawValue, of: $1.rawValue, unit: "vmemmap pages"))
+            }
+        }
         try stages.add(.populated, region, building)
         let all = region.layout.allHugePages
         let sample = HugePageIndex(all.count / 2)
@@ -78,7 +80,7 @@ public struct DemoExperiment {
     }
 
     /// Optimizes and restores everything, again and again, under walkers.
-    private func race(_ region: VmemmapRegion, _ progress: Progress) throws -> DemoResult.Race {
+    private func race(_ region: VmemmapRegion, _ progress: ProgressSink) throws -> DemoResult.Race {
         let all = region.layout.allHugePages
         let walking = try Walkers(walkers, over: region, seed: seed)
         defer { _ = walking.stop() }
@@ -95,7 +97,7 @@ public struct DemoExperiment {
             let mappings = try ProcMaps.count(overlapping: region.range)
             if try region.sharedFrameBytes() != unoptimized || mappings > bound { notBack += 1 }
             let elapsed = HostKernel.monotonicNanoseconds() - start
-            progress("under walkers", elapsed / 1_000_000, raceNanoseconds / 1_000_000, "ms")
+            progress(.time("under walkers", nanoseconds: elapsed, of: raceNanoseconds))
         } while HostKernel.monotonicNanoseconds() - start < raceNanoseconds
         let tally = walking.stop()
         return DemoResult.Race(
@@ -108,11 +110,11 @@ extension DemoExperiment {
     /// Does something to all huge pages, 4096 at a time where there are more: what is done to a range is everything or nothing, and
     /// says nothing meanwhile.
     private func inSlices(
-        _ all: Range<HugePageIndex>, _ step: Step, _ progress: Progress,
+        _ all: Range<HugePageIndex>, _ step: Step, _ progress: ProgressSink,
         _ work: (Range<HugePageIndex>) throws -> Void
     ) throws {
         for start in stride(from: 0, to: all.count, by: 4096) {
-            progress(step.rawValue, start, all.count, "huge pages")
+            progress(.count(step.rawValue, start, of: all.count, unit: "huge pages"))
             try work(HugePageIndex(start)..<HugePageIndex(min(start + 4096, all.count)))
         }
     }

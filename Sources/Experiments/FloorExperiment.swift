@@ -19,8 +19,9 @@ public struct FloorExperiment: Sendable {
 
     /// Runs it. Nobody else reads or writes the region.
     ///
+    /// - Parameter isThrough: called after every pair, the warm-ups too.
     /// - Throws: ``ExperimentError``; also when the two did not do the same work.
-    public func run() throws(ExperimentError) -> FloorResult {
+    public func run(isThrough: () -> Void = {}) throws(ExperimentError) -> FloorResult {
         let plan = try memory.planOnThisHost()
         let small = try growthFrom.map { (pages) throws(ExperimentError) in
             var memory = memory
@@ -29,14 +30,16 @@ public struct FloorExperiment: Sendable {
             return try memory.planOnThisHost()
         }
         return try ExperimentError.wrapping {
-            let before = try small.map { try measure($0) }
-            let (optimize, restore) = try measure(plan)
+            let before = try small.map { try measure($0, isThrough) }
+            let (optimize, restore) = try measure(plan, isThrough)
             let growth = before.map { FloorResult.Growth(growthFrom ?? .zero, $0, (optimize, restore)) }
             return FloorResult(optimize: optimize, restore: restore, growth: Measured(growth))
         }
     }
 
-    private func measure(_ plan: MappingPlan) throws -> (optimize: PairedRuns, restore: PairedRuns) {
+    private func measure(
+        _ plan: MappingPlan, _ isThrough: () -> Void
+    ) throws -> (optimize: PairedRuns, restore: PairedRuns) {
         let region = try VmemmapRegion(plan)
         let engine = Side(
             name: "engine", region: region, optimize: { try region.optimize(region.layout.allHugePages) },
@@ -46,7 +49,8 @@ public struct FloorExperiment: Sendable {
         let bare = Side(
             name: "floor", region: region, optimize: { try floor.optimize() }, restore: { try floor.restore() })
         try bare.check()
-        let cycles = try PairedRuns.alternate(runs, engine.cycle, bare.cycle)
+        isThrough()
+        let cycles = try PairedRuns.alternate(runs, engine.cycle, bare.cycle, isThrough: isThrough)
         return (
             PairedRuns(cycles.map { .init($0.first.optimize, $0.second.optimize) }, pages: plan.hugePages.rawValue),
             PairedRuns(cycles.map { .init($0.first.restore, $0.second.restore) }, pages: plan.hugePages.rawValue)

@@ -21,10 +21,14 @@ public struct HoldExperiment: Sendable {
     }
 
     /// Builds and optimizes. What it returns holds the memory until it is ended.
-    public func begin() throws(ExperimentError) -> HeldMemory {
+    ///
+    /// - Parameter progress: is told how far building is.
+    public func begin(progress: ProgressSink = { _ in }) throws(ExperimentError) -> HeldMemory {
         let plan = try memory.planOnThisHost()
         return try ExperimentError.wrapping {
-            let region = try VmemmapRegion(plan, memory.construction)
+            let region = try VmemmapRegion(plan, memory.construction) {
+                progress(.count("populated", $0.rawValue, of: $1.rawValue, unit: "vmemmap pages"))
+            }
             try region.optimize(region.layout.allHugePages)
             if restored { try region.restore(region.layout.allHugePages) }
             if touch { _ = region.visitEveryStructPage() }

@@ -23,15 +23,18 @@ public struct KernelExperiment: Sendable {
 
     /// Measures the host's pool, puts the settings back, and runs the emulator on as many huge pages as the host gave.
     ///
-    /// - Parameter settings: as ``guardSettings(of:)`` made them.
+    /// - Parameters:
+    ///   - measurement: what is measured.
+    ///   - settings: as ``guardSettings(of:)`` made them.
+    ///   - progress: told how far it is, between two cycles.
     public func measure(
-        _ measurement: KernelMeasurement, _ settings: ChangedSettings
+        _ measurement: KernelMeasurement, _ settings: ChangedSettings, progress: ProgressSink = { _ in }
     ) throws(ExperimentError) -> KernelResult {
         let (host, kernel) = (try HostBlock.current(), try KernelOverview.current())
-        let measured = try measurement.run(settings)
+        let measured = try measurement.run(settings, progress: progress)
         let plan = try Self.memory(measured.fewestPages, of: measurement).planOnThisHost()
         return try ExperimentError.wrapping {
-            let emulator = try Self.emulator(plan, beside: measured, cost: host.mappingCost)
+            let emulator = try Self.emulator(plan, beside: measured, cost: host.mappingCost, progress)
             return KernelResult(host: host, kernel: kernel, measurement: measured, emulator: emulator)
         }
     }
@@ -41,7 +44,7 @@ public struct KernelExperiment: Sendable {
     }
 
     private static func emulator(
-        _ plan: MappingPlan, beside kernel: KernelMeasurementResult, cost: MappingCost
+        _ plan: MappingPlan, beside kernel: KernelMeasurementResult, cost: MappingCost, _ progress: ProgressSink
     ) throws -> KernelResult.Emulator {
         let region = try VmemmapRegion(plan)
         let all = region.layout.allHugePages
@@ -51,8 +54,9 @@ public struct KernelExperiment: Sendable {
         let optimized = try FrameCount.count(in: region.range)
         let flags = FlagsCheck(all.lazy.map { region.kernelPageFlags(ofHugePage: $0) }, plan.geometry)
         try region.restore(all)
-        let rounds = try kernel.rounds.map { _ in
-            KernelResult.Emulator.Round(
+        let rounds = try kernel.rounds.indices.map { round in
+            progress(.count("emulator", round + 1, of: kernel.rounds.count + 1, unit: "cycles"))
+            return KernelResult.Emulator.Round(
                 optimizeNanoseconds: try timed { try region.optimize(all) }.nanoseconds,
                 restoreNanoseconds: try timed { try region.restore(all) }.nanoseconds)
         }

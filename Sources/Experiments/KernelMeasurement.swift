@@ -45,12 +45,16 @@ public struct KernelMeasurement: Sendable {
 
     /// Runs it and puts `settings` back, whatever happens.
     ///
-    /// - Parameter settings: as ``guardSettings()`` made them.
+    /// - Parameters:
+    ///   - settings: as ``guardSettings()`` made them.
+    ///   - progress: told how far it is, between two cycles.
     /// - Throws: ``ExperimentError``; ``ExperimentError/setting(_:)`` where one of them is not what it was.
-    public func run(_ settings: ChangedSettings) throws(ExperimentError) -> KernelMeasurementResult {
+    public func run(
+        _ settings: ChangedSettings, progress: ProgressSink = { _ in }
+    ) throws(ExperimentError) -> KernelMeasurementResult {
         let outcome: Result<KernelMeasurementResult, ExperimentError>
         do throws(ExperimentError) {
-            outcome = .success(try ExperimentError.wrapping { try measure(settings) })
+            outcome = .success(try ExperimentError.wrapping { try measure(settings, progress) })
         } catch {
             outcome = .failure(error)
         }
@@ -103,12 +107,16 @@ public struct KernelMeasurement: Sendable {
 
     // MARK: The run
 
-    private func measure(_ settings: ChangedSettings) throws -> KernelMeasurementResult {
+    private func measure(
+        _ settings: ChangedSettings, _ progress: ProgressSink
+    ) throws -> KernelMeasurementResult {
         let pool = try HugeTLBPool.size(ofPagesOf: pageSize.bytes)
         guard let geometry = Geometry(basePageSize: HostLimits.pageSize, hugePageSize: pageSize),
             let before = settings.original(pool)
         else { throw ExperimentError.unexpected("\(pool) is not among the settings guarded") }
         let host = HostPool(settings: settings, size: pool, before: before, asked: pages, pageSize: pageSize)
+        func tell(_ cycles: Int) { progress(.count("kernel", cycles, of: 2 * rounds + 1, unit: "cycles")) }
+        tell(0)
         let warmUp = try host.cycle(optimizing: true)
         var flagsOff: FlagsCheck?
         var flagsOn: FlagsCheck?
@@ -116,7 +124,9 @@ public struct KernelMeasurement: Sendable {
         for round in 0..<rounds {
             // Off, on, off, on: a drift of the host weighs on both.
             let isLast = round == rounds - 1
+            tell(2 * round + 1)
             let off = try host.cycle(optimizing: false) { if isLast { flagsOff = try host.flags(geometry) } }
+            tell(2 * round + 2)
             let on = try host.cycle(optimizing: true) { if isLast { flagsOn = try host.flags(geometry) } }
             measured.append(.init(off: off, on: on))
         }

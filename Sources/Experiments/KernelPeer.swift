@@ -10,11 +10,13 @@ public struct KernelPeer: Hashable, Sendable, Codable {
 
 extension BenchExperiment {
     /// Measures the kernel's own pool, and puts its settings back.
-    func kernelPeer(_ changes: BenchHostChanges) throws(ExperimentError) -> PeerRow<KernelPeer> {
+    func kernelPeer(_ changes: BenchHostChanges, _ progress: ProgressSink) throws(ExperimentError) -> PeerRow<
+        KernelPeer
+    > {
         if let refusal = changes.kernelRefusal { return PeerRow(notMeasured: refusal) }
         guard let pool = changes.pool else { return PeerRow(notMeasured: "its settings are not guarded") }
         do throws(ExperimentError) {
-            return PeerRow(KernelPeer(measurement: try kernelMeasurement().run(pool)))
+            return PeerRow(KernelPeer(measurement: try kernelMeasurement().run(pool, progress: progress)))
         } catch {
             guard let reason = Self.reasonToGoOn(error) else { throw error }
             return PeerRow(notMeasured: reason)

@@ -19,7 +19,8 @@ struct KsmExperiment {
         let reason: String
     }
 
-    func run() throws -> KsmResult {
+    /// - Parameter isThrough: called after every pair, the warm-up too.
+    func run(isThrough: () -> Void) throws -> KsmResult {
         let region = try VmemmapRegion(plan)
         let copy = try PrivateCopy(of: region.range)
         try settings.set(SamePageMerging.maxPageSharing, to: Self.maxPageSharing)
@@ -27,6 +28,7 @@ struct KsmExperiment {
         try settings.set(SamePageMerging.pagesToScan, to: plan.framesPopulated.rawValue)
         try settings.set(SamePageMerging.sleepMilliseconds, to: 0)
         let saved = try warmUp(region, copy)
+        isThrough()
         let cycles = try PairedRuns.alternate(
             runs,
             {
@@ -34,7 +36,7 @@ struct KsmExperiment {
                     try timed { try region.optimize(region.layout.allHugePages) }.nanoseconds,
                     try timed { try region.restore(region.layout.allHugePages) }.nanoseconds
                 )
-            }, { try cycle(copy) })
+            }, { try cycle(copy) }, isThrough: isThrough)
         let pages = plan.hugePages.rawValue
         return KsmResult(
             engineSavedFrames: engineSaves, ksmSavedFrames: saved, targetFrames: target,

@@ -35,10 +35,13 @@ public struct PairedRuns: Hashable, Sendable, Codable {
     }
 
     /// Runs two things `runs` times each. Who goes first changes with every pair, so that a drift of the host weighs on both.
+    ///
+    /// - Parameter isThrough: called after every pair.
     static func alternate<Value>(
-        _ runs: Int, _ first: () throws -> Value, _ second: () throws -> Value
+        _ runs: Int, _ first: () throws -> Value, _ second: () throws -> Value, isThrough: () -> Void = {}
     ) rethrows -> [(first: Value, second: Value)] {
         try (0..<runs).map { run in
+            defer { isThrough() }
             if run.isMultiple(of: 2) {
                 let one = try first()
                 return (one, try second())

@@ -20,9 +20,13 @@ struct PoolBench {
     }
 
     /// Warms up and looks whether the machine does what it is timed for; then times `runs` pairs.
-    func time(runs: Int) throws -> PoolTiming {
+    ///
+    /// - Parameter isThrough: called after every pair, the warm-up too.
+    func time(runs: Int, isThrough: () -> Void) throws -> PoolTiming {
         try warmUp()
-        let pairs = try PairedRuns.alternate(runs, { try run(isOptimizing: true) }, { try run(isOptimizing: false) })
+        isThrough()
+        let pairs = try PairedRuns.alternate(
+            runs, { try run(isOptimizing: true) }, { try run(isOptimizing: false) }, isThrough: isThrough)
         return PoolTiming(release, pairs.map { .init(on: $0.first, off: $0.second) }, pages: pages)
     }
 

@@ -62,9 +62,13 @@ public final class PoolSession {
     private var held: Set<Int> = []
     private var lastRefusal: HugeTLBError?
     private var walkers: Walkers?
+    /// Told how far a line is that takes long.
+    private let progress: ProgressSink
 
     /// A session without a machine; `boot` makes one.
-    public init() {}
+    ///
+    /// - Parameter progress: told how far a line is that takes long.
+    public init(progress: @escaping ProgressSink = { _ in }) { self.progress = progress }
 
     deinit { machine?.flush() }
 
@@ -97,12 +101,14 @@ public final class PoolSession {
         allocated = []
         held = []
         do throws(VmemmapError) {
-            let machine = try EmulatedMachine(configuration)
+            let machine = try EmulatedMachine(configuration) { [progress] in
+                progress(.count("boot", $0.rawValue, of: $1.rawValue, unit: "vmemmap pages"))
+            }
             self.machine = machine
             lastRefusal = nil
             guard pages > .zero else { return .booted(configuration, nil, size) }
             let outcome = attempt { () throws(HugeTLBError) in
-                .booted(configuration, try machine.setPool(size, to: pages), size)
+                .booted(configuration, try setPool(machine, size, to: pages), size)
             }
             if case .booted(_, let change?, _) = outcome { lastRefusal = change.refusal }
             return outcome
@@ -137,7 +143,7 @@ public final class PoolSession {
         case .optimize(let isOptimizing): machine.setOptimizing(isOptimizing)
         case .pool(let size, let count):
             return attempt { () throws(HugeTLBError) in
-                let change = try machine.setPool(size, to: count)
+                let change = try setPool(machine, size, to: count)
                 lastRefusal = change.refusal
                 return .pool(change, size)
             }
@@ -187,10 +193,21 @@ public final class PoolSession {
         }
     }
 
+    private func setPool(
+        _ machine: EmulatedMachine, _ size: HugePageSize, to asked: HugePageCount
+    ) throws(HugeTLBError) -> PoolChange {
+        let before = machine.hugePages(size).total.rawValue
+        let total = abs(asked.rawValue - before)
+        return try machine.setPool(size, to: asked) { [progress] pages in
+            progress(.count("nr_hugepages", min(total, abs(pages.rawValue - before)), of: total, unit: "huge pages"))
+        }
+    }
+
     private func allocate(_ size: HugePageSize, _ count: HugePageCount, _ machine: EmulatedMachine) -> PoolOutcome {
         attempt { () throws(HugeTLBError) in
             var made: [Allocated] = []
-            for _ in 0..<count.rawValue {
+            for done in 0..<count.rawValue {
+                progress(.count("alloc", done, of: count.rawValue, unit: "huge pages"))
                 let page = Allocated(number: allocated.count + 1, page: try machine.allocate(size))
                 allocated.append(page)
                 held.insert(page.number)
@@ -212,7 +229,8 @@ public final class PoolSession {
             pages = allocated.filter { held.contains($0.number) }
         }
         return attempt { () throws(HugeTLBError) in
-            for page in pages {
+            for (done, page) in pages.enumerated() {
+                progress(.count("free", done, of: pages.count, unit: "huge pages"))
                 try machine.free(page.page)
                 held.remove(page.number)
             }

@@ -28,8 +28,9 @@ public struct RaceExperiment: Sendable {
 
     /// Runs it. Takes about twice ``nanosecondsEach``.
     ///
+    /// - Parameter progress: is told how far it is, between two turns.
     /// - Throws: ``ExperimentError`` when the host lacks something or refuses. Wrong reads are a result, not an error.
-    public func run() throws(ExperimentError) -> RaceResult {
+    public func run(progress: ProgressSink = { _ in }) throws(ExperimentError) -> RaceResult {
         let host = try HostBlock.current()
         let plan = try memory.planOnThisHost()
         return try ExperimentError.wrapping {
@@ -38,7 +39,11 @@ public struct RaceExperiment: Sendable {
             var sides = RaceResult.Way.allCases.map { RaceResult.Side(way: $0) }
             var seeds = SplitMix64(seed: seed)
             while sides.contains(where: { $0.durationNanoseconds < nanosecondsEach || $0.turns == 0 }) {
-                for index in sides.indices { try turn(&sides[index], region, naive, seed: seeds.next()) }
+                for index in sides.indices {
+                    try turn(&sides[index], region, naive, seed: seeds.next())
+                    let elapsed = sides.reduce(0) { $0 + min($1.durationNanoseconds, nanosecondsEach) }
+                    progress(.time("race", nanoseconds: elapsed, of: sides.count * nanosecondsEach))
+                }
             }
             return RaceResult(
                 host: host,

@@ -15,7 +15,11 @@ public struct ReaderLoad: Hashable, Sendable, Codable {
     public let wrongReads: Int
 
     /// Optimizes and restores with walkers and without, by alternating pairs.
-    static func measure(_ plan: MappingPlan, walkers: Int, runs: Int) throws -> ReaderLoad {
+    ///
+    /// - Parameter isThrough: called after every pair, the warm-up too.
+    static func measure(
+        _ plan: MappingPlan, walkers: Int, runs: Int, isThrough: () -> Void
+    ) throws -> ReaderLoad {
         let region = try VmemmapRegion(plan)
         var seen = Walkers.Tally()
         func cycle(_ readers: Int) throws -> (optimize: Int, restore: Int) {
@@ -29,7 +33,9 @@ public struct ReaderLoad: Hashable, Sendable, Codable {
             return (optimize, restore)
         }
         _ = try cycle(0)
-        let cycles = try PairedRuns.alternate(runs, { try cycle(walkers) }, { try cycle(0) })
+        isThrough()
+        let cycles = try PairedRuns.alternate(
+            runs, { try cycle(walkers) }, { try cycle(0) }, isThrough: isThrough)
         let pages = plan.hugePages.rawValue
         return ReaderLoad(
             walkers: walkers,

@@ -21,8 +21,8 @@ public struct SavingsExperiment: Sendable {
             host: host, memory: memory, plan: PlanBlock(plan, cost: host.mappingCost))
     }
 
-    /// Does it. Each step is reported as it advances, in huge pages.
-    public func run(progress: (Step, _ done: Int, _ of: Int) -> Void) throws(ExperimentError) -> SavingsResult {
+    /// Does it. Each step is reported as it advances.
+    public func run(progress: ProgressSink) throws(ExperimentError) -> SavingsResult {
         let (host, plan) = try prepare()
         return try ExperimentError.wrapping { try run(plan, host, progress) }
     }
@@ -33,7 +33,7 @@ public struct SavingsExperiment: Sendable {
     }
 
     private func run(
-        _ plan: MappingPlan, _ host: HostBlock, _ progress: (Step, Int, Int) -> Void
+        _ plan: MappingPlan, _ host: HostBlock, _ progress: ProgressSink
     ) throws -> SavingsResult {
         let cost = host.mappingCost
         let total = plan.hugePages.rawValue
@@ -43,8 +43,11 @@ public struct SavingsExperiment: Sendable {
         // The first measurement faults in its own code and buffers; only the second is a baseline.
         _ = try MemoryFigures.measure(nil, cost: cost)
         let baseline = try MemoryFigures.measure(nil, cost: cost)
-        progress(built, 0, total)
-        let (region, building) = try timed { try VmemmapRegion(plan, memory.construction) }
+        let (region, building) = try timed {
+            try VmemmapRegion(plan, memory.construction) {
+                progress(.count(built.rawValue, $0.rawValue, of: $1.rawValue, unit: "vmemmap pages"))
+            }
+        }
         let isBuilt = HostKernel.monotonicNanoseconds()
         let peak = isPopulated ? nil : try Self.peak(since: baseline, region)
         let figures = try MemoryFigures.measure(region, cost: cost)
@@ -57,11 +60,11 @@ public struct SavingsExperiment: Sendable {
             var nanoseconds = 0
             let begin = HostKernel.monotonicNanoseconds()
             for start in stride(from: 0, to: total, by: slice) {
-                progress(step, start, total)
+                progress(.count(step.rawValue, start, of: total, unit: "huge pages"))
                 let pages = HugePageIndex(start)..<HugePageIndex(min(total, start + slice))
                 nanoseconds += try timed { try work(pages) }.nanoseconds
             }
-            progress(step, total, total)
+            progress(.count(step.rawValue, total, of: total, unit: "huge pages"))
             let end = HostKernel.monotonicNanoseconds()
             let figures = try MemoryFigures.measure(region, cost: cost)
             timeline.note(step, from: begin, to: end, figures)

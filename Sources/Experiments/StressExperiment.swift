@@ -14,10 +14,12 @@ public struct StressExperiment: Sendable {
     ///
     /// - Parameters:
     ///   - control: ends it early.
-    ///   - progress: told how far it is, from a thread of the run's own.
+    ///   - progress: told what was done since the last time, when it is time for a line; from a thread of the run's own.
+    ///   - heartbeat: told how far it is, five times a second at most, from that thread.
     /// - Throws: ``ExperimentError`` when there is no room to begin with. A violation is a result.
     public func run(
-        control: StressControl = StressControl(), progress: @escaping @Sendable (StressProgress) -> Void = { _ in }
+        control: StressControl = StressControl(), progress: @escaping @Sendable (StressProgress) -> Void = { _ in },
+        heartbeat: @escaping @Sendable (Progress) -> Void = { _ in }
     ) throws(ExperimentError) -> StressResult {
         let outcome = Guarded<Result<StressResult, ExperimentError>?>(nil)
         // Not on the main thread: its stack grows as it is used, and where RLIMIT_AS is reached, that is its end.
@@ -26,7 +28,7 @@ public struct StressExperiment: Sendable {
         do throws(HostError) {
             try HostThread {
                 let result = Result { () throws(ExperimentError) in
-                    try StressRun(configuration, control, progress).run()
+                    try StressRun(configuration, control, progress, heartbeat).run()
                 }
                 box.outcome.withLock { $0 = result }
             }.join()

@@ -8,8 +8,11 @@ final class StressRun {
     let counters = StressCounters()
     private let control: StressControl
     private let progress: @Sendable (StressProgress) -> Void
+    private let heartbeat: @Sendable (Progress) -> Void
     private let start = HostKernel.monotonicNanoseconds()
     private var lastReport: StressFigures?
+    private var lastBeat = 0
+    private static let beatNanoseconds = 200_000_000
     private var epochs = 0
     private var bouts: [StressBout] = []
     private var footprints: [StressFootprint] = []
@@ -26,11 +29,12 @@ final class StressRun {
 
     init(
         _ configuration: StressConfiguration, _ control: StressControl,
-        _ progress: @escaping @Sendable (StressProgress) -> Void
+        _ progress: @escaping @Sendable (StressProgress) -> Void, _ heartbeat: @escaping @Sendable (Progress) -> Void
     ) {
         self.configuration = configuration
         self.control = control
         self.progress = progress
+        self.heartbeat = heartbeat
     }
 
     func run() throws(ExperimentError) -> StressResult {
@@ -162,15 +166,27 @@ final class StressRun {
 
     func reportIfDue(_ scene: StressScene, _ combination: StressCombination) {
         let last = lastReport ?? StressFigures()
-        guard
-            HostKernel.monotonicNanoseconds() - start - last.elapsedNanoseconds >= configuration.reportEveryNanoseconds
-        else { return }
+        let elapsed = HostKernel.monotonicNanoseconds() - start
+        guard elapsed - lastBeat >= min(Self.beatNanoseconds, configuration.reportEveryNanoseconds) else { return }
+        lastBeat = elapsed
         note(scene, combination)
+        beat(elapsed)
+        guard elapsed - last.elapsedNanoseconds >= configuration.reportEveryNanoseconds else { return }
         let now = figures()
         progress(
             StressProgress(
                 scheme: combination.scheme, backing: combination.backing, sinceLast: now.since(last), total: now))
         lastReport = now
+    }
+
+    private func beat(_ elapsed: Int) {
+        let cycles = before.restored + current.restored
+        if let all = configuration.cycles {
+            heartbeat(.count("stress", min(cycles, all), of: all, unit: "cycles"))
+        } else {
+            let rate = "\(Int(Double(cycles) * 1e9 / Double(max(1, elapsed)))) cycles/s"
+            heartbeat(.time("stress", nanoseconds: elapsed, of: configuration.durationNanoseconds, rate: rate))
+        }
     }
 
     // MARK: Growth

@@ -20,6 +20,20 @@ public enum ProgressText {
         return line
     }
 
+    /// `under walkers: 0.5 of 3.0 s, 2.5 s to go`.
+    ///
+    /// - Parameters:
+    ///   - work: what is done for so long.
+    ///   - nanoseconds: since it began.
+    ///   - total: for how long it is done.
+    ///   - rate: how fast it goes, if that is known.
+    public static func line(_ work: String, nanoseconds: Int, of total: Int, rate: String? = nil) -> String {
+        let elapsed = min(nanoseconds, total)
+        let seconds = "\(tenths(Double(elapsed) / 1e9)) of \(tenths(Double(total) / 1e9)) s"
+        let rest = elapsed < total ? ", \(tenths(Double(total - elapsed) / 1e9)) s to go" : ""
+        return "\(work): \(seconds)" + (rate.map { ", " + $0 } ?? "") + rest
+    }
+
     private static func tenths(_ number: Double) -> String {
         let tenths = Int((number * 10).rounded())
         return "\(tenths / 10).\(tenths % 10)"

@@ -95,8 +95,7 @@ struct BenchCommand: ParsableCommand {
         let result = try runOrExit { () throws(ExperimentError) in
             defer { progress.clear() }
             return try signals.unlessEnding { () throws(ExperimentError) in
-                try experiment.run(
-                    changes, progress: { progress.show("bench", $0, of: $1, unit: "measurements") })
+                try experiment.run(changes, progress: progress.show)
             }
         }
         try terminal.terminal.print(exports) { BenchReport.lines(result, $0) }

@@ -55,7 +55,7 @@ struct DemoCommand: ParsableCommand {
             var experiment = DemoExperiment(base.applied(to: emulation.memory), walkers: walkers)
             experiment.samplesMemory = exports.showMemoryOverTime
             experiment.flagsSink = flagsFile.map { $0.write }
-            return try experiment.run(progress: progress.show(_:_:of:unit:))
+            return try experiment.run(progress: progress.show)
         }
         try terminal.print(exports) { DemoReport.lines(result, $0) }
         try exports.finish(result)
@@ -66,10 +66,12 @@ struct DemoCommand: ParsableCommand {
 
     private func runRace() throws {
         let exports = try export.open()
+        let progress = terminal.terminal.progress()
         let result = try runOrExit { () throws(ExperimentError) in
-            try RaceExperiment(
+            defer { progress.clear() }
+            return try RaceExperiment(
                 base.applied(to: emulation.memory), walkers: walkers, nanosecondsEach: raceSeconds * 1_000_000_000
-            ).run()
+            ).run(progress: progress.show)
         }
         try terminal.terminal.print(exports) { RaceReport.lines(result, $0) }
         try exports.finish(result)

@@ -52,9 +52,12 @@ struct HoldCommand: ParsableCommand {
         let flagsFile = try pageFlags.open()
         // Before any thread is started: they inherit the blocked signals.
         let signals = try TerminationSignals()
+        let progress = terminal.terminal.progress()
         let held = try runOrExit { () throws(ExperimentError) in
+            defer { progress.clear() }
             let memory = boot.applied(to: base.applied(to: emulation.memory))
-            return try HoldExperiment(memory, walkers: walkers, touch: touch, restored: restored).begin()
+            return try HoldExperiment(memory, walkers: walkers, touch: touch, restored: restored).begin(
+                progress: progress.show)
         }
         if let flagsFile {
             let flags = try runOrExit { () throws(ExperimentError) in try held.writePageFlags(to: flagsFile.write) }

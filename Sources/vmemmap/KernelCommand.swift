@@ -70,8 +70,12 @@ struct KernelCommand: ParsableCommand {
         let experiment = KernelExperiment()
         let settings = try runOrExit { () throws(ExperimentError) in try experiment.guardSettings(of: measurement) }
         try signals.watch(settings)
+        let progress = terminal.terminal.progress()
         return try runOrExit { () throws(ExperimentError) in
-            try signals.unlessEnding { () throws(ExperimentError) in try experiment.measure(measurement, settings) }
+            defer { progress.clear() }
+            return try signals.unlessEnding { () throws(ExperimentError) in
+                try experiment.measure(measurement, settings, progress: progress.show)
+            }
         }
     }
 }

@@ -29,7 +29,9 @@ struct PoolCommand: ParsableCommand {
     func run() throws {
         let exports = try export.open()
         let host = try runOrExit { () throws(ExperimentError) in try HostBlock.current() }
-        let script = PoolScriptRun(name: file == nil || file == "-" ? "standard input" : file ?? "")
+        let progress = terminal.terminal.progress()
+        defer { progress.clear() }
+        let script = PoolScriptRun(name: file == nil || file == "-" ? "standard input" : file ?? "", progress)
         let source = try ScriptSource(file)
         while let line = try source.nextLine() {
             guard let (outcome, nanoseconds) = try script.run(line, isRecorded: !exports.isEmpty) else { continue }
@@ -46,12 +48,17 @@ struct PoolCommand: ParsableCommand {
 /// A script under way: the line it is at, and what it has found.
 private final class PoolScriptRun {
     let name: String
-    private let session = PoolSession()
+    private let session: PoolSession
+    private let progress: ProgressLine
     private var number = 0
     private(set) var violations = 0
     private(set) var lines: [PoolResult.Line] = []
 
-    init(name: String) { self.name = name }
+    init(name: String, _ progress: ProgressLine) {
+        self.name = name
+        self.progress = progress
+        session = PoolSession(progress: progress.show)
+    }
 
     /// Runs a line; nil for one that says nothing. Exits at one that is none, or that the host cannot do.
     ///
@@ -60,7 +67,7 @@ private final class PoolScriptRun {
         number += 1
         do throws(PoolSessionError) {
             let start = HostKernel.monotonicNanoseconds()
-            guard let outcome = try session.run(line[...]) else { return nil }
+            guard let outcome = try run(line) else { return nil }
             let nanoseconds = HostKernel.monotonicNanoseconds() - start
             if isRecorded {
                 lines.append(
@@ -79,6 +86,12 @@ private final class PoolScriptRun {
                 throw ExitCode(error)
             }
         }
+    }
+
+    /// What a line says stands where its progress stood.
+    private func run(_ line: String) throws(PoolSessionError) -> PoolOutcome? {
+        defer { progress.clear() }
+        return try session.run(line[...])
     }
 
     /// Says on standard error what is not as expected.

@@ -15,11 +15,20 @@ final class ProgressLine {
     /// - Parameter isWanted: false: never a line.
     init(isWanted: Bool = true) { isShown = isWanted && isatty(2) == 1 }
 
-    /// Shows that `done` huge pages of `total` are through a step.
-    func show(_ step: Step, _ done: Int, _ total: Int) { show(step.rawValue, done, of: total, unit: "huge pages") }
+    /// Shows that `done` of `total` are through.
+    func show(_ progress: Progress) {
+        switch progress {
+        case .count(let work, let done, let total, let unit):
+            show(work) { ProgressText.line(work, done, of: total, unit: unit, nanoseconds: $0) }
+        case .time(let work, let nanoseconds, let total, let rate):
+            show(work) { _ in ProgressText.line(work, nanoseconds: nanoseconds, of: total, rate: rate) }
+        }
+    }
 
-    /// Shows that `done` of `total` are through, at most ten times a second.
-    func show(_ work: String, _ done: Int, of total: Int, unit: String) {
+    /// Shows a line at most ten times a second, and none of work that has not taken a second yet.
+    ///
+    /// - Parameter line: the line, so many nanoseconds after the work began.
+    private func show(_ work: String, _ line: (Int) -> String) {
         guard isShown else { return }
         let now = HostKernel.monotonicNanoseconds()
         if work != self.work {
@@ -28,13 +37,13 @@ final class ProgressLine {
         }
         guard now - start > 1_000_000_000, now - lastShown > 100_000_000 else { return }
         lastShown = now
-        let line = ProgressText.line(work, done, of: total, unit: unit, nanoseconds: now - start)
         // A line that wraps could not be taken away again.
-        write("\r\u{1b}[K" + line.prefix(max(20, Terminal.columns(of: .standardError) - 1)))
+        write("\r\u{1b}[K" + line(now - start).prefix(max(20, Terminal.columns(of: .standardError) - 1)))
     }
 
-    /// Takes the line away.
+    /// Takes the line away: what it was about is done.
     func clear() {
+        work = nil
         if lastShown > 0 { write("\r\u{1b}[K") }
         lastShown = 0
     }

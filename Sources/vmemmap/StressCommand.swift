@@ -95,10 +95,16 @@ struct StressCommand: ParsableCommand {
             guard let second = try? signals.waitForSignal() else { return }
             _exit(128 + second)
         }
+        // The run's own thread writes both, and this one nothing until it has ended.
+        let line = Guarded(terminal.progress())
         let result = try runOrExit { () throws(ExperimentError) in
-            try StressExperiment(configuration).run(control: control) { progress in
-                if printsProgress { try? Output.print(StressReport.lines(progress, terminal.style)) }
-            }
+            defer { line.withLock { $0.clear() } }
+            return try StressExperiment(configuration).run(
+                control: control,
+                progress: { progress in
+                    line.withLock { $0.clear() }
+                    if printsProgress { try? Output.print(StressReport.lines(progress, terminal.style)) }
+                }, heartbeat: { progress in line.withLock { $0.show(progress) } })
         }
         try terminal.print(exports) { StressReport.lines(result, $0) }
         try exports.finish(result)

@@ -45,7 +45,10 @@ struct BenchResultTests {
     @Test("Single huge pages are timed in a pass of their own, each of them; readers see nothing wrong")
     func latenciesAndReaders() throws {
         let bench = BenchExperiment(pages: HugePageCount(16), runs: 1, walkers: 1, takesHistograms: true)
-        let result = try bench.run(.none)
+        var told: [Progress] = []
+        let result = try bench.run(.none, progress: { told.append($0) })
+        // Two pools and the readers, each once to warm up and once to count.
+        #expect(told == (1...6).map { .count("bench", $0, of: 6, unit: "runs") })
         let outcome = try #require(result.combinations.first?.measured)
         #expect(
             outcome.latencies.map(\.release) == [.synchronous, .synchronous, .deferred, .deferred]

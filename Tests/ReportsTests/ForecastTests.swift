@@ -103,13 +103,14 @@ struct SavingsTests {
         let memory = EmulatedMemory(
             pages: HugePageCount(50), pageSize: .twoMebibytes, scheme: scheme, backing: backing,
             tailRun: scheme == .head ? .frames(PageCount(1)) : .auto)
-        var seen: [Step] = []
-        let result = try SavingsExperiment(memory).run { step, done, total in
+        var seen: [String] = []
+        let result = try SavingsExperiment(memory).run { progress in
+            guard case .count(let step, let done, let total, _) = progress else { return }
             if seen.last != step { seen.append(step) }
             #expect((0...total).contains(done))
         }
-        #expect(seen == [.populated, .optimized, .touched, .restored])
-        #expect(result.rows.map(\.step) == seen)
+        #expect(seen == ["populated", "optimized", "touched", "restored"])
+        #expect(result.rows.map(\.step.rawValue) == seen)
         #expect(result.holds)
         let optimized = result.rows[1]
         #expect(optimized.grossSavingBytes - optimized.templateBytes == result.plan.grossSavingBytes)

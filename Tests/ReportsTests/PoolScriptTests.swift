@@ -168,4 +168,16 @@ struct PoolScriptTests {
             }
         }
     }
+
+    @Test("A line that takes long tells how far it is")
+    func progress() throws {
+        var told: [Progress] = []
+        let session = PoolSession { told.append($0) }
+        _ = try session.run("boot memory=64M hugepages=3")
+        #expect(told.first == .count("boot", 0, of: 256, unit: "vmemmap pages"))
+        #expect(told.dropFirst() == (0...3).map { .count("nr_hugepages", $0, of: 3, unit: "huge pages") }[...])
+        told = []
+        _ = try session.run("nr_hugepages 2M 1")
+        #expect(told == (1...2).map { .count("nr_hugepages", $0, of: 2, unit: "huge pages") })
+    }
 }

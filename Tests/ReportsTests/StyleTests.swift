@@ -117,5 +117,10 @@ struct StyleTests {
         #expect(line(4096, 2_000_000_000) == "optimized: 4 096 of 65 536 huge pages, 2 048/s, 30.0 s to go")
         #expect(line(65_536, 16_000_000_000) == "optimized: 65 536 of 65 536 huge pages, 4 096/s")
         #expect(line(3, 2_000_000_000).contains(", 1.5/s, "))
+        let second = 1_000_000_000
+        #expect(ProgressText.line("race", nanoseconds: second / 2, of: 3 * second) == "race: 0.5 of 3.0 s, 2.5 s to go")
+        #expect(
+            ProgressText.line("stress", nanoseconds: 4 * second, of: 3 * second, rate: "7 cycles/s")
+                == "stress: 3.0 of 3.0 s, 7 cycles/s")
     }
 }

@@ -59,9 +59,11 @@ public final class EmulatedMachine: Sendable {
     ///   - configuration: the machine.
     ///   - budget: what may be mapped.
     ///   - store: where memory files take their frames.
+    ///   - progress: told how many of its vmemmap pages there are already.
     /// - Throws: `VmemmapError` when the host refuses, or the memory holds not one block of 2 MiB.
     public init(
-        _ configuration: MachineConfiguration, budget: MappingBudget = .process, store: FrameStore = .memory
+        _ configuration: MachineConfiguration, budget: MappingBudget = .process, store: FrameStore = .memory,
+        progress: BuildProgress = { _, _ in }
     ) throws(VmemmapError) {
         self.configuration = configuration
         let plans = Self.sizes.reduce(into: [HugePageSize: MappingPlan]()) { $0[$1] = configuration.plan($1) }
@@ -75,7 +77,7 @@ public final class EmulatedMachine: Sendable {
         do throws(HostError) {
             memory = try RegionMemory(
                 length: length, templates: templates, configuration.backing, configuration.base, isPopulated: true,
-                store: store)
+                store: store, progress: progress)
         } catch {
             throw VmemmapError(.build, .host(error))
         }

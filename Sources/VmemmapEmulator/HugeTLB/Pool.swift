@@ -17,24 +17,34 @@ extension EmulatedMachine {
     ///
     /// Growing first makes surplus pages the pool's own. Shrinking gives free pages back, those first that an earlier restore could
     /// not; pages in use that are too many become surplus, and go when they are freed.
+    ///
+    /// - Parameter progress: told the size it has, after every huge page.
     @discardableResult
-    public func setPool(_ size: HugePageSize, to asked: HugePageCount) throws(HugeTLBError) -> PoolChange {
+    public func setPool(
+        _ size: HugePageSize, to asked: HugePageCount, progress: (HugePageCount) -> Void = { _ in }
+    ) throws(HugeTLBError) -> PoolChange {
         _ = try view(size)
         return resizing.withLock { _ in
             mendSetAside()
-            let refusal = asked > pool(size).persistent ? grow(size, to: asked) : shrink(size, to: asked)
+            let isGrowing = asked > pool(size).persistent
+            let refusal = isGrowing ? grow(size, to: asked, progress) : shrink(size, to: asked, progress)
             return PoolChange(asked: asked, got: pool(size).persistent, refusal: refusal)
         }
     }
 
-    private func grow(_ size: HugePageSize, to asked: HugePageCount) -> HugeTLBError? {
+    private func grow(
+        _ size: HugePageSize, to asked: HugePageCount, _ progress: (HugePageCount) -> Void
+    ) -> HugeTLBError? {
         book.withLock { book in
             book.change(size) { state in
                 let adopted = min(state.surplus, asked - state.persistent)
                 state.surplus -= adopted
             }
         }
-        while pool(size).persistent < asked {
+        while true {
+            let persistent = pool(size).persistent
+            progress(persistent)
+            if persistent >= asked { return nil }
             do throws(HugeTLBError) {
                 let page = try takeFromMemory(size)
                 try prepare(page, size, isOptimized: true)
@@ -43,10 +53,11 @@ extension EmulatedMachine {
                 return error
             }
         }
-        return nil
     }
 
-    private func shrink(_ size: HugePageSize, to asked: HugePageCount) -> HugeTLBError? {
+    private func shrink(
+        _ size: HugePageSize, to asked: HugePageCount, _ progress: (HugePageCount) -> Void
+    ) -> HugeTLBError? {
         if configuration.keepsPages, asked < pool(size).persistent { return HugeTLBError(.keepsPages) }
         while true {
             let page = book.withLock { book -> HugePageIndex? in
@@ -68,6 +79,7 @@ extension EmulatedMachine {
                 // It has gone back to the pool as surplus, which is what was asked for but for its memory.
                 return error
             }
+            progress(pool(size).persistent)
         }
         book.withLock { book in
             book.change(size) { state in

@@ -1,5 +1,5 @@
 internal import CSystemShims
-internal import HostMemory
+public import HostMemory
 
 /// How a region is built.
 public enum Construction: String, Hashable, Sendable, Codable {
@@ -9,6 +9,9 @@ public enum Construction: String, Hashable, Sendable, Codable {
     /// `vmemmap_populate_hvo()` in the kernel, for huge pages set aside at boot.
     case optimized
 }
+
+/// Told, between two calls to the host, how many vmemmap pages of how many are built.
+public typealias BuildProgress = (_ built: PageCount, _ total: PageCount) -> Void
 
 extension VmemmapRegion {
     /// The length of a plan's region, if there can be one.
@@ -36,7 +39,7 @@ extension VmemmapRegion {
     }
 
     /// Builds every huge page optimized, one after the other: only pages that stay are ever written.
-    func buildOptimized() throws(VmemmapError) {
+    func buildOptimized(_ progress: BuildProgress) throws(VmemmapError) {
         guard plan.isWorthwhile else { return prepareStructPages() }
         let all = layout.allHugePages
         let reserved = try reserve(plan.mappings(.optimized) * all.count, .build, all)
@@ -47,6 +50,8 @@ extension VmemmapRegion {
                     var replaced = 0
                     try writeKeptPages(of: page, scratch)
                     try replace(page, &replaced)
+                    let built = plan.framesPopulated.rawValue / all.count * (page.rawValue + 1)
+                    progress(PageCount(built), plan.framesPopulated)
                     ledger.mark(page..<page.advanced(by: 1), .optimized, isChanged: false)
                 }
             }

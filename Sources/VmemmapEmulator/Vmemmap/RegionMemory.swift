@@ -23,11 +23,12 @@ final class RegionMemory: Sendable {
     ///   - isPopulated: whether every page is given a frame.
     ///   - fileName: the memory file's name, for others to see.
     ///   - store: where its memory file takes its frames.
+    ///   - progress: told how far populating is.
     ///
     /// With ``BaseMapping/pte`` no transparent huge pages are used: replacing a part of one frees nothing (host limits, 7).
     init(
         length: ByteCount, templates: ByteCount, _ backing: Backing, _ base: BaseMapping, isPopulated: Bool,
-        fileName: String = MemoryFile.regionName, store: FrameStore
+        fileName: String = MemoryFile.regionName, store: FrameStore, progress: BuildProgress
     ) throws(HostError) {
         let file = backing == .memfd ? try MemoryFile(name: fileName, length: length + templates, in: store) : nil
         let block = base == .pmd ? try TransparentHugePages.size() : nil
@@ -36,7 +37,7 @@ final class RegionMemory: Sendable {
             length: length, alignment: max(Self.alignment, block ?? .zero), isReserved: isPopulated)
         do throws(HostError) {
             try Self.back(range, base, file)
-            if isPopulated { try HostKernel.populate(range) }
+            if isPopulated { try Self.populate(range, progress) }
             hugeBase = if let block { try HugeBase(range, blockSize: block, file: file) } else { nil }
             // The guard pages too: marked, they show the memory file, and hold on to all of it.
             shield = try ForkShield(HostKernel.withGuardPages(range))
@@ -52,6 +53,19 @@ final class RegionMemory: Sendable {
     deinit {
         shield.remove()
         try? HostKernel.unmapRegion(range)
+    }
+
+    /// Gives every page a frame, so many at a time that a call takes a second at most where the host is slow.
+    private static func populate(_ range: AddressRange, _ progress: BuildProgress) throws(HostError) {
+        let slice = ByteCount.mebibytes(256)
+        let pageSize = HostLimits.pageSize.rawValue
+        var done = ByteCount.zero
+        while done < range.length {
+            progress(PageCount(done.rawValue / pageSize), PageCount(range.length.rawValue / pageSize))
+            let length = min(slice, range.length - done)
+            try HostKernel.populate(AddressRange(start: range.start + done, length: length))
+            done = done + length
+        }
     }
 
     /// Puts the backing under the region, without frames yet.

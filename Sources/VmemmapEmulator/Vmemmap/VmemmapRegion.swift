@@ -31,10 +31,11 @@ public final class VmemmapRegion: Sendable {
     ///   - construction: with a frame for every vmemmap page, or optimized from the start.
     ///   - budget: what may be mapped.
     ///   - store: where memory files take their frames.
+    ///   - progress: told how far it is.
     /// - Throws: `VmemmapError` when the host refuses; nothing is left mapped then.
     public convenience init(
         _ plan: MappingPlan, _ construction: Construction = .populated, budget: MappingBudget = .process,
-        store: FrameStore = .memory
+        store: FrameStore = .memory, progress: BuildProgress = { _, _ in }
     ) throws(VmemmapError) {
         let length = try Self.checkedLength(plan, construction)
         let memory: RegionMemory
@@ -42,7 +43,7 @@ public final class VmemmapRegion: Sendable {
             memory = try RegionMemory(
                 length: length, templates: plan.templates.bytes(pageSize: plan.geometry.basePageSize), plan.backing,
                 plan.base, isPopulated: construction == .populated, fileName: RegionLabel(plan).memoryFileName,
-                store: store)
+                store: store, progress: progress)
         } catch {
             throw VmemmapError(.build, .host(error))
         }
@@ -57,7 +58,7 @@ public final class VmemmapRegion: Sendable {
             if plan.base == .pmd { try checkHugeBase() }
             prepareStructPages()
         case .optimized:
-            try buildOptimized()
+            try buildOptimized(progress)
         }
     }
 
