@@ -104,7 +104,19 @@ final class StressRun {
             mappingLimit: room.mappingsInUse + MappingCount((room.mappingLimit - room.mappingsInUse).rawValue / 2),
             mappingsInUse: room.mappingsInUse, memory: ByteCount(room.memory.rawValue / 2),
             memorySource: "half of \(room.memorySource)")
-        return try memory.plan(on: half)
+        do throws(ExperimentError) {
+            return try memory.plan(on: half)
+        } catch .shortage(let shortage) where shortage.resource == .mappings {
+            // The limit is one for both, and so is what they need.
+            let both = shortage.needed.flatMap { needed in
+                let (twice, overflow) = needed.multipliedReportingOverflow(by: 2)
+                return overflow ? nil : twice
+            }
+            throw .shortage(
+                Shortage(
+                    resource: .mappings, asked: shortage.asked, pageSize: shortage.pageSize, needed: both,
+                    available: 2 * shortage.available, limit: room.mappingLimit.rawValue, largest: shortage.largest))
+        }
     }
 
     /// A file system that is just large enough for the region's memory file; nil where there can be none.

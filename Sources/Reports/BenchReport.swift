@@ -13,7 +13,7 @@ public enum BenchReport {
             return [name(combination)] + poolTable(outcome).lines(style) + [""] + latencies(outcome)
                 + (style.isVerbose ? everyRun(outcome, style) : [])
         }
-        return style.wrapped([title(result), ""] + PlanReport.lines(result.host)) + [""] + combinations
+        return style.wrapped([title(result)] + PlanReport.lines(result.host)) + [""] + combinations
             + peerLines(result, style) + [""] + goalLines(result, style) + style.wrapped(closing(result))
     }
 
@@ -99,7 +99,8 @@ public enum BenchReport {
                 ("ksm", outcome.ksm.value?.optimize, outcome.ksm.value?.restore, outcome.ksm.reason.value),
                 ("no readers", readers?.optimize, readers?.restore, nil),
             ]
-            if rows.contains(where: { $0.1 != nil }) {
+            // Of a single one there is no doubt.
+            if result.combinations.count > 1, rows.contains(where: { $0.1 != nil }) {
                 table.add([name(combination)] + Array(repeating: "", count: 5))
             }
             for (peer, optimize, restore, reason) in rows {

@@ -4,10 +4,22 @@ internal import VmemmapEmulator
 
 /// Why a command did not do what was asked: what happened, the figure, the limit, the way out, in one line.
 public enum ErrorText {
+    /// How a command is told how much it is to do.
+    public enum Sizing: Hashable, Sendable {
+        /// `--pages N`
+        case pages
+        /// `--memory SIZE`
+        case memory
+        /// A script's `boot memory=SIZE`
+        case script
+    }
+
     /// The line for an error.
-    public static func line(_ error: ExperimentError) -> String {
+    ///
+    /// - Parameter sizing: what the user has to change where less would fit.
+    public static func line(_ error: ExperimentError, _ sizing: Sizing = .pages) -> String {
         switch error {
-        case .shortage(let shortage): line(shortage)
+        case .shortage(let shortage): line(shortage, sizing)
         case .notSupported(let reason): "not supported here: \(reason)"
         case .notFound(let reason): reason
         case .notPermitted(let reason): "not permitted: \(reason)"
@@ -32,23 +44,36 @@ public enum ErrorText {
         }
     }
 
-    private static func megabytes(_ shortage: Shortage) -> Int {
-        (shortage.pageSize.bytes * shortage.largest.rawValue).rawValue >> 20
+    /// What the user would have to write instead.
+    private static func largest(_ shortage: Shortage, _ sizing: Sizing) -> String {
+        let megabytes = (shortage.pageSize.bytes * shortage.largest.rawValue).rawValue >> 20
+        return switch sizing {
+        case .pages: "--pages \(shortage.largest)"
+        case .memory: "--memory \(megabytes)M"
+        case .script: "memory=\(megabytes)M"
+        }
     }
 
-    private static func line(_ shortage: Shortage) -> String {
+    /// What vm.max_map_count would have to be, with room for what the process maps meanwhile.
+    private static func limit(_ shortage: Shortage) -> Int? {
+        guard let needed = shortage.needed else { return nil }
+        let (sum, overflow) = needed.addingReportingOverflow(shortage.limit - shortage.available + 1024)
+        return overflow ? nil : sum
+    }
+
+    private static func line(_ shortage: Shortage, _ sizing: Sizing) -> String {
         let asked =
             "\(CountText.grouped(shortage.asked.rawValue)) huge pages of \(ByteText.short(shortage.pageSize.bytes))"
         let fits =
             shortage.largest > HugePageCount(0)
-            ? "\(shortage.largest) fit: use --pages \(shortage.largest), or --memory \(megabytes(shortage))M"
+            ? "\(shortage.largest) fit: use \(largest(shortage, sizing))"
             : "not one fits"
         switch shortage.resource {
         case .mappings:
             let needed = shortage.needed.map { CountText.grouped($0) } ?? "more than can be counted"
             return "\(asked) need \(needed) mappings, but vm.max_map_count is \(shortage.limit), "
-                + "\(shortage.available) of them free; \(fits), or raise it (as root: sysctl vm.max_map_count=..., or "
-                + "savings --raise-map-limit)"
+                + "\(shortage.available) of them free; \(fits), or raise it (as root: sysctl vm.max_map_count="
+                + "\(limit(shortage).map { "\($0)" } ?? "..."), or --raise-map-limit of savings and bench)"
         case .memory(let source):
             let needed = shortage.needed.map { ByteText.short(ByteCount($0)) } ?? "more memory than can be counted"
             return "\(asked) need \(needed), but \(source) leaves \(ByteText.short(ByteCount(shortage.available))); "

@@ -45,11 +45,15 @@ extension ExitCode {
 }
 
 /// Runs an experiment; says why on standard error and exits with the right code if it cannot be run.
-func runOrExit<Value>(_ body: () throws(ExperimentError) -> Value) throws -> Value {
+///
+/// - Parameter sizing: the option that says how much the command is to do.
+func runOrExit<Value>(
+    _ sizing: ErrorText.Sizing = .pages, _ body: () throws(ExperimentError) -> Value
+) throws -> Value {
     do throws(ExperimentError) {
         return try body()
     } catch {
-        Output.error(ErrorText.line(error))
+        Output.error(ErrorText.line(error, sizing))
         throw ExitCode(error)
     }
 }

@@ -82,7 +82,7 @@ private final class PoolScriptRun {
                 Output.error("\(name):\(number): found \(error.found), expected \(error.expected)")
                 throw ExitCode.validationFailure
             case .host(let error):
-                Output.error("\(name):\(number): \(ErrorText.line(error))")
+                Output.error("\(name):\(number): \(ErrorText.line(error, .script))")
                 throw ExitCode(error)
             }
         }

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Experiments
 internal import HostMemory
+internal import Reports
 
 /// vm.max_map_count raised for an experiment, and put back when it ends, fails, or is ended by a signal.
 final class RaisedMapLimit: Sendable {
@@ -9,7 +10,7 @@ final class RaisedMapLimit: Sendable {
     /// - Parameter neededLimit: works out what it has to be.
     init(_ neededLimit: () throws(ExperimentError) -> MappingCount) throws {
         let signals = try SignalPutBack()
-        let needed = try runOrExit(neededLimit)
+        let needed = try runOrExit(.memory, neededLimit)
         do throws(HostError) {
             settings = try MapCountLimit.raise(to: needed)
         } catch {

@@ -65,7 +65,7 @@ struct SavingsCommand: ParsableCommand {
         let limit = raiseMapLimit && !dryRun ? try RaisedMapLimit(experiment.neededMapLimit) : nil
         defer { limit?.putBack() }
         let progress = terminal.terminal.progress()
-        let result = try runOrExit { () throws(ExperimentError) in
+        let result = try runOrExit(.memory) { () throws(ExperimentError) in
             defer { progress.clear() }
             return dryRun ? try experiment.plan() : try experiment.run(progress: progress.show)
         }

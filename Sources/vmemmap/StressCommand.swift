@@ -17,7 +17,9 @@ struct StressCommand: ParsableCommand {
             end the run with a verdict on what was run, a second one ends it at once.
             """)
 
-    @Option(help: ArgumentHelp("For how long, all combinations together.", valueName: "N[ms|s|m|h]"))
+    @Option(
+        help: ArgumentHelp("For how long, all combinations together (default: 60s).", valueName: "N[ms|s|m|h]"),
+        transform: RunTime.parse)
     var duration = RunTime(nanoseconds: 60_000_000_000)
 
     @Option(
@@ -58,7 +60,9 @@ struct StressCommand: ParsableCommand {
     @Option(help: "What is made to fail: off, injected (calls), host (the host refuses for real), or all.")
     var faults = StressConfiguration.Faults.off
 
-    @Option(help: ArgumentHelp("From one line of progress to the next.", valueName: "N[ms|s|m|h]"))
+    @Option(
+        help: ArgumentHelp("From one line of progress to the next (default: 5s).", valueName: "N[ms|s|m|h]"),
+        transform: RunTime.parse)
     var reportEvery = RunTime(nanoseconds: 5_000_000_000)
 
     @OptionGroup var export: ExportOptions
@@ -115,19 +119,18 @@ struct StressCommand: ParsableCommand {
 extension StressConfiguration.Faults: ExpressibleByArgument {}
 
 /// A time on the command line: a whole number and ms, s, m or h; seconds if nothing follows.
-struct RunTime: ExpressibleByArgument, Sendable {
+struct RunTime: Sendable {
     let nanoseconds: Int
 
-    init(nanoseconds: Int) { self.nanoseconds = nanoseconds }
-
-    init?(argument: String) {
+    /// A time, with an error that says what may stand there.
+    static func parse(_ text: String) throws -> RunTime {
         let units = [("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000)]
-        let unit = units.first { argument.hasSuffix($0.0) }
-        guard let number = Int(argument.dropLast(unit?.0.count ?? 0)), number > 0 else { return nil }
-        let (product, overflow) = number.multipliedReportingOverflow(by: unit?.1 ?? 1_000_000_000)
-        if overflow { return nil }
-        nanoseconds = product
+        let unit = units.first { text.hasSuffix($0.0) }
+        if let number = Int(text.dropLast(unit?.0.count ?? 0)), number > 0 {
+            let (product, overflow) = number.multipliedReportingOverflow(by: unit?.1 ?? 1_000_000_000)
+            if !overflow { return RunTime(nanoseconds: product) }
+        }
+        throw ValidationError(
+            "it must be a whole number above 0, of ms, s, m or h (s if nothing follows), 292 years at most")
     }
-
-    var defaultValueDescription: String { "\(nanoseconds / 1_000_000_000)s" }
 }

@@ -52,7 +52,7 @@ struct BadInputTests {
             (["bench", "--growth-from", "20000"], "--growth-from must be from 1 to 10240, not 20000."),
             (["bench", "--scheme", "none"], "Please provide one of 'first-tail', 'head', 'shared-tail' or 'all'"),
             (["bench", "--peers", "floor,"], "'floor', 'ksm' or 'kernel'"),
-            (["stress", "--duration", "0"], "The value '0' is invalid for '--duration"),
+            (["stress", "--duration", "0"], "it must be a whole number above 0, of ms, s, m or h"),
             (["stress", "--pages", "1"], "--pages must be at least 2, not 1."),
             (["stress", "--faults", "some"], "Please provide one of 'off', 'injected', 'host' or 'all'"),
             (["stress", "--scheme", "none"], "Please provide one of 'first-tail', 'head', 'shared-tail' or 'all'"),

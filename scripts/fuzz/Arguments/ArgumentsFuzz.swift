@@ -47,9 +47,9 @@ private func values(_ word: String) {
         FuzzSupport.require(HugePageSize(argument: size.defaultValueDescription) == size, word)
     }
     if let run = try? TailRun.parse(word) { FuzzSupport.require((try? TailRun.parse(run.description)) == run, word) }
-    if let time = RunTime(argument: word) {
+    if let time = try? RunTime.parse(word) {
         let milliseconds = time.nanoseconds / 1_000_000
-        FuzzSupport.require(RunTime(argument: "\(milliseconds)ms")?.nanoseconds == time.nanoseconds, word)
+        FuzzSupport.require((try? RunTime.parse("\(milliseconds)ms"))?.nanoseconds == time.nanoseconds, word)
     }
     if let number = try? WholeNumber.parse(word) {
         FuzzSupport.require((try? WholeNumber.parse("\(number)")) == number, word)
