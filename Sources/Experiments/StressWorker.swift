@@ -101,7 +101,7 @@ enum StressOutcome: Sendable, CustomStringConvertible {
             // The pool's own answers.
             case .poolEmpty, .noContiguousMemory, .notAHugePage, .inUse, .reserved, .poisoned: return false
             case .frameBudget, .pageTables: return !hasFrameBudget
-            case .vmemmap, .alreadyFree, .noSuchSize, .keepsPages, .noSuchFrame: return true
+            case .vmemmap, .alreadyFree, .noSuchSize, .unusableCount, .keepsPages, .noSuchFrame: return true
             }
         }
     }

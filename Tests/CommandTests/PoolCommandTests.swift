@@ -5,7 +5,7 @@ import Testing
 struct PoolCommandTests {
     static let stories = [
         "boot-memory", "deferred", "demote", "dimm-failed", "memory-failure", "opt-in", "page-tables",
-        "pfn-walkers", "policies", "restore-fails", "schemes", "struct-page-size", "surplus",
+        "pfn-walkers", "policies", "reservations", "restore-fails", "schemes", "struct-page-size", "surplus",
     ]
 
     @Test("Every story of the thread runs, and is as its script expects", arguments: stories)

@@ -160,18 +160,30 @@ struct RandomPoolRun {
     private mutating func reserve(_ size: HugePageSize) throws -> String {
         var pool = model[size] ?? PoolModel()
         if pool.reserved > 0, Bool.random(using: &generator) {
-            machine.unreserve(size, HugePageCount(1))
-            pool.reserved -= 1
-            if pool.surplus > 0, pool.available > 0 {
-                pool.surplus -= 1
-                pool.total -= 1
-            }
-        } else if pool.available > 0 {
-            try machine.reserve(size, HugePageCount(1))
-            pool.reserved += 1
+            let count = Int.random(in: 1...pool.reserved, using: &generator)
+            machine.unreserve(size, HugePageCount(count))
+            pool.reserved -= count
+            let returned = min(count, pool.surplus, pool.available)
+            pool.surplus -= returned
+            pool.total -= returned
+            model[size] = pool
+            return "unreserve \(count) of \(size.bytes)"
+        }
+        let count = Int.random(in: 1...3, using: &generator)
+        let missing = max(0, count - pool.available)
+        let isAllowed = missing == 0 || pool.surplus + missing <= pool.overcommit
+        do throws(HugeTLBError) {
+            try machine.reserve(size, HugePageCount(count))
+            pool.reserved += count
+            pool.total += missing
+            pool.surplus += isAllowed ? missing : 1000
+        } catch {
+            // Whether surplus pages find room is a matter of where the others lie.
+            let isExpected = isAllowed ? missing > 0 && error.cause == .noContiguousMemory(size) : missing > 0
+            #expect(isExpected, "reserve \(count) of \(size.bytes): \(error)")
         }
         model[size] = pool
-        return "reserve \(size.bytes)"
+        return "reserve \(count) of \(size.bytes)"
     }
 
     private mutating func poison() -> String {
@@ -188,12 +200,18 @@ struct RandomPoolRun {
         guard let page = machine.hugePage(of: frame) else { return "no huge page at \(frame)" }
         if page.size == .oneGibibyte, Bool.random(using: &generator) {
             if (try? machine.demote(frame)) != nil {
-                model[.oneGibibyte]?.total -= 1
+                remove(.oneGibibyte)
                 model[.twoMebibytes]?.total += 512
             }
             return "demote \(frame)"
         }
-        if (try? machine.dissolve(frame)) != nil { model[page.size]?.total -= 1 }
+        if (try? machine.dissolve(frame)) != nil { remove(page.size) }
         return "dissolve \(frame)"
+    }
+
+    /// A free page is taken out of a pool: as a surplus one while there are any.
+    private mutating func remove(_ size: HugePageSize) {
+        model[size]?.total -= 1
+        if let surplus = model[size]?.surplus, surplus > 0 { model[size]?.surplus -= 1 }
     }
 }

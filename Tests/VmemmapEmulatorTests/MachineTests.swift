@@ -136,6 +136,111 @@ struct MachineTests {
         try machine.expectWhole()
     }
 
+    @Test("A reservation makes the surplus pages that it lacks, and takes them back: all that is promised or nothing")
+    func reservationsBeyondThePool() throws {
+        let machine = try Self.boot()
+        try machine.setPool(.twoMebibytes, to: HugePageCount(2))
+        try machine.setOvercommit(.twoMebibytes, HugePageCount(3))
+        func counts() -> [Int] {
+            let info = machine.hugePages(.twoMebibytes)
+            return [info.total, info.free, info.reserved, info.surplus].map(\.rawValue)
+        }
+        // Half-way nr_overcommit_hugepages is reached: what was gathered goes back.
+        let free = machine.memmap().freePages
+        #expect(throws: HugeTLBError(.poolEmpty(.twoMebibytes))) {
+            try machine.reserve(.twoMebibytes, HugePageCount(6))
+        }
+        #expect(counts() == [2, 2, 0, 0] && machine.memmap().freePages == free)
+        try machine.expectWhole()
+        try machine.reserve(.twoMebibytes, HugePageCount(4))
+        #expect(counts() == [4, 4, 4, 2])
+        #expect(machine.hugePages(.twoMebibytes).optimized == HugePageCount(4))
+        try machine.expectWhole()
+        #expect(throws: HugeTLBError(.poolEmpty(.twoMebibytes))) {
+            try machine.reserve(.twoMebibytes, HugePageCount(2))
+        }
+        #expect(counts() == [4, 4, 4, 2])
+        let pages = try (0..<2).map { _ in try machine.allocate(.twoMebibytes, isReserved: true) }
+        #expect(counts() == [4, 2, 2, 2])
+        // The pool may take surplus pages for its own, and give up its own for them; what is promised stays.
+        try machine.setPool(.twoMebibytes, to: HugePageCount(3))
+        #expect(counts() == [4, 2, 2, 1])
+        try machine.setPool(.twoMebibytes, to: .zero)
+        #expect(counts() == [4, 2, 2, 4])
+        machine.unreserve(.twoMebibytes, HugePageCount(1))
+        #expect(counts() == [3, 1, 1, 3])
+        // More than was promised is not taken back.
+        machine.unreserve(.twoMebibytes, HugePageCount(100))
+        #expect(counts() == [2, 0, 0, 2])
+        for page in pages { try machine.free(page) }
+        #expect(counts() == [0, 0, 0, 0])
+        try machine.expectWhole()
+    }
+
+    @Test("A reservation that memory does not suffice for gives back what it gathered, optimized pages included")
+    func reservationsBeyondMemory() throws {
+        for size in EmulatedMachine.sizes {
+            let machine = try Self.boot { $0.memory = size == .oneGibibyte ? .gibibytes(2) : .mebibytes(32) }
+            try machine.setOvercommit(size, HugePageCount(100))
+            #expect(throws: HugeTLBError(.noContiguousMemory(size))) { try machine.reserve(size, HugePageCount(17)) }
+            #expect(machine.hugePages(size).total == .zero && machine.hugePages(size).reserved == .zero)
+            #expect(machine.memmap().freePages << 12 == machine.configuration.memory.rawValue)
+            try machine.expectWhole()
+            // What cannot be given back for lack of frames is the pool's, and counted.
+            machine.setFrameBudget(PageCount(size == .oneGibibyte ? 8 : 1))
+            let frames = size == .oneGibibyte ? 8190 : 96
+            #expect(throws: HugeTLBError(.noContiguousMemory(size))) { try machine.reserve(size, HugePageCount(17)) }
+            #expect(machine.hugePages(size).total == .zero)
+            #expect((machine.memmap().frameBudget ?? .zero) <= PageCount(frames))
+            machine.setFrameBudget(nil)
+            try machine.reserve(size, HugePageCount(2))
+            machine.setFrameBudget(.zero)
+            machine.unreserve(size, HugePageCount(2))
+            var info = machine.hugePages(size)
+            #expect(info.total == HugePageCount(2) && info.surplus == info.total && info.reserved == .zero)
+            try machine.expectWhole()
+            machine.setFrameBudget(nil)
+            try machine.setPool(size, to: .zero)
+            info = machine.hugePages(size)
+            #expect(info.total == .zero && info.surplus == .zero)
+            try machine.expectWhole()
+        }
+    }
+
+    @Test("A number of huge pages below 0 is refused")
+    func negativeCounts() throws {
+        let machine = try Self.boot { $0.memory = .mebibytes(16) }
+        try machine.setPool(.twoMebibytes, to: HugePageCount(1))
+        let error = HugeTLBError(.unusableCount(HugePageCount(-1)))
+        #expect(throws: error) { try machine.setPool(.twoMebibytes, to: HugePageCount(-1)) }
+        #expect(throws: error) { try machine.setOvercommit(.twoMebibytes, HugePageCount(-1)) }
+        #expect(throws: error) { try machine.reserve(.twoMebibytes, HugePageCount(-1)) }
+        machine.unreserve(.twoMebibytes, HugePageCount(-1))
+        let info = machine.hugePages(.twoMebibytes)
+        #expect(info.total == HugePageCount(1) && info.free == info.total)
+        #expect(info.surplus == .zero && info.reserved == .zero && info.overcommit == .zero)
+    }
+
+    @Test("A surplus page that could not be given back is dissolved as one")
+    func dissolveSurplus() throws {
+        let machine = try Self.boot()
+        try machine.setPool(.twoMebibytes, to: HugePageCount(2))
+        machine.setFrameBudget(.zero)
+        try machine.setPool(.twoMebibytes, to: .zero)
+        var info = machine.hugePages(.twoMebibytes)
+        #expect(info.total == HugePageCount(2) && info.surplus == HugePageCount(1))
+        #expect(throws: HugeTLBError.self) { try machine.dissolve(PageFrameNumber(0)) }
+        info = machine.hugePages(.twoMebibytes)
+        #expect(info.total == HugePageCount(2) && info.surplus == HugePageCount(1))
+        machine.setFrameBudget(nil)
+        for left in [1, 0] {
+            try machine.dissolve(PageFrameNumber(left * 512))
+            info = machine.hugePages(.twoMebibytes)
+            #expect(info.total == HugePageCount(left) && info.surplus == .zero)
+        }
+        try machine.expectWhole()
+    }
+
     @Test(
         "A restore without memory leaves the page allocated, optimized and surplus; writing nr_hugepages again retries")
     func restoreFails() throws {
@@ -397,7 +502,7 @@ extension EmulatedMachine {
         var wrong: [PageFrameNumber] = []
         var freed = PageCount.zero
         var zones: [HugePageSize: Set<Int>] = [:]
-        for frame in small.layout.frames where frame.rawValue.isMultiple(of: 512) {
+        for frame in stride(from: small.layout.frames.lowerBound, to: small.layout.frames.upperBound, by: 512) {
             let page = hugePage(of: frame)
             let view = page.flatMap { region($0.size) } ?? small
             if let page, page.head == frame, view.state(of: page.index) == .optimized {

@@ -11,7 +11,7 @@ public struct HugePage: Hashable, Sendable {
     public let head: PageFrameNumber
 }
 
-// Huge pages as their users see them: allocated, freed, reserved.
+// Huge pages as their users see them: allocated and freed. They are reserved in Reservation.swift.
 extension EmulatedMachine {
     /// Takes a huge page: a free one without a memory error, or a surplus page made for this (`alloc_huge_page()`,
     /// `dequeue_huge_page_node_exact()`, `alloc_surplus_huge_page()`).
@@ -33,16 +33,23 @@ extension EmulatedMachine {
             }
         }
         let page = if let free { free } else { try makeSurplus(size) }
-        if free == nil, isReserved {
-            // Every free page has a memory error: the promise is kept by a page beyond the pool.
-            book.withLock { book in book.change(size) { $0.reserved = max(.zero, $0.reserved - HugePageCount(1)) } }
-        }
         HugePageFields(of: page, view.layout).isActive = true
+        if free == nil {
+            enterPool(page, size) { state in
+                state.active.insert(page)
+                // Every free page has a memory error: the promise is kept by a page beyond the pool.
+                if isReserved { state.reserved = max(.zero, state.reserved - HugePageCount(1)) }
+            }
+        }
         return HugePage(index: page, size: size, head: view.layout.geometry.headFrame(of: page))
     }
 
-    private func makeSurplus(_ size: HugePageSize) throws(HugeTLBError) -> HugePageIndex {
-        // Counted before it is there, so that two at once do not pass the limit.
+    /// Makes a huge page beyond the pool's size, counted, and on no list yet (`alloc_surplus_huge_page()`).
+    func makeSurplus(_ size: HugePageSize) throws(HugeTLBError) -> HugePageIndex {
+        guard pool(size).surplus < pool(size).overcommit else { throw HugeTLBError(.poolEmpty(size)) }
+        let page = try takeFromMemory(size)
+        try prepare(page, size, isOptimized: configuration.policy == .all)
+        // Counted only now that it is there: what is counted, others may make the pool's own, or free in its place.
         let isAllowed = book.withLock { book in
             book.change(size) { state in
                 guard state.surplus < state.overcommit else { return false }
@@ -50,80 +57,42 @@ extension EmulatedMachine {
                 return true
             }
         }
-        guard isAllowed else { throw HugeTLBError(.poolEmpty(size)) }
-        do throws(HugeTLBError) {
-            let page = try takeFromMemory(size)
-            try prepare(page, size, isOptimized: configuration.policy == .all)
-            enterPool(page, size) { $0.active.insert(page) }
-            return page
-        } catch {
-            book.withLock { book in book.change(size) { $0.removeSurplus() } }
-            throw error
-        }
+        if isAllowed { return page }
+        // Somebody was faster. What cannot be given back is the pool's, and counted.
+        try? giveToMemory(Freed(page: page, size: size))
+        throw HugeTLBError(.poolEmpty(size))
     }
 
     /// Gives a huge page back: to the pool, or, while there are surplus pages, to the page allocator (`free_huge_page()`).
     public func free(_ page: HugePage) throws(HugeTLBError) {
         let view = try view(page.size)
-        let (wasActive, isSurplus) = book.withLock { book in
-            book.change(page.size) { state -> (Bool, Bool) in
-                guard state.active.contains(page.index) else { return (false, false) }
-                state.active.remove(page.index)
-                let isSurplus = state.surplus > .zero && !configuration.keepsPages
-                if isSurplus { state.removeSurplus() }
-                return (true, isSurplus)
-            }
+        let wasActive = book.withLock { book in
+            book.change(page.size) { $0.active.remove(page.index) != nil }
         }
         guard wasActive else { throw HugeTLBError(.alreadyFree(page.index, page.size)) }
         HugePageFields(of: page.index, view.layout).isActive = false
-        if isSurplus {
-            // Freed it is in any case; what could not be restored is the pool's again, and counted.
-            try? giveToMemory(Freed(page: page.index, size: page.size))
-        } else {
-            // A surplus page that was left untouched is the pool's now.
-            if configuration.policy == .poolOnly { optimize(page.index, page.size) }
-            enterPool(page.index, page.size) { $0.freeList.append(page.index) }
-        }
+        letGo(page.index, page.size)
     }
 
-    /// Promises free huge pages to somebody (`hugetlb_acct_memory()`).
-    public func reserve(_ size: HugePageSize, _ count: HugePageCount) throws(HugeTLBError) {
-        _ = try view(size)
-        let isReserved = book.withLock { book in
-            book.change(size) { state in
-                guard count <= state.available else { return false }
-                state.reserved += count
-                return true
-            }
+    /// Gives up a huge page that is counted and on no list. Gone it is in any case: what cannot be restored is the pool's again, and
+    /// counted.
+    func letGo(_ page: HugePageIndex, _ size: HugePageSize) {
+        // A surplus page that was left untouched becomes the pool's only with what that takes.
+        if configuration.policy == .poolOnly, pool(size).surplus == .zero || configuration.keepsPages {
+            optimize(page, size)
         }
-        if !isReserved { throw HugeTLBError(.poolEmpty(size)) }
+        var isSurplus = false
+        enterPool(page, size) { state in
+            isSurplus = state.surplus > .zero && !configuration.keepsPages
+            if isSurplus { state.removeSurplus() } else { state.freeList.append(page) }
+        }
+        if isSurplus { try? giveToMemory(Freed(page: page, size: size)) }
     }
 
-    /// Takes a promise back, and gives surplus pages that nobody needs any more for it to the page allocator
-    /// (`return_unused_surplus_pages()`).
-    public func unreserve(_ size: HugePageSize, _ count: HugePageCount) {
-        book.withLock { book in book.change(size) { $0.reserved = max(.zero, $0.reserved - count) } }
-        for _ in 0..<count.rawValue {
-            let unused = book.withLock { book in
-                book.change(size) { state -> HugePageIndex? in
-                    guard state.surplus > .zero, state.available > .zero, !configuration.keepsPages else { return nil }
-                    state.removeSurplus()
-                    return state.freeList.popLast()
-                }
-            }
-            guard let unused else { return }
-            do throws(HugeTLBError) {
-                try giveToMemory(Freed(page: unused, size: size))
-            } catch {
-                // It is the pool's again, and counted; the next one would fare no better.
-                return
-            }
-        }
-    }
-
-    /// How many surplus pages allocation may create (nr_overcommit_hugepages).
+    /// How many surplus pages allocations and reservations may make (nr_overcommit_hugepages).
     public func setOvercommit(_ size: HugePageSize, _ count: HugePageCount) throws(HugeTLBError) {
         _ = try view(size)
+        guard count >= .zero else { throw HugeTLBError(.unusableCount(count)) }
         book.withLock { book in book.change(size) { $0.overcommit = count } }
     }
 

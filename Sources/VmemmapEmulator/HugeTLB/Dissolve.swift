@@ -25,11 +25,11 @@ extension EmulatedMachine {
     /// - Throws: when it is in use or promised, or its vmemmap cannot be restored: the pool is as before then.
     public func dissolve(_ frame: PageFrameNumber) throws(HugeTLBError) {
         flush()
-        let page = try takeFree(frame)
+        let (page, isSurplus) = try takeFree(frame)
         do throws(HugeTLBError) {
             try restore(Freed(page: page.index, size: page.size))
         } catch {
-            putBack(Freed(page: page.index, size: page.size), isSurplus: false)
+            putBack(Freed(page: page.index, size: page.size), isSurplus: isSurplus)
             throw error
         }
         release(Freed(page: page.index, size: page.size))
@@ -41,8 +41,12 @@ extension EmulatedMachine {
     /// - Throws: as ``dissolve(_:)``, and for a page with a memory error.
     public func demote(_ frame: PageFrameNumber) throws(HugeTLBError) {
         flush()
+        try resizing.withLock { (_) throws(HugeTLBError) in try demoteNow(frame) }
+    }
+
+    private func demoteNow(_ frame: PageFrameNumber) throws(HugeTLBError) {
         let small = try view(.twoMebibytes)
-        let page = try takeFree(frame)
+        let (page, isSurplus) = try takeFree(frame)
         do throws(HugeTLBError) {
             guard page.size == .oneGibibyte else { throw HugeTLBError(.notAHugePage(frame)) }
             let view = try view(page.size)
@@ -51,7 +55,7 @@ extension EmulatedMachine {
             }
             try restore(Freed(page: page.index, size: page.size))
         } catch {
-            putBack(Freed(page: page.index, size: page.size), isSurplus: false)
+            putBack(Freed(page: page.index, size: page.size), isSurplus: isSurplus)
             throw error
         }
         let first = small.layout.geometry.hugePage(of: page.head)
@@ -61,19 +65,22 @@ extension EmulatedMachine {
         }
     }
 
-    /// Takes a free huge page that nobody has been promised out of the pool.
-    private func takeFree(_ frame: PageFrameNumber) throws(HugeTLBError) -> HugePage {
+    /// Takes a free huge page that nobody has been promised out of the pool: as a surplus page while there are any, which is what it
+    /// returns beside it.
+    private func takeFree(_ frame: PageFrameNumber) throws(HugeTLBError) -> (HugePage, isSurplus: Bool) {
         try book.withLock { (book) throws(HugeTLBError) in
             guard let page = find(frame, &book), let state = book.hstates[page.size] else {
                 throw HugeTLBError(.notAHugePage(frame))
             }
             if state.active.contains(page.index) { throw HugeTLBError(.inUse(page.index, page.size)) }
             if state.available == .zero { throw HugeTLBError(.reserved(page.size)) }
-            book.change(page.size) { state in
+            let isSurplus = book.change(page.size) { state in
                 state.freeList.removeAll { $0 == page.index }
-                state.total -= HugePageCount(1)
+                let isSurplus = state.surplus > .zero
+                if isSurplus { state.removeSurplus() } else { state.total -= HugePageCount(1) }
+                return isSurplus
             }
-            return page
+            return (page, isSurplus)
         }
     }
 }

@@ -26,6 +26,8 @@ public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
         case poisoned(HugePageIndex, HugePageSize)
         /// The machine has no huge pages of that size (-EINVAL).
         case noSuchSize(HugePageSize)
+        /// A number of huge pages below 0 (-EINVAL).
+        case unusableCount(HugePageCount)
         /// The policy is never to give pages back.
         case keepsPages
         /// The frame is not of this machine (-ENXIO).
@@ -42,7 +44,7 @@ public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
     public var errnoName: String {
         switch cause {
         case .poolEmpty, .noContiguousMemory, .frameBudget, .pageTables, .vmemmap: "ENOMEM"
-        case .notAHugePage, .alreadyFree, .noSuchSize, .keepsPages: "EINVAL"
+        case .notAHugePage, .alreadyFree, .noSuchSize, .unusableCount, .keepsPages: "EINVAL"
         case .inUse, .reserved, .poisoned: "EBUSY"
         case .noSuchFrame: "ENXIO"
         }
@@ -63,6 +65,7 @@ public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
         case .reserved(let size): "every free huge page of \(size.bytes) bytes is reserved"
         case .poisoned(let page, let size): "huge page \(page) of \(size.bytes) bytes has a memory error"
         case .noSuchSize(let size): "this machine has no huge pages of \(size.bytes) bytes"
+        case .unusableCount(let count): "\(count) is no number of huge pages"
         case .keepsPages: "the policy is to keep huge pages: none is given back"
         case .noSuchFrame(let frame): "this machine has no frame \(frame)"
         }

@@ -42,13 +42,16 @@ extension EmulatedMachine {
 
     /// Makes a huge page the pool's, as `change` enters it. Errors that came while it was in none are its own from here on.
     func enterPool(_ page: HugePageIndex, _ size: HugePageSize, _ change: (inout HState) -> Void) {
-        book.withLock { book in
-            book.change(size, change)
-            guard let view = views[size] else { return }
-            let first = view.layout.geometry.headFrame(of: page)
-            let frames = first..<first.advanced(by: view.layout.geometry.basePagesPerHugePage)
-            for frame in book.takeErrorsInTransit(frames) { note(frame, in: page, size, &book) }
-        }
+        book.withLock { enterPool(page, size, &$0, change) }
+    }
+
+    /// The same for who has the book.
+    func enterPool(_ page: HugePageIndex, _ size: HugePageSize, _ book: inout Book, _ change: (inout HState) -> Void) {
+        book.change(size, change)
+        guard let view = views[size] else { return }
+        let first = view.layout.geometry.headFrame(of: page)
+        let frames = first..<first.advanced(by: view.layout.geometry.basePagesPerHugePage)
+        for frame in book.takeErrorsInTransit(frames) { note(frame, in: page, size, &book) }
     }
 
     /// Whether a base page's own struct page carries PG_hwpoison. The head of a huge page carries it for all of its base pages.

@@ -24,6 +24,7 @@ extension EmulatedMachine {
         _ size: HugePageSize, to asked: HugePageCount, progress: (HugePageCount) -> Void = { _ in }
     ) throws(HugeTLBError) -> PoolChange {
         _ = try view(size)
+        guard asked >= .zero else { throw HugeTLBError(.unusableCount(asked)) }
         return resizing.withLock { _ in
             mendSetAside()
             let isGrowing = asked > pool(size).persistent
@@ -37,7 +38,7 @@ extension EmulatedMachine {
     ) -> HugeTLBError? {
         book.withLock { book in
             book.change(size) { state in
-                let adopted = min(state.surplus, asked - state.persistent)
+                let adopted = max(.zero, min(state.surplus, asked - state.persistent))
                 state.surplus -= adopted
             }
         }

@@ -1,0 +1,78 @@
+internal import HostMemory
+internal import Synchronization
+
+// Huge pages promised to somebody before they are taken, as mmap does it (`hugetlb_acct_memory()`).
+extension EmulatedMachine {
+    /// Promises huge pages: free ones, and where they are too few, surplus pages made for this, within nr_overcommit_hugepages
+    /// (`gather_surplus_pages()`). All of them or none.
+    ///
+    /// - Throws: when a surplus page may not or cannot be made. Those made before it go back to the page allocator then; a machine
+    ///   that keeps its pages has them in its pool.
+    public func reserve(_ size: HugePageSize, _ count: HugePageCount) throws(HugeTLBError) {
+        _ = try view(size)
+        guard count >= .zero else { throw HugeTLBError(.unusableCount(count)) }
+        var gathered: [HugePageIndex] = []
+        var refusal: HugeTLBError?
+        while let missing = promise(size, count, &gathered) {
+            if let refusal {
+                for page in gathered { letGo(page, size) }
+                throw refusal
+            }
+            do throws(HugeTLBError) {
+                for _ in 0..<missing.rawValue { gathered.append(try makeSurplus(size)) }
+            } catch {
+                // Not the last word: somebody may have freed a page meanwhile.
+                refusal = error
+            }
+        }
+        // Or freed so many that some are not needed any more.
+        for page in gathered { letGo(page, size) }
+    }
+
+    /// Promises `count` huge pages if the free ones and the gathered ones are enough, and makes as many of the latter free as it takes: in
+    /// one step, so that nobody takes them before they are promised.
+    ///
+    /// - Returns: how many are missing, and nothing is done; nil if none is.
+    private func promise(
+        _ size: HugePageSize, _ count: HugePageCount, _ gathered: inout [HugePageIndex]
+    ) -> HugePageCount? {
+        book.withLock { book in
+            let available = book.change(size) { $0.available }
+            let missing = count - available - HugePageCount(gathered.count)
+            if missing > .zero { return missing }
+            book.change(size) { $0.reserved += count }
+            let needed = gathered.suffix(max(0, (count - available).rawValue))
+            for page in needed { enterPool(page, size, &book) { $0.freeList.append(page) } }
+            gathered.removeLast(needed.count)
+            return nil
+        }
+    }
+
+    /// Takes a promise back, or what there is of it, and gives as many surplus pages that nobody needs for it any more to the page
+    /// allocator (`return_unused_surplus_pages()`).
+    public func unreserve(_ size: HugePageSize, _ count: HugePageCount) {
+        let taken = book.withLock { book in
+            book.change(size) { state in
+                let taken = max(.zero, min(count, state.reserved))
+                state.reserved -= taken
+                return taken
+            }
+        }
+        for _ in 0..<taken.rawValue {
+            let unused = book.withLock { book in
+                book.change(size) { state -> HugePageIndex? in
+                    guard state.surplus > .zero, state.available > .zero, !configuration.keepsPages else { return nil }
+                    state.removeSurplus()
+                    return state.freeList.popLast()
+                }
+            }
+            guard let unused else { return }
+            do throws(HugeTLBError) {
+                try giveToMemory(Freed(page: unused, size: size))
+            } catch {
+                // It is the pool's again, and counted; the next one would fare no better.
+                return
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+import HostMemory
+import Synchronization
+import Testing
+import VmemmapEmulator
+
+@Suite("A machine that several threads use")
+struct MachineConcurrencyTests {
+    @Test(
+        "Pages are allocated, reserved, freed, dissolved and the pool resized at once: nobody gets another's page, no count goes below 0, and at the end everything adds up",
+        arguments: MachineConfiguration.Release.allCases, Seeds.all)
+    func together(_ release: MachineConfiguration.Release, _ seed: UInt64) throws {
+        // Little memory: that there is none left is to happen often.
+        let machine = try EmulatedMachine(
+            MachineConfiguration(memory: .mebibytes(32), optimizesAtBoot: true, release: release))
+        let walkers = try Walkers(1, over: machine, seed: seed)
+        defer { _ = walkers.stop() }
+        let crowd = Crowd(machine)
+        var seeds = SplitMix64(seed: seed)
+        let threads = try (0..<3).map { number throws(HostError) in
+            let seed = seeds.next()
+            return try HostThread {
+                var generator = SplitMix64(seed: seed)
+                if number == 0 { crowd.manage(&generator) } else { crowd.use(&generator) }
+            }
+        }
+        for thread in threads { thread.join() }
+        machine.flush()
+        #expect(crowd.problems.isEmpty, "seed \(seed): \(crowd.problems.prefix(3))")
+        let (held, reserved) = crowd.state.withLock { ($0.held, $0.reserved) }
+        let info = machine.hugePages(.twoMebibytes)
+        #expect(
+            info.total - info.free == HugePageCount(held.count) && info.reserved.rawValue == reserved, "seed \(seed)")
+        #expect(info.free >= info.reserved && info.surplus <= info.total, "seed \(seed)")
+        #expect(machine.memmap().freePages == (16 - info.total.rawValue) * 512, "seed \(seed)")
+        try machine.expectWhole()
+        machine.unreserve(.twoMebibytes, HugePageCount(reserved))
+        for page in held { try machine.free(page) }
+        #expect(try machine.setPool(.twoMebibytes, to: .zero).refusal == nil, "seed \(seed)")
+        machine.flush()
+        let left = machine.hugePages(.twoMebibytes)
+        #expect(left.total == .zero && left.surplus == .zero && left.reserved == .zero, "seed \(seed)")
+        #expect(machine.memmap().freePages == 16 * 512, "seed \(seed)")
+        try machine.expectWhole()
+        let seen = walkers.stop()
+        #expect(seen.reads > 0 && seen.wrong == 0, "seed \(seed): \(String(describing: seen.firstWrong))")
+    }
+}
+
+/// What the threads do, and what they must have together.
+private final class Crowd: Sendable {
+    struct State {
+        var held: Set<HugePage> = []
+        var reserved = 0
+        var problems: [String] = []
+    }
+
+    let machine: EmulatedMachine
+    let state = Mutex(State())
+
+    init(_ machine: EmulatedMachine) { self.machine = machine }
+
+    var problems: [String] { state.withLock { $0.problems } }
+
+    /// Resizes the pool and dissolves what is free.
+    func manage(_ generator: inout SplitMix64) {
+        for _ in 0..<1000 {
+            switch Int.random(in: 0..<6, using: &generator) {
+            case 0, 1:
+                _ = try? machine.setPool(.twoMebibytes, to: HugePageCount(.random(in: 0...18, using: &generator)))
+            case 2: try? machine.setOvercommit(.twoMebibytes, HugePageCount(.random(in: 0...6, using: &generator)))
+            case 3: try? machine.dissolve(PageFrameNumber(.random(in: 0..<(16 * 512), using: &generator)))
+            case 4: machine.setOptimizing(Bool.random(using: &generator))
+            default: machine.flush()
+            }
+            let info = machine.hugePages(.twoMebibytes)
+            if info.surplus < .zero || info.reserved < .zero || info.persistentPages < .zero
+                || info.free < info.reserved
+            {
+                state.withLock { $0.problems.append("\(info)") }
+            }
+        }
+    }
+
+    /// Allocates, reserves and frees.
+    func use(_ generator: inout SplitMix64) {
+        for _ in 0..<1600 {
+            switch Int.random(in: 0..<8, using: &generator) {
+            case 0, 1, 2: allocate(isReserved: false)
+            case 3, 4: free()
+            case 5:
+                let count = Int.random(in: 1...4, using: &generator)
+                if (try? machine.reserve(.twoMebibytes, HugePageCount(count))) != nil {
+                    state.withLock { $0.reserved += count }
+                }
+            case 6: if takeReservation() { machine.unreserve(.twoMebibytes, HugePageCount(1)) }
+            default: if takeReservation() { allocate(isReserved: true) }
+            }
+        }
+    }
+
+    private func takeReservation() -> Bool {
+        state.withLock { state in
+            if state.reserved == 0 { return false }
+            state.reserved -= 1
+            return true
+        }
+    }
+
+    private func allocate(isReserved: Bool) {
+        do throws(HugeTLBError) {
+            let page = try machine.allocate(.twoMebibytes, isReserved: isReserved)
+            state.withLock { state in
+                if !state.held.insert(page).inserted { state.problems.append("\(page) was given out twice") }
+            }
+        } catch {
+            if isReserved { state.withLock { $0.problems.append("what was promised was not there: \(error)") } }
+        }
+    }
+
+    private func free() {
+        guard let page = state.withLock({ $0.held.popFirst() }) else { return }
+        do throws(HugeTLBError) {
+            try machine.free(page)
+        } catch {
+            state.withLock { $0.problems.append("\(error)") }
+        }
+    }
+}
+
+extension HugePagesInfo {
+    /// The pool's size.
+    fileprivate var persistentPages: HugePageCount { total - surplus }
+}
