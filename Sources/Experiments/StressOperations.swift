@@ -94,26 +94,21 @@ struct StressOperations: Sequence, IteratorProtocol, Sendable {
         }
     }
 
-    /// The calls that an operation makes, and the errors that they can give (their manual pages), EINTR included where a signal
-    /// can come first.
-    private static let errors: [(operations: [HostOperation], errors: [Errno])] = [
-        ([.mapFile], [.noMemory, .resourceTemporarilyUnavailable, .tooManyOpenFilesInSystem]),
-        ([.mapAnonymous], [.noMemory, .resourceTemporarilyUnavailable]),
-        ([.unmap], [.noMemory]),
-        ([.protect], [.noMemory, .permissionDenied]),
-        ([.advise], [.noMemory, .badAddress, .resourceTemporarilyUnavailable, .invalidArgument, .interrupted]),
-        ([.move], [.noMemory, .resourceTemporarilyUnavailable, .badAddress]),
-        ([.write], [.noSpace, .interrupted, .ioError, .noMemory, .fileTooLarge, .diskQuotaExceeded]),
-        ([.read], [.interrupted, .ioError, .noMemory]),
-        ([.punchHole], [.interrupted, .ioError, .noSpace, .noMemory, .notPermitted]),
-        ([.open], [.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory, .interrupted, .noSuchFileOrDirectory]),
-        ([.close], [.interrupted, .ioError]),
-        // A refusal and then the put-back's refusal: several kinds of call together.
-        ([.mapFile, .mapAnonymous, .move, .unmap, .protect, .advise], [.noMemory, .resourceTemporarilyUnavailable]),
-        ([.mapFile, .mapAnonymous, .write], [.noMemory]),
-        ([.mapFile, .move, .protect], [.noMemory]),
-        ([.mapAnonymous, .unmap, .punchHole, .read, .write], [.noMemory, .ioError]),
-    ]
+    /// The calls that an operation makes, and the errors that they can give.
+    private static let errors: [(operations: [HostOperation], errors: [Errno])] =
+        [
+            HostOperation.mapFile, .mapAnonymous, .unmap, .protect, .advise, .move, .write, .read, .punchHole, .open,
+            .close,
+        ].map { ([$0], $0.possibleErrors) } + [
+            // A refusal and then the put-back's refusal: several kinds of call together.
+            (
+                [.mapFile, .mapAnonymous, .move, .unmap, .protect, .advise],
+                [.noMemory, .resourceTemporarilyUnavailable]
+            ),
+            ([.mapFile, .mapAnonymous, .write], [.noMemory]),
+            ([.mapFile, .move, .protect], [.noMemory]),
+            ([.mapAnonymous, .unmap, .punchHole, .read, .write], [.noMemory, .ioError]),
+        ]
 
     private mutating func drawFault() -> StressOperation.Fault {
         let drawn = generator.next()

@@ -7,23 +7,33 @@ import VmemmapEmulator
 struct MachineFaultTests {
     /// What is done to a machine while calls fail.
     enum Step: String, CaseIterable, Sendable {
-        case grow, shrink, dissolve, surplus, growGigantic, shrinkGigantic, demote
+        case grow, shrink, dissolve, surplus, reserve, growGigantic, shrinkGigantic, demote
 
-        func run(_ machine: EmulatedMachine) throws {
-            switch self {
-            case .grow: try machine.setPool(.twoMebibytes, to: HugePageCount(3))
-            case .shrink: try machine.setPool(.twoMebibytes, to: .zero)
-            case .dissolve:
-                let region = try #require(machine.region(.twoMebibytes))
-                let first = region.all.first { machine.hugePage(of: region.layout.geometry.headFrame(of: $0)) != nil }
-                if let first { try machine.dissolve(region.layout.geometry.headFrame(of: first)) }
-            case .surplus:
-                try machine.setOvercommit(.twoMebibytes, HugePageCount(10))
-                let pages = (0..<3).compactMap { _ in try? machine.allocate(.twoMebibytes) }
-                for page in pages { try machine.free(page) }
-            case .growGigantic: try machine.setPool(.oneGibibyte, to: HugePageCount(1))
-            case .shrinkGigantic: try machine.setPool(.oneGibibyte, to: .zero)
-            case .demote: try machine.demote(PageFrameNumber(0))
+        /// Does it, and returns what stood in the way.
+        func run(_ machine: EmulatedMachine) -> HugeTLBError? {
+            do throws(HugeTLBError) {
+                switch self {
+                case .grow: return try machine.setPool(.twoMebibytes, to: HugePageCount(3)).refusal
+                case .shrink: return try machine.setPool(.twoMebibytes, to: .zero).refusal
+                case .dissolve:
+                    let frames = machine.region(.twoMebibytes)?.layout.frames
+                    let first = frames?.first { machine.hugePage(of: $0) != nil }
+                    if let first { try machine.dissolve(first) }
+                case .surplus:
+                    try machine.setOvercommit(.twoMebibytes, HugePageCount(10))
+                    let pages = (0..<3).compactMap { _ in try? machine.allocate(.twoMebibytes) }
+                    for page in pages { try machine.free(page) }
+                case .reserve:
+                    try machine.setOvercommit(.twoMebibytes, HugePageCount(2))
+                    try machine.reserve(.twoMebibytes, HugePageCount(3))
+                    machine.unreserve(.twoMebibytes, HugePageCount(3))
+                case .growGigantic: return try machine.setPool(.oneGibibyte, to: HugePageCount(1)).refusal
+                case .shrinkGigantic: return try machine.setPool(.oneGibibyte, to: .zero).refusal
+                case .demote: try machine.demote(PageFrameNumber(0))
+                }
+                return nil
+            } catch {
+                return error
             }
         }
 
@@ -31,26 +41,48 @@ struct MachineFaultTests {
         func prepare(_ machine: EmulatedMachine) throws {
             switch self {
             case .shrink, .dissolve: try machine.setPool(.twoMebibytes, to: HugePageCount(3))
-            case .surplus: try machine.setPool(.twoMebibytes, to: HugePageCount(1))
+            case .surplus, .reserve: try machine.setPool(.twoMebibytes, to: HugePageCount(1))
             case .shrinkGigantic, .demote: try machine.setPool(.oneGibibyte, to: HugePageCount(1))
             case .grow, .growGigantic: break
             }
         }
 
+        private var isGigantic: Bool { self == .growGigantic || self == .shrinkGigantic || self == .demote }
+
         /// Calls that are failed, one after the other.
-        var calls: [Int] {
-            switch self {
-            case .grow, .shrink, .dissolve, .surplus: Array(1...24)
-            default: [1, 2, 4, 9, 40]
-            }
-        }
+        var calls: [Int] { isGigantic ? [1, 2, 4, 9, 40] : Array(1...24) }
+
+        /// The same, of one kind: gigantic pages make few of each, or, demoted, thousands.
+        var callsOfAKind: [Int] { isGigantic ? (self == .demote ? [1] : [1, 2]) : calls }
 
         /// As little memory as will do: a gigantic page takes milliseconds to make.
-        var memory: ByteCount {
-            switch self {
-            case .grow, .shrink, .dissolve, .surplus: .mebibytes(64)
-            default: .gibibytes(1)
-            }
+        var memory: ByteCount { isGigantic ? .gibibytes(1) : .mebibytes(64) }
+
+        /// What the pools have after it, if one call at most was refused on the way.
+        func expectCounts(_ machine: EmulatedMachine, _ refusal: HugeTLBError?, _ comment: String) {
+            let small = machine.hugePages(.twoMebibytes)
+            let gigantic = machine.hugePages(.oneGibibyte)
+            // [total, surplus]; all of it is free again.
+            let found = [small.total, small.surplus, gigantic.total, gigantic.surplus].map(\.rawValue)
+            let expected: [[Int]] =
+                switch (self, refusal != nil) {
+                case (.grow, false): [[3, 0, 0, 0]]
+                case (.shrink, false): [[0, 0, 0, 0]]
+                // One page was given back before it, two, or none.
+                case (.shrink, true): [[3, 1, 0, 0], [2, 1, 0, 0], [1, 1, 0, 0]]
+                case (.dissolve, let isRefused): [[isRefused ? 3 : 2, 0, 0, 0]]
+                // That a page could not be given back, the one who freed it need not know.
+                case (.surplus, false), (.reserve, false):
+                    machine.configuration.restoreFailure == .wait
+                        ? [[1, 0, 0, 0]] : [[1, 0, 0, 0], [2, 1, 0, 0], [3, 2, 0, 0]]
+                case (.growGigantic, false): [[0, 0, 1, 0]]
+                case (.shrinkGigantic, let isRefused): [isRefused ? [0, 0, 1, 1] : [0, 0, 0, 0]]
+                case (.demote, let isRefused): [isRefused ? [0, 0, 1, 0] : [512, 0, 0, 0]]
+                default: []
+                }
+            #expect(expected.contains(found), "\(comment): \(String(describing: refusal))")
+            #expect(
+                small.free == small.total && gigantic.free == gigantic.total && small.reserved == .zero, "\(comment)")
         }
     }
 
@@ -67,9 +99,7 @@ struct MachineFaultTests {
             for failures in [1, 1000] {
                 try step.prepare(machine)
                 let comment = "call \(number), \(failures) failures"
-                let (_, outcome) = InjectedFault(first: number, failures: failures).during {
-                    Result { try step.run(machine) }
-                }
+                let (_, outcome) = InjectedFault(first: number, failures: failures).during { step.run(machine) }
                 let used = EmulatedMachine.sizes.reduce(0) {
                     $0 + machine.hugePages($1).total.rawValue * ($1.bytes.rawValue >> 12)
                 }
@@ -86,6 +116,81 @@ struct MachineFaultTests {
                 if outcome.failed == 0 { return }
             }
         }
+    }
+
+    /// One step, in one manner, on one backing.
+    struct Scene: Sendable, CustomTestStringConvertible {
+        let backing: Backing
+        let manner: MachineConfiguration.RestoreFailure
+        let step: Step
+
+        var testDescription: String { "\(step), \(backing), \(manner)" }
+
+        static let all = Backing.allCases.flatMap { backing in
+            MachineConfiguration.RestoreFailure.allCases.flatMap { manner in
+                Step.allCases.map { Scene(backing: backing, manner: manner, step: $0) }
+            }
+        }
+
+        func machine() throws -> EmulatedMachine {
+            try EmulatedMachine(
+                MachineConfiguration(
+                    memory: step.memory, scheme: .firstTail, backing: backing,
+                    tailRun: .frames(PageCount(step.memory < .gibibytes(1) ? 5 : 512)), optimizesAtBoot: true,
+                    restoreFailure: manner))
+        }
+    }
+
+    @Test(
+        "The n-th call of a kind fails once, with each error that it can give: v5 waits and is done, upstream is done or has the page left over",
+        arguments: Scene.all)
+    func once(_ scene: Scene) throws {
+        let machine = try scene.machine()
+        let step = scene.step
+        var failed = 0
+        kinds: for operation in HostOperation.allCases {
+            for errno in operation.possibleErrors {
+                for number in step.callsOfAKind {
+                    try step.prepare(machine)
+                    let fault = InjectedFault(first: number, errno: errno, operations: [operation])
+                    let (refusal, outcome) = fault.during { step.run(machine) }
+                    let comment = "call \(number) of \(operation), \(errno)"
+                    failed += outcome.failed
+                    if scene.manner == .wait { #expect(refusal == nil, "\(comment)") }
+                    step.expectCounts(machine, refusal, comment)
+                    try machine.expectWhole()
+                    for size in EmulatedMachine.sizes where machine.region(size) != nil {
+                        #expect(try machine.setPool(size, to: .zero).refusal == nil, "\(comment)")
+                        #expect(machine.hugePages(size).total == .zero, "\(comment)")
+                    }
+                    if outcome.calls == 0 { continue kinds }
+                    if outcome.calls <= number { break }
+                }
+            }
+        }
+        try machine.expectWhole()
+        #expect(machine.memmap().freePages == step.memory.rawValue / HostLimits.pageSize.rawValue)
+        #expect(failed > 0)
+    }
+
+    @Test(
+        "From a call on they all fail: v5's restore waits, and reports when it has waited long enough; nothing is lost",
+        arguments: Backing.allCases, [Step.shrink, .dissolve, .shrinkGigantic, .demote])
+    func inVain(_ backing: Backing, _ step: Step) throws {
+        let machine = try Scene(backing: backing, manner: .wait, step: step).machine()
+        try step.prepare(machine)
+        let start = HostKernel.monotonicNanoseconds()
+        let fault = InjectedFault(first: 1, failures: .max, operations: [.mapAnonymous, .write])
+        let (refusal, outcome) = fault.during { step.run(machine) }
+        #expect(HostKernel.monotonicNanoseconds() - start >= MachineConfiguration.longestWaitNanoseconds)
+        #expect(outcome.failed > 1 && refusal?.errnoName == "ENOMEM")
+        step.expectCounts(machine, refusal, "\(step)")
+        try machine.expectWhole()
+        for size in EmulatedMachine.sizes where machine.region(size) != nil {
+            #expect(try machine.setPool(size, to: .zero).refusal == nil)
+            #expect(machine.hugePages(size).total == .zero)
+        }
+        try machine.expectWhole()
     }
 
     @Test(
@@ -236,7 +341,7 @@ extension EmulatedMachine {
     /// The cheap part of ``expectWhole(_:)``, which holds after a failure too: every head is right.
     func expectHeads(_ location: SourceLocation = #_sourceLocation) throws {
         let small = try #require(region(.twoMebibytes), sourceLocation: location)
-        for frame in small.layout.frames where frame.rawValue.isMultiple(of: 512) {
+        for frame in stride(from: small.layout.frames.lowerBound, to: small.layout.frames.upperBound, by: 512) {
             let page = hugePage(of: frame)
             let view = page.flatMap { region($0.size) } ?? small
             for offset in [0, 1, 64, 511] {

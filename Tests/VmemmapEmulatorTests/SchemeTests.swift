@@ -129,6 +129,46 @@ struct SchemeTests {
     }
 
     @Test(
+        "The n-th call of a kind fails once on a region mapped by PMDs, with each error that it can give: everything or nothing, and the retry succeeds",
+        arguments: Shape.onPmds.filter { $0.pages == 64 || $0.tailRun >= 512 }, Operation.allCases)
+    func errorsOnPmds(_ shape: Shape, _ operation: Operation) throws {
+        let region = try shape.region()
+        if operation == .restore { try region.optimize(region.all) }
+        var failed = 0
+        kinds: for kind in HostOperation.allCases {
+            for errno in kind.possibleErrors {
+                for number in shape.size == .oneGibibyte ? [1, 2] : [1, 2, 7, 40] {
+                    let before = region.states
+                    let fault = InjectedFault(first: number, errno: errno, operations: [kind])
+                    let writers: Writers = number.isMultiple(of: 2) ? .present : .excluded
+                    let (error, outcome) = operation.run(on: region, writers, under: fault)
+                    if outcome.failed == 0 {
+                        #expect(error == nil)
+                        try operation.opposite.run(on: region, writers)
+                        if outcome.calls == 0 { continue kinds }
+                        break
+                    }
+                    failed += 1
+                    let comment = "call \(number) of \(kind), \(errno)"
+                    if let error {
+                        #expect(error.residue.isEmpty, "\(comment): \(error)")
+                        #expect(region.states.map(\.isOptimized) == before.map(\.isOptimized), "\(comment)")
+                        try region.expectMapped(region.states, comment)
+                        #expect(region.wrongHeads(every: 63).isEmpty, "\(comment)")
+                        try operation.run(on: region, writers)
+                    }
+                    #expect(region.states.allSatisfy { $0.isOptimized == (operation == .optimize) }, "\(comment)")
+                    try region.expectMapped(region.states, comment)
+                    #expect(region.wrongHeads(every: 63).isEmpty, "\(comment)")
+                    try operation.opposite.run(on: region, writers)
+                }
+            }
+        }
+        #expect(failed > 30)
+        try region.expectWhole(region.states)
+    }
+
+    @Test(
         "Built optimized, the tails are never populated; restored, nothing tells the difference",
         arguments: Shape.onPtes)
     func atBoot(_ shape: Shape) throws {
