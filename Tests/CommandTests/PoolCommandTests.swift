@@ -4,7 +4,7 @@ import Testing
 @Suite("vmemmap pool")
 struct PoolCommandTests {
     static let stories = [
-        "boot-memory", "deferred", "demote", "dimm-failed", "memory-failure", "opt-in", "page-tables",
+        "boot-gigantic", "boot-memory", "deferred", "demote", "dimm-failed", "memory-failure", "opt-in", "page-tables",
         "pfn-walkers", "policies", "reservations", "restore-fails", "schemes", "struct-page-size", "surplus",
     ]
 
