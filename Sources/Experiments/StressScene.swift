@@ -90,7 +90,9 @@ final class StressCounters: Sendable {
     /// Time in the region's optimize and restore, and huge pages that went from state to state there.
     let remapNanoseconds = Atomic(0)
 
-    private let looks = Guarded<[StressClaim: Int]>([:])
+    /// All of them from the start: where RLIMIT_AS is reached, counting must not need memory.
+    private let looks = Guarded<[StressClaim: Int]>(
+        Dictionary(uniqueKeysWithValues: StressClaim.allCases.map { ($0, 0) }))
 
     /// Notes that a promise was looked at, so often.
     func looked(at claim: StressClaim, _ times: Int = 1) { looks.withLock { $0[claim, default: 0] += times } }
