@@ -68,8 +68,8 @@ public enum DemoReport {
             "the tails' entries away; a walker that read every tail brought them back, and",
             "RSS went \(rss). The frames behind the region were",
             "\(CountText.grouped(framesBefore.rawValue)) before it and \(CountText.grouped(framesAfter.rawValue)) after: "
-                + "what was given back stayed given back. PSS, which",
-            "shares a frame out, went \(pss): the shared frames.",
+                + "what was given back stayed given back. PSS,",
+            "which shares a frame out, went \(pss): the shared frames.",
         ]
     }
 
