@@ -40,6 +40,12 @@ public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
     /// An error.
     public init(_ cause: Cause) { self.cause = cause }
 
+    /// Whether vm.max_map_count is what stands in the way.
+    var isMappingLimit: Bool {
+        guard case .vmemmap(let error) = cause, case .mappingLimit = error.cause else { return false }
+        return true
+    }
+
     /// The errno's name, as the kernel would return it.
     public var errnoName: String {
         switch cause {

@@ -42,13 +42,17 @@ extension EmulatedMachine {
                 state.surplus -= adopted
             }
         }
+        // Each attempt at the mapping limit counts all mappings; and little is likely to come free while more pages are taken.
+        var isAtMappingLimit = false
         while true {
             let persistent = pool(size).persistent
             progress(persistent)
             if persistent >= asked { return nil }
             do throws(HugeTLBError) {
                 let page = try takeFromMemory(size)
-                try prepare(page, size, isOptimized: true)
+                if isAtMappingLimit { book.withLock { if $0.isOptimizing { $0.optimizeFailures += 1 } } }
+                let notOptimized = try prepare(page, size, isOptimized: !isAtMappingLimit)
+                if notOptimized?.isMappingLimit == true { isAtMappingLimit = true }
                 enterPool(page, size) { $0.addFree(page) }
             } catch {
                 return error
@@ -109,12 +113,16 @@ extension EmulatedMachine {
     /// Makes memory a huge page (`prep_new_huge_page()`), and optimizes its vmemmap if that is to be.
     ///
     /// - Parameter isOptimized: whether the policy wants it.
+    /// - Returns: why it is not optimized, if the host refuses that; it is used as it is.
     /// - Throws: when the host has left it half-way, and it has been set aside; in the manner of v5, also when there is no memory for
     ///   the page tables that a split may take.
-    func prepare(_ page: HugePageIndex, _ size: HugePageSize, isOptimized: Bool) throws(HugeTLBError) {
+    @discardableResult
+    func prepare(
+        _ page: HugePageIndex, _ size: HugePageSize, isOptimized: Bool
+    ) throws(HugeTLBError) -> HugeTLBError? {
         let view = try view(size)
         writeCompoundStructPages(of: page, view)
-        guard isOptimized, let error = optimize(page, size) else { return }
+        guard isOptimized, let error = optimize(page, size) else { return nil }
         if view.isIncomplete(page) {
             setAside(Freed(page: page, size: size))
             throw error
@@ -123,6 +131,7 @@ extension EmulatedMachine {
             release(Freed(page: page, size: size))
             throw error
         }
+        return error
     }
 
     /// Optimizes a huge page's vmemmap if new ones are (`hugetlb_vmemmap_optimize_folio()`).
