@@ -37,7 +37,7 @@ extension HostSettingsTests {
             #expect(
                 record.terminationStatus == .exited(signal.map { 128 + $0.rawValue } ?? 0), "\(record.standardError)")
         }
-        if signal == nil { #expect(record.standardOutput.contains("first-tail, anonymous: ksm ")) }
+        if signal == nil { #expect(record.standardOutput.contains("optimize, ksm ")) }
         #expect(try Self.ksm() == before)
         #expect(try SamePageMerging.pagesSaved() == PageCount(0))
     }
