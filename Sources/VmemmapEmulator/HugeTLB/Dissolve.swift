@@ -60,8 +60,12 @@ extension EmulatedMachine {
         }
         let first = small.layout.geometry.hugePage(of: page.head)
         for index in first..<first.advanced(by: page.size.blocks) {
-            guard (try? prepare(index, .twoMebibytes, isOptimized: true)) != nil else { continue }
-            enterPool(index, .twoMebibytes) { $0.addFree(index) }
+            do throws(HugeTLBError) {
+                try prepare(index, .twoMebibytes, isOptimized: true)
+                enterPool(index, .twoMebibytes) { $0.addFree(index) }
+            } catch {
+                // It is set aside, or the page allocator's again.
+            }
         }
     }
 
