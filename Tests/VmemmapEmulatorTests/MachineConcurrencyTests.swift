@@ -1,5 +1,4 @@
 import HostMemory
-import Synchronization
 import Testing
 import VmemmapEmulator
 
@@ -55,7 +54,7 @@ private final class Crowd: Sendable {
     }
 
     let machine: EmulatedMachine
-    let state = Mutex(State())
+    let state = Guarded(State())
 
     init(_ machine: EmulatedMachine) { self.machine = machine }
 
