@@ -36,6 +36,14 @@ public enum Advice: Sendable {
     /// MADV_POPULATE_WRITE (Linux 5.14): give every page a frame of its own, and report what fails instead of dying.
     case populateWrite
 
+    /// Whether it is the mapping that is marked: one that is marked in part is divided.
+    var marksMapping: Bool {
+        switch self {
+        case .dontFork, .hugePage, .noHugePage, .mergeable, .unmergeable: true
+        case .populateRead, .populateWrite: false
+        }
+    }
+
     var flag: CInt {
         switch self {
         case .dontFork: CInt(VME_MADV_DONTFORK)
@@ -57,7 +65,7 @@ extension HostKernel {
     public static func mapRegion(
         length: ByteCount, alignment: ByteCount, isReserved: Bool = true
     ) throws(HostError) -> AddressRange {
-        let start = try call(
+        let start = try mappingCall(
             .mapRegion, .addresses(AddressRange(start: Address(0), length: length)),
             { vme_region_map(length.rawValue, alignment.rawValue, isReserved) })
         return AddressRange(start: Address(UInt(start)), length: length)
@@ -84,7 +92,7 @@ extension HostKernel {
 
     /// Maps private anonymous memory where the kernel likes. The corresponding C function is `mmap`.
     public static func mapAnonymous(length: ByteCount) throws(HostError) -> AddressRange {
-        let start = try call(
+        let start = try mappingCall(
             .mapAnonymous, .addresses(AddressRange(start: Address(0), length: length)),
             { vme_map_anonymous(length.rawValue) })
         return AddressRange(start: Address(UInt(start)), length: length)
@@ -95,7 +103,7 @@ extension HostKernel {
     ///
     /// Throws ``HostError/Code-swift.struct/outOfMemory`` where the pool has none free.
     public static func mapHugePage(size: ByteCount) throws(HostError) -> AddressRange {
-        let start = try call(
+        let start = try mappingCall(
             .mapHugePage, .addresses(AddressRange(start: Address(0), length: size)),
             { vme_map_huge_page(UInt32(size.rawValue.trailingZeroBitCount)) })
         return AddressRange(start: Address(UInt(start)), length: size)
@@ -106,21 +114,20 @@ extension HostKernel {
     /// Readers of the range see zeros from then on: no way to give a page its frame back under readers. It is here for the
     /// experiment that shows so.
     public static func mapAnonymous(at range: AddressRange) throws(HostError) {
-        _ = try call(.mapAnonymous, .addresses(range)) {
+        _ = try mappingCall(.mapAnonymous, .addresses(range)) {
             vme_map_anonymous_at(range.start.rawValue, range.length.rawValue)
         }
     }
 
     /// Replaces whatever is mapped at `range` by pages of a file, shared. The corresponding C function is `mmap`.
     ///
-    /// The replacement is one step for every reader. When it is refused the old mapping normally stays; at the
-    /// mapping limit a late refusal can leave a gap (host limits, 11), so the caller repairs the range, not only what
-    /// it had changed before.
+    /// The replacement is one step for every reader. When it is refused the old mapping normally stays; a late refusal can
+    /// leave a gap (host limits, 11), so the caller repairs the range, not only what it had changed before.
     @inline(__always)
     public static func mapFile(
         _ file: FileDescriptor, at range: AddressRange, offset: ByteCount, _ protection: Protection
     ) throws(HostError) {
-        _ = try call(.mapFile, .addresses(range)) {
+        _ = try mappingCall(.mapFile, .addresses(range)) {
             vme_map_file(
                 range.start.rawValue, range.length.rawValue, protection.flags, file.rawValue, Int64(offset.rawValue))
         }
@@ -128,32 +135,36 @@ extension HostKernel {
 
     /// Removes every mapping in `range`. The corresponding C function is `munmap`.
     public static func unmap(_ range: AddressRange) throws(HostError) {
-        _ = try call(.unmap, .addresses(range)) { vme_unmap(range.start.rawValue, range.length.rawValue) }
+        _ = try mappingCall(.unmap, .addresses(range)) { vme_unmap(range.start.rawValue, range.length.rawValue) }
     }
 
     /// Changes what may be done with the pages of `range`. The corresponding C function is `mprotect`.
     ///
     /// Once it returns, no processor writes through a stale translation.
     public static func protect(_ range: AddressRange, _ protection: Protection) throws(HostError) {
-        _ = try call(.protect, .addresses(range)) {
+        _ = try mappingCall(.protect, .addresses(range)) {
             vme_protect(range.start.rawValue, range.length.rawValue, protection.flags)
         }
     }
 
     /// Tells the kernel how to treat `range`. The corresponding C function is `madvise`.
     public static func advise(_ range: AddressRange, _ advice: Advice) throws(HostError) {
-        _ = try call(.advise, .addresses(range)) {
-            vme_advise(range.start.rawValue, range.length.rawValue, advice.flag)
+        func advise() -> Int64 { vme_advise(range.start.rawValue, range.length.rawValue, advice.flag) }
+        if advice.marksMapping {
+            _ = try mappingCall(.advise, .addresses(range), advise)
+        } else {
+            _ = try call(.advise, .addresses(range), advise)
         }
     }
 
     /// Moves the pages of `source` to `target`, replacing what is mapped there. The corresponding C function is
     /// `mremap`.
     ///
-    /// One step for every reader of the target. The kernel wants six mappings to spare.
+    /// One step for every reader of the target. The kernel wants six mappings to spare; no other thread that maps through
+    /// ``HostKernel`` takes them while it looks.
     @inline(__always)
     public static func move(_ source: AddressRange, to target: Address) throws(HostError) {
-        _ = try call(.move, .addresses(AddressRange(start: target, length: source.length))) {
+        _ = try moveCall(.move, .addresses(AddressRange(start: target, length: source.length))) {
             vme_move(source.start.rawValue, source.length.rawValue, target.rawValue)
         }
     }

@@ -35,4 +35,32 @@ public enum HostKernel {
             }
         }
     }
+
+    /// Makes one call that may make a mapping: not while another thread moves one.
+    ///
+    /// `mremap` at the mapping limit is refused after it has unmapped its target if others map between its two looks at the
+    /// limit (Linux 6.17 and later). So whoever maps shares turns, and ``moveCall(_:_:_:)`` has one alone. Two atomic steps a call:
+    /// the kernel's own lock is held longer.
+    @inline(__always)
+    static func mappingCall(
+        _ operation: HostOperation, _ place: @autoclosure () -> HostError.Place, _ body: () -> Int64
+    ) throws(HostError) -> Int64 {
+        try call(operation, place()) {
+            vme_mapping_turn_share()
+            defer { vme_mapping_turn_end() }
+            return body()
+        }
+    }
+
+    /// Makes one call that moves a mapping: while no other thread maps.
+    @inline(__always)
+    static func moveCall(
+        _ operation: HostOperation, _ place: @autoclosure () -> HostError.Place, _ body: () -> Int64
+    ) throws(HostError) -> Int64 {
+        try call(operation, place()) {
+            vme_mapping_turn_own()
+            defer { vme_mapping_turn_end() }
+            return body()
+        }
+    }
 }
