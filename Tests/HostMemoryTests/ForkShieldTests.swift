@@ -1,5 +1,6 @@
 import Glibc
 import HostMemory
+import Synchronization
 import SystemPackage
 import Testing
 
@@ -40,6 +41,57 @@ struct ForkShieldTests {
             #expect(Self.target(number, of: "self")?.contains("fork-shield") == true)
         }
         probe.end()
+    }
+
+    @Test("A child forked while other threads map can map and move itself: their turns are not inherited")
+    func turns() async {
+        await #expect(processExitsWith: .success) {
+            let isOver = Atomic(false)
+            let region = try ScratchRegion(pages: 4)
+            let others = try (0..<2).map { other in
+                try HostThread {
+                    let page = region.pages(other..<other + 1)
+                    while !isOver.load(ordering: .relaxed) { try? HostKernel.protect(page, .readWrite) }
+                }
+            }
+            // Whatever is made ready on first use is ready before the first child needs it.
+            try Self.mapAndMove(to: region.page(3))
+            for _ in 0..<20 {
+                let child = try #require(Self.fork())
+                if child == 0 { _exit((try? Self.mapAndMove(to: region.page(3))) == nil ? 1 : 0) }
+                try #require(Self.status(of: child) == 0)
+            }
+            isOver.store(true, ordering: .relaxed)
+            for other in others { other.join() }
+        }
+    }
+
+    private static func mapAndMove(to target: Address) throws(HostError) {
+        let page = try HostKernel.mapAnonymous(length: HostLimits.pageSize)
+        try HostKernel.move(page, to: target)
+    }
+
+    /// The corresponding C function is `fork`, which Swift's headers hide; nil where it fails.
+    private static func fork() -> pid_t? {
+        // SAFETY: fork has this type in every C library; the child above does nothing but make calls, and ends.
+        let child = unsafe dlsym(nil, "fork").map { symbol in
+            unsafe unsafeBitCast(symbol, to: (@convention(c) () -> pid_t).self)()
+        }
+        return child.flatMap { $0 < 0 ? nil : $0 }
+    }
+
+    /// How a child ended, as `waitpid` puts it. One that waits for a turn nobody ends is killed after five seconds.
+    private static func status(of child: pid_t) -> CInt {
+        var status: CInt = -1
+        for _ in 0..<5000 {
+            // SAFETY: the status is this function's own.
+            if unsafe waitpid(child, &status, WNOHANG) == child { return status }
+            HostKernel.sleep(nanoseconds: 1_000_000)
+        }
+        kill(child, SIGKILL)
+        // SAFETY: as above.
+        while unsafe waitpid(child, &status, 0) < 0 && errno == EINTR {}
+        return status
     }
 
     private static func target(_ number: Int32, of process: String) -> String? {
