@@ -40,7 +40,7 @@ final class StressEpoch {
         self.scene = scene
         workers = (0..<configuration.workers).map { StressWorker(scene, number: $0) }
         // The descriptors of the epoch's own files included.
-        let atWork = try ExperimentError.wrapping { try OpenFiles.current().count }
+        let atWork = try ExperimentError.wrapping { try OpenFiles.count() }
         oracle = StressOracle(scene: scene, workers: workers, openFiles: atWork)
     }
 

@@ -36,7 +36,7 @@ struct StressOracle {
         let pages = part.map { stride(from: $0 % 8, to: .max, by: 8) } ?? stride(from: 0, to: .max, by: 1)
         try checkMachineMemory(pages)
         try checkRegion(pages)
-        try expect(.noDescriptorIsLost, "descriptors", openFiles, try OpenFiles.current().count)
+        try expect(.noDescriptorIsLost, "descriptors", openFiles, try OpenFiles.count())
         scene.counters.checks.count()
     }
 

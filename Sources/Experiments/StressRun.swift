@@ -214,7 +214,7 @@ final class StressRun {
             try MappingReserve.process.fill()
             return StressFootprint(
                 rssBytes: Measured((try? SmapsRollup.current())?.rss), mappings: try ProcMaps.count(),
-                openFiles: try OpenFiles.current().count)
+                openFiles: try OpenFiles.count())
         }
         footprints.append(now)
         guard footprints.count > 3 else { return nil }

@@ -133,7 +133,7 @@ struct StressTests {
         await #expect(processExitsWith: .success) { [mistake] in
             let scene = try Self.scene(seed: 1)
             let worker = StressWorker(scene, number: 0)
-            let oracle = StressOracle(scene: scene, workers: [worker], openFiles: try OpenFiles.current().count)
+            let oracle = StressOracle(scene: scene, workers: [worker], openFiles: try OpenFiles.count())
             try oracle.check(nil, part: nil)
             #expect(scene.firstFinding == nil, "\(String(describing: scene.firstFinding))")
             switch mistake {

@@ -86,16 +86,21 @@ struct ScarcityTests {
         #expect(HostKernel.monotonicNanoseconds() - start < 30_000_000_000)
     }
 
-    @Test("Open files are counted")
+    @Test("Open files are counted, without the event queues and timers that Dispatch opens and closes when it likes")
     func openFiles() async {
         await #expect(processExitsWith: .success) {
-            let before = try OpenFiles.current()
+            let before = try OpenFiles.count()
             let file = try HostKernel.open("/dev/null", .readOnly)
-            let after = try OpenFiles.current()
-            #expect(after.count == before.count + 1)
-            #expect(after.end > Int(file.rawValue))
+            #expect(try OpenFiles.count() == before + 1)
+            // An event queue is the runtime's own affair, wherever it comes from.
+            // SAFETY: epoll_create1, which Swift's headers do not have, has this type in every C library.
+            let queue = unsafe dlsym(nil, "epoll_create1").map { symbol in
+                unsafe unsafeBitCast(symbol, to: (@convention(c) (CInt) -> CInt).self)(0)
+            }
+            #expect(try #require(queue) >= 0)
+            #expect(try OpenFiles.count() == before + 1)
             try HostKernel.close(file)
-            #expect(try OpenFiles.current() == before)
+            #expect(try OpenFiles.count() == before)
         }
     }
 }
