@@ -43,6 +43,9 @@ public struct HostRoom: Hashable, Sendable {
     /// Mappings kept for the rest of the process: the restore's headroom, the stacks and malloc arenas of walkers,
     /// the report.
     static let mappingReserve = MappingReserve.size + MappingCount(64)
+    /// What the next process may have more than this one: the runtime's stacks and malloc arenas, two mappings each, come when
+    /// they like. A number that is named leaves room for them.
+    static let mappingVariation = MappingCount(16)
     /// Memory kept for the process itself: staging, the books of measuring.
     static let memoryReserve = ByteCount.mebibytes(32)
 
@@ -106,7 +109,7 @@ public struct HostRoom: Hashable, Sendable {
         let asked = asked ?? plan.hugePages
         let mappings = shortage(
             .mappings, asked, plan, perPage: plan.mappings(.optimized).rawValue, free: freeMappings.rawValue,
-            limit: mappingLimit.rawValue)
+            variation: Self.mappingVariation.rawValue, limit: mappingLimit.rawValue)
         let memory = shortage(
             .memory(source: memorySource), asked, plan, perPage: Self.bytesPerPage(plan, construction),
             free: freeMemory.rawValue, limit: memory.rawValue)
@@ -131,15 +134,15 @@ public struct HostRoom: Hashable, Sendable {
     }
 
     private func shortage(
-        _ resource: Shortage.Resource, _ asked: HugePageCount, _ plan: MappingPlan, perPage: Int, free: Int, limit: Int
+        _ resource: Shortage.Resource, _ asked: HugePageCount, _ plan: MappingPlan, perPage: Int, free: Int,
+        variation: Int = 0, limit: Int
     ) -> Shortage? {
         // Where nothing is optimized, a huge page costs no mapping.
-        guard perPage > 0 else { return nil }
-        let largest = HugePageCount(free / perPage)
-        guard asked > largest else { return nil }
+        guard perPage > 0, asked.rawValue > free / perPage else { return nil }
         let (needed, overflow) = perPage.multipliedReportingOverflow(by: asked.rawValue)
+        let available = max(0, free - variation)
         return Shortage(
             resource: resource, asked: asked, pageSize: plan.geometry.hugePageSize, needed: overflow ? nil : needed,
-            available: free, limit: limit, largest: largest)
+            available: available, limit: limit, largest: HugePageCount(available / perPage))
     }
 }
