@@ -119,7 +119,7 @@ struct SavingsTests {
 
     @Test("A dry run maps nothing and says so")
     func dryRun() throws {
-        let memory = EmulatedMemory(pages: HugePageCount(8000), pageSize: .twoMebibytes, scheme: .firstTail)
+        let memory = EmulatedMemory(pages: HugePageCount(1000), pageSize: .twoMebibytes, scheme: .firstTail)
         let result = try SavingsExperiment(memory).plan()
         #expect(result.rows.isEmpty)
         #expect(SavingsReport.lines(result).last == "A dry run: nothing was mapped.")
