@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -226,4 +228,27 @@ int64_t vme_unnamed_file_open(int directory)
 int64_t vme_allocate(int fd, int64_t offset, int64_t length)
 {
     return fallocate(fd, 0, offset, length) != 0 ? -(int64_t)errno : 0;
+}
+
+// MARK: Room in the heap
+
+bool vme_heap_reserve(size_t length)
+{
+#ifdef __GLIBC__
+    // A thread that can have no heap of its own, and might have had one, is given no share of another's: it gets nothing.
+    mallopt(M_ARENA_MAX, 1);
+    // The room is to be a part of the heap, not a mapping by itself, and to stay when it is given back.
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, INT_MAX);
+    // volatile: a pair of malloc and free may be left out otherwise.
+    char *volatile room = malloc(length);
+    // What brk gave is below everything that is mapped.
+    bool is_main_heap = room != NULL && room < (char *)sbrk(0);
+    free(room);
+    mallopt(M_MMAP_THRESHOLD, 128 << 10);
+    return is_main_heap;
+#else
+    (void)length;
+    return false;
+#endif
 }

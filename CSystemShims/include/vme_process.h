@@ -2,6 +2,7 @@
 #ifndef VME_PROCESS_H
 #define VME_PROCESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,11 @@ void vme_fork_probe_end(struct vme_fork_probe probe);
 // and so in those it starts: libdispatch blocks every signal in its own.
 int64_t vme_interruptions_enable(void);
 int vme_interruption_signal(void);
+
+// Has malloc make no further heaps, and gives the calling thread's `length` bytes (less than 32 MiB) of free room, in address space
+// only, which malloc keeps. Returns whether that is the main thread's heap, which grows by brk. A C library other than glibc:
+// false, and nothing is done. mallopt and sbrk are not standard.
+bool vme_heap_reserve(size_t length);
 
 // A tmpfs of `length` bytes that is mounted nowhere and goes away with the descriptor (fsopen, Linux 5.2; CAP_SYS_ADMIN). Beyond
 // its size there is ENOSPC.

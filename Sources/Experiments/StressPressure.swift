@@ -32,6 +32,7 @@ struct StressPressure {
     ///
     /// - Parameter draw: decides how little is left.
     mutating func apply(_ kind: Kind, _ fileSystem: SmallFileSystem?, draw: UInt64) throws(HostError) {
+        HeapReserve.fill()
         switch kind {
         case .addressSpace:
             let room = [0, 16 << 10, 256 << 10, 1 << 20][Int(draw % 4)]

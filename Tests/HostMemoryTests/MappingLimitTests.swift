@@ -144,6 +144,7 @@ private final class MappingBallast: Sendable {
     private let region: ScratchRegion
 
     init() throws(HostError) {
+        HeapReserve.fill()
         region = try ScratchRegion(pages: try HostLimits.maxMapCount().rawValue + 16)
     }
 

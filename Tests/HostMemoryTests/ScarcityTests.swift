@@ -1,10 +1,14 @@
 import Glibc
 import HostMemory
+import Synchronization
 import SystemPackage
 import Testing
 
 @Suite("Things made scarce for real")
 struct ScarcityTests {
+    // SAFETY: the names are literals, and what is found is not used.
+    static let isSanitized = unsafe dlsym(nil, "__asan_init") != nil || dlsym(nil, "__tsan_init") != nil
+
     @Test(
         "A small file system is full when it is full, and not after", .enabled(if: geteuid() == 0, "only root mounts"))
     func fileSystem() throws {
@@ -46,12 +50,75 @@ struct ScarcityTests {
             try files.lift()
             #expect(opened?.code == .tooManyFiles)
             try HostKernel.close(HostKernel.open("/dev/null", .readOnly))
+            HeapReserve.fill()
             let used = try Statm.current().size.bytes(pageSize: HostLimits.pageSize)
             let space = try LoweredLimit(.addressSpace, to: used.rawValue)
             let mapped = #expect(throws: HostError.self) { _ = try HostKernel.mapAnonymous(length: .mebibytes(64)) }
             try space.lift()
             #expect(mapped?.code == .outOfMemory)
             try HostKernel.unmap(HostKernel.mapAnonymous(length: .mebibytes(64)))
+        }
+    }
+
+    @Test(
+        "The heap that threads share has room where the address space has none",
+        .enabled(if: !isSanitized, "a sanitizer's malloc has other heaps"))
+    func heap() async {
+        await #expect(processExitsWith: .success) {
+            let isFound = Atomic(false)
+            let isOver = Atomic(false)
+            let missing = Atomic(0)
+            var threads: [HostThread] = []
+            // One of them shares the main thread's.
+            while !isFound.load(ordering: .acquiring), threads.count < 1000 {
+                let isLooked = Atomic(false)
+                threads.append(
+                    try HostThread {
+                        if HeapReserve.fill(), let used = try? Statm.current().size,
+                            let limit = try? LoweredLimit(
+                                .addressSpace, to: used.bytes(pageSize: HostLimits.pageSize).rawValue)
+                        {
+                            for _ in 0..<128 {
+                                // SAFETY: where they point is compared, nothing else; the process, and they, end soon.
+                                let isThere = unsafe malloc(64 << 10).map { unsafe $0 < sbrk(0) }
+                                if isThere != true { missing.add(1, ordering: .relaxed) }
+                            }
+                            try? limit.lift()
+                            isFound.store(true, ordering: .releasing)
+                        }
+                        isLooked.store(true, ordering: .releasing)
+                        while !isOver.load(ordering: .acquiring) { HostKernel.sleep(nanoseconds: 1_000_000) }
+                    })
+                while !isLooked.load(ordering: .acquiring) { HostKernel.yield() }
+            }
+            isOver.store(true, ordering: .releasing)
+            for thread in threads { thread.join() }
+            #expect(isFound.load(ordering: .relaxed) && missing.load(ordering: .relaxed) == 0)
+        }
+    }
+
+    @Test(
+        "A thread that has no heap yet shares one where it can have none of its own",
+        .enabled(if: !isSanitized, "a sanitizer's malloc has other heaps"))
+    func heaplessThread() async {
+        await #expect(processExitsWith: .success) {
+            HeapReserve.fill()
+            let isLimited = Atomic(false)
+            let isRefused = Atomic(true)
+            let thread = try HostThread {
+                while !isLimited.load(ordering: .acquiring) { HostKernel.yield() }
+                // SAFETY: the pointer goes back to where it is from.
+                let room = unsafe malloc(1 << 10)
+                isRefused.store(unsafe room == nil, ordering: .releasing)
+                unsafe free(room)
+            }
+            let used = try Statm.current().size.bytes(pageSize: HostLimits.pageSize)
+            let limit = try LoweredLimit(.addressSpace, to: used.rawValue)
+            isLimited.store(true, ordering: .releasing)
+            thread.join()
+            try limit.lift()
+            let wasRefused = isRefused.load(ordering: .relaxed)
+            #expect(!wasRefused)
         }
     }
 

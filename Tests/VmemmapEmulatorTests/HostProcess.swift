@@ -21,6 +21,7 @@ enum HostProcess {
 
     /// Lowers RLIMIT_AS so that only `room` more can be mapped, or with nil raises it again as far as it goes.
     static func limitAddressSpace(room: ByteCount?) throws {
+        HeapReserve.fill()
         let pageSize = HostLimits.pageSize
         var limit = rlimit()
         // SAFETY: the structure is this function's own.
@@ -77,6 +78,7 @@ struct Ballast {
 
     /// Maps until no more than `free` mappings are left below vm.max_map_count.
     init(leavingFree free: Int) throws {
+        HeapReserve.fill()
         let pageSize = HostLimits.pageSize
         let limit = try HostLimits.maxMapCount().rawValue
         area = try HostKernel.mapAnonymous(length: pageSize * (limit + 4))
