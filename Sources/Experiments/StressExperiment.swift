@@ -21,6 +21,7 @@ public struct StressExperiment: Sendable {
         control: StressControl = StressControl(), progress: @escaping @Sendable (StressProgress) -> Void = { _ in },
         heartbeat: @escaping @Sendable (Progress) -> Void = { _ in }
     ) throws(ExperimentError) -> StressResult {
+        // Here, before there are other threads: this one's heap is to be theirs.
         if configuration.faults.isHost { HeapReserve.fill() }
         let outcome = Guarded<Result<StressResult, ExperimentError>?>(nil)
         // Not on the main thread: its stack grows as it is used, and where RLIMIT_AS is reached, that is its end.

@@ -6,9 +6,6 @@ import Testing
 
 @Suite("Things made scarce for real")
 struct ScarcityTests {
-    // SAFETY: the names are literals, and what is found is not used.
-    static let isSanitized = unsafe dlsym(nil, "__asan_init") != nil || dlsym(nil, "__tsan_init") != nil
-
     @Test(
         "A small file system is full when it is full, and not after", .enabled(if: geteuid() == 0, "only root mounts"))
     func fileSystem() throws {
@@ -60,9 +57,7 @@ struct ScarcityTests {
         }
     }
 
-    @Test(
-        "The heap that threads share has room where the address space has none",
-        .enabled(if: !isSanitized, "a sanitizer's malloc has other heaps"))
+    @Test("The heap that threads share has room where the address space has none")
     func heap() async {
         await #expect(processExitsWith: .success) {
             let isFound = Atomic(false)
@@ -97,9 +92,7 @@ struct ScarcityTests {
         }
     }
 
-    @Test(
-        "A thread that has no heap yet shares one where it can have none of its own",
-        .enabled(if: !isSanitized, "a sanitizer's malloc has other heaps"))
+    @Test("A thread that has no heap yet shares one where it can have none of its own")
     func heaplessThread() async {
         await #expect(processExitsWith: .success) {
             HeapReserve.fill()

@@ -21,7 +21,6 @@ enum HostProcess {
 
     /// Lowers RLIMIT_AS so that only `room` more can be mapped, or with nil raises it again as far as it goes.
     static func limitAddressSpace(room: ByteCount?) throws {
-        HeapReserve.fill()
         let pageSize = HostLimits.pageSize
         var limit = rlimit()
         // SAFETY: the structure is this function's own.
@@ -29,6 +28,7 @@ enum HostProcess {
         try #require(isRead)
         limit.rlim_cur = limit.rlim_max
         if let room {
+            HeapReserve.fill()
             limit.rlim_cur = rlim_t((try Statm.current().size.bytes(pageSize: pageSize) + room).rawValue)
         }
         // SAFETY: as above.
