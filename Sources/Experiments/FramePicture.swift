@@ -5,7 +5,8 @@ public import VmemmapEmulator
 public struct FramePicture: Hashable, Sendable, Codable {
     /// Which huge page.
     public let hugePage: HugePageIndex
-    /// How often the frame that the last vmemmap page shows is mapped (/proc/kpagecount). Null without root.
+    /// How often the frame that the last vmemmap page shows is mapped (/proc/kpagecount). Null without root, and where the
+    /// kernel knows nothing of the frame (``KernelPages``).
     public let lastFrameMappings: Measured<Int>
     /// Its vmemmap pages, in order; of more than ten only the first five and the last two.
     public let vmemmapPages: [VmemmapPage]
@@ -97,7 +98,7 @@ public struct FramePicture: Hashable, Sendable, Codable {
         }
         var mappings: Int?
         if case .pfn(let number) = pages.last?.frame {
-            mappings = (try? KernelPages.read(.mapCount, frames: [number]))?.first.map { Int($0) }
+            mappings = (try? KernelPages.mapCounts(of: [number]))?.first ?? nil
         }
         return FramePicture(hugePage: page, vmemmapPages: pages, lastFrameMappings: Measured(mappings))
     }

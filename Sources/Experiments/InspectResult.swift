@@ -24,7 +24,7 @@ public struct InspectResult: Hashable, Sendable, Codable {
         /// Pss of the region's mappings: /proc/PID/smaps, summed, and so rounded down in every mapping.
         public let smapsPssBytes: ByteCount
         /// The region's proportional share: its present pages, each divided by its frame's mappings in /proc/kpagecount. Null
-        /// without root.
+        /// without root, and where the kernel knows nothing of a frame (``KernelPages``).
         public let pssBytes: Measured<ByteCount>
         /// Rss of the process: smaps_rollup. Null before Linux 4.14.
         public let processRssBytes: Measured<ByteCount>

@@ -24,7 +24,7 @@ public struct MemoryFigures: Hashable, Sendable, Codable {
     /// What PMDs map of the region (PAGEMAP_SCAN). Null unless the base is mapped by them.
     public let pmdMappedBytes: Measured<ByteCount>
     /// Present pages of the region whose frame is part of a larger folio (KPF_THP of /proc/kpageflags). Null unless the base is
-    /// mapped by PMDs, and for an ordinary user.
+    /// mapped by PMDs, for an ordinary user, and where the kernel knows nothing of a frame (``KernelPages``).
     public let pagesInHugeFolios: Measured<PageCount>
     /// 2 MiB blocks that optimizing has split and no restore has merged. Null unless the base is mapped by PMDs.
     public let splitBlocks: Measured<Int>

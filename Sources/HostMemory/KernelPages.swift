@@ -1,6 +1,9 @@
 internal import SystemPackage
 
 /// What the kernel says of single frames: /proc/kpagecount and /proc/kpageflags. Both need root.
+///
+/// A kernel that sets up its struct pages lazily (`deferred_init=lazy`) answers 0 in both for frames beyond those it has set up so
+/// far, though it hands out some of them, at the end of memory. Of such a frame nothing is known, so what rests on it is nil.
 public enum KernelPages {
     /// A file of one 64-bit word per frame.
     public enum Table: String, Sendable {
@@ -18,11 +21,9 @@ public enum KernelPages {
         try PageMap.forEachPage(in: range) { (page) throws(HostError) in
             if page.entry.isPresent { frames.append(page.entry.pfn) }
         }
-        do throws(HostError) {
-            return PageCount(try read(.flags, frames: frames).count { $0 >> 22 & 1 == 1 })
-        } catch  where error.code == .notPermitted || error.code == .notSupported {
-            return nil
-        }
+        guard let flags = try told({ () throws(HostError) in try read(.flags, frames: frames) }), !flags.contains(0)
+        else { return nil }
+        return PageCount(flags.count { $0 >> 22 & 1 == 1 })
     }
 
     /// The proportional share (PSS) of pages: each frame's size divided by how often it is mapped, over all page table entries
@@ -31,27 +32,31 @@ public enum KernelPages {
     ///
     /// - Parameter frames: frame numbers, in any order.
     public static func proportionalShare(of frames: [UInt64]) throws(HostError) -> ByteCount? {
-        do throws(HostError) {
-            var share = 0.0
-            let sorted = frames.sorted()
-            var first = 0
-            let file = try HostKernel.open(FilePath(Table.mapCount.rawValue), .readOnly)
-            defer { try? HostKernel.close(file) }
-            var word: [UInt64] = [0]
-            while first < sorted.count {
-                let next = sorted[first...].firstIndex { $0 != sorted[first] } ?? sorted.count
-                guard
-                    try HostKernel.readWords(
-                        file, atWord: sorted[first], into: &word, name: Table.mapCount.rawValue) == 1
-                else { throw HostError(unreadable: Table.mapCount.rawValue) }
-                // A frame unmapped since it was seen has a count of 0, and no share.
-                if word[0] > 0 { share += Double(next - first) / Double(word[0]) }
-                first = next
-            }
-            return ByteCount(Int((share * Double(HostLimits.pageSize.rawValue)).rounded()))
-        } catch  where error.code == .notPermitted || error.code == .notSupported {
-            return nil
+        var listed: [UInt64: Int] = [:]
+        for frame in frames { listed[frame, default: 0] += 1 }
+        let distinct = listed.keys.sorted()
+        guard let counts = try told({ () throws(HostError) in try mapCounts(of: distinct) }) else { return nil }
+        var share = 0.0
+        for (frame, count) in zip(distinct, counts) {
+            guard let count, let entries = listed[frame] else { return nil }
+            // A frame unmapped since it was seen has a count of 0, and no share; nor has the frame of zeroes, which nobody owns.
+            if count > 0 { share += Double(entries) / Double(count) }
         }
+        return ByteCount(Int((share * Double(HostLimits.pageSize.rawValue)).rounded()))
+    }
+
+    /// How often frames that are mapped are mapped, in their order; nil for a frame that the kernel knows nothing of.
+    ///
+    /// Throws as ``read(_:frames:)`` does.
+    public static func mapCounts(of frames: [UInt64]) throws(HostError) -> [Int?] {
+        let counts = try read(.mapCount, frames: frames)
+        guard counts.contains(0) else { return counts.map { Int($0) } }
+        return try mapCounts(counts, flags: read(.flags, frames: frames))
+    }
+
+    /// - Parameter flags: no mapped frame is without one: KPF_MMAP, or KPF_ZERO_PAGE of the frame of zeroes, which is not counted.
+    static func mapCounts(_ counts: [UInt64], flags: [UInt64]) -> [Int?] {
+        zip(counts, flags).map { count, flags in count == 0 && flags == 0 ? nil : Int(count) }
     }
 
     /// The flags of the frames under one mapped page of `range`'s length, which lie in a row: a HugeTLB page. Nil where the kernel
@@ -64,15 +69,22 @@ public enum KernelPages {
         if first == 0 { throw HostError(unreadable: "/proc/self/pagemap") }
         var words = [UInt64](repeating: 0, count: range.length.rawValue / HostLimits.pageSize.rawValue)
         let name = Table.flags.rawValue
-        do throws(HostError) {
+        return try told { () throws(HostError) in
             let file = try HostKernel.open(FilePath(name), .readOnly)
             defer { try? HostKernel.close(file) }
             let count = try HostKernel.readWords(file, atWord: first, into: &words, name: name)
             if count < words.count { throw HostError(unreadable: "\(name) from frame \(first)") }
+            return words.allSatisfy { $0 == 0 } ? nil : words
+        }
+    }
+
+    /// What `read` gives; nil where the kernel does not let this process read.
+    private static func told<Value>(_ read: () throws(HostError) -> Value?) throws(HostError) -> Value? {
+        do throws(HostError) {
+            return try read()
         } catch  where error.code == .notPermitted || error.code == .notSupported {
             return nil
         }
-        return words
     }
 
     /// The words of `frames`, in their order.
