@@ -32,17 +32,15 @@ struct StressPressure {
     ///
     /// - Parameter draw: decides how little is left.
     mutating func apply(_ kind: Kind, _ fileSystem: SmallFileSystem?, draw: UInt64) throws(HostError) {
-        HeapReserve.fill()
         switch kind {
         case .addressSpace:
             let room = [0, 16 << 10, 256 << 10, 1 << 20][Int(draw % 4)]
-            let used = try Statm.current().size.bytes(pageSize: HostLimits.pageSize)
-            applied = .limit(try LoweredLimit(.addressSpace, to: used.rawValue + room))
+            applied = .limit(try LoweredLimit.addressSpace(leaving: ByteCount(room)))
         case .mappings:
-            applied = try MappingBallast(leaving: MappingCount(Int(draw % 40))).map { .ballast($0) }
+            guard MappingBallast.isPossible else { return }
+            applied = .ballast(try MappingBallast(leaving: MappingCount(Int(draw % 40))))
         case .openFiles:
-            // What is open stays open.
-            applied = .limit(try LoweredLimit(.openFiles, to: 3))
+            applied = .limit(try LoweredLimit.openFiles(to: 3))
         case .fileSystem:
             applied = try fileSystem.map { (fileSystem) throws(HostError) in
                 .filler(try fileSystem.fill(leaving: HostLimits.pageSize * Int(draw % 12)))

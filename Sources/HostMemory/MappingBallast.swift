@@ -1,14 +1,22 @@
+internal import SystemPackage
+
 /// Mappings that are there only to use up vm.max_map_count: at the limit the host refuses for real.
 public final class MappingBallast: Sendable {
     private let area: AddressRange
 
-    /// The highest limit that is filled: beyond it, filling takes too long.
-    public static let highestLimit = MappingCount(262_144)
+    /// The highest limit that is filled, which takes seconds: the default of several distributions. Beyond it there is no ballast.
+    public static let highestLimit = MappingCount(1_048_576)
 
-    /// Maps until about `left` mappings are free. Nil where the limit is too high to be filled.
-    public init?(leaving left: MappingCount) throws(HostError) {
+    /// Whether vm.max_map_count is low enough to be filled.
+    public static var isPossible: Bool { (try? HostLimits.maxMapCount()).map { $0 <= highestLimit } ?? false }
+
+    /// Fills ``HeapReserve``, and then maps until about `left` mappings are free.
+    ///
+    /// Throws ``HostError/Code-swift.struct/notSupported`` where the limit is too high to be filled.
+    public init(leaving left: MappingCount) throws(HostError) {
+        HeapReserve.fill()
         let limit = try HostLimits.maxMapCount()
-        guard limit <= Self.highestLimit else { return nil }
+        guard limit <= Self.highestLimit else { throw HostError(.notSupported, .mapAnonymous, .process) }
         let page = HostLimits.pageSize
         let area = try HostKernel.mapAnonymous(length: page * (limit.rawValue + 4))
         self.area = area

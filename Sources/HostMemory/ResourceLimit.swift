@@ -3,14 +3,11 @@ internal import SystemPackage
 
 /// A limit of this process, lowered for a while: the host refuses for real.
 public struct LoweredLimit: Sendable {
-    /// Which limit.
-    public enum Resource: Sendable {
-        /// RLIMIT_AS: bytes of address space.
+    private enum Resource {
         case addressSpace
-        /// RLIMIT_NOFILE: descriptors.
         case openFiles
 
-        fileprivate var number: __rlimit_resource_t {
+        var number: __rlimit_resource_t {
             switch self {
             case .addressSpace: __rlimit_resource_t(RLIMIT_AS.rawValue)
             case .openFiles: __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
@@ -21,8 +18,20 @@ public struct LoweredLimit: Sendable {
     private let resource: Resource
     private let original: rlim_t
 
+    /// Fills ``HeapReserve``, and then lowers RLIMIT_AS until only `room` more can be mapped.
+    public static func addressSpace(leaving room: ByteCount) throws(HostError) -> LoweredLimit {
+        HeapReserve.fill()
+        let used = try Statm.current().size.bytes(pageSize: HostLimits.pageSize)
+        return try LoweredLimit(.addressSpace, to: (used + room).rawValue)
+    }
+
+    /// Lowers RLIMIT_NOFILE to `count`. What is open stays open.
+    public static func openFiles(to count: Int) throws(HostError) -> LoweredLimit {
+        try LoweredLimit(.openFiles, to: count)
+    }
+
     /// Lowers a limit to `limit` or what it was, if that is less. The corresponding C functions are `getrlimit` and `setrlimit`.
-    public init(_ resource: Resource, to limit: Int) throws(HostError) {
+    private init(_ resource: Resource, to limit: Int) throws(HostError) {
         var limits = rlimit()
         _ = try HostKernel.call(.limit, .process) {
             // SAFETY: the structure is this function's own.

@@ -11,8 +11,8 @@ struct MappingLimitTests {
     @Test("With as many free as the reserve holds, a restore's staging area can be mapped and moved in, piece by piece")
     func restoreWorks() async {
         await #expect(processExitsWith: .success) {
-            let ballast = try MappingBallast()
-            try ballast.fill(leaving: MappingReserve.needed)
+            let cuts = try CutRegion()
+            try cuts.fill(leaving: MappingReserve.needed)
             let page = HostLimits.pageSize
             let staging = try HostKernel.mapAnonymous(length: page * 4)
             // The first is cut out of the middle, which costs the staging area a mapping more.
@@ -20,10 +20,10 @@ struct MappingLimitTests {
                 let piece = AddressRange(start: staging.start + page * index, length: page)
                 try HostKernel.populate(piece)
                 let error = HostError.thrown { () throws(HostError) in
-                    try HostKernel.move(piece, to: ballast.target(index))
+                    try HostKernel.move(piece, to: cuts.target(index))
                 }
                 #expect(error == nil)
-                #expect(ballast.storeIntoTarget(index) == .done)
+                #expect(cuts.storeIntoTarget(index) == .done)
             }
         }
     }
@@ -65,16 +65,16 @@ struct MappingLimitTests {
     @Test("At the very limit a move is refused as out of memory, and the target stays as it was")
     func moveRefused() async {
         await #expect(processExitsWith: .success) {
-            let ballast = try MappingBallast()
+            let cuts = try CutRegion()
             let staging = try ScratchRegion(pages: 4)
             staging.stamp(0..<4, from: 50)
-            try ballast.fillUntilRefused()
+            try cuts.fillUntilRefused()
             let error = HostError.thrown { () throws(HostError) in
-                try HostKernel.move(staging.pages(1..<2), to: ballast.target(0))
+                try HostKernel.move(staging.pages(1..<2), to: cuts.target(0))
             }
             #expect(error?.code == .outOfMemory)
             #expect(error?.operation == .move)
-            #expect(ballast.storeIntoTarget(0) == .refused)
+            #expect(cuts.storeIntoTarget(0) == .refused)
             #expect(staging.words(0..<4) == [50, 51, 52, 53])
         }
     }
@@ -98,8 +98,8 @@ struct MappingLimitTests {
                     }
                 }
             }
-            let ballast = try MappingBallast()
-            try ballast.fill(leaving: MappingCount(16))
+            let cuts = try CutRegion()
+            try cuts.fill(leaving: MappingCount(16))
             isFull.store(true, ordering: .releasing)
             var (moved, refused, gaps) = (0, 0, 0)
             while moved + refused < 50_000 {
@@ -121,8 +121,8 @@ struct MappingLimitTests {
     @Test("At the very limit a region is refused as out of memory, and no part of it stays")
     func regionRefused() async {
         await #expect(processExitsWith: .success) {
-            let ballast = try MappingBallast()
-            try ballast.fillUntilRefused()
+            let cuts = try CutRegion()
+            try cuts.fillUntilRefused()
             let before = try ProcMaps.count()
             let error = HostError.thrown { () throws(HostError) in
                 _ = try HostKernel.mapRegion(length: .mebibytes(32), alignment: .mebibytes(16))
@@ -134,12 +134,7 @@ struct MappingLimitTests {
 }
 
 /// A region cut into mappings of one page each.
-private final class MappingBallast: Sendable {
-    static let isPossible: Bool = {
-        guard let limit = try? HostLimits.maxMapCount() else { return false }
-        return limit <= MappingCount(200_000)
-    }()
-
+private final class CutRegion: Sendable {
     private static let firstCut = 1
     private let region: ScratchRegion
 

@@ -19,23 +19,6 @@ enum HostProcess {
         }
     }()
 
-    /// Lowers RLIMIT_AS so that only `room` more can be mapped, or with nil raises it again as far as it goes.
-    static func limitAddressSpace(room: ByteCount?) throws {
-        let pageSize = HostLimits.pageSize
-        var limit = rlimit()
-        // SAFETY: the structure is this function's own.
-        let isRead = unsafe getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0
-        try #require(isRead)
-        limit.rlim_cur = limit.rlim_max
-        if let room {
-            HeapReserve.fill()
-            limit.rlim_cur = rlim_t((try Statm.current().size.bytes(pageSize: pageSize) + room).rawValue)
-        }
-        // SAFETY: as above.
-        let isSet = unsafe setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0
-        try #require(isSet)
-    }
-
     /// What the address space grows by over `body`: the least of three tries. A thread that the runtime starts meanwhile maps
     /// its stack once; a leak shows every time.
     static func addressSpaceGrowth(over body: () throws -> Void) throws -> PageCount {
@@ -70,30 +53,4 @@ enum HostProcess {
             return length > 0 && String(decoding: name[..<length], as: UTF8.self).hasPrefix("/memfd:vmemmap")
         }
     }
-}
-
-/// Mappings that are only there to use the process's allowance up.
-struct Ballast {
-    private let area: AddressRange
-
-    /// Maps until no more than `free` mappings are left below vm.max_map_count.
-    init(leavingFree free: Int) throws {
-        HeapReserve.fill()
-        let pageSize = HostLimits.pageSize
-        let limit = try HostLimits.maxMapCount().rawValue
-        area = try HostKernel.mapAnonymous(length: pageSize * (limit + 4))
-        var page = 1
-        while true {
-            let missing = limit - free - (try ProcMaps.count().rawValue)
-            if missing <= 1 { break }
-            // Every page with another protection than its neighbours makes two mappings more.
-            for _ in 0..<max(1, missing / 2) {
-                try HostKernel.protect(
-                    AddressRange(start: area.start + pageSize * page, length: pageSize), .none)
-                page += 2
-            }
-        }
-    }
-
-    func remove() throws { try HostKernel.unmap(area) }
 }

@@ -12,11 +12,11 @@ struct HostRefusalTests {
             let walkers = try Walkers(1, over: region, seed: 1)
             // Staging is 16 MiB.
             for writers in [Writers.excluded, .present] {
-                try HostProcess.limitAddressSpace(room: .mebibytes(8))
+                let limit = try LoweredLimit.addressSpace(leaving: .mebibytes(8))
                 let (result, _) = InjectedFault(first: .max).during {
                     Result { () throws(VmemmapError) in try region.restore(region.all, writers: writers) }
                 }
-                try HostProcess.limitAddressSpace(room: nil)
+                try limit.lift()
                 let error = try #require(throws: VmemmapError.self) { try result.get() }
                 guard case .host(let cause) = error.cause else {
                     Issue.record("\(error)")
@@ -41,10 +41,10 @@ struct HostRefusalTests {
             try region.optimize(region.pages(2..<66))
             let before = region.states
             // Room to stage one huge page (28 KiB) but not 64 (1792 KiB); and on the way back the third mapping fails.
-            try HostProcess.limitAddressSpace(room: .mebibytes(1))
+            let limit = try LoweredLimit.addressSpace(leaving: .mebibytes(1))
             let (error, outcome) = Operation.restore.run(
                 on: region, .excluded, under: InjectedFault(first: 3, operations: [.mapFile]))
-            try HostProcess.limitAddressSpace(room: nil)
+            try limit.lift()
             #expect(outcome.failed == 1)
             let residue = try #require(error).residue
             #expect(residue.notPutBack == [region.page(0)])
@@ -85,9 +85,9 @@ struct HostRefusalTests {
     func addressSpaceLimit() async {
         await #expect(processExitsWith: .success) {
             let files = HostProcess.openFiles()
-            try HostProcess.limitAddressSpace(room: .mebibytes(64))
+            let limit = try LoweredLimit.addressSpace(leaving: .mebibytes(64))
             let error = #expect(throws: VmemmapError.self) { _ = try Shape(size: .oneGibibyte, pages: 4).region() }
-            try HostProcess.limitAddressSpace(room: nil)
+            try limit.lift()
             #expect(error?.operation == .build)
             #expect(HostProcess.openFiles() == files)
             try Shape(size: .oneGibibyte, pages: 1).region().expectAll(.base)

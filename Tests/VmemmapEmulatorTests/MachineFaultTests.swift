@@ -205,11 +205,11 @@ struct MachineFaultTests {
                     restoreFailure: manner))
             try machine.setPool(.oneGibibyte, to: HugePageCount(2))
             // Staging is 16 MiB.
-            try HostProcess.limitAddressSpace(room: .mebibytes(8))
+            let limit = try LoweredLimit.addressSpace(leaving: .mebibytes(8))
             let change = try machine.setPool(.oneGibibyte, to: .zero)
             let dissolved = Result { () throws(HugeTLBError) in try machine.dissolve(PageFrameNumber(0)) }
             let demoted = Result { () throws(HugeTLBError) in try machine.demote(PageFrameNumber(0)) }
-            try HostProcess.limitAddressSpace(room: nil)
+            try limit.lift()
             #expect(change.refusal?.errnoName == "ENOMEM")
             #expect(throws: HugeTLBError.self) { try dissolved.get() }
             #expect(throws: HugeTLBError.self) { try demoted.get() }
@@ -231,12 +231,18 @@ struct MachineFaultTests {
                     restoreFailure: .wait))
             try machine.setPool(.oneGibibyte, to: HugePageCount(1))
             let isRaised = SharedFlag()
+            let lowered = Guarded<LoweredLimit?>(nil)
             let thread = try HostThread {
-                HostKernel.sleep(nanoseconds: 50_000_000)
+                var limit: LoweredLimit?
+                while limit == nil {
+                    HostKernel.sleep(nanoseconds: 50_000_000)
+                    limit = lowered.withLock { $0 }
+                }
                 isRaised.set()
-                try? HostProcess.limitAddressSpace(room: nil)
+                try? limit?.lift()
             }
-            try HostProcess.limitAddressSpace(room: .mebibytes(8))
+            let limit = try LoweredLimit.addressSpace(leaving: .mebibytes(8))
+            lowered.withLock { $0 = limit }
             let change = try machine.setPool(.oneGibibyte, to: .zero)
             let wasRaised = isRaised.isSet
             thread.join()
@@ -247,6 +253,7 @@ struct MachineFaultTests {
 
     @Test(
         "Without mappings for a restore the page stays the pool's, surplus and optimized, until there are some",
+        .enabled(if: MappingBallast.isPossible, "vm.max_map_count is too high to be filled in a test"),
         arguments: MachineConfiguration.RestoreFailure.allCases)
     func noMappings(_ manner: MachineConfiguration.RestoreFailure) async {
         await #expect(processExitsWith: .success) { [manner = manner.rawValue as String] in
@@ -256,7 +263,7 @@ struct MachineFaultTests {
             try machine.setPool(.twoMebibytes, to: HugePageCount(4))
             // The reserve that makes a restore at the limit possible is used up, and so is the rest.
             _ = MappingReserve.process.letGo()
-            let ballast = try Ballast(leavingFree: 0)
+            let ballast = try MappingBallast(leaving: .zero)
             let change = try machine.setPool(.twoMebibytes, to: .zero)
             try ballast.remove()
             #expect(change.refusal?.errnoName == "ENOMEM", "\(change)")
@@ -268,12 +275,14 @@ struct MachineFaultTests {
         }
     }
 
-    @Test("Huge pages for which there are no mappings left are used as they are, and give nothing away")
+    @Test(
+        "Huge pages for which there are no mappings left are used as they are, and give nothing away",
+        .enabled(if: MappingBallast.isPossible, "vm.max_map_count is too high to be filled in a test"))
     func mappingLimit() async {
         await #expect(processExitsWith: .success) {
             let machine = try EmulatedMachine(MachineConfiguration(memory: .gibibytes(1), optimizesAtBoot: true))
             try machine.setPool(.twoMebibytes, to: HugePageCount(5))
-            let ballast = try Ballast(leavingFree: 300)
+            let ballast = try MappingBallast(leaving: MappingCount(300))
             let change = try machine.setPool(.twoMebibytes, to: HugePageCount(100))
             try ballast.remove()
             let info = machine.hugePages(.twoMebibytes)

@@ -3,13 +3,15 @@ import Testing
 import VmemmapEmulator
 
 /// Each in a process of its own: the limit is a process's.
-@Suite("At vm.max_map_count")
+@Suite(
+    "At vm.max_map_count",
+    .enabled(if: MappingBallast.isPossible, "vm.max_map_count is too high to be filled in a test"))
 struct MappingLimitTests {
     @Test("What does not fit is refused before anything is mapped; the largest that is said to fit does")
     func budget() async {
         await #expect(processExitsWith: .success) {
             let region = try Shape(size: .twoMebibytes, pages: 200).region()
-            let ballast = try Ballast(leavingFree: 500)
+            let ballast = try MappingBallast(leaving: MappingCount(500))
             let (result, outcome) = InjectedFault(
                 first: .max, operations: [.mapFile, .mapAnonymous, .move, .protect, .write]
             ).during { Result { () throws(VmemmapError) in try region.optimize(region.all) } }
@@ -47,7 +49,7 @@ struct MappingLimitTests {
             let size = try #require(HugePageSize(bytes: ByteCount(bytes)))
             let region = try Shape(size: size, pages: 3).region()
             try region.optimize(region.all)
-            let ballast = try Ballast(leavingFree: 4)
+            let ballast = try MappingBallast(leaving: MappingCount(4))
             // Nothing is reported before the ballast is gone: reporting needs mappings too.
             let errors = (0..<3).map { page -> VmemmapError? in
                 do throws(VmemmapError) {
@@ -70,7 +72,7 @@ struct MappingLimitTests {
             // The budget counts once, and finds plenty.
             try region.optimize(region.page(0))
             let walkers = try Walkers(1, over: region, seed: 1)
-            let ballast = try Ballast(leavingFree: free)
+            let ballast = try MappingBallast(leaving: MappingCount(free))
             let result = Result { () throws(VmemmapError) in try region.optimize(region.all) }
             try ballast.remove()
             let error = try #require(throws: VmemmapError.self) { try result.get() }
