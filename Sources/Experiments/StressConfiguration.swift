@@ -16,7 +16,8 @@ public struct StressConfiguration: Hashable, Sendable {
         case all
 
         var isInjected: Bool { self == .injected || self == .all }
-        var isHost: Bool { self == .host || self == .all }
+        /// Whether the host is to refuse.
+        public var isHost: Bool { self == .host || self == .all }
     }
 
     /// Huge pages of the region, and of the machine, which is a second one.

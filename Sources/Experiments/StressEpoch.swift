@@ -125,6 +125,7 @@ final class StressEpoch {
         let draw = generator.next()
         guard scene.configuration.faults != .off, draw % 4 == 0 else { return nil }
         scene.hasFrameBudget.store(true, ordering: .releasing)
+        run.counters.shortages.withLock { $0.frames += 1 }
         return oracle.setBudget(PageCount(Int((draw >> 8) % 64)))
     }
 
@@ -143,16 +144,22 @@ final class StressEpoch {
         scene.isUnderPressure.store(true, ordering: .releasing)
         let first = Int(draw >> 16 & 0x1f)
         if kind == .mappings || kind == .fileSystem {
-            try pressure.apply(kind, fileSystem, draw: draw)
-            return PlannedPressure(kind: kind, draw: draw, firstTick: .max, lastTick: first + 8)
+            let planned = PlannedPressure(kind: kind, draw: draw, firstTick: .max, lastTick: first + 8)
+            try apply(planned)
+            return planned
         }
         return PlannedPressure(kind: kind, draw: draw, firstTick: first, lastTick: first + 1 + Int(draw >> 24 & 0xf))
+    }
+
+    private func apply(_ planned: PlannedPressure) throws(HostError) {
+        try pressure.apply(planned.kind, fileSystem, draw: planned.draw)
+        if pressure.isApplied { run.counters.shortages.withLock { $0.note(planned.kind) } }
     }
 
     /// What happens beside the workers at a moment of a round.
     private func disturb(_ planned: PlannedPressure?, _ tick: Int) throws(HostError) {
         if let planned {
-            if tick == planned.firstTick { try pressure.apply(planned.kind, fileSystem, draw: planned.draw) }
+            if tick == planned.firstTick { try apply(planned) }
             if tick == planned.lastTick { try pressure.lift() }
         }
         if scene.configuration.faults != .off { interrupt() }

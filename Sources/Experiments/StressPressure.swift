@@ -28,6 +28,14 @@ struct StressPressure {
     /// Whether something is scarce now.
     var isApplied: Bool { applied != nil }
 
+    /// Why mappings are never made scarce under a limit of so many; nil where they are.
+    static func leftOut(mappingLimit: MappingCount) -> String? {
+        guard mappingLimit > MappingBallast.highestLimit else { return nil }
+        return
+            "vm.max_map_count reached: it is \(mappingLimit), and more than \(MappingBallast.highestLimit) take too long to fill; "
+            + "lower it for the run: sysctl -w vm.max_map_count=65530"
+    }
+
     /// Makes something scarce. What is not possible on this host is left out.
     ///
     /// - Parameter draw: decides how little is left.
@@ -57,5 +65,16 @@ struct StressPressure {
         case .filler(let file): try HostKernel.close(file)
         }
         applied = nil
+    }
+}
+
+extension StressShortages {
+    mutating func note(_ kind: StressPressure.Kind) {
+        switch kind {
+        case .addressSpace: addressSpace += 1
+        case .mappings: mappings += 1
+        case .openFiles: openFiles += 1
+        case .fileSystem: fileSystem += 1
+        }
     }
 }

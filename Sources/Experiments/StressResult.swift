@@ -1,6 +1,30 @@
 public import HostMemory
 public import VmemmapEmulator
 
+/// In how many rounds a part of the run was made short of something, for real.
+public struct StressShortages: Hashable, Sendable, Codable {
+    /// Of address space: RLIMIT_AS lowered.
+    public var addressSpace = 0
+    /// Of mappings: vm.max_map_count reached by ballast.
+    public var mappings = 0
+    /// Of descriptors: RLIMIT_NOFILE lowered.
+    public var openFiles = 0
+    /// Of room in the file system that the region's frames come from: a tmpfs filled (ENOSPC).
+    public var fileSystem = 0
+    /// Of frames: a budget for restores.
+    public var frames = 0
+
+    func since(_ earlier: StressShortages) -> StressShortages {
+        var difference = self
+        difference.addressSpace -= earlier.addressSpace
+        difference.mappings -= earlier.mappings
+        difference.openFiles -= earlier.openFiles
+        difference.fileSystem -= earlier.fileSystem
+        difference.frames -= earlier.frames
+        return difference
+    }
+}
+
 /// What a stress run has done and seen, up to now or in all.
 public struct StressFigures: Hashable, Sendable, Codable {
     /// Time since the run began.
@@ -35,6 +59,8 @@ public struct StressFigures: Hashable, Sendable, Codable {
     public var hostRefusals = 0
     /// Huge pages that two refusals had left half-way, mended.
     public var mendedPages = 0
+    /// What was made scarce.
+    public var shortages = StressShortages()
     /// Signals sent to walkers and workers.
     public var signals = 0
     /// Children forked.
@@ -63,6 +89,7 @@ public struct StressFigures: Hashable, Sendable, Codable {
         difference.refusedOperations -= earlier.refusedOperations
         difference.hostRefusals -= earlier.hostRefusals
         difference.mendedPages -= earlier.mendedPages
+        difference.shortages = shortages.since(earlier.shortages)
         difference.signals -= earlier.signals
         difference.forks -= earlier.forks
         difference.checks -= earlier.checks

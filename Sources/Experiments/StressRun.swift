@@ -41,6 +41,11 @@ final class StressRun {
         let host = try HostBlock.current()
         do throws(HostError) {
             try HostKernel.enableInterruptions()
+            if configuration.faults.isHost,
+                let text = StressPressure.leftOut(mappingLimit: try HostLimits.maxMapCount())
+            {
+                leftOut.append(text)
+            }
         } catch {
             throw .host(error)
         }
@@ -169,6 +174,7 @@ final class StressRun {
         figures.refusedOperations = StressCounters.read(counters.refusedOperations)
         figures.hostRefusals = StressCounters.read(counters.hostRefusals)
         figures.mendedPages = StressCounters.read(counters.mendedPages)
+        figures.shortages = counters.shortages.withLock { $0 }
         figures.signals = StressCounters.read(counters.interruptions)
         figures.forks = StressCounters.read(counters.forks)
         figures.checks = StressCounters.read(counters.checks)

@@ -84,6 +84,7 @@ final class StressCounters: Sendable {
     let hostRefusals = Atomic(0)
     /// Huge pages that two refusals had left half-way, mended.
     let mendedPages = Atomic(0)
+    let shortages = Guarded(StressShortages())
     let interruptions = Atomic(0)
     let forks = Atomic(0)
     let checks = Atomic(0)

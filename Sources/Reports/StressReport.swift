@@ -61,10 +61,11 @@ public enum StressReport {
                 + "operations, \(CountText.grouped(total.refusedOperations)) operations refused, "
                 + "\(CountText.grouped(total.hostRefusals)) of them by the host itself; "
                 + "\(CountText.of(total.mendedPages, "huge page")) left half-way and mended",
+            scarce(result).map { "scarce    \($0)" },
             "beside    \(CountText.grouped(total.signals)) signals, \(CountText.of(total.forks, "fork"))",
             "oracle    \(CountText.grouped(total.checks)) times frames, mappings, files, contents and counts against the model, "
                 + "over \(CountText.grouped(total.epochs)) buildings",
-        ]
+        ].compactMap { $0 }
         if let first = result.footprints.first, let last = result.footprints.last {
             lines.append("process   \(footprint(first)) after the first building; \(footprint(last)) after the last")
         }
@@ -74,6 +75,20 @@ public enum StressReport {
         // Lines of maps and of operations stay as they are: they are for searching.
         if let violation = result.violation { return lines + [""] + self.lines(violation) }
         return lines + [result.holds ? "passed: seed \(result.seed)" : "FAILED: seed \(result.seed)"]
+    }
+
+    /// What was made scarce, and in how many rounds; nil where nothing was to be.
+    static func scarce(_ result: StressResult) -> String? {
+        if result.faults == .off { return nil }
+        let rounds = result.total.shortages
+        let ofHost = [
+            ("address space", rounds.addressSpace), ("mappings", rounds.mappings), ("descriptors", rounds.openFiles),
+            ("room on a tmpfs", rounds.fileSystem),
+        ]
+        return ((result.faults.isHost ? ofHost : []) + [("frames", rounds.frames)]).enumerated().map {
+            index, shortage in
+            "\(shortage.0) in " + (index == 0 ? CountText.of(shortage.1, "round") : CountText.grouped(shortage.1))
+        }.joined(separator: ", ")
     }
 
     private static func table(_ result: StressResult) -> TextTable {

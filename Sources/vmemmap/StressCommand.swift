@@ -15,6 +15,9 @@ struct StressCommand: ParsableCommand {
 
             Exits with 2 if anything is not as it must be, and shows what led to it; the seed leads to it again. SIGINT and SIGTERM \
             end the run with a verdict on what was run, a second one ends it at once.
+
+            For --faults host, RLIMIT_AS and RLIMIT_NOFILE are lowered, vm.max_map_count is reached, frames are budgeted and, as root, a \
+            tmpfs that frames come from is filled. The summary says in how many rounds each was so, and what could not be.
             """)
 
     @Option(

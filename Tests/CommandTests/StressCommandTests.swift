@@ -16,6 +16,7 @@ struct StressCommandTests {
         #expect(outcome.code == 0, "\(outcome)")
         #expect(outcome.output.hasPrefix("seed 11\n"))
         #expect(outcome.output.contains(" cycles/s remaps/s ns/remap "))
+        #expect(outcome.output.contains("\nscarce    address space in "))
         #expect(outcome.output.hasSuffix("passed: seed 11\n"))
         #expect(try folder.contents() == ["stress.json"])
     }

@@ -29,6 +29,10 @@ struct StressTests {
             #expect(result.holds, "\(StressReport.lines(result).joined(separator: "\n"))")
             #expect(result.total.headReads > 0 && result.total.cycles > 0 && result.total.checks > 0)
             if faults != .off { #expect(result.total.signals > 0) }
+            if !faults.isHost {
+                let shortages = result.total.shortages
+                #expect(shortages == StressShortages(frames: shortages.frames))
+            }
             // While the host is short of something nobody is forked, and that may last for all of so short a run.
             if faults == .injected { #expect(result.total.failedCalls > 0 && result.total.forks > 0) }
             // All the others are looked at in every check, however short the run and whatever was drawn.
@@ -41,6 +45,22 @@ struct StressTests {
             }
             #expect(result.footprints.count == result.total.epochs)
         }
+    }
+
+    @Test("What is made scarce is counted by kind; a mapping limit that is not filled is left out, with the way out")
+    func shortages() throws {
+        var figures = StressFigures()
+        for (index, kind) in StressPressure.Kind.allCases.enumerated() {
+            for _ in 0...index { figures.shortages.note(kind) }
+        }
+        #expect(figures.shortages == StressShortages(addressSpace: 1, mappings: 2, openFiles: 3, fileSystem: 4))
+        var later = figures
+        later.shortages.note(.mappings)
+        later.shortages.frames += 7
+        #expect(later.since(figures).shortages == StressShortages(mappings: 1, frames: 7))
+        #expect(StressPressure.leftOut(mappingLimit: MappingBallast.highestLimit) == nil)
+        let text = try #require(StressPressure.leftOut(mappingLimit: MappingCount(Int(Int32.max))))
+        #expect(text.hasPrefix("vm.max_map_count reached: it is 2147483647") && text.contains("sysctl -w"))
     }
 
     @Test("A run without end in sight begins, and is ended")

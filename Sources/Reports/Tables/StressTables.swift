@@ -64,6 +64,13 @@ extension ExportColumn {
             },
             .count("host_refusals", "Those of them that only the host can have refused.") { figures($0).hostRefusals },
             .count("mended_pages", "Huge pages left half-way by two refusals, and mended.") { figures($0).mendedPages },
+            .count("short_of_address_space", "Rounds with RLIMIT_AS lowered.") { figures($0).shortages.addressSpace },
+            .count("short_of_mappings", "Rounds with vm.max_map_count reached.") { figures($0).shortages.mappings },
+            .count("short_of_descriptors", "Rounds with RLIMIT_NOFILE lowered.") { figures($0).shortages.openFiles },
+            .count("short_of_file_system", "Rounds with the tmpfs of the region's frames full.") {
+                figures($0).shortages.fileSystem
+            },
+            .count("short_of_frames", "Rounds with a frame budget.") { figures($0).shortages.frames },
             .count("signals", "Signals sent to walkers and workers.") { figures($0).signals },
             .count("forks", "Children forked.") { figures($0).forks },
             .count("checks", "Times that everything was held against the model.") { figures($0).checks },

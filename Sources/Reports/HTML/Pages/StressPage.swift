@@ -231,6 +231,7 @@ private struct StressFaults {
         let total = result.total
         let text =
             "Beside the workers there were \(CountText.of(total.signals, "signal")) and \(CountText.of(total.forks, "fork")). "
+            + (StressReport.scarce(result).map { "Made scarce: \($0). " } ?? "")
             + "Left half-way by two refusals in a row, and mended: \(CountText.of(total.mendedPages, "huge page"))."
         return HTMLSection(
             id: "faults", title: "What was made to fail",
