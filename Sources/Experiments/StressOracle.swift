@@ -243,7 +243,7 @@ struct StressOracle {
         let isUpperBound = region.plan.scheme == .head && region.plan.backing == .anonymous
         look(at: .regionMappings)
         if isUpperBound ? found > expected : found != expected {
-            report(.regionMappings, "expected \(expected), found \(found)")
+            report(.regionMappings, "expected \(expected), found \(found)", try unexpectedMappings(region))
         }
         let kinds = try PageMappings(of: region)
         look(at: .pagesAreMappedAsTheirState, region.plan.framesPopulated.rawValue)
@@ -254,6 +254,18 @@ struct StressOracle {
                 "huge page \(page), \(region.state(of: page)): \(wrong)",
                 StressFinding.Place(region: region, page: page))
         }
+    }
+
+    /// The first huge page in which another number of mappings begins than the plan says; nil if each has its own.
+    private func unexpectedMappings(_ region: VmemmapRegion) throws(HostError) -> StressFinding.Place? {
+        var found = [Int](repeating: 0, count: region.plan.hugePages.rawValue)
+        let bytes = region.plan.geometry.vmemmapBytesPerHugePage.rawValue
+        try ProcMaps.forEach(overlapping: region.range) { (mapping) throws(HostError) in
+            found[(max(mapping.range.start, region.range.start) - region.range.start).rawValue / bytes] += 1
+        }
+        return region.layout.allHugePages.first { page in
+            region.expectedMappings(beginningIn: page) != MappingCount(found[page.rawValue])
+        }.map { StressFinding.Place(region: region, page: $0) }
     }
 
     /// Every vmemmap page is one of its legal states, and with nobody at work, wholly.

@@ -113,4 +113,55 @@ struct GapTests {
             }
         }
     }
+
+    private static let cutShapes: [Shape] = Scheme.allCases.flatMap { scheme in
+        Backing.allCases.map { Shape(size: .twoMebibytes, pages: 3, scheme: scheme, backing: $0) }
+    }
+
+    /// With more in use than the limit allows, Linux (6.12 and later) cuts the mapping where the new one is to be, refuses, and leaves
+    /// the cut. Limits are lowered for the whole process.
+    @Test(
+        "Where a refusal leaves the mapping cut, the huge page is named, and has the mappings of its state once it is mended",
+        arguments: 0..<6, [false, true])
+    func cut(_ number: Int, withWriters: Bool) async {
+        await #expect(processExitsWith: .success) { [number, withWriters] in
+            let region = try Self.cutShapes[number].region()
+            try MappingReserve.process.fill()
+            let limit = try LoweredLimit.addressSpace(leaving: .zero - .mebibytes(4))
+            let (error, _) = Operation.optimize.run(
+                on: region, withWriters ? .present : .excluded, under: InjectedFault(first: .max))
+            try limit.lift()
+            let residue = try #require(error).residue
+            let isCut = try ProcMaps.count(overlapping: region.range) != region.expectedMappings
+            #expect(!isCut || !residue.isEmpty)
+            try region.mend(region.all)
+            #expect(region.states.allSatisfy { !$0.isOptimized })
+            try region.expectWhole(region.states)
+            try region.optimize(region.all)
+            try region.expectAll(.optimized)
+        }
+    }
+
+    @Test("A cut that can be mended at once is", arguments: 0..<6, [false, true])
+    func mended(_ number: Int, withWriters: Bool) async {
+        await #expect(processExitsWith: .success) { [number, withWriters] in
+            let region = try Self.cutShapes[number].region()
+            let file = try MemoryFile(name: "other", length: HostLimits.pageSize)
+            let limit = try LoweredLimit.addressSpace(leaving: .zero - .mebibytes(4))
+            let place = region.vmemmapPage(3, of: 1)
+            let refusal = Result { () throws(HostError) in
+                try HostKernel.mapFile(file.readOnly, at: place, offset: .zero, .readOnly)
+            }
+            try limit.lift()
+            #expect(throws: HostError.self) { try refusal.get() }
+            let writers = withWriters ? Writers.present : .excluded
+            let (result, _) = InjectedFault(first: 1, errno: .noMemory, operations: [.mapFile]).during {
+                Result { () throws(VmemmapError) in try region.optimize(region.page(1), writers: writers) }
+            }
+            let error = try #require(throws: VmemmapError.self) { try result.get() }
+            #expect(error.residue.isEmpty)
+            #expect(region.states.allSatisfy { !$0.isOptimized })
+            try region.expectWhole(region.states)
+        }
+    }
 }

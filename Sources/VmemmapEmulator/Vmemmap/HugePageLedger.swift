@@ -24,6 +24,12 @@ final class HugePageLedger: Sendable {
         var incomplete: [HugePageIndex: IncompleteHugePage] = [:]
         var orphans: [AddressRange] = []
         var turns = Turns()
+
+        func mappingsBegun(in page: Int, _ plan: MappingPlan) -> Int {
+            let state = entries[page].state
+            let isBegunAtHead = page == 0 || plan.isBoundary(between: entries[page - 1].state, and: state)
+            return plan.boundariesInside(state) + (isBegunAtHead ? 1 : 0)
+        }
     }
 
     /// Huge pages that have gone from one state to another since the region was built, put-backs included.
@@ -100,15 +106,13 @@ final class HugePageLedger: Sendable {
     /// The mappings of a region whose huge pages are in these states.
     func regionMappings(_ plan: MappingPlan) -> MappingCount {
         book.withLock { book in
-            var mappings = 1
-            var previous: HugePageState?
-            for entry in book.entries {
-                mappings += plan.boundariesInside(entry.state)
-                if let previous, plan.isBoundary(between: previous, and: entry.state) { mappings += 1 }
-                previous = entry.state
-            }
-            return MappingCount(mappings)
+            MappingCount(book.entries.indices.reduce(0) { $0 + book.mappingsBegun(in: $1, plan) })
         }
+    }
+
+    /// Those of them that begin in the vmemmap of one huge page.
+    func mappingsBegun(in page: HugePageIndex, _ plan: MappingPlan) -> MappingCount {
+        book.withLock { MappingCount($0.mappingsBegun(in: page.rawValue, plan)) }
     }
 
     func count(in pages: Range<HugePageIndex>, where condition: (Entry) -> Bool) -> HugePageCount {

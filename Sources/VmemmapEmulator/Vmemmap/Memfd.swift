@@ -18,7 +18,8 @@ extension VmemmapRegion {
             return BatchResult(completed: completed)
         } catch {
             if error.code == .outOfMemory { MappingReserve.process.letGo() }
-            relinkRefused(batch.lowerBound.advanced(by: completed), replaced: replaced)
+            relinkRefused(
+                batch.lowerBound.advanced(by: completed), error, replaced: replaced, isFirst: completed == 0)
             return BatchResult(completed: completed, failure: error)
         }
     }
@@ -79,11 +80,13 @@ extension VmemmapRegion {
     }
 
     /// After a refusal while optimizing: nothing has been punched yet, so every page's own frame still holds what it held.
-    private func relinkRefused(_ page: HugePageIndex, replaced: Int) {
-        if replaced == 0, isReadable(page) { return }
+    private func relinkRefused(_ page: HugePageIndex, _ refusal: HostError, replaced: Int, isFirst: Bool) {
+        let isUnreplaced = replaced == 0 && isReadable(page)
+        if isUnreplaced, !isCut(page, by: refusal, isFirst: isFirst) { return }
         do throws(HostError) {
             try relink(page..<page.advanced(by: 1))
         } catch {
+            if isUnreplaced { return noteCut(page, isProtected: false) }
             noteIncomplete(page, replaced: replaced, uncertain: 1, isProtected: false)
         }
     }

@@ -36,7 +36,9 @@ extension VmemmapRegion {
         } catch {
             // Putting back takes mappings too. If it is they that have run out, this is what the reserve is for.
             if error.code == .outOfMemory { MappingReserve.process.letGo() }
-            putBackRefused(batch.lowerBound.advanced(by: completed), replaced: replaced, isProtected: isProtected)
+            putBackRefused(
+                batch.lowerBound.advanced(by: completed), error, replaced: replaced, isProtected: isProtected,
+                isFirst: completed == 0)
             return BatchResult(completed: completed, failure: error)
         }
     }
@@ -70,7 +72,7 @@ extension VmemmapRegion {
     }
 
     /// What the own frames of each huge page hold, in the region.
-    private func ownPages(of batch: Range<HugePageIndex>) -> StridedPieces {
+    func ownPages(of batch: Range<HugePageIndex>) -> StridedPieces {
         let own = layout.vmemmap(of: batch.lowerBound, plan.ownPages)
         return StridedPieces(
             first: own.start, stride: plan.geometry.vmemmapBytesPerHugePage, length: own.length, count: batch.count)

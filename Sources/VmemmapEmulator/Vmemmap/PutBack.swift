@@ -2,21 +2,25 @@ internal import HostMemory
 
 // What happens to the one huge page at which the host refused. It is looked at, not guessed about: a refused mmap or
 // mremap normally changes nothing, but one that is refused late, after the old page table entries are gone, can leave
-// a gap (host limits, 11).
+// a gap (host limits, 11); and before that, like a refused mprotect, a mapping that is cut in pieces.
 extension VmemmapRegion {
     /// After a refusal in ``optimizeBatch(_:_:)``: makes `page` what it was.
     ///
     /// - Parameters:
+    ///   - refusal: of which call.
     ///   - replaced: replacements made before the refused one.
     ///   - isProtected: whether page 1 was write-protected first.
-    func putBackRefused(_ page: HugePageIndex, replaced: Int, isProtected: Bool) {
+    ///   - isFirst: whether no other of the batch is optimized yet.
+    func putBackRefused(
+        _ page: HugePageIndex, _ refusal: HostError, replaced: Int, isProtected: Bool, isFirst: Bool
+    ) {
         if replaced == 0, isIntact(plan.replacedPages.lowerBound, of: page) {
-            guard isProtected else { return }
             do throws(HostError) {
-                try protectRewritablePage(of: page, .readWrite)
+                if isProtected { try protectRewritablePage(of: page, .readWrite) }
             } catch {
-                noteIncomplete(page, replaced: 0, uncertain: 0, isProtected: true)
+                return noteIncomplete(page, replaced: 0, uncertain: 0, isProtected: true)
             }
+            if isCut(page, by: refusal, isFirst: isFirst) { putBackCut(page) }
             return
         }
         do throws(HostError) {
@@ -26,6 +30,24 @@ extension VmemmapRegion {
         } catch {
             noteIncomplete(page, replaced: replaced, uncertain: 1, isProtected: true)
         }
+    }
+
+    /// Gives a huge page of which nothing was replaced the mappings of a state again.
+    private func putBackCut(_ page: HugePageIndex) {
+        do throws(HostError) {
+            try putBackUnreplaced(page)
+            ledger.mark(page..<page.advanced(by: 1), .restored, isChanged: ledger.entry(page).isChanged)
+        } catch {
+            noteCut(page, isProtected: true)
+        }
+    }
+
+    /// Notes that `page`, of which nothing is replaced, may be cut, and, where the host refused late again, that its tails are in doubt.
+    func noteCut(_ page: HugePageIndex, isProtected: Bool) {
+        let isWhole = isReadable(page)
+        noteIncomplete(
+            page, replaced: 0, uncertain: isWhole ? 0 : plan.replacements.count, isProtected: isProtected,
+            isCut: isWhole)
     }
 
     /// After a refusal in ``restoreBatch(_:_:)``: makes sure that `page` is still optimized.
@@ -56,16 +78,21 @@ extension VmemmapRegion {
     }
 
     private func mendAnonymous(_ page: HugePageIndex) throws(HostError) {
-        if let state = ledger.incompleteState(of: page), state.replaced.isEmpty, state.uncertain.isEmpty {
+        let state = ledger.incompleteState(of: page)
+        if let state, state.replaced.isEmpty, state.uncertain.isEmpty, !state.isCut {
             // Only a protection was not put back.
             try protect(plan.copiedWritablePages, of: page, .readWrite)
             return ledger.markMended(page, ledger.entry(page).state)
         }
         do throws(HostError) {
-            try putBack(page)
+            if state?.isCut == true { try putBackUnreplaced(page) } else { try putBack(page) }
         } catch {
             // It may have write-protected a page on its way.
-            if let state = ledger.incompleteState(of: page) { ledger.markIncomplete(state.writeProtected) }
+            if state?.isCut == true {
+                noteCut(page, isProtected: true)
+            } else if let state {
+                ledger.markIncomplete(state.writeProtected)
+            }
             throw error
         }
         ledger.markMended(page, .restored)
@@ -104,6 +131,50 @@ extension VmemmapRegion {
         mergeHugeBase(page)
     }
 
+    /// The same for a huge page of which nothing is replaced. The shared frames are made complete first: the refusal may have come
+    /// before they were.
+    private func putBackUnreplaced(_ page: HugePageIndex) throws(HostError) {
+        let pages = page..<page.advanced(by: 1)
+        if !plan.copiedWritablePages.isEmpty { try protect(plan.copiedWritablePages, of: page, .readOnly) }
+        if !plan.ownPages.isEmpty {
+            ledger.setStaleFrames(pages, true)
+            try frames.file.gather(ownPages(of: pages), at: frames.ownFrames(of: page))
+        }
+        try putBack(page)
+    }
+
+    /// Whether a refusal has left the mapping of a huge page in more pieces than its state has: out of memory or of mappings, the kernel
+    /// does not join again what it has cut so as to change a part (`vma_modify()`, `vms_gather_munmap_vmas()`). Where nobody
+    /// can tell, it may have.
+    ///
+    /// - Parameter isFirst: whether the huge page before this one is in the state that the ledger says.
+    func isCut(_ page: HugePageIndex, by refusal: HostError, isFirst: Bool) -> Bool {
+        guard refusal.code == .outOfMemory else { return false }
+        let range = layout.vmemmap(of: page)
+        let state = ledger.entry(page).state
+        var (inside, atStart, atEnd) = (0, false, false)
+        do throws(HostError) {
+            try ProcMaps.forEach(overlapping: HostKernel.withGuardPages(range)) { (mapping) throws(HostError) in
+                let start = mapping.range.start
+                if start > range.start, start < range.end { inside += 1 }
+                if start == range.start { atStart = true }
+                if start == range.end { atEnd = true }
+            }
+        } catch {
+            return true
+        }
+        // Others change their huge pages meanwhile; a boundary of theirs is taken for a cut at worst.
+        if atStart, isFirst, page > layout.allHugePages.lowerBound {
+            let before = ledger.entry(page.advanced(by: -1)).state
+            if !plan.isBoundary(between: before, and: state) { return true }
+        }
+        if atEnd, page.advanced(by: 1) < layout.allHugePages.upperBound {
+            let after = ledger.entry(page.advanced(by: 1)).state
+            if !plan.isBoundary(between: state, and: after) { return true }
+        }
+        return inside > plan.boundariesInside(state)
+    }
+
     /// Whether a vmemmap page is mapped and shows tails of this huge page: asked of its second struct page, which is one in
     /// every vmemmap page of every scheme.
     func isIntact(_ vmemmapPage: VmemmapPageIndex, of page: HugePageIndex) -> Bool {
@@ -121,7 +192,9 @@ extension VmemmapRegion {
     }
 
     /// Notes that `page` has `replaced` replacements, and that the next `uncertain` ones are in doubt.
-    func noteIncomplete(_ page: HugePageIndex, replaced: Int, uncertain: Int, isProtected: Bool) {
+    func noteIncomplete(
+        _ page: HugePageIndex, replaced: Int, uncertain: Int, isProtected: Bool, isCut: Bool = false
+    ) {
         func pages(_ numbers: Range<Int>) -> Range<VmemmapPageIndex> {
             let all = plan.replacements[numbers]
             guard let first = all.first, let last = all.last else {
@@ -133,7 +206,7 @@ extension VmemmapRegion {
         ledger.markIncomplete(
             IncompleteHugePage(
                 page: page, replaced: pages(0..<replaced), uncertain: pages(replaced..<(replaced + uncertain)),
-                isWriteProtected: isProtected))
+                isWriteProtected: isProtected, isCut: isCut))
         // Its frames are shown, or hold the only copy; unless nothing but a protection was not put back.
         if replaced > 0 || uncertain > 0 { ledger.setStaleFrames(page..<page.advanced(by: 1), false) }
     }
@@ -143,7 +216,7 @@ extension VmemmapRegion {
         ledger.markIncomplete(
             IncompleteHugePage(
                 page: page, replaced: start..<start, uncertain: start..<plan.replacedPages.upperBound,
-                isWriteProtected: false))
+                isWriteProtected: false, isCut: false))
         ledger.setStaleFrames(page..<page.advanced(by: 1), false)
     }
 }

@@ -115,10 +115,14 @@ public struct IncompleteHugePage: Hashable, Sendable {
     public let uncertain: Range<VmemmapPageIndex>
     /// Whether page 1 may still be write-protected: writers fail with ``VmemmapError/Cause/incomplete(_:)``.
     public let isWriteProtected: Bool
+    /// Whether its mapping may be in more pieces than its state has: the host has cut it so as to change a part, and then refused.
+    /// Readers notice nothing of that.
+    public let isCut: Bool
 
     /// The same, page 1 write-protected.
     var writeProtected: IncompleteHugePage {
-        IncompleteHugePage(page: page, replaced: replaced, uncertain: uncertain, isWriteProtected: true)
+        IncompleteHugePage(
+            page: page, replaced: replaced, uncertain: uncertain, isWriteProtected: true, isCut: isCut)
     }
 }
 
@@ -129,7 +133,8 @@ extension VmemmapError.Residue: CustomStringConvertible {
         for part in incomplete {
             parts.append(
                 "huge page \(part.page) incomplete (vmemmap pages \(part.replaced) show the shared frame, \(part.uncertain) uncertain"
-                    + (part.isWriteProtected ? ", page 1 write-protected)" : ")"))
+                    + (part.isWriteProtected ? ", page 1 write-protected" : "")
+                    + (part.isCut ? ", its mapping perhaps cut)" : ")"))
         }
         if !notPutBack.isEmpty {
             let ranges = notPutBack.map { "\($0)" }.joined(separator: ", ")

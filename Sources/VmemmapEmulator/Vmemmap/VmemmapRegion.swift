@@ -120,4 +120,9 @@ public final class VmemmapRegion: Sendable {
     /// The mappings that the region consists of, worked out from the states of its huge pages. For the head scheme on
     /// the anonymous backing the most there may be: neighbours that were restored together may have merged.
     public var expectedMappings: MappingCount { ledger.regionMappings(plan) }
+
+    /// Those of them that begin in the vmemmap of `page`.
+    public func expectedMappings(beginningIn page: HugePageIndex) -> MappingCount {
+        ledger.mappingsBegun(in: page, plan)
+    }
 }
