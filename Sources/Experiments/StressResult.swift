@@ -13,16 +13,6 @@ public struct StressShortages: Hashable, Sendable, Codable {
     public var fileSystem = 0
     /// Of frames: a budget for restores.
     public var frames = 0
-
-    func since(_ earlier: StressShortages) -> StressShortages {
-        var difference = self
-        difference.addressSpace -= earlier.addressSpace
-        difference.mappings -= earlier.mappings
-        difference.openFiles -= earlier.openFiles
-        difference.fileSystem -= earlier.fileSystem
-        difference.frames -= earlier.frames
-        return difference
-    }
 }
 
 /// What a stress run has done and seen, up to now or in all.
@@ -70,30 +60,19 @@ public struct StressFigures: Hashable, Sendable, Codable {
     /// Times that machine and region were built.
     public var epochs = 0
 
+    /// Everything that is counted up.
+    private static let counts: [any WritableKeyPath<StressFigures, Int> & Sendable] = [
+        \.elapsedNanoseconds, \.cycles, \.remaps, \.regionRemaps, \.regionRemapNanoseconds, \.operations, \.headReads,
+        \.pageReads, \.crossedReads, \.wrongReads, \.failedCalls, \.faultedOperations, \.refusedOperations,
+        \.hostRefusals, \.mendedPages, \.shortages.addressSpace, \.shortages.mappings, \.shortages.openFiles,
+        \.shortages.fileSystem, \.shortages.frames, \.signals, \.forks, \.checks, \.epochs,
+    ]
+
     /// What has been done between an earlier moment and this one.
     public func since(_ earlier: StressFigures) -> StressFigures {
         var difference = self
-        difference.elapsedNanoseconds -= earlier.elapsedNanoseconds
-        difference.cycles -= earlier.cycles
-        difference.remaps -= earlier.remaps
-        difference.regionRemaps -= earlier.regionRemaps
-        difference.regionRemapNanoseconds -= earlier.regionRemapNanoseconds
+        for count in Self.counts { difference[keyPath: count] -= earlier[keyPath: count] }
         difference.takeMean()
-        difference.operations -= earlier.operations
-        difference.headReads -= earlier.headReads
-        difference.pageReads -= earlier.pageReads
-        difference.crossedReads -= earlier.crossedReads
-        difference.wrongReads -= earlier.wrongReads
-        difference.failedCalls -= earlier.failedCalls
-        difference.faultedOperations -= earlier.faultedOperations
-        difference.refusedOperations -= earlier.refusedOperations
-        difference.hostRefusals -= earlier.hostRefusals
-        difference.mendedPages -= earlier.mendedPages
-        difference.shortages = shortages.since(earlier.shortages)
-        difference.signals -= earlier.signals
-        difference.forks -= earlier.forks
-        difference.checks -= earlier.checks
-        difference.epochs -= earlier.epochs
         return difference
     }
 

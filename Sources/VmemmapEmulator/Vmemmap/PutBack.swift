@@ -14,31 +14,22 @@ extension VmemmapRegion {
     func putBackRefused(
         _ page: HugePageIndex, _ refusal: HostError, replaced: Int, isProtected: Bool, isFirst: Bool
     ) {
-        if replaced == 0, isIntact(plan.replacedPages.lowerBound, of: page) {
+        let isUnreplaced = replaced == 0 && isIntact(plan.replacedPages.lowerBound, of: page)
+        if isUnreplaced {
             do throws(HostError) {
                 if isProtected { try protectRewritablePage(of: page, .readWrite) }
             } catch {
                 return noteIncomplete(page, replaced: 0, uncertain: 0, isProtected: true)
             }
-            if isCut(page, by: refusal, isFirst: isFirst) { putBackCut(page) }
-            return
+            if !isCut(page, by: refusal, isFirst: isFirst) { return }
         }
         do throws(HostError) {
-            try putBack(page)
+            try putBack(page, isUnreplaced: isUnreplaced)
             // While a restore is undone, this page carries its result still: it stays marked as changed.
             ledger.mark(page..<page.advanced(by: 1), .restored, isChanged: ledger.entry(page).isChanged)
         } catch {
+            if isUnreplaced { return noteCut(page, isProtected: true) }
             noteIncomplete(page, replaced: replaced, uncertain: 1, isProtected: true)
-        }
-    }
-
-    /// Gives a huge page of which nothing was replaced the mappings of a state again.
-    private func putBackCut(_ page: HugePageIndex) {
-        do throws(HostError) {
-            try putBackUnreplaced(page)
-            ledger.mark(page..<page.advanced(by: 1), .restored, isChanged: ledger.entry(page).isChanged)
-        } catch {
-            noteCut(page, isProtected: true)
         }
     }
 
@@ -85,7 +76,7 @@ extension VmemmapRegion {
             return ledger.markMended(page, ledger.entry(page).state)
         }
         do throws(HostError) {
-            if state?.isCut == true { try putBackUnreplaced(page) } else { try putBack(page) }
+            try putBack(page, isUnreplaced: state?.isCut == true)
         } catch {
             // It may have write-protected a page on its way.
             if state?.isCut == true {
@@ -116,10 +107,17 @@ extension VmemmapRegion {
     /// The own pages are in their shared frames, complete since before the first replacement. The other tails were alike,
     /// and the last of them is replaced last: if it still is what it was, they are copied from it, otherwise from what the
     /// scheme says they show.
-    private func putBack(_ page: HugePageIndex) throws(HostError) {
+    ///
+    /// - Parameter isUnreplaced: whether nothing is replaced. The refusal may have come before the shared frames were complete then.
+    private func putBack(_ page: HugePageIndex, isUnreplaced: Bool) throws(HostError) {
         let last = VmemmapPageIndex(plan.geometry.vmemmapPagesPerHugePage.rawValue - 1)
         for writable in plan.copiedWritablePages where isIntact(writable, of: page) {
             try protect(writable..<writable.advanced(by: 1), of: page, .readOnly)
+        }
+        if isUnreplaced, !plan.ownPages.isEmpty {
+            let pages = page..<page.advanced(by: 1)
+            ledger.setStaleFrames(pages, true)
+            try frames.file.gather(ownPages(of: pages), at: frames.ownFrames(of: page))
         }
         let staging = try stage(page..<page.advanced(by: 1), isIntact(last, of: page) ? .lastTail : .shown)
         do throws(HostError) {
@@ -129,18 +127,6 @@ extension VmemmapRegion {
             throw error
         }
         mergeHugeBase(page)
-    }
-
-    /// The same for a huge page of which nothing is replaced. The shared frames are made complete first: the refusal may have come
-    /// before they were.
-    private func putBackUnreplaced(_ page: HugePageIndex) throws(HostError) {
-        let pages = page..<page.advanced(by: 1)
-        if !plan.copiedWritablePages.isEmpty { try protect(plan.copiedWritablePages, of: page, .readOnly) }
-        if !plan.ownPages.isEmpty {
-            ledger.setStaleFrames(pages, true)
-            try frames.file.gather(ownPages(of: pages), at: frames.ownFrames(of: page))
-        }
-        try putBack(page)
     }
 
     /// Whether a refusal has left the mapping of a huge page in more pieces than its state has: out of memory or of mappings, the kernel
