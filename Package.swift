@@ -1,9 +1,6 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// Mistakes made on purpose (Sources/VmemmapEmulator/Mutation.swift), for scripts/check --mutations alone.
-let mutations: [SwiftSetting] = Context.environment["VMEMMAP_MUTATIONS"] == "1" ? [.define("VMEMMAP_MUTATIONS")] : []
-
 let swiftSettings: [SwiftSetting] = [
     .strictMemorySafety(),
     .treatAllWarnings(as: .error),
@@ -41,7 +38,7 @@ let package = Package(
         .target(name: "HostMemory", dependencies: ["CSystemShims", system], swiftSettings: swiftSettings),
         .target(
             name: "VmemmapEmulator", dependencies: ["CSystemShims", "HostMemory", system],
-            swiftSettings: swiftSettings + mutations),
+            swiftSettings: swiftSettings),
         // The bare C loop that the engine is measured against. Nothing but Experiments may use it.
         .target(name: "CFloor", cSettings: cSettings),
         .target(

@@ -14,10 +14,12 @@ int vme_injection_decide(unsigned operation)
     return -state->error;
 }
 
-void vme_injection_arm(uint64_t operations, int64_t first, int64_t failures, int32_t error)
+void vme_injection_arm(uint64_t operations, int64_t first, int64_t failures, int32_t error,
+                       bool late)
 {
     vme_injection_state = (struct vme_injection){
-        .armed = true, .operations = operations, .first = first, .failures = failures, .error = error};
+        .armed = true, .operations = operations, .first = first, .failures = failures, .error = error,
+        .late = late};
 }
 
 struct vme_injection vme_injection_disarm(void)

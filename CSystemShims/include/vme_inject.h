@@ -14,6 +14,7 @@ struct vme_injection {
     int64_t first;        // the first call that fails, from 1
     int64_t failures;     // how many calls from there on fail
     int32_t error;        // the errno they fail with
+    bool late;            // whether they have had an effect by then
     int64_t fired;        // how many calls were failed
 };
 
@@ -29,7 +30,10 @@ static inline int vme_injection_next(unsigned operation)
     return vme_injection_decide(operation);
 }
 
-void vme_injection_arm(uint64_t operations, int64_t first, int64_t failures, int32_t error);
+// Whether the refused call is to have had an effect.
+static inline bool vme_injection_is_late(void) { return vme_injection_state.late; }
+
+void vme_injection_arm(uint64_t operations, int64_t first, int64_t failures, int32_t error, bool late);
 // Disarms and returns what was seen.
 struct vme_injection vme_injection_disarm(void);
 

@@ -57,8 +57,7 @@ struct StressOracle {
 
     /// With nothing in the way, everything that errors have named is mended.
     private func mend() {
-        let incomplete = scene.region.layout.allHugePages.count { scene.region.isIncomplete($0) }
-        scene.counters.mendedPages.count(incomplete)
+        scene.counters.mendedPages.count(scene.region.hugePageStates.count(where: \.isTorn))
         look(at: .leftoversAreMended)
         do throws(VmemmapError) {
             try scene.region.mend(scene.region.layout.allHugePages)
@@ -153,7 +152,7 @@ struct StressOracle {
     }
 
     private func optimizedCount(_ view: VmemmapRegion) -> Int {
-        view.layout.allHugePages.count { view.state(of: $0) == .optimized }
+        view.hugePageStates.count { $0 == .optimized }
     }
 
     /// Restores have taken no more frames than there were, and those that were optimized have given theirs back.
@@ -220,7 +219,8 @@ struct StressOracle {
     private func checkRegion(_ pages: StrideTo<Int>) throws(HostError) {
         let region = scene.region
         let plan = region.plan
-        let optimized = region.layout.allHugePages.filter { region.state(of: $0) == .optimized }
+        let states = region.hugePageStates
+        let optimized = region.layout.allHugePages.filter { states[$0.rawValue] == .optimized }
         try expect(
             .fileHoldsWhatIsShown, "bytes",
             plan.fileFrames(optimized: HugePageCount(optimized.count)).bytes(pageSize: plan.geometry.basePageSize)
@@ -247,11 +247,11 @@ struct StressOracle {
         }
         let kinds = try PageMappings(of: region)
         look(at: .pagesAreMappedAsTheirState, region.plan.framesPopulated.rawValue)
-        for page in region.layout.allHugePages {
-            guard let wrong = kinds.pagesNotAs(region.state(of: page), in: page.rawValue).first else { continue }
+        for (page, state) in zip(region.layout.allHugePages, region.hugePageStates) {
+            guard let wrong = kinds.pagesNotAs(state, in: page.rawValue).first else { continue }
             return report(
                 .pagesAreMappedAsTheirState,
-                "huge page \(page), \(region.state(of: page)): \(wrong)",
+                "huge page \(page), \(state): \(wrong)",
                 StressFinding.Place(region: region, page: page))
         }
     }
@@ -264,7 +264,7 @@ struct StressOracle {
             found[(max(mapping.range.start, region.range.start) - region.range.start).rawValue / bytes] += 1
         }
         return region.layout.allHugePages.first { page in
-            region.expectedMappings(beginningIn: page) != MappingCount(found[page.rawValue])
+            (try? region.expectedMappings(beginningIn: page)) != MappingCount(found[page.rawValue])
         }.map { StressFinding.Place(region: region, page: $0) }
     }
 

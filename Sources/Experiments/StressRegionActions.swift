@@ -30,7 +30,7 @@ extension StressWorker {
         let end = min(pool.upperBound, start + span.length)
         let pages = HugePageIndex(start)..<HugePageIndex(end)
         let writers: Writers = span.hasWriters ? .present : .excluded
-        let before = isOwn ? pages.map { Before(state: region.state(of: $0), isWhole: !region.isIncomplete($0)) } : []
+        let before = isOwn ? Array(region.hugePageStates[start..<end]) : []
         let began = HostKernel.monotonicNanoseconds()
         var refusal: VmemmapError?
         do throws(VmemmapError) {
@@ -47,30 +47,25 @@ extension StressWorker {
         return refusal.map { .region($0) } ?? .done
     }
 
-    /// What a huge page was before an operation.
-    private struct Before {
-        let state: HugePageState
-        let isWhole: Bool
-    }
-
     /// After success every page is as asked for; after a failure as before, but for what the error names. One that an earlier
-    /// failure had left half-way may have been mended first, which restores it.
+    /// failure had torn may have been mended first, which restores it.
     private func check(
-        _ pages: Range<HugePageIndex>, _ before: [Before], _ change: Change, _ refusal: VmemmapError?
+        _ pages: Range<HugePageIndex>, _ before: [HugePageState], _ change: Change, _ refusal: VmemmapError?
     ) {
         scene.counters.looked(at: .operationIsWhole)
-        let incomplete = Set((refusal?.residue.incomplete ?? []).map(\.page))
-        for (page, before) in zip(pages, before) where !incomplete.contains(page) {
-            let isOptimized = scene.region.state(of: page) == .optimized
+        let torn = Set((refusal?.residue.torn ?? []).map(\.page))
+        let states = scene.region.hugePageStates
+        for (page, before) in zip(pages, before) where !torn.contains(page) {
+            let state = states[page.rawValue]
             let isChanged = refusal?.residue.notPutBack.contains { $0.contains(page) } ?? true
-            let expected = isChanged ? change == .optimize : before.state == .optimized
-            let isMended = !before.isWhole && !isOptimized
-            if isOptimized == expected || isMended, !scene.region.isIncomplete(page) { continue }
+            let expected = isChanged ? change == .optimize : before == .optimized
+            let isMended = before.isTorn && state == .restored
+            if (state == .optimized) == expected || isMended, !state.isTorn { continue }
             scene.report(
                 StressFinding(
                     .operationIsWhole,
-                    "\(change) of huge pages \(pages) by worker \(number): huge page \(page) was \(before.state) and is "
-                        + "\(scene.region.state(of: page)); the error: \(refusal.map { "\($0)" } ?? "none")",
+                    "\(change) of huge pages \(pages) by worker \(number): huge page \(page) was \(before) and is "
+                        + "\(state); the error: \(refusal.map { "\($0)" } ?? "none")",
                     StressFinding.Place(region: scene.region, page: page)))
             return
         }

@@ -51,9 +51,8 @@ extension StressFinding {
         let near = (place.page.rawValue - 2)...(place.page.rawValue + 2)
         return near.filter { (0..<place.region.plan.hugePages.rawValue).contains($0) }.map { number in
             let page = HugePageIndex(number)
-            let incomplete = place.region.isIncomplete(page) ? ", incomplete" : ""
-            return "huge page \(number) at \(place.region.layout.vmemmap(of: page)): \(place.region.state(of: page))"
-                + incomplete
+            let state = place.region.hugePageStates[number]
+            return "huge page \(number) at \(place.region.layout.vmemmap(of: page)): \(state)"
         }
     }
 

@@ -65,7 +65,7 @@ struct StressWalker {
         let page = region.layout.geometry.hugePage(of: frame)
         let vmemmapPage = region.layout.geometry.vmemmapPage(of: frame)
         // The one thing that a second refusal may leave: pages that it names, until they are mended.
-        if seen == nil, region.isIncomplete(page) { return }
+        if seen == nil, region.hugePageStates[page.rawValue].isTorn { return }
         scene.counters.wrongReads.count()
         let found = seen.map { "compound_head \(Self.hex($0.word)), which leads to \($0.head)" } ?? "a fault"
         scene.report(
@@ -95,7 +95,7 @@ struct StressWalker {
     private func wrongPage(_ page: Int, _ wrong: LegalContents.Wrong?, _ region: VmemmapRegion) {
         let perPage = region.plan.geometry.vmemmapPagesPerHugePage.rawValue
         let hugePage = HugePageIndex(page / perPage)
-        if let wrong, wrong.word == nil, region.isIncomplete(hugePage) { return }
+        if let wrong, wrong.word == nil, region.hugePageStates[hugePage.rawValue].isTorn { return }
         scene.counters.wrongReads.count()
         scene.report(Self.finding(page, wrong, region))
     }

@@ -13,11 +13,23 @@ public enum HostKernel {
         _ operation: HostOperation, _ place: @autoclosure () -> HostError.Place, _ body: () -> Int64
     ) throws(HostError) -> Int64 {
         let refused = vme_injection_next(operation.rawValue)
+        if refused != 0, vme_injection_is_late() { doBeforeRefusal(operation, place(), body) }
         let result = refused == 0 ? body() : Int64(refused)
         if result < 0 {
             throw HostError(Errno(rawValue: CInt(-result)), operation, place())
         }
         return result
+    }
+
+    /// What a call that is to be refused late does (``InjectedFault/Manner/late``).
+    @inline(never)
+    private static func doBeforeRefusal(_ operation: HostOperation, _ place: HostError.Place, _ body: () -> Int64) {
+        switch (operation, place) {
+        case (.mapFile, .addresses(let target)), (.move, .addresses(let target)):
+            _ = vme_unmap(target.start.rawValue, target.length.rawValue)
+        case (.write, _), (.protect, _), (.advise, _), (.punchHole, _): _ = body()
+        default: break
+        }
     }
 
     /// Makes one call, and makes it again as long as a signal interrupts it before it has done anything.

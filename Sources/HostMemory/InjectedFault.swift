@@ -1,11 +1,20 @@
 internal import CSystemShims
 public import SystemPackage
 
-/// A failure made on purpose: the `first`-th call of the given kind on this thread is not made and reports `errno`.
+/// A failure made on purpose: the `first`-th call of the given kind on this thread reports `errno`.
 ///
 /// For tests and for `stress --faults injected`. It acts on the calling thread only, so that what runs beside is left
 /// alone.
 public struct InjectedFault: Sendable {
+    /// What a failing call has done by the time it is refused.
+    public enum Manner: Sendable, CaseIterable {
+        /// Nothing: the call is not made.
+        case atOnce
+        /// As late as the kernel may refuse: a mapping that was to replace another has unmapped it and leaves a gap; a write, a
+        /// change of protection, an advice or a hole is made.
+        case late
+    }
+
     /// The first call that fails, counted from 1.
     public var first: Int
     /// How many calls, from that one on, fail.
@@ -14,6 +23,8 @@ public struct InjectedFault: Sendable {
     public var errno: Errno
     /// The operations that count; the others are made as ever.
     public var operations: Set<HostOperation>
+    /// What the failing calls do before they fail.
+    public var manner: Manner
 
     /// What happened while a fault was armed.
     public struct Outcome: Sendable {
@@ -26,12 +37,13 @@ public struct InjectedFault: Sendable {
     /// Fails `failures` calls from the `first`-th on with `errno`.
     public init(
         first: Int, failures: Int = 1, errno: Errno = .noMemory,
-        operations: Set<HostOperation> = Set(HostOperation.allCases)
+        operations: Set<HostOperation> = Set(HostOperation.allCases), manner: Manner = .atOnce
     ) {
         self.first = first
         self.failures = failures
         self.errno = errno
         self.operations = operations
+        self.manner = manner
     }
 
     /// Runs `body` on this thread with the fault armed, and tells how many calls there were and how many failed.
@@ -39,7 +51,7 @@ public struct InjectedFault: Sendable {
     /// Faults do not nest: one inside another replaces it.
     public func during<Value>(_ body: () -> Value) -> (value: Value, outcome: Outcome) {
         let mask = operations.reduce(into: UInt64(0)) { $0 |= 1 << UInt64($1.rawValue) }
-        vme_injection_arm(mask, Int64(first), Int64(failures), errno.rawValue)
+        vme_injection_arm(mask, Int64(first), Int64(failures), errno.rawValue, manner == .late)
         let value = body()
         let seen = vme_injection_disarm()
         return (value, Outcome(calls: Int(seen.calls), failed: Int(seen.fired)))

@@ -46,7 +46,7 @@ public final class MappingBudget: Sendable {
     }
 
     /// A budget over a limit and a count of one's own choosing, for tests.
-    init(
+    package init(
         limit: @escaping @Sendable () throws(HostError) -> MappingCount,
         inUse: @escaping @Sendable () throws(HostError) -> MappingCount
     ) {
@@ -64,6 +64,10 @@ public final class MappingBudget: Sendable {
             books.outstanding += count.rawValue
         }
     }
+
+    /// What may be granted before the next count, less what operations under way have been granted: where no count comes in
+    /// between, it falls by every mapping made and rises by every one removed.
+    package var balance: MappingCount { books.withLock { MappingCount($0.allowance) } }
 
     /// Ends an operation that reserved some mappings and made others: fewer as a rule, and below zero for one that
     /// removed mappings.

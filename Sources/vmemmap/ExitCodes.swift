@@ -39,7 +39,7 @@ extension ExitCode {
         case .mappingLimit, .unusableCount: self = .shortage
         case .basePageSize, .noHugeBase: self = .notSupported
         case .hugeBaseAtBoot: self = .validationFailure
-        case .sharedTail, .incomplete, .fault: self = .failure
+        case .sharedTail, .torn, .fault, .heldUp, .outOfRange, .frameOutOfRange: self = .failure
         }
     }
 }

@@ -83,18 +83,18 @@ struct FakeHeadTests {
             }
         }
         // They are seen through every tail vmemmap page.
-        for start in starts(region) { #expect(region.refcount(of: start.advanced(by: 4)) == 104) }
+        for start in starts(region) { #expect(try region.refcount(of: start.advanced(by: 4)) == 104) }
         try region.restore(region.all)
         for start in starts(region) {
             let pattern = words(region, start.advanced(by: StructPage.usedSubpages))
             for number in 0..<StructPage.usedSubpages {
                 #expect(words(region, start.advanced(by: number)) == pattern, "\(start) + \(number)")
             }
-            #expect(region.refcount(of: start.advanced(by: 4)) == 0)
+            #expect(try region.refcount(of: start.advanced(by: 4)) == 0)
         }
         for page in region.all {
             let head = region.plan.geometry.headFrame(of: page)
-            let counts = (0..<StructPage.usedSubpages).map { region.refcount(of: head.advanced(by: $0)) }
+            let counts = try (0..<StructPage.usedSubpages).map { try region.refcount(of: head.advanced(by: $0)) }
             #expect(counts == [101, 101, 102, 103, 104])
         }
     }

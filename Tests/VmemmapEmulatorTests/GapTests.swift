@@ -24,15 +24,15 @@ struct GapTests {
                     #expect(residue.isEmpty)
                     continue
                 }
-                let part = try #require(residue.incomplete.first)
-                #expect(residue.incomplete.count == 1)
+                let part = try #require(residue.torn.first)
+                #expect(residue.torn.count == 1)
                 #expect(part.replaced == VmemmapPageIndex(1)..<VmemmapPageIndex(refused))
                 #expect(part.uncertain == VmemmapPageIndex(refused)..<VmemmapPageIndex(refused + 1))
                 #expect(part.isWriteProtected)
                 let write = #expect(throws: VmemmapError.self) {
                     try region.addToRefcount(of: region.frame(inVmemmapPage: 1, of: 0), 1)
                 }
-                #expect(write?.cause == .incomplete(HugePageIndex(0)))
+                #expect(write?.cause == .torn(HugePageIndex(0)))
                 try HostKernel.unmap(region.vmemmapPage(refused, of: 0))
                 try mender.run(on: region, .present)
                 try region.expectWhole(region.states, "refused at \(refused)")
@@ -72,7 +72,7 @@ struct GapTests {
                 let (error, _) = Operation.restore.run(
                     on: region, .excluded,
                     under: InjectedFault(first: 1, failures: 1000, operations: [.move, .mapFile]))
-                let part = try #require(error?.residue.incomplete.first)
+                let part = try #require(error?.residue.torn.first)
                 #expect(part.uncertain.contains(VmemmapPageIndex(gap)))
                 try mender.run(on: region, .excluded)
                 #expect(region.states.allSatisfy { $0.isOptimized == (mender == .optimize) })
@@ -99,8 +99,8 @@ struct GapTests {
                         operations: [.mapFile]))
                 let residue = try #require(error).residue
                 if isClosedLater {
-                    #expect(residue.incomplete.map(\.page.rawValue) == [1, 2])
-                    #expect(residue.incomplete.allSatisfy { $0.uncertain.contains(VmemmapPageIndex(gap)) })
+                    #expect(residue.torn.map(\.page.rawValue) == [1, 2])
+                    #expect(residue.torn.allSatisfy { $0.uncertain.contains(VmemmapPageIndex(gap)) })
                     try mender.run(on: region, .excluded)
                 } else {
                     #expect(residue.isEmpty)

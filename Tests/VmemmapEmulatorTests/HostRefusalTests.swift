@@ -48,7 +48,9 @@ struct HostRefusalTests {
             #expect(outcome.failed == 1)
             let residue = try #require(error).residue
             #expect(residue.notPutBack == [region.page(0)])
-            let check = ResidueCheck(region: region, operation: .restore, before: before, residue: residue)
+            let check = ResidueCheck(
+                region: region, pages: region.all, operation: .restore, before: before, isFailed: true, residue: residue
+            )
             #expect(try check.disagreements() == [])
             try region.restore(region.all)
             #expect(region.states == [.restored, .base] + Array(repeating: .restored, count: 64))

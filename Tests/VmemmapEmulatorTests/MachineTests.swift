@@ -505,7 +505,7 @@ extension EmulatedMachine {
         for frame in stride(from: small.layout.frames.lowerBound, to: small.layout.frames.upperBound, by: 512) {
             let page = hugePage(of: frame)
             let view = page.flatMap { region($0.size) } ?? small
-            if let page, page.head == frame, view.state(of: page.index) == .optimized {
+            if let page, page.head == frame, view.hugePageStates[page.index.rawValue] == .optimized {
                 freed += PageCount(view.plan.freedPages.count)
                 zones[page.size, default: []].insert(view.plan.zone(of: page.index))
             }

@@ -10,7 +10,7 @@ struct MendTests {
         let (first, _) = Operation.optimize.run(
             on: region, .excluded,
             under: InjectedFault(first: 3, failures: 1000, operations: [.mapFile, .mapAnonymous]))
-        let left = try #require(first?.residue.incomplete.first)
+        let left = try #require(first?.residue.torn.first)
         #expect(left.page == HugePageIndex(0))
         for mender in Operation.allCases {
             let (error, outcome) = mender.run(
@@ -19,8 +19,8 @@ struct MendTests {
             let residue = try #require(error).residue
             #expect(residue.orphanedBytes == .zero)
             #expect(residue.notPutBack.isEmpty)
-            #expect(residue.incomplete.map(\.replaced) == [left.replaced])
-            #expect(residue.incomplete.map(\.isWriteProtected) == [true])
+            #expect(residue.torn.map(\.replaced) == [left.replaced])
+            #expect(residue.torn.map(\.isWriteProtected) == [true])
             #expect(region.wrongHeads().isEmpty)
         }
         try region.restore(region.all)
@@ -36,9 +36,9 @@ extension MendTests {
         let (error, _) = Operation.optimize.run(
             on: region, .excluded,
             under: InjectedFault(first: 3, failures: 1000, operations: [.mapFile, .mapAnonymous]))
-        #expect(try #require(error).residue.incomplete.map(\.page) == [HugePageIndex(0)])
+        #expect(try #require(error).residue.torn.map(\.page) == [HugePageIndex(0)])
         try region.mend(region.all)
-        #expect(region.all.allSatisfy { !region.isIncomplete($0) })
+        #expect(region.states.allSatisfy { !$0.isTorn })
         try region.expectWhole([.restored, .base, .optimized])
         try region.mend(region.all)
         try region.expectWhole([.restored, .base, .optimized])

@@ -77,13 +77,13 @@ struct ProtectionTests {
             #expect(error?.cause == .sharedTail(frame: frame))
             #expect(error?.operation == .write)
             #expect(error?.residue.isEmpty == true)
-            #expect(region.refcount(of: frame) == 0)
+            #expect(try region.refcount(of: frame) == 0)
         }
         try region.restore(region.all)
         for vmemmapPage in [2, region.lastVmemmapPage] {
             let frame = region.frame(inVmemmapPage: vmemmapPage, of: page).advanced(by: 63)
             try region.addToRefcount(of: frame, 1)
-            #expect(region.refcount(of: frame) == 1)
+            #expect(try region.refcount(of: frame) == 1)
             try region.addToRefcount(of: frame, -1)
         }
         #expect(region.differencesFromPrepared().isEmpty)

@@ -51,21 +51,38 @@ struct RangeTests {
         #expect(try calls { try region.optimize(region.all, writers: .present) } == 0)
     }
 
-    @Test("Ranges that are empty or out of bounds are cut to the region", arguments: shapes)
+    @Test(
+        "Ranges and frames that the region does not have are an error that names both, and nothing is done",
+        arguments: shapes)
     func outOfBounds(_ shape: Shape) throws {
         let region = try shape.region()
         let end = shape.pages
-        for range in [0..<0, end..<end, end..<(end + 5), -7 ..< -1, -3..<0, (Int.max - 1)..<Int.max, Int.min..<0] {
-            try region.optimize(region.pages(range))
-            try region.restore(region.pages(range))
+        for range in [
+            end..<(end + 5), -7 ..< -1, -3..<0, (Int.max - 1)..<Int.max, Int.min..<0, (end - 1)..<(end + 1), -1..<end,
+            -1 ..< -1, (end + 1)..<(end + 1), Int.min..<Int.max,
+        ] {
+            let pages = region.pages(range)
+            for operation in [VmemmapRegion.optimize, VmemmapRegion.restore] {
+                let error = #expect(throws: VmemmapError.self) { _ = try operation(region)(pages, .excluded) }
+                #expect(error?.cause == .outOfRange(pages, hugePages: HugePageCount(end)))
+            }
+            let error = #expect(throws: VmemmapError.self) { try region.mend(pages) }
+            #expect(error?.cause == .outOfRange(pages, hugePages: HugePageCount(end)))
         }
+        for page in [-1, end, Int.min, Int.max - 1] {
+            #expect(throws: VmemmapError.self) { _ = try region.state(of: HugePageIndex(page)) }
+            #expect(throws: VmemmapError.self) { _ = try region.expectedMappings(beginningIn: HugePageIndex(page)) }
+        }
+        for frame in [-1, region.layout.frames.count, Int.min, Int.max] {
+            let frame = PageFrameNumber(frame)
+            let cause = VmemmapError.Cause.frameOutOfRange(frame, frames: region.layout.frames.count)
+            let write = #expect(throws: VmemmapError.self) { try region.addToRefcount(of: frame, 1) }
+            let look = #expect(throws: VmemmapError.self) { _ = try region.refcount(of: frame) }
+            #expect(write?.cause == cause && look?.cause == cause)
+        }
+        // There is no huge page in an empty range within bounds.
+        for range in [0..<0, end..<end] { try region.optimize(region.pages(range)) }
         try region.expectAll(.base)
-        try region.optimize(region.pages((end - 1)..<Int.max))
-        try region.expectWhole(Array(repeating: .base, count: end - 1) + [.optimized])
-        try region.optimize(region.pages(Int.min..<Int.max))
-        try region.expectAll(.optimized)
-        try region.restore(region.pages(-1..<(end + 1)))
-        try region.expectAll(.restored)
     }
 
     @Test("A random sequence of operations on random ranges agrees with the model", arguments: shapes, Seeds.all)

@@ -69,7 +69,7 @@ struct SchemeTests {
         for thread in threads { thread.join() }
         let made = rounds.withLock { $0 }
         #expect(made > 0)
-        for frame in frames { #expect(region.refcount(of: frame) == made, "frame \(frame)") }
+        for frame in frames { #expect(try region.refcount(of: frame) == made, "frame \(frame)") }
     }
 
     @Test(
@@ -191,7 +191,7 @@ struct SchemeTests {
                 if operation == .restore { try region.optimize(region.all) }
                 let fault = InjectedFault(first: number, failures: 1000, errno: .noMemory)
                 let (error, _) = operation.run(on: region, .present, under: fault)
-                let uncertain = error?.residue.incomplete.first
+                let uncertain = error?.residue.torn.first
                 let wrong = region.wrongHeads().filter { frame in
                     region.plan.geometry.hugePage(of: frame) != uncertain?.page
                         || uncertain?.uncertain.contains(region.plan.geometry.vmemmapPage(of: frame)) != true

@@ -91,7 +91,7 @@ extension VmemmapRegion {
     }
 
     /// The state of each huge page.
-    var states: [HugePageState] { all.map { state(of: $0) } }
+    var states: [HugePageState] { hugePageStates }
 
     /// The `index`-th vmemmap page of a huge page.
     func vmemmapPage(_ index: Int, of page: Int) -> AddressRange {

@@ -104,9 +104,6 @@ extension EmulatedMachine {
 
     /// Waits until every huge page freed before is back with the page allocator, or the pool's again (`flush_work()`).
     public func flush() {
-        #if VMEMMAP_MUTATIONS
-            if Mutation.current == .forgottenFlush { return }
-        #endif
         worker.flush()
     }
 }

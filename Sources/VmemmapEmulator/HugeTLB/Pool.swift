@@ -123,7 +123,7 @@ extension EmulatedMachine {
         let view = try view(size)
         writeCompoundStructPages(of: page, view)
         guard isOptimized, let error = optimize(page, size) else { return nil }
-        if view.isIncomplete(page) {
+        if !isUsable(Freed(page: page, size: size)) {
             setAside(Freed(page: page, size: size))
             throw error
         }
@@ -139,7 +139,7 @@ extension EmulatedMachine {
     /// - Returns: why not, if the host refuses.
     @discardableResult
     func optimize(_ page: HugePageIndex, _ size: HugePageSize) -> HugeTLBError? {
-        guard let view = views[size], view.state(of: page) != .optimized, view.plan.isWorthwhile,
+        guard let view = views[size], view.states.state(of: page) != .optimized, view.plan.isWorthwhile,
             book.withLock({ $0.isOptimizing })
         else { return nil }
         // Before anything is split, the page tables for all of it (v5 patch 5); what others have split already goes back.
@@ -157,15 +157,12 @@ extension EmulatedMachine {
         do throws(VmemmapError) {
             try view.optimize(page..<page.advanced(by: 1))
         } catch {
-            // Optimized, with leftovers that the next operation reclaims?
-            if view.state(of: page) != .optimized || view.isIncomplete(page) {
-                // As in the kernel it is used as it is, with all its vmemmap pages.
-                book.withLock { book in
-                    book.optimizeFailures += 1
-                    book.giveBack(deposit)
-                }
-                return HugeTLBError(.vmemmap(error))
+            // As in the kernel it is used as it is, with all its vmemmap pages.
+            book.withLock { book in
+                book.optimizeFailures += 1
+                book.giveBack(deposit)
             }
+            return HugeTLBError(.vmemmap(error))
         }
         account(page, view) { book, freed, pmds in
             book.origins.release(freed)
@@ -197,7 +194,7 @@ extension EmulatedMachine {
     /// Makes a free huge page whose vmemmap could not be restored the pool's again, or sets it aside if it was left half-way.
     func putBack(_ freed: Freed, isSurplus: Bool) {
         book.withLock { $0.restoreFailures += 1 }
-        if views[freed.size]?.isIncomplete(freed.page) == true { return setAside(freed) }
+        if !isUsable(freed) { return setAside(freed) }
         enterPool(freed.page, freed.size) { state in
             state.addFree(freed.page)
             if isSurplus { state.surplus += HugePageCount(1) }
@@ -225,7 +222,9 @@ extension EmulatedMachine {
     /// Gives each vmemmap page of a huge page its frame again (`hugetlb_vmemmap_restore_folio()`), waiting for memory if that is how
     /// the machine is configured: for a while, since nobody might ever give any back.
     func restore(_ freed: Freed) throws(HugeTLBError) {
-        guard isOptimized(freed) || views[freed.size]?.isIncomplete(freed.page) == true else { return }
+        guard let state = views[freed.size]?.states.state(of: freed.page), state == .optimized || state.isTorn else {
+            return
+        }
         let end = HostKernel.monotonicNanoseconds() + MachineConfiguration.longestWaitNanoseconds
         while true {
             do throws(HugeTLBError) {
@@ -240,25 +239,19 @@ extension EmulatedMachine {
 
     private func restoreOnce(_ freed: Freed) throws(HugeTLBError) {
         let view = try view(freed.size)
-        // One that is only mended has its frames.
-        let wasOptimized = isOptimized(freed)
+        // One that was torn before its frames were given back has them.
+        let wasOptimized = view.states.state(of: freed.page).wasOptimized
         let needed = wasOptimized ? PageCount(view.plan.freedPages.count) : .zero
         try book.withLock { (book) throws(HugeTLBError) in
             guard let left = book.budget else { return }
-            #if VMEMMAP_MUTATIONS
-                if Mutation.current == .noBudgetCheck { return book.budget = left - needed }
-            #endif
             if left < needed { throw HugeTLBError(.frameBudget(needed: needed, left: left)) }
             book.budget = left - needed
         }
         do throws(VmemmapError) {
             try view.restore(freed.page..<freed.page.advanced(by: 1))
         } catch {
-            if view.state(of: freed.page) == .optimized || view.isIncomplete(freed.page) {
-                book.withLock { $0.giveBack(needed) }
-                throw HugeTLBError(.vmemmap(error))
-            }
-            // Restored, with leftovers that the next operation reclaims.
+            book.withLock { $0.giveBack(needed) }
+            throw HugeTLBError(.vmemmap(error))
         }
         guard wasOptimized else { return }
         account(freed.page, view) { book, restored, pmds in
@@ -291,7 +284,12 @@ extension EmulatedMachine {
     public func pool(_ size: HugePageSize) -> HState { book.withLock { $0.hstates[size] ?? HState(size) } }
 
     /// Whether the vmemmap of a huge page is optimized (`HPageVmemmapOptimized`).
-    func isOptimized(_ freed: Freed) -> Bool { views[freed.size]?.state(of: freed.page) == .optimized }
+    func isOptimized(_ freed: Freed) -> Bool { views[freed.size]?.states.state(of: freed.page) == .optimized }
+
+    /// Whether readers and writers of a huge page notice nothing of what a failed operation may have torn.
+    private func isUsable(_ freed: Freed) -> Bool {
+        views[freed.size]?.states.state(of: freed.page).tear?.isUsable ?? true
+    }
 
     func view(_ size: HugePageSize) throws(HugeTLBError) -> VmemmapRegion {
         guard let view = views[size] else { throw HugeTLBError(.noSuchSize(size)) }

@@ -180,7 +180,7 @@ public struct MappingPlan: Hashable, Sendable {
 
     // MARK: Mappings
 
-    /// Mappings that one huge page adds in each state.
+    /// Mappings that one huge page adds in each state: as many as an optimized one, if it is torn.
     public func mappings(_ state: HugePageState) -> MappingCount {
         MappingCount(boundariesInside(state) + (isBoundary(between: state, and: state) ? 1 : 0))
     }
@@ -197,7 +197,8 @@ public struct MappingPlan: Hashable, Sendable {
         guard isWorthwhile else { return 0 }
         return switch (state, backing) {
         case (.base, _): 0
-        case (.optimized, _): replacements.count - 1 + shape.boundaryAfterHead
+        // Of a torn one this is the most.
+        case (.optimized, _), (.torn, _): replacements.count - 1 + shape.boundaryAfterHead
         // The tails as mremap moved them in, and the head where it was not: an anonymous mapping keeps the page offset
         // it was made with, so it cannot merge with its neighbours again.
         case (.restored, .anonymous): mergesOnRestore ? 0 : shape.boundaryAfterHead
@@ -216,7 +217,7 @@ public struct MappingPlan: Hashable, Sendable {
         return switch backing {
         // What follows is an untouched head in the region's own mapping, unless the head itself is replaced.
         case .anonymous: first != .base || (isHeadMoved && second != .base)
-        case .memfd: first == .optimized
+        case .memfd: first == .optimized || first.isTorn
         }
     }
 
@@ -236,14 +237,4 @@ public struct MappingPlan: Hashable, Sendable {
 
 extension Range<VmemmapPageIndex> {
     fileprivate static var none: Self { VmemmapPageIndex(0)..<VmemmapPageIndex(0) }
-}
-
-/// The state of a huge page's vmemmap.
-public enum HugePageState: UInt8, Hashable, Sendable {
-    /// As it was built: every vmemmap page has its own frame, in the region's first mapping.
-    case base
-    /// Tails replaced as the plan says. `HPageVmemmapOptimized` in the kernel.
-    case optimized
-    /// Every vmemmap page has its own frame again, on the anonymous backing in a mapping of its own.
-    case restored
 }

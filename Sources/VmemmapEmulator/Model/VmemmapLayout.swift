@@ -68,6 +68,16 @@ public struct VmemmapLayout: Hashable, Sendable {
         vmemmap(of: page, from: pages.lowerBound, count: PageCount(pages.count))
     }
 
+    /// The vmemmap pages of a huge page that `range` has a byte of.
+    func vmemmapPages(of page: HugePageIndex, in range: AddressRange) -> Range<VmemmapPageIndex> {
+        let own = vmemmap(of: page)
+        let size = geometry.basePageSize.rawValue
+        guard own.overlaps(range) else { return VmemmapPageIndex(0)..<VmemmapPageIndex(0) }
+        let first = (max(own.start, range.start) - own.start).rawValue / size
+        let end = ((min(own.end, range.end) - own.start).rawValue + size - 1) / size
+        return VmemmapPageIndex(first)..<VmemmapPageIndex(end)
+    }
+
     /// The tail vmemmap pages of a huge page: all but the first.
     public func tails(of page: HugePageIndex) -> AddressRange {
         vmemmap(of: page, from: VmemmapPageIndex(1), count: geometry.vmemmapPagesPerHugePage - PageCount(1))

@@ -43,16 +43,16 @@ extension VmemmapRegion {
         guard plan.isWorthwhile else { return prepareStructPages() }
         let all = layout.allHugePages
         let reserved = try reserve(plan.mappings(.optimized) * all.count, .build, all)
-        defer { budget.settle(reserved: reserved, made: mappings(of: all)) }
+        defer { budget.settle(reserved: reserved, made: states.mappings(of: all)) }
         do throws(HostError) {
-            try withScratchPage { (scratch) throws(HostError) in
+            try parts.withScratchPage { (scratch) throws(HostError) in
                 for page in all {
                     var replaced = 0
                     try writeKeptPages(of: page, scratch)
-                    try replace(page, &replaced)
+                    try parts.replace(page, &replaced)
                     let built = plan.framesPopulated.rawValue / all.count * (page.rawValue + 1)
                     progress(PageCount(built), plan.framesPopulated)
-                    ledger.mark(page..<page.advanced(by: 1), .optimized, isChanged: false)
+                    states.move(page..<page.advanced(by: 1), to: .optimized, isChanged: false)
                 }
             }
         } catch {
@@ -63,7 +63,7 @@ extension VmemmapRegion {
     /// Writes the struct pages of the vmemmap pages that keep a frame: through the memory file, which can refuse with an error
     /// where a store would end the process.
     ///
-    /// - Parameter scratch: from ``withScratchPage(_:)``.
+    /// - Parameter scratch: from ``RegionParts/withScratchPage(_:)``.
     private func writeKeptPages(of page: HugePageIndex, _ scratch: Address) throws(HostError) {
         let head = StructPage.prepared(VmemmapPageIndex(0), of: page, plan, in: layout)
         let own = plan.ownPages
@@ -76,12 +76,12 @@ extension VmemmapRegion {
                 head.copy(to: target.start)
             case .memfd:
                 head.copy(to: scratch)
-                try write(scratch, pageSize, times: 1, at: frames.offset(of: page, VmemmapPageIndex(0)))
+                try parts.write(scratch, pageSize, times: 1, at: parts.frames.offset(of: page, VmemmapPageIndex(0)))
             }
         }
         guard let first = own.first else { return }
         let tail = first.rawValue == 0 ? head : StructPage.prepared(first, of: page, plan, in: layout)
         tail.copy(to: scratch)
-        try write(scratch, pageSize, times: own.count, at: frames.ownFrames(of: page))
+        try parts.write(scratch, pageSize, times: own.count, at: parts.frames.ownFrames(of: page))
     }
 }

@@ -59,9 +59,6 @@ struct FrameFile: Sendable {
     /// Gives back what the huge pages do not need any more: restored, their own shared frames; on memfd, optimized, the
     /// pages that show another's.
     func release(_ pages: Range<HugePageIndex>) throws(HostError) {
-        #if VMEMMAP_MUTATIONS
-            if Mutation.current == .leakedFrame, pages.lowerBound.rawValue % 8 == 3 { return }
-        #endif
         switch plan.backing {
         case .anonymous:
             let length = pageSize * (plan.sharedFramesPerHugePage.rawValue * pages.count)

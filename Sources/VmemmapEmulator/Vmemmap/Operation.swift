@@ -9,28 +9,23 @@ public enum Writers: Sendable {
     case present
 }
 
-/// What became of a batch of neighbouring huge pages.
-struct BatchResult {
-    /// How many of them, from the first on, have reached the new state. The others are as they were, or marked
-    /// incomplete.
-    var completed: Int
-    /// Why the rest has not.
-    var failure: HostError?
-}
-
 extension VmemmapRegion {
     /// Replaces the tail vmemmap pages of `pages` as the plan says, and gives their frames back to the host.
     /// `hugetlb_vmemmap_optimize_folios()` in the kernel, `free_huge_page_vmemmap()` in v5 patch 9.
     ///
     /// Huge pages that are optimized already are left alone. Everything or nothing: the mappings are set aside before
-    /// the first is made, and what was replaced before a refusal is put back. Huge pages that an earlier failure has left
-    /// incomplete are mended first, and so restored, even if the operation fails then.
+    /// the first is made, and what was replaced before a refusal is put back. Huge pages that an earlier failure has torn
+    /// are mended first, and so restored, even if the operation fails then.
     ///
     /// - Parameters:
     ///   - pages: huge pages of this region, whose tail vmemmap pages hold equal bytes, as the prep leaves them.
     ///   - writers: whether struct pages may be written meanwhile.
-    /// - Throws: `VmemmapError`; its residue tells what could not be put back.
-    public func optimize(_ pages: Range<HugePageIndex>, writers: Writers = .excluded) throws(VmemmapError) {
+    /// - Returns: what could not be given back to the host although everything is done. The next operation tries again.
+    /// - Throws: `VmemmapError`: nothing is done then, but for what its residue tells.
+    @discardableResult
+    public func optimize(
+        _ pages: Range<HugePageIndex>, writers: Writers = .excluded
+    ) throws(VmemmapError) -> VmemmapError.Residue {
         try perform(.optimize, on: pages, writers)
     }
 
@@ -43,58 +38,61 @@ extension VmemmapRegion {
     /// - Parameters:
     ///   - pages: huge pages of this region.
     ///   - writers: whether struct pages may be written meanwhile.
-    /// - Throws: `VmemmapError`; its residue tells what could not be put back.
-    public func restore(_ pages: Range<HugePageIndex>, writers: Writers = .excluded) throws(VmemmapError) {
+    /// - Returns: what could not be given back to the host although everything is done. The next operation tries again.
+    /// - Throws: `VmemmapError`: nothing is done then, but for what its residue tells.
+    @discardableResult
+    public func restore(
+        _ pages: Range<HugePageIndex>, writers: Writers = .excluded
+    ) throws(VmemmapError) -> VmemmapError.Residue {
         try perform(.restore, on: pages, writers)
     }
 
-    /// Mends what failed operations have left of `pages`: incomplete huge pages are restored, and what was not given back is. All
+    /// Mends what failed operations have left of `pages`: torn huge pages become whole, and what was not given back is. All
     /// others stay in the state they are in. ``optimize(_:writers:)`` and ``restore(_:writers:)`` begin with it too.
     ///
-    /// - Throws: `VmemmapError`, when the host refuses again.
-    public func mend(_ pages: Range<HugePageIndex>) throws(VmemmapError) {
-        let pages = pages.clamped(to: layout.allHugePages)
-        guard plan.isWorthwhile, !pages.isEmpty else { return }
-        ledger.begin(pages)
-        defer { ledger.end(pages) }
-        let before = mappings(of: pages)
-        defer { budget.settle(reserved: .zero, made: mappings(of: pages) - before) }
-        do throws(HostError) {
-            try mendIncomplete(pages)
-            try reclaimLeftovers(pages)
-        } catch {
-            throw failure(.restore, .host(error), pages)
-        }
+    /// - Returns: what still could not be given back.
+    /// - Throws: `VmemmapError`, when the host refuses again to make a huge page whole.
+    @discardableResult
+    public func mend(_ pages: Range<HugePageIndex>) throws(VmemmapError) -> VmemmapError.Residue {
+        try perform(.mend, on: pages, .excluded)
     }
 
     private func perform(
         _ operation: VmemmapError.Operation, on pages: Range<HugePageIndex>, _ writers: Writers
-    ) throws(VmemmapError) {
-        let pages = pages.clamped(to: layout.allHugePages)
-        guard plan.isWorthwhile, !pages.isEmpty else { return }
-        ledger.begin(pages)
-        defer { ledger.end(pages) }
+    ) throws(VmemmapError) -> VmemmapError.Residue {
+        try checkRange(pages, operation)
+        guard plan.isWorthwhile, !pages.isEmpty else { return VmemmapError.Residue() }
+        states.begin(pages)
+        defer { states.end(pages) }
+        // What mending maps or unmaps counts too.
+        let before = states.mappings(of: pages)
+        var reserved = MappingCount.zero
+        defer { budget.settle(reserved: reserved, made: states.mappings(of: pages) - before) }
         do throws(HostError) {
-            try mendIncomplete(pages)
-            try reclaimLeftovers(pages)
+            try mendTorn(pages)
         } catch {
             throw failure(operation, .host(error), pages)
         }
-        let before = mappings(of: pages)
-        // A restore ends with fewer mappings than it began with, and lives on the headroom.
-        let needed = operation == .optimize ? plan.mappings(.optimized) * pages.count - before : .zero
-        let reserved = try reserve(needed, operation, pages)
-        let refusal = advance(pages, operation, writers)
-        if refusal != nil { undo(pages, operation, writers) }
-        // A restore leaves room for it again; where there is none, the next optimize says so.
-        try? MappingReserve.process.fill()
-        budget.settle(reserved: reserved, made: mappings(of: pages) - before)
-        if let refusal { throw failure(operation, .host(refusal), pages) }
-        do throws(HostError) {
-            try reclaimLeftovers(pages)
-        } catch {
-            throw failure(operation, .host(error), pages)
+        if operation != .mend {
+            // A restore ends with fewer mappings than it began with, and lives on the headroom.
+            let needed = plan.mappings(.optimized) * pages.count - states.mappings(of: pages)
+            reserved = try reserve(operation == .optimize ? needed : .zero, operation, pages)
+            let refusal = advance(pages, operation, writers)
+            if refusal != nil { undo(pages, operation, writers) }
+            // A restore leaves room for it again; where there is none, the next optimize says so.
+            try? MappingReserve.process.fill()
+            if let refusal { throw failure(operation, .host(refusal), pages) }
         }
+        reclaim(pages)
+        return residue(of: pages)
+    }
+
+    /// Makes what earlier failures have torn whole: first the blocks, which other huge pages share.
+    private func mendTorn(_ pages: Range<HugePageIndex>) throws(HostError) {
+        try parts.blocks?.mend(around: layout.vmemmap(of: pages))
+        while let run = states.nextRun(in: pages, atMost: 1, where: { $0.state.isTorn }),
+            let torn = states.entry(run.lowerBound).state.tear
+        { try remapper.mend(torn) }
     }
 
     /// Carries the operation out, batch by batch, up to the end or the first refusal.
@@ -103,11 +101,11 @@ extension VmemmapRegion {
     ) -> HostError? {
         let length = batchLength(writers)
         var rest = pages
-        while let batch = ledger.nextRun(
-            in: rest, atMost: length, where: { ($0.state == .optimized) == (operation == .restore) })
+        while let batch = states.nextRun(
+            in: rest, atMost: length, where: { $0.isOptimized == (operation == .restore) })
         {
-            let result = operation == .restore ? restoreWithReserve(batch, writers) : optimizeBatch(batch, writers)
-            ledger.mark(batch.prefix(result.completed), operation == .restore ? .restored : .optimized)
+            let result = operation == .restore ? restoreWithReserve(batch, writers) : remapper.optimize(batch, writers)
+            states.move(batch.prefix(result.completed), to: operation == .restore ? .restored : .optimized)
             if let failure = result.failure { return failure }
             rest = batch.upperBound..<pages.upperBound
         }
@@ -119,24 +117,24 @@ extension VmemmapRegion {
         _ pages: Range<HugePageIndex>, _ operation: VmemmapError.Operation, _ writers: Writers
     ) {
         let length = batchLength(writers)
-        while let batch = ledger.nextRun(in: pages, atMost: length, where: { $0.isChanged }) {
-            let result = operation == .restore ? optimizeBatch(batch, writers) : restoreWithReserve(batch, writers)
-            ledger.mark(
-                batch.prefix(result.completed), operation == .restore ? .optimized : .restored, isChanged: false)
+        while let batch = states.nextRun(in: pages, atMost: length, where: { $0.isChanged }) {
+            let result = operation == .restore ? remapper.optimize(batch, writers) : restoreWithReserve(batch, writers)
+            states.move(
+                batch.prefix(result.completed), to: operation == .restore ? .optimized : .restored, isChanged: false)
             if result.failure != nil { break }
         }
         // A second attempt at what the failure left; what still cannot be reclaimed is reported.
-        try? reclaimLeftovers(pages)
+        reclaim(pages)
     }
 
     /// Restores a batch; if the host has no memory or no mapping for it, once more with the reserve's mappings.
     private func restoreWithReserve(_ batch: Range<HugePageIndex>, _ writers: Writers) -> BatchResult {
-        let first = restoreBatch(batch, writers)
+        let first = remapper.restore(batch, writers)
         guard first.failure?.code == .outOfMemory, MappingReserve.process.letGo() else { return first }
-        // A page that the first attempt left incomplete is for the next operation to mend.
+        // A page that the first attempt tore is for the next operation to mend.
         let rest = batch.dropFirst(first.completed)
-        guard rest.first.map({ !ledger.entry($0).isIncomplete }) ?? false else { return first }
-        let second = restoreBatch(rest, writers)
+        guard let page = rest.first, !states.entry(page).state.isTorn else { return first }
+        let second = remapper.restore(rest, writers)
         return BatchResult(completed: first.completed + second.completed, failure: second.failure)
     }
 
@@ -150,12 +148,6 @@ extension VmemmapRegion {
     }
 
     // MARK: The mapping limit
-
-    /// Mappings that huge pages add in the states they are in.
-    func mappings(of pages: Range<HugePageIndex>) -> MappingCount {
-        plan.mappings(.optimized) * ledger.count(in: pages, where: { $0.state == .optimized }).rawValue
-            + plan.mappings(.restored) * ledger.count(in: pages, where: { $0.state == .restored }).rawValue
-    }
 
     /// Sets aside what an operation will map.
     func reserve(
@@ -183,34 +175,27 @@ extension VmemmapRegion {
 
     // MARK: Leftovers
 
-    /// Gives back what an operation on `pages` could not give back in passing: now, or when it failed, or earlier.
-    private func reclaimLeftovers(_ pages: Range<HugePageIndex>) throws(HostError) {
-        while let run = ledger.nextRun(in: pages, atMost: .max, where: \.hasStaleFrames) {
-            try frames.release(run)
-            ledger.setStaleFrames(run, false)
+    /// Gives back what operations on `pages` could not give back in passing: now, or when they failed, or earlier.
+    private func reclaim(_ pages: Range<HugePageIndex>) {
+        var rest = pages
+        while let run = states.nextRun(in: rest, atMost: .max, where: \.hasStaleFrames) {
+            if (try? parts.frames.release(run)) != nil { states.setStaleFrames(run, false) }
+            rest = run.upperBound..<pages.upperBound
         }
-        while let orphan = ledger.takeOrphan() {
-            do throws(HostError) {
-                try HostKernel.unmap(orphan)
-            } catch {
-                ledger.addOrphan(orphan)
-                throw error
-            }
-        }
+        try? parts.memory.orphans.unmapAll()
     }
 
-    private var staleFramesPerHugePage: PageCount {
-        switch plan.backing {
-        case .anonymous: plan.sharedFramesPerHugePage
-        case .memfd: PageCount(plan.freedPages.count)
-        }
+    /// What is not as it should be, seen from an operation on `pages`.
+    private func residue(of pages: Range<HugePageIndex>) -> VmemmapError.Residue {
+        var residue = states.residue(of: pages)
+        residue.orphanedBytes = parts.memory.orphans.bytes
+        residue.displacedBytes = parts.blocks?.displacedBytes ?? .zero
+        return residue
     }
 
     private func failure(
         _ operation: VmemmapError.Operation, _ cause: VmemmapError.Cause, _ pages: Range<HugePageIndex>
     ) -> VmemmapError {
-        var residue = ledger.residue(of: pages, framesPerHugePage: staleFramesPerHugePage)
-        residue.displacedBytes = hugeBase?.displacedBytes ?? .zero
-        return VmemmapError(operation, cause, residue: residue)
+        VmemmapError(operation, cause, residue: residue(of: pages))
     }
 }

@@ -22,12 +22,19 @@ extension VmemmapRegion {
     }
 
     /// Compares the whole region, byte for byte, with what its building put there, and returns the vmemmap pages that
-    /// differ. Optimized huge pages are compared with what their vmemmap pages are to show.
+    /// differ. Optimized huge pages are compared with what their vmemmap pages are to show; of torn ones the uncertain
+    /// vmemmap pages are left out.
     ///
     /// Nobody may write meanwhile. Reads every page, and so faults every mapping in.
     public func differencesFromPrepared() -> [Difference] {
         layout.allHugePages.flatMap { page in
-            preparedContents(of: page, state(of: page)).compactMap { vmemmapPage, contents in
+            let state = states.state(of: page)
+            let shown = preparedContents(of: page, state)
+            let tear = state.tear
+            let asOptimized = tear.map { _ in preparedContents(of: page, .optimized) }
+            return zip(shown, asOptimized ?? shown).compactMap { own, shared -> Difference? in
+                if tear?.uncertain.contains(own.0) == true { return nil }
+                let (vmemmapPage, contents) = tear?.replaced.contains(own.0) == true ? shared : own
                 let address = layout.vmemmap(of: page, from: vmemmapPage, count: PageCount(1)).start
                 return firstDifference(at: address, from: contents).map {
                     Difference(page: page, vmemmapPage: vmemmapPage, offset: $0)

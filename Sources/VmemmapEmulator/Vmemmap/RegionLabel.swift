@@ -62,7 +62,7 @@ extension VmemmapRegion {
     /// Puts inaccessible mappings of the memory file in the place of the guard pages, for others to recognise the region by.
     func markGuardPages() throws(HostError) {
         for page in HostKernel.guardPages(of: range) {
-            try HostKernel.mapFile(frames.file.readOnly, at: page, offset: .zero, .none)
+            try HostKernel.mapFile(parts.frames.file.readOnly, at: page, offset: .zero, .none)
         }
     }
 }

@@ -6,7 +6,9 @@ final class RegionMemory: Sendable {
     let range: AddressRange
     /// The region page by page, and room for templates behind it; nil on the anonymous backing.
     let file: MemoryFile?
-    let hugeBase: HugeBase?
+    let blocks: PmdBlocks?
+    /// Staging that could not be unmapped.
+    let orphans: Orphans
     private let shield: ForkShield
 
     /// The alignment of a region: the struct pages of the largest huge page (1 GiB: 32 MiB, of 128 bytes), as mask-encoded
@@ -30,6 +32,7 @@ final class RegionMemory: Sendable {
         length: ByteCount, templates: ByteCount, _ backing: Backing, _ base: BaseMapping, isPopulated: Bool,
         fileName: String = MemoryFile.regionName, store: FrameStore, progress: BuildProgress
     ) throws(HostError) {
+        let orphans = Orphans()
         let file = backing == .memfd ? try MemoryFile(name: fileName, length: length + templates, in: store) : nil
         let block = base == .pmd ? try TransparentHugePages.size() : nil
         // What is not populated is for the most part never there.
@@ -38,7 +41,7 @@ final class RegionMemory: Sendable {
         do throws(HostError) {
             try Self.back(range, base, file)
             if isPopulated { try Self.populate(range, progress) }
-            hugeBase = if let block { try HugeBase(range, blockSize: block, file: file) } else { nil }
+            blocks = if let block { try PmdBlocks(range, blockSize: block, file: file, orphans) } else { nil }
             // The guard pages too: marked, they show the memory file, and hold on to all of it.
             shield = try ForkShield(HostKernel.withGuardPages(range))
         } catch {
@@ -47,6 +50,7 @@ final class RegionMemory: Sendable {
         }
         self.range = range
         self.file = file
+        self.orphans = orphans
     }
 
     // Nothing reads the region any more. A refusal leaks address space; there is nobody to tell.

@@ -8,42 +8,83 @@ extension VmemmapRegion {
     /// of this kind with speculative pfn walkers in 2024.)
     ///
     /// - Throws: `VmemmapError` with ``VmemmapError/Cause/sharedTail(frame:)`` where the struct page shows another's
-    ///   frame, and ``VmemmapError/Cause/incomplete(_:)`` where a failed operation left page 1 write-protected.
+    ///   frame, ``VmemmapError/Cause/torn(_:)`` where a failed operation left it write-protected, and
+    ///   ``VmemmapError/Cause/frameOutOfRange(_:frames:)``.
     public func addToRefcount(of frame: PageFrameNumber, _ delta: Int32) throws(VmemmapError) {
-        precondition(layout.frames.contains(frame), "frame \(frame) is not of this region")
+        try checkFrame(frame, .write)
         let counter = layout.structPage(of: frame) + StructPage.refcountOffset
-        var waited = 0
+        var wait = WriterWait()
         while true {
             // SAFETY: the counter lies in the region, which this call keeps alive; the add survives a refusal.
             let outcome = unsafe MemoryAccess.tryAdd(delta, at: counter)
             switch outcome {
             case .done: return
-            case .refused: try waitOrRefuse(frame, &waited)
+            case .refused: try waitOrRefuse(frame, &wait)
             case .faulted: throw VmemmapError(.write, .fault(outcome, frame: frame))
             }
         }
     }
 
     /// A struct page's `_refcount`. `page_ref_count()` in the kernel.
-    public func refcount(of frame: PageFrameNumber) -> Int32 {
-        precondition(layout.frames.contains(frame), "frame \(frame) is not of this region")
-        let word = layout.structPage(of: frame) + StructPage.refcountOffset - ByteCount(4)
-        // SAFETY: the aligned word around the counter lies in the region, which is mapped readable throughout.
-        return Int32(truncatingIfNeeded: unsafe MemoryAccess.load(word) >> 32)
+    ///
+    /// - Throws: `VmemmapError` with ``VmemmapError/Cause/frameOutOfRange(_:frames:)``, and with
+    ///   ``VmemmapError/Cause/torn(_:)`` where a failed operation left the struct page unmapped.
+    public func refcount(of frame: PageFrameNumber) throws(VmemmapError) -> Int32 {
+        try checkFrame(frame, .look)
+        let address = layout.structPage(of: frame) + StructPage.refcountOffset - ByteCount(4)
+        // SAFETY: the aligned word around the counter lies in the region, which this call keeps alive; the load survives a gap.
+        guard let word = unsafe MemoryAccess.tryLoad(address) else {
+            throw VmemmapError(.look, .torn(layout.geometry.hugePage(of: frame)))
+        }
+        return Int32(truncatingIfNeeded: word >> 32)
+    }
+
+    private func checkFrame(
+        _ frame: PageFrameNumber, _ operation: VmemmapError.Operation
+    ) throws(VmemmapError) {
+        if layout.frames.contains(frame) { return }
+        throw VmemmapError(operation, .frameOutOfRange(frame, frames: layout.frames.count))
     }
 
     /// After a refused store: returns if it is worth another attempt.
-    private func waitOrRefuse(_ frame: PageFrameNumber, _ waited: inout Int) throws(VmemmapError) {
+    private func waitOrRefuse(_ frame: PageFrameNumber, _ wait: inout WriterWait) throws(VmemmapError) {
         let page = layout.geometry.hugePage(of: frame)
-        let entry = ledger.entry(page)
-        if !entry.isBusy {
-            if entry.isIncomplete { throw VmemmapError(.write, .incomplete(page)) }
-            let vmemmapPage = layout.geometry.vmemmapPage(of: frame)
-            if entry.state == .optimized, vmemmapPage.rawValue >= plan.scheme.writablePages.rawValue {
+        if states.isBusy(page) {
+            if wait.isOver() { throw VmemmapError(.write, .heldUp(page)) }
+        } else {
+            let state = states.state(of: page)
+            if state.isTorn { throw VmemmapError(.write, .torn(page)) }
+            if state == .optimized,
+                layout.geometry.vmemmapPage(of: frame).rawValue >= plan.scheme.writablePages.rawValue
+            {
                 throw VmemmapError(.write, .sharedTail(frame: frame))
             }
-            // The operation ended between the store and the look at the state.
+            // The operation ended between the store and the look at the state, unless that happens again and again.
+            if wait.isFoundIdleTooOften() { throw VmemmapError(.write, .fault(.refused, frame: frame)) }
         }
-        HugePageLedger.backOff(&waited)
+        HugePageStates.backOff(&wait.pauses)
+    }
+}
+
+/// How long a writer waits until a page is writable again.
+private struct WriterWait {
+    /// No operation takes as long on one batch, on a host as slow as may be.
+    private static let longestNanoseconds = 60_000_000_000
+    private static let mostFoundIdle = 1000
+
+    var pauses = 0
+    private let start = HostKernel.monotonicNanoseconds()
+    private var foundIdle = 0
+
+    /// Whether it has waited too long for an operation that goes on.
+    mutating func isOver() -> Bool {
+        foundIdle = 0
+        return HostKernel.monotonicNanoseconds() - start > Self.longestNanoseconds
+    }
+
+    /// Whether nobody was at the page so many times in a row, and the store was refused all the same.
+    mutating func isFoundIdleTooOften() -> Bool {
+        foundIdle += 1
+        return foundIdle > Self.mostFoundIdle
     }
 }

@@ -10,8 +10,12 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
         case optimize
         /// Giving every vmemmap page its own frame.
         case restore
+        /// Making whole what failed operations have torn.
+        case mend
         /// Writing to a struct page.
         case write
+        /// Asking for what is known of a huge page or a struct page.
+        case look
     }
 
     /// Why it failed.
@@ -31,18 +35,24 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
         /// The struct page of `frame` lies in a vmemmap page that shows another page's frame: it cannot be written
         /// until the huge page is restored.
         case sharedTail(frame: PageFrameNumber)
-        /// The huge page is in an incomplete state (``Residue``) that a restore has to mend first.
-        case incomplete(HugePageIndex)
-        /// A store into a page that ought to be writable faulted otherwise.
+        /// A failed operation has torn the huge page: it has to be mended first.
+        case torn(HugePageIndex)
+        /// A store into a page that ought to be writable faulted.
         case fault(AccessOutcome, frame: PageFrameNumber)
+        /// An operation on the huge page, or on its block, kept a writer waiting for longer than any operation takes.
+        case heldUp(HugePageIndex)
+        /// The region has no such huge pages: only those below `hugePages`.
+        case outOfRange(Range<HugePageIndex>, hugePages: HugePageCount)
+        /// The frame is none whose struct page is in the region: only those below `frames`.
+        case frameOutOfRange(PageFrameNumber, frames: Int)
     }
 
-    /// What is not as it was before a failed operation. Empty: everything is.
+    /// State left changed by a failed operation, or not given back by one that succeeded. Empty if there is none.
     ///
     /// Whatever it names is mended by the next operation on the same huge pages.
     public struct Residue: Hashable, Sendable {
-        /// Huge pages of which only a part could be put back.
-        public var incomplete: [IncompleteHugePage] = []
+        /// Huge pages of which only a part could be put back, in order.
+        public var torn: [TornHugePage] = []
         /// Huge pages that carry the operation's result, although the operation as a whole failed: each whole and
         /// valid.
         public var notPutBack: [Range<HugePageIndex>] = []
@@ -56,8 +66,17 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
         /// Nothing is left over.
         public init() {}
 
-        /// Whether everything is as it was.
+        /// Whether there is none.
         public var isEmpty: Bool { self == Residue() }
+
+        /// Adds a huge page behind those in ``notPutBack``.
+        mutating func appendNotPutBack(_ page: HugePageIndex) {
+            if let last = notPutBack.last, last.upperBound == page {
+                notPutBack[notPutBack.count - 1] = last.lowerBound..<page.advanced(by: 1)
+            } else {
+                notPutBack.append(page..<page.advanced(by: 1))
+            }
+        }
     }
 
     /// What was attempted.
@@ -95,34 +114,15 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
                 "a region built optimized has no frames to fill a PMD with (--huge-base and --at-boot exclude each other)"
             case .sharedTail(let frame):
                 "the struct page of frame \(frame) is in a read-only tail page; restore its huge page first"
-            case .incomplete(let page): "huge page \(page) is incomplete; restore it first"
+            case .torn(let page): "a failed operation has torn huge page \(page); mend it first"
             case .fault(let outcome, let frame): "the store to the struct page of frame \(frame) ended as \(outcome)"
+            case .heldUp(let page): "an operation on huge page \(page) has kept a writer waiting for too long"
+            case .outOfRange(let pages, let count):
+                "huge pages \(pages) were asked for, but the region has \(count), from 0 on"
+            case .frameOutOfRange(let frame, let count):
+                "frame \(frame) was asked for, but the region describes \(count), from 0 on"
             }
         return "\(operation.rawValue): \(reason)" + (residue.isEmpty ? "" : "; left behind: \(residue)")
-    }
-}
-
-/// A huge page whose state is not whole, because putting it back was refused as well.
-///
-/// Every vmemmap page outside ``uncertain`` still shows the right compound_head.
-public struct IncompleteHugePage: Hashable, Sendable {
-    /// Which huge page.
-    public let page: HugePageIndex
-    /// Vmemmap pages that certainly show the shared frame.
-    public let replaced: Range<VmemmapPageIndex>
-    /// Vmemmap pages at which the host refused: they show what they showed or, if it refused late, are not mapped at
-    /// all.
-    public let uncertain: Range<VmemmapPageIndex>
-    /// Whether page 1 may still be write-protected: writers fail with ``VmemmapError/Cause/incomplete(_:)``.
-    public let isWriteProtected: Bool
-    /// Whether its mapping may be in more pieces than its state has: the host has cut it so as to change a part, and then refused.
-    /// Readers notice nothing of that.
-    public let isCut: Bool
-
-    /// The same, page 1 write-protected.
-    var writeProtected: IncompleteHugePage {
-        IncompleteHugePage(
-            page: page, replaced: replaced, uncertain: uncertain, isWriteProtected: true, isCut: isCut)
     }
 }
 
@@ -130,12 +130,8 @@ extension VmemmapError.Residue: CustomStringConvertible {
     /// Each kind of residue that there is.
     public var description: String {
         var parts: [String] = []
-        for part in incomplete {
-            parts.append(
-                "huge page \(part.page) incomplete (vmemmap pages \(part.replaced) show the shared frame, \(part.uncertain) uncertain"
-                    + (part.isWriteProtected ? ", page 1 write-protected" : "")
-                    + (part.isCut ? ", its mapping perhaps cut)" : ")"))
-        }
+        parts += torn.prefix(Self.mostNamed).map { "\($0)" }
+        if torn.count > Self.mostNamed { parts.append("\(torn.count - Self.mostNamed) more torn huge pages") }
         if !notPutBack.isEmpty {
             let ranges = notPutBack.map { "\($0)" }.joined(separator: ", ")
             parts.append("huge pages \(ranges) carry the new state")
@@ -145,4 +141,7 @@ extension VmemmapError.Residue: CustomStringConvertible {
         if displacedBytes > .zero { parts.append("\(displacedBytes) bytes not moved back to the memory file") }
         return parts.joined(separator: "; ")
     }
+
+    /// Torn huge pages that a description names one by one.
+    private static let mostNamed = 8
 }

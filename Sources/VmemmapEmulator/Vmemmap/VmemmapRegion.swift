@@ -10,19 +10,17 @@ public import HostMemory
 /// All operations may be called from any thread. Two operations on the same huge page take turns.
 public final class VmemmapRegion: Sendable {
     /// What optimizing does here.
-    public let plan: MappingPlan
+    public var plan: MappingPlan { parts.plan }
     /// Where the struct pages are.
-    public let layout: VmemmapLayout
+    public var layout: VmemmapLayout { parts.layout }
     /// The region itself.
-    public var range: AddressRange { memory.range }
+    public var range: AddressRange { parts.memory.range }
 
-    let memory: RegionMemory
-    let frames: FrameFile
-    let tailImages: TailImages?
-    let ledger: HugePageLedger
+    let parts: RegionParts
+    let remapper: any Remapper
     let budget: MappingBudget
 
-    var hugeBase: HugeBase? { memory.hugeBase }
+    var states: HugePageStates { parts.states }
 
     /// Maps the region and fills its struct pages as the kernel's prep of compound pages would.
     ///
@@ -75,54 +73,80 @@ public final class VmemmapRegion: Sendable {
         _ plan: MappingPlan, over memory: RegionMemory, templatesAt: ByteCount, _ budget: MappingBudget,
         _ store: FrameStore
     ) throws(VmemmapError) {
-        self.plan = plan
-        self.memory = memory
         self.budget = budget
-        layout = VmemmapLayout(geometry: plan.geometry, base: memory.range.start, hugePages: plan.hugePages)
+        let layout = VmemmapLayout(geometry: plan.geometry, base: memory.range.start, hugePages: plan.hugePages)
         do throws(HostError) {
             if plan.isWorthwhile { try MappingReserve.process.fill() }
-            frames = try FrameFile(plan, memory.file, templatesAt: templatesAt, store)
-            tailImages = try TailImages(plan, layout)
+            let frames = try FrameFile(plan, memory.file, templatesAt: templatesAt, store)
+            let tailImages = try TailImages(plan, layout)
             try tailImages?.fill(frames, plan)
+            parts = RegionParts(
+                plan: plan, layout: layout, memory: memory, frames: frames, tailImages: tailImages,
+                states: HugePageStates(plan, layout, memory.blocks))
         } catch {
             throw VmemmapError(.build, .host(error))
         }
-        // Frames that might be stale are shown, and so are not: the own frames of an optimized huge page; on memfd the
-        // pages of one that is not.
-        let isMemfd = plan.backing == .memfd
-        self.ledger = HugePageLedger(plan.hugePages) { ($0 == .optimized) != isMemfd }
+        remapper =
+            switch plan.backing {
+            case .anonymous: AnonymousRemapper(parts: parts)
+            case .memfd: MemfdRemapper(parts: parts)
+            }
     }
 
+    // Staged pages that a torn huge page needed are nobody's any more.
     deinit {
-        // Nobody is left to tell of a refusal.
-        while let orphan = ledger.takeOrphan() { try? HostKernel.unmap(orphan) }
-        budget.settle(reserved: .zero, made: .zero - mappings(of: layout.allHugePages))
+        for page in layout.allHugePages {
+            if let staging = states.entry(page).state.tear?.staging { parts.memory.orphans.unmap(staging) }
+        }
+        budget.settle(reserved: .zero, made: .zero - states.mappings(of: layout.allHugePages))
     }
 
     /// The memory file behind the region, for the bare loop that the engine is measured against.
-    package var memoryFile: MemoryFile { frames.file }
+    package var memoryFile: MemoryFile { parts.frames.file }
 
     /// Bytes of the memory file that holds shared frames (`st_blocks`).
-    public func sharedFrameBytes() throws(HostError) -> ByteCount { try frames.file.allocatedBytes() }
+    public func sharedFrameBytes() throws(HostError) -> ByteCount { try parts.frames.file.allocatedBytes() }
 
     /// The state of a huge page. An operation over many changes them one after the other.
-    public func state(of page: HugePageIndex) -> HugePageState { ledger.entry(page).state }
+    ///
+    /// - Throws: `VmemmapError` with ``VmemmapError/Cause/outOfRange(_:hugePages:)``.
+    public func state(of page: HugePageIndex) throws(VmemmapError) -> HugePageState {
+        try checkPage(page)
+        return states.state(of: page)
+    }
 
-    /// Whether a failed operation has left a huge page half-way, and put-back was refused too. The next operation on it mends it.
-    public func isIncomplete(_ page: HugePageIndex) -> Bool { ledger.entry(page).isIncomplete }
+    /// The state of every huge page, in order.
+    public var hugePageStates: [HugePageState] { layout.allHugePages.map { states.state(of: $0) } }
 
     /// Huge pages that have been optimized and restored since the region was built, those put back included.
     public var turns: (optimized: Int, restored: Int) {
-        let turns = ledger.turns
-        return (turns.optimized, turns.restored)
+        let changes = states.changes
+        return (changes.optimized, changes.restored)
     }
 
     /// The mappings that the region consists of, worked out from the states of its huge pages. For the head scheme on
-    /// the anonymous backing the most there may be: neighbours that were restored together may have merged.
-    public var expectedMappings: MappingCount { ledger.regionMappings(plan) }
+    /// the anonymous backing, and where a huge page is torn, the most there may be: neighbours that were restored together
+    /// may have merged.
+    public var expectedMappings: MappingCount { states.regionMappings() }
 
     /// Those of them that begin in the vmemmap of `page`.
-    public func expectedMappings(beginningIn page: HugePageIndex) -> MappingCount {
-        ledger.mappingsBegun(in: page, plan)
+    ///
+    /// - Throws: `VmemmapError` with ``VmemmapError/Cause/outOfRange(_:hugePages:)``.
+    public func expectedMappings(beginningIn page: HugePageIndex) throws(VmemmapError) -> MappingCount {
+        try checkPage(page)
+        return states.mappingsBegun(in: page)
+    }
+
+    private func checkPage(_ page: HugePageIndex) throws(VmemmapError) {
+        if layout.allHugePages.contains(page) { return }
+        throw VmemmapError(
+            .look, .outOfRange(page..<max(page, HugePageIndex(page.rawValue &+ 1)), hugePages: plan.hugePages))
+    }
+
+    /// Throws unless all of `pages` are of this region.
+    func checkRange(_ pages: Range<HugePageIndex>, _ operation: VmemmapError.Operation) throws(VmemmapError) {
+        let all = layout.allHugePages
+        if pages.lowerBound >= all.lowerBound, pages.upperBound <= all.upperBound { return }
+        throw VmemmapError(operation, .outOfRange(pages, hugePages: plan.hugePages))
     }
 }

@@ -64,7 +64,7 @@ public final class Walkers: Sendable {
         self.threads = threads
         // On a busy host a thread may wait for its first turn longer than an experiment lasts.
         var waited = 0
-        while walk.reading.load(ordering: .acquiring) < count { HugePageLedger.backOff(&waited) }
+        while walk.reading.load(ordering: .acquiring) < count { HugePageStates.backOff(&waited) }
     }
 
     deinit { walk.shouldStop.store(true, ordering: .releasing) }

@@ -1,0 +1,178 @@
+import HostMemory
+import SystemPackage
+import Testing
+import VmemmapEmulator
+
+/// Every call that an operation makes fails: once, twice, or from then on. Whatever comes of it, the region is as the
+/// operation says, and one mending makes it whole.
+@Suite("Each call of an operation fails", .serialized)
+struct FaultSweepTests {
+    @Test(
+        "Everything or nothing, or exactly what is said; mended by the next", arguments: FaultCase.all,
+        [1, 2, 1_000_000])
+    func sweep(_ fault: FaultCase, _ failures: Int) throws {
+        try FaultSweep(fault).run { InjectedFault(first: $0, failures: failures) }
+    }
+
+    @Test("The same with readers at it", arguments: FaultCase.small.filter { $0.writers == .present })
+    func readers(_ fault: FaultCase) throws {
+        let sweep = try FaultSweep(fault)
+        let walkers = try Walkers(1, over: sweep.region, seed: 3)
+        defer { _ = walkers.stop() }
+        try sweep.run { InjectedFault(first: $0) }
+        let seen = walkers.stop()
+        #expect(seen.wrong == 0, "\(String(describing: seen.firstWrong))")
+    }
+
+    @Test(
+        "The same for reasons that pass: a signal, a moment without memory, a page that is busy",
+        arguments: FaultCase.small.filter { $0.writers == .excluded },
+        [Errno.interrupted, .resourceTemporarilyUnavailable, .resourceBusy])
+    func reasons(_ fault: FaultCase, _ errno: Errno) throws {
+        let outcomes = try FaultSweep(fault).run { InjectedFault(first: $0, errno: errno) }
+        // A call on a file is made again after a signal; what is only to be given back does not fail an operation.
+        if errno == .interrupted { #expect(outcomes.succeeded > 0 && outcomes.refused > 0) }
+    }
+
+    /// In a process of its own, so that nobody else's mapping falls into the gap.
+    @Test(
+        "The same where the host refuses late: gaps in the mapping, calls that have had their effect",
+        arguments: 0..<FaultCase.late.count)
+    func late(_ number: Int) async {
+        await #expect(processExitsWith: .success) { [number] in
+            for failures in [1, 2, 1_000_000] {
+                try FaultSweep(FaultCase.late[number]).run {
+                    InjectedFault(first: $0, failures: failures, operations: FaultCase.replacing, manner: .late)
+                }
+            }
+        }
+    }
+}
+
+extension FaultCase {
+    /// Each scheme and backing once, of all shapes.
+    fileprivate static let late =
+        small.filter { $0.writers == .present } + blocks.filter { $0.span.count < 64 }
+        + gigantic.filter { $0.shape.base == .pmd }
+
+    /// Calls that have an effect, or leave a gap, before they are refused.
+    fileprivate static let replacing: Set<HostOperation> = [.mapFile, .move, .protect, .write, .punchHole]
+}
+
+/// One case of a sweep: a region, and what holds of it throughout.
+struct FaultSweep {
+    let region: VmemmapRegion
+    private let fault: FaultCase
+    private let budget: MappingBudget
+    /// What the budget and the region's mappings come to together: mappings are granted and settled, never lost.
+    private let sum: MappingCount
+
+    init(_ fault: FaultCase) throws {
+        self.fault = fault
+        let budget = MappingBudget(
+            limit: { () throws(HostError) in MappingCount(1_000_000) }, inUse: { () throws(HostError) in .zero })
+        self.budget = budget
+        // Its only count is made here: what is granted from now on is in the balance.
+        try budget.reserve(MappingCount(1))
+        budget.settle(reserved: MappingCount(1), made: .zero)
+        region = try fault.region(budget)
+        sum = budget.balance + region.mappingsBeyondPopulated
+    }
+
+    /// Fails call after call until the operation makes fewer. Returns how many refusals failed it, and how many did not.
+    @discardableResult
+    func run(_ injected: (Int) -> InjectedFault) throws -> (refused: Int, succeeded: Int) {
+        var outcomes = (refused: 0, succeeded: 0)
+        let pages = fault.pages(of: region)
+        for number in fault.calls {
+            let before = region.states
+            let comment = "\(fault.testDescription), call \(number)"
+            let (result, outcome) = injected(number).during {
+                Result { () throws(VmemmapError) in try fault.operation.run(on: region, fault.writers, pages) }
+            }
+            if outcome.failed == 0 { break }
+            let (residue, isFailed) = try residue(of: result, comment)
+            if isFailed { outcomes.refused += 1 } else { outcomes.succeeded += 1 }
+            let check = ResidueCheck(
+                region: region, pages: pages, operation: fault.operation, before: before, isFailed: isFailed,
+                residue: residue)
+            let disagreements = try check.disagreements()
+            #expect(disagreements.isEmpty, "\(comment): \(disagreements.prefix(3)) \(result)")
+            expectBalance(comment)
+            #expect(try region.mend(region.all).isEmpty, "\(comment)")
+            try region.expectWhole(region.states, comment)
+            expectBalance(comment + ", mended")
+            try fault.prepare(region)
+        }
+        try region.expectNoStaging()
+        #expect(outcomes.refused + outcomes.succeeded > 0)
+        return outcomes
+    }
+
+    private func residue(
+        of result: Result<VmemmapError.Residue, VmemmapError>, _ comment: String
+    ) throws -> (VmemmapError.Residue, isFailed: Bool) {
+        switch result {
+        case .success(let residue): return (residue, false)
+        case .failure(let error):
+            #expect(error.operation.rawValue == fault.operation.rawValue, "\(comment)")
+            guard case .host(let cause) = error.cause else {
+                Issue.record("\(comment): \(error)")
+                return (error.residue, true)
+            }
+            #expect(cause.errno != nil, "\(comment)")
+            return (error.residue, true)
+        }
+    }
+
+    private func expectBalance(_ comment: String) {
+        #expect(budget.balance + region.mappingsBeyondPopulated == sum, "\(comment)")
+    }
+}
+
+extension VmemmapRegion {
+    /// Mappings that its huge pages add, by the states they are in.
+    fileprivate var mappingsBeyondPopulated: MappingCount {
+        states.reduce(.zero) { $0 + plan.mappings($1) }
+    }
+
+    /// No staged page is left outside the region: staging is taken from children as soon as it is mapped ("dc").
+    fileprivate func expectNoStaging(_ location: SourceLocation = #_sourceLocation) throws {
+        let staging = try HostProcess.anonymousMappingsKeptFromChildren().filter { !$0.overlaps(range) }
+        #expect(staging.isEmpty, sourceLocation: location)
+    }
+}
+
+extension HostProcess {
+    /// Private anonymous mappings that /proc/self/smaps shows with "dc" (MADV_DONTFORK).
+    fileprivate static func anonymousMappingsKeptFromChildren() throws -> [AddressRange] {
+        var found: [AddressRange] = []
+        var current: AddressRange?
+        for line in try text(of: "/proc/self/smaps").split(separator: "\n") {
+            let words = line.split(separator: " ")
+            if line.hasPrefix("VmFlags:") {
+                if let range = current, words.contains("dc") { found.append(range) }
+            } else if words.count >= 5, let bounds = words.first, bounds.contains("-"), !bounds.hasSuffix(":") {
+                let ends = bounds.split(separator: "-").compactMap { UInt($0, radix: 16) }
+                let isAnonymous = words.count == 5 && words[1].hasSuffix("p")
+                current =
+                    isAnonymous && ends.count == 2
+                    ? AddressRange(start: Address(ends[0]), length: Address(ends[1]) - Address(ends[0])) : nil
+            }
+        }
+        return found
+    }
+
+    private static func text(of path: String) throws -> String {
+        let file = try FileDescriptor.open(FilePath(path), .readOnly)
+        return try file.closeAfter {
+            var text: [UInt8] = []
+            var chunk = [UInt8](repeating: 0, count: 1 << 16)
+            while true {
+                let count = try unsafe chunk.withUnsafeMutableBytes { buffer in try unsafe file.read(into: buffer) }
+                if count == 0 { return String(decoding: text, as: UTF8.self) }
+                text += chunk[..<count]
+            }
+        }
+    }
+}
