@@ -20,6 +20,12 @@ enum Command {
         return Outcome(code: code, output: record.standardOutput, error: record.standardError)
     }
 
+    /// Runs a script of bash in an empty folder of its own, which is removed after it. "$0" is the command.
+    static func shell(_ script: String) async throws -> Outcome {
+        let folder = try TemporaryFolder()
+        return try await run("/bin/bash", ["-c", "cd \(folder.path.string) && {\n\(script)\n}", binary.string])
+    }
+
     /// The folder of the package: these tests' own file lies three levels below it.
     static let repository: String = {
         var path = FilePath(#filePath)
