@@ -20,10 +20,11 @@ enum Command {
         return Outcome(code: code, output: record.standardOutput, error: record.standardError)
     }
 
-    /// Runs a script of bash in an empty folder of its own, which is removed after it. "$0" is the command.
+    /// Runs a script of bash in an empty folder of its own, which is removed after it, and for two minutes at most. "$0" is the command.
     static func shell(_ script: String) async throws -> Outcome {
         let folder = try TemporaryFolder()
-        return try await run("/bin/bash", ["-c", "cd \(folder.path.string) && {\n\(script)\n}", binary.string])
+        let text = "cd \(folder.path.string) && {\n\(script)\n}"
+        return try await run("/usr/bin/timeout", ["120", "/bin/bash", "-c", text, binary.string])
     }
 
     /// The folder of the package: these tests' own file lies three levels below it.

@@ -131,7 +131,8 @@ struct ExportFileTests {
     func plantedLink() async throws {
         let outcome = try await Command.shell(
             """
-            echo old > victim; ln -s victim json.$$.tmp; cat victim; exec "$0" plan -q --export-json json
+            echo old > victim
+            bash -c 'ln -s victim json.$$.tmp; exec "$0" plan -q --export-json json' "$0"; cat victim
             """)
         #expect(outcome.output == "old\n", "\(outcome)")
     }
@@ -153,11 +154,11 @@ struct ExportFileTests {
             for signal in TERM HUP ALRM KILL; do
                 "$0" pool $files < in > out & exec 4> in 3< out
                 echo boot memory=16M >&4; read -r line <&3
-                kill -s $signal $!; wait $! 2> /dev/null; echo $((128 + $(kill -l $signal) - $?)); exec 3<&- 4>&-
+                kill -s $signal $!; wait $! 2> /dev/null; echo $?; exec 3<&- 4>&-
             done
             cat json both; ls
             """)
-        #expect(outcome.output == "3\n0\n0\n0\n0\nold\nold\nboth\nin\njson\nname\nout\n", "\(outcome)")
+        #expect(outcome.output == "3\n143\n129\n142\n137\nold\nold\nboth\nin\njson\nname\nout\n", "\(outcome)")
     }
 
     @Test("Where nothing may be written, the run does not begin")
