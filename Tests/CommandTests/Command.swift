@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Subprocess
 import SystemPackage
 import Testing
@@ -24,7 +25,9 @@ enum Command {
     static func shell(_ script: String) async throws -> Outcome {
         let folder = try TemporaryFolder()
         let text = "cd \(folder.path.string) && {\n\(script)\n}"
-        return try await run("/usr/bin/timeout", ["120", "/bin/bash", "-c", text, binary.string])
+        // The tests may have been started by a relative path.
+        let command = FilePath(FileManager.default.currentDirectoryPath).pushing(binary).string
+        return try await run("/usr/bin/timeout", ["120", "/bin/bash", "-c", text, command])
     }
 
     /// The folder of the package: these tests' own file lies three levels below it.

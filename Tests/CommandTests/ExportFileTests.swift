@@ -130,9 +130,9 @@ struct ExportFileTests {
         let outcome = try await Command.shell(
             """
             echo old > victim
-            bash -c 'ln -s victim json.$$.tmp; exec "$0" plan -q --export-json json' "$0"; cat victim
+            bash -c 'ln -s victim json.$$.tmp; exec "$0" plan -q --export-json json' "$0"; cat victim; head -c 1 json
             """)
-        #expect(outcome.output == "old\n", "\(outcome)")
+        #expect(outcome.output == "old\n{", "\(outcome)")
     }
 
     @Test("A name of 255 bytes works")
