@@ -219,12 +219,6 @@ int64_t vme_small_filesystem_open(size_t length)
     return failure < 0 ? failure : mount;
 }
 
-int64_t vme_unnamed_file_open(int directory)
-{
-    int fd = openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    return fd < 0 ? -(int64_t)errno : fd;
-}
-
 int64_t vme_allocate(int fd, int64_t offset, int64_t length)
 {
     return fallocate(fd, 0, offset, length) != 0 ? -(int64_t)errno : 0;

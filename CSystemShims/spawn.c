@@ -14,20 +14,22 @@ static void close_both(const int *ends)
     close(ends[1]);
 }
 
-// The child's signals are as a shell would leave them, whatever is blocked here.
+// The child's signals are as a shell would leave them, whatever is blocked or ignored here.
 static int spawn(pid_t *child, const char *path, char *const *arguments, int input, int output)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    sigset_t none;
+    sigset_t none, all;
     int error = posix_spawn_file_actions_init(&actions);
     if (error != 0)
         return error;
     error = posix_spawnattr_init(&attributes);
     if (error == 0) {
         sigemptyset(&none);
+        sigfillset(&all);
         posix_spawnattr_setsigmask(&attributes, &none);
-        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+        posix_spawnattr_setsigdefault(&attributes, &all);
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
         error = posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
         if (error == 0)
             error = posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);

@@ -39,8 +39,6 @@ bool vme_heap_reserve(size_t length);
 // A tmpfs of `length` bytes that is mounted nowhere and goes away with the descriptor (fsopen, Linux 5.2; CAP_SYS_ADMIN). Beyond
 // its size there is ENOSPC.
 int64_t vme_small_filesystem_open(size_t length);
-// open(O_TMPFILE): a file without a name in it. glibc hides the flag.
-int64_t vme_unnamed_file_open(int directory);
 // fallocate without flags: gives the range frames, or says that there are none. GNU-only.
 int64_t vme_allocate(int fd, int64_t offset, int64_t length);
 

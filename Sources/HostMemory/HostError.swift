@@ -88,6 +88,9 @@ public struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
         self.place = .file(file)
     }
 
+    /// Whether the file would be larger than this process may make one (EFBIG: RLIMIT_FSIZE).
+    public var isFileSizeLimit: Bool { errno == .fileTooLarge }
+
     /// One line: operation, place, the kernel's reason.
     public var description: String {
         let reason =
@@ -132,13 +135,13 @@ public enum HostOperation: UInt32, Hashable, Sendable, CaseIterable, CustomStrin
     case read
     /// fallocate(FALLOC_FL_PUNCH_HOLE).
     case punchHole
-    /// fstat.
+    /// fstat, stat.
     case status
     /// pthread_create.
     case startThread
     /// signalfd, poll.
     case wait
-    /// rename.
+    /// linkat, renameat.
     case rename
     /// unlink.
     case remove
@@ -166,6 +169,8 @@ public enum HostOperation: UInt32, Hashable, Sendable, CaseIterable, CustomStrin
     case interrupt
     /// fallocate.
     case allocate
+    /// fchown, fchmod.
+    case permissions
 
     /// The system call's name, with the flag that matters.
     public var description: String {
@@ -185,7 +190,7 @@ public enum HostOperation: UInt32, Hashable, Sendable, CaseIterable, CustomStrin
         case .write: "write"
         case .read: "read"
         case .punchHole: "fallocate(PUNCH_HOLE)"
-        case .status: "fstat"
+        case .status: "stat"
         case .startThread: "pthread_create"
         case .wait: "poll"
         case .rename: "rename"
@@ -202,6 +207,7 @@ public enum HostOperation: UInt32, Hashable, Sendable, CaseIterable, CustomStrin
         case .limit: "setrlimit"
         case .interrupt: "sigaction"
         case .allocate: "fallocate"
+        case .permissions: "fchmod"
         }
     }
 }

@@ -129,32 +129,33 @@ extension HostKernel {
         return Int(read) / 8
     }
 
-    /// Writes all of `bytes` at the current position. The corresponding C function is `write`.
+    /// Writes all of `bytes` at the current position, and waits where whoever shares the file has set it not to (O_NONBLOCK). The
+    /// corresponding C functions are `write` and `poll`.
     public static func write(_ bytes: [UInt8], to file: FileDescriptor, name: String) throws(HostError) {
         var written = 0
         while written < bytes.count {
-            let count = try callThroughSignals(.write, .file(name)) {
-                shimResult {
-                    // SAFETY: the kernel reads the array's own bytes and no others.
-                    try unsafe bytes.withUnsafeBytes {
-                        try unsafe file.write(
-                            UnsafeRawBufferPointer(rebasing: $0[written...]), retryOnInterrupt: false)
+            do throws(HostError) {
+                let count = try callThroughSignals(.write, .file(name)) {
+                    shimResult {
+                        // SAFETY: the kernel reads the array's own bytes and no others.
+                        try unsafe bytes.withUnsafeBytes {
+                            try unsafe file.write(
+                                UnsafeRawBufferPointer(rebasing: $0[written...]), retryOnInterrupt: false)
+                        }
                     }
                 }
+                written += Int(count)
+            } catch  where error.errno == .resourceTemporarilyUnavailable {
+                try waitUntilWritable(file)
             }
-            written += Int(count)
         }
     }
 
-    /// Gives a file another name, replacing what had it. The corresponding C function is `rename`.
-    public static func rename(_ path: FilePath, to newPath: FilePath) throws(HostError) {
-        _ = try call(.rename, .file(newPath.string)) {
-            // SAFETY: both are C strings that live for the call.
-            unsafe path.withPlatformString { old in
-                unsafe newPath.withPlatformString { new in
-                    unsafe Glibc.rename(old, new) == 0 ? 0 : -Int64(errno)
-                }
-            }
+    private static func waitUntilWritable(_ file: FileDescriptor) throws(HostError) {
+        var waiting = pollfd(fd: file.rawValue, events: Int16(POLLOUT), revents: 0)
+        _ = try callThroughSignals(.wait, .process) {
+            // SAFETY: the structure is this function's own.
+            unsafe poll(&waiting, 1, -1) < 0 ? -Int64(errno) : 0
         }
     }
 
@@ -168,7 +169,7 @@ extension HostKernel {
 
     /// The value of a call that throws `Errno`, or -errno as the shims have it.
     @inline(__always)
-    private static func shimResult<Number: BinaryInteger>(_ body: () throws -> Number) -> Int64 {
+    static func shimResult<Number: BinaryInteger>(_ body: () throws -> Number) -> Int64 {
         do {
             return Int64(try body())
         } catch let error as Errno {

@@ -1,6 +1,6 @@
 internal import CSystemShims
 internal import Glibc
-internal import SystemPackage
+public import SystemPackage
 
 /// The memory files that a process has open: /proc/PID/fd.
 public enum ProcessFiles {
@@ -52,7 +52,7 @@ extension HostKernel {
     }
 
     /// What a symbolic link points at. The corresponding C function is `readlink`.
-    static func readLink(_ path: FilePath) throws(HostError) -> String {
+    public static func readLink(_ path: FilePath) throws(HostError) -> String {
         var target = [UInt8](repeating: 0, count: 4096)
         let length = try callThroughSignals(.read, .file(path.string)) {
             // SAFETY: the path lives for the call, and the kernel writes at most the buffer's own length.

@@ -29,7 +29,7 @@ public final class SmallFileSystem: Sendable {
         FileDescriptor(
             rawValue: CInt(
                 try HostKernel.callThroughSignals(.createFile, .file(name)) {
-                    vme_unnamed_file_open(root.rawValue)
+                    vme_unnamed_file_open(root.rawValue, 0o600)
                 }))
     }
 

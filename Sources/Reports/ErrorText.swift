@@ -36,6 +36,7 @@ public enum ErrorText {
         switch error.code {
         case .outOfMemory:
             "; free memory, take fewer huge pages, or raise vm.max_map_count (the kernel does not tell which it is)"
+        case .noSpace where error.isFileSizeLimit: "; raise the limit on the size of files (ulimit -f)"
         case .noSpace: "; free memory or take fewer huge pages"
         case .notPermitted: "; run it as root, or where the sandbox allows the call"
         case .tooManyFiles: "; close files or raise the limit (ulimit -n)"

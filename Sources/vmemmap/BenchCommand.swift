@@ -98,8 +98,8 @@ struct BenchCommand: ParsableCommand {
                 try experiment.run(changes, progress: progress.show)
             }
         }
-        try terminal.terminal.print(exports) { BenchReport.lines(result, $0) }
         try exports.finish(result)
+        terminal.terminal.print(exports) { BenchReport.lines(result, $0) }
         if result.holds == false { throw ExitCode.violation }
     }
 

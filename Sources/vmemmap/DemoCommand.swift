@@ -46,20 +46,18 @@ struct DemoCommand: ParsableCommand {
 
     func run() throws {
         if race { return try runRace() }
-        let exports = try export.open()
-        let flagsFile = try pageFlags.open()
+        let exports = try export.open(beside: pageFlags.exportKpageflags)
         let terminal = terminal.terminal
         let progress = terminal.progress()
         let result = try runOrExit { () throws(ExperimentError) in
             defer { progress.clear() }
             var experiment = DemoExperiment(base.applied(to: emulation.memory), walkers: walkers)
             experiment.samplesMemory = exports.showMemoryOverTime
-            experiment.flagsSink = flagsFile.map { $0.write }
+            experiment.flagsSink = exports.pageFlags.map { $0.write }
             return try experiment.run(progress: progress.show)
         }
-        try terminal.print(exports) { DemoReport.lines(result, $0) }
         try exports.finish(result)
-        try flagsFile?.finish()
+        terminal.print(exports) { DemoReport.lines(result, $0) }
         try PageFlagsOption.check(result.pageFlags.value)
         if !result.holds { throw ExitCode.violation }
     }
@@ -73,8 +71,8 @@ struct DemoCommand: ParsableCommand {
                 base.applied(to: emulation.memory), walkers: walkers, nanosecondsEach: raceSeconds * 1_000_000_000
             ).run(progress: progress.show)
         }
-        try terminal.terminal.print(exports) { RaceReport.lines(result, $0) }
         try exports.finish(result)
+        terminal.terminal.print(exports) { RaceReport.lines(result, $0) }
         if !result.holds { throw ExitCode.violation }
     }
 }

@@ -1,73 +1,136 @@
 internal import ArgumentParser
+internal import Glibc
 internal import HostMemory
 internal import SystemPackage
 
-/// Where an export goes: a file, or standard output for `-`.
+/// An export that is being written.
 ///
-/// A file is opened under a temporary name before the run, so that a bad path fails at once, and takes its name only
-/// when it is complete, so that nobody ever reads half of it.
+/// It is opened before the run, so that a bad name fails at once. A plain file is replaced when the export is complete, by a file
+/// that has had no name until then: nobody ever reads half of it, and a run that fails or is killed leaves nothing. What is no plain
+/// file, or has several names, is written where it is.
+///
+/// What cannot be written after the run is said on standard error and remembered by ``Output``: the other exports are written all the
+/// same.
 final class ExportFile {
-    private let path: FilePath
-    private let temporary: FilePath
+    private let target: ExportTarget
     private let file: FileDescriptor
+    private let folder: FileDescriptor?
     private var isOpen = true
+    private var hasBegun = false
+    private var hasFailed = false
 
     /// Whether standard output belongs to the export.
-    let isStandardOutput: Bool
+    var isStandardOutput: Bool { target.isStandardOutput }
 
-    /// Opens the destination. Exits as a usage error if it cannot be written.
-    init(_ destination: String) throws {
-        if destination.isEmpty {
-            throw ValidationError("an export needs the name of a file, or - for standard output.")
+    /// Opens every destination that is named. Exits as a usage error if one cannot be written, or if two are the same.
+    static func open(_ destinations: [String?]) throws -> [ExportFile?] {
+        let targets = try destinations.map { try $0.map(ExportTarget.init) }
+        try ExportTarget.checkDistinct(targets.compactMap(\.self))
+        return try targets.map { try $0.map(ExportFile.init) }
+    }
+
+    private init(_ target: ExportTarget) throws {
+        self.target = target
+        do throws(HostError) {
+            switch target.way {
+            case .stream(let stream):
+                file = stream
+                folder = nil
+            case .inPlace(let path):
+                file = try HostKernel.open(path, .writeOnly, options: [.init(rawValue: O_NOCTTY), .closeOnExec])
+                folder = nil
+            case .replaced(let path, _):
+                let opened = try HostKernel.openFolder(path)
+                file = try HostKernel.openUnnamedFile(
+                    in: opened, temporary: Self.newName(),
+                    permissions: [.ownerReadWrite, .groupRead, .otherRead], name: target.destination)
+                folder = opened
+            }
+        } catch {
+            throw ExportTarget.refused(target.destination, error)
         }
-        isStandardOutput = destination == "-"
-        path = FilePath(destination)
-        temporary = FilePath(destination + ".\(HostKernel.processID).tmp")
-        if isStandardOutput {
-            file = .standardOutput
+    }
+
+    deinit { try? close() }
+
+    /// Writes words as they are in memory: in the machine's own byte order.
+    func write(_ words: [UInt64]) {
+        // SAFETY: whole words are copied, byte by byte.
+        add(unsafe words.withUnsafeBytes { unsafe Array($0) })
+    }
+
+    /// Writes the whole text, and completes the export.
+    func finish(_ text: String) {
+        add(Array(text.utf8))
+        finish()
+    }
+
+    /// Completes the export: all of it is written.
+    func finish() {
+        add([])
+        attempt { () throws(HostError) in
+            if let folder, case .replaced(let path, let name) = target.way {
+                try takePermissions(from: path.appending(name))
+                try HostKernel.giveName(name, to: file, in: folder, temporary: Self.newName())
+            }
+            try close()
+        }
+    }
+
+    private func close() throws(HostError) {
+        if case .stream = target.way { return }
+        if !isOpen { return }
+        isOpen = false
+        if let folder { try HostKernel.close(folder) }
+        // A file system over a network may say only now that it has no room.
+        try HostKernel.close(file)
+    }
+
+    private func add(_ bytes: [UInt8]) {
+        attempt { () throws(HostError) in
+            if !hasBegun, case .inPlace = target.way,
+                try HostKernel.status(of: file, name: target.destination).type == .regular
+            {
+                try HostKernel.setLength(file, .zero, name: target.destination)
+            }
+            hasBegun = true
+            try HostKernel.write(bytes, to: file, name: isStandardOutput ? "standard output" : target.destination)
+        }
+    }
+
+    /// Takes over who may do what with the file that is to be replaced. It may have come, gone or changed since the run began.
+    private func takePermissions(from path: FilePath) throws(HostError) {
+        let replaced: FileDescriptor
+        do throws(HostError) {
+            replaced = try HostKernel.open(path, .writeOnly, options: [.noFollow, .nonBlocking, .closeOnExec])
+        } catch  where error.errno == .noSuchFileOrDirectory {
             return
         }
-        if let folder = try? HostKernel.open(path, .readOnly, options: [.directory, .closeOnExec]) {
-            try? HostKernel.close(folder)
-            throw ValidationError("cannot write the export \(destination): it is a folder")
+        defer { try? HostKernel.close(replaced) }
+        let status = try HostKernel.status(of: replaced, name: path.string)
+        guard status.type == .regular, status.linkCount == 1 else {
+            throw HostError(.fileExists, .rename, .file(path.string))
         }
+        try HostKernel.copyPermissions(of: replaced, to: file, name: path.string)
+    }
+
+    /// Does one step, unless one before has failed.
+    private func attempt(_ step: () throws(HostError) -> Void) {
+        if hasFailed { return }
         do throws(HostError) {
-            file = try HostKernel.open(
-                temporary, .writeOnly, options: [.create, .truncate, .closeOnExec],
-                permissions: [.ownerReadWrite, .groupRead, .otherRead])
+            try step()
         } catch {
-            throw ValidationError(
-                "cannot write the export \(destination): \(error); name a file in a folder that is there and may be written"
-            )
+            hasFailed = true
+            if isStandardOutput {
+                Output.failed(toPrint: "the export", error)
+            } else {
+                Output.failed("cannot write the export \(target.destination)", error)
+            }
         }
     }
 
-    deinit {
-        // Without its text, the export never takes its name.
-        if isOpen, !isStandardOutput {
-            try? HostKernel.close(file)
-            try? HostKernel.remove(temporary)
-        }
-    }
-
-    /// Writes words as they are in memory: in the machine's own byte order. For files alone.
-    func write(_ words: [UInt64]) throws {
-        // SAFETY: whole words are copied, byte by byte.
-        let bytes = unsafe words.withUnsafeBytes { unsafe Array($0) }
-        try HostKernel.write(bytes, to: file, name: temporary.string)
-    }
-
-    /// Writes the whole text and gives the file its name.
-    func finish(_ text: String) throws {
-        if isStandardOutput { return try Output.print(text) }
-        try HostKernel.write(Array(text.utf8), to: file, name: temporary.string)
-        try finish()
-    }
-
-    /// Gives the file its name: all of it is written.
-    func finish() throws {
-        isOpen = false
-        try HostKernel.close(file)
-        try HostKernel.rename(temporary, to: path)
+    /// A name that nobody has: drawn, as no program may count on it.
+    private static func newName() -> String {
+        ".vmemmap-" + String(UInt64.random(in: 0...UInt64.max), radix: 36) + ".tmp"
     }
 }

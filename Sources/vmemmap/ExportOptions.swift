@@ -27,38 +27,38 @@ struct ExportOptions: ParsableArguments {
         ].compactMap { format, destination in destination.map { (format, $0) } }
     }
 
-    func validate() throws {
-        let named = destinations.map(\.1)
-        for destination in Set(named) where named.count(where: { $0 == destination }) > 1 {
-            let place = destination == "-" ? "standard output" : destination
-            throw ValidationError("two exports cannot both go to \(place): give each a file of its own.")
-        }
-    }
-
-    /// Opens every destination, before anything is run. Exits as a usage error if one cannot be written.
-    func open() throws -> Exports {
-        Exports(
-            try destinations.map { format, destination in (format, try ExportFile(destination)) })
+    /// Opens every destination, before anything is run. Exits as a usage error if one cannot be written, or if two are the same.
+    ///
+    /// - Parameter flags: where `--export-kpageflags` writes.
+    func open(beside flags: String? = nil) throws -> Exports {
+        let files = try ExportFile.open(destinations.map(\.1) + [flags])
+        return Exports(
+            files: zip(destinations, files).compactMap { named, file in file.map { (named.0, $0) } },
+            pageFlags: files.last ?? nil)
     }
 }
 
 /// The exports of a run.
 struct Exports {
-    private let files: [(format: ExportFormat, file: ExportFile)]
+    fileprivate let files: [(format: ExportFormat, file: ExportFile)]
 
-    fileprivate init(_ files: [(ExportFormat, ExportFile)]) { self.files = files }
+    /// What `--export-kpageflags` names.
+    let pageFlags: ExportFile?
 
     /// Whether there are none.
     var isEmpty: Bool { files.isEmpty }
 
     /// Whether the report may be printed: an export to standard output has it to itself.
-    var leaveStandardOutput: Bool { !files.contains { $0.file.isStandardOutput } }
+    var leaveStandardOutput: Bool {
+        !files.contains { $0.file.isStandardOutput } && pageFlags?.isStandardOutput != true
+    }
 
     /// Whether a page is made: it shows memory over time, which is sampled for nothing else.
     var showMemoryOverTime: Bool { files.contains { $0.format == .html } }
 
-    /// Writes the result in every form asked for.
+    /// Writes the result in every form asked for, before the report is printed: whoever reads that may go away.
     func finish(_ result: some ExportableResult) throws {
-        for (format, file) in files { try file.finish(try format.text(result)) }
+        for (format, file) in files { file.finish(try format.text(result)) }
+        pageFlags?.finish()
     }
 }

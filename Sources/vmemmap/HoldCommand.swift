@@ -47,9 +47,9 @@ struct HoldCommand: ParsableCommand {
     }
 
     func run() throws {
-        let export = try exportJson.map(ExportFile.init)
-        let ownsOutput = export?.isStandardOutput != true && !terminal.quiet
-        let flagsFile = try pageFlags.open()
+        let files = try ExportFile.open([exportJson, pageFlags.exportKpageflags])
+        let (export, flagsFile) = (files[0], files[1])
+        let ownsOutput = !files.contains { $0?.isStandardOutput == true } && !terminal.quiet
         // Before any thread is started: they inherit the blocked signals.
         let signals = try TerminationSignals()
         let progress = terminal.terminal.progress()
@@ -61,16 +61,18 @@ struct HoldCommand: ParsableCommand {
         }
         if let flagsFile {
             let flags = try runOrExit { () throws(ExperimentError) in try held.writePageFlags(to: flagsFile.write) }
-            try flagsFile.finish()
+            flagsFile.finish()
             try PageFlagsOption.check(flags)
         }
-        try export?.finish(JSONExport.text(held.description, command: "hold"))
+        export?.finish(try JSONExport.text(held.description, command: "hold"))
         if ownsOutput {
-            try Output.print(HoldReport.lines(held.description, restored: restored, terminal.terminal.style))
+            Output.print(HoldReport.lines(held.description, restored: restored, terminal.terminal.style))
         }
+        // Nobody could find what is held.
+        try Output.check()
         _ = try signals.wait(forEndOfInput: untilInputEnds)
         let tally = held.end()
-        if ownsOutput, let tally { try Output.print([HoldReport.line(reads: tally.reads, wrong: tally.wrong)]) }
+        if ownsOutput, let tally { Output.print([HoldReport.line(reads: tally.reads, wrong: tally.wrong)]) }
         if let tally, tally.wrong > 0 { throw ExitCode.violation }
     }
 }

@@ -71,8 +71,8 @@ struct InspectCommand: ParsableCommand {
             defer { held.end() }
             result = try inspect(held.pid)
         }
-        try terminal.print(exports) { InspectReport.lines(result, $0) }
         try exports.finish(result)
+        terminal.print(exports) { InspectReport.lines(result, $0) }
         if !result.holds { throw ExitCode.violation }
     }
 

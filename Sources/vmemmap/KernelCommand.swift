@@ -58,8 +58,8 @@ struct KernelCommand: ParsableCommand {
             } else {
                 try runOrExit { () throws(ExperimentError) in try KernelExperiment().look() }
             }
-        try terminal.terminal.print(exports) { KernelReport.lines(result, $0) }
         try exports.finish(result)
+        terminal.terminal.print(exports) { KernelReport.lines(result, $0) }
         if !result.holds { throw ExitCode.violation }
     }
 

@@ -16,9 +16,6 @@ struct PageFlagsOption: ParsableArguments {
         }
     }
 
-    /// Opens the file, before anything is run; nil where none is asked for.
-    func open() throws -> ExportFile? { try exportKpageflags.map(ExportFile.init) }
-
     /// Says on standard error, and exits with 2, if flags break the kernel's rule.
     static func check(_ tally: PageFlagsTally?) throws {
         guard let tally, tally.violations > 0 else { return }

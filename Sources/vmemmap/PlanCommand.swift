@@ -52,8 +52,8 @@ struct PlanCommand: ParsableCommand {
                 structPageSize: structPageSize.bytes
             ).run()
         }
-        try terminal.terminal.print(exports) { ForecastReport.lines(result, $0) }
         try exports.finish(result)
+        terminal.terminal.print(exports) { ForecastReport.lines(result, $0) }
     }
 }
 

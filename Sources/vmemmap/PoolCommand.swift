@@ -35,7 +35,7 @@ struct PoolCommand: ParsableCommand {
         let source = try ScriptSource(file)
         while let line = try source.nextLine() {
             guard let (outcome, nanoseconds) = try script.run(line, isRecorded: !exports.isEmpty) else { continue }
-            try terminal.terminal.print(exports) {
+            terminal.terminal.print(exports) {
                 ["> \(line.trimmingSpaces)"] + $0.wrapped(PoolScriptReport.lines(outcome, nanoseconds: nanoseconds, $0))
             }
             script.reportViolation(outcome)

@@ -69,8 +69,8 @@ struct SavingsCommand: ParsableCommand {
             defer { progress.clear() }
             return dryRun ? try experiment.plan() : try experiment.run(progress: progress.show)
         }
-        try terminal.terminal.print(exports) { SavingsReport.lines(result, $0) }
         try exports.finish(result)
+        terminal.terminal.print(exports) { SavingsReport.lines(result, $0) }
         if !result.holds { throw ExitCode.violation }
     }
 }

@@ -94,7 +94,7 @@ struct StressCommand: ParsableCommand {
         // Before any thread is started: they inherit the blocked signals.
         let signals = try TerminationSignals()
         let configuration = try configuration()
-        try terminal.print(exports) { StressReport.opening(configuration, $0) }
+        terminal.print(exports) { StressReport.opening(configuration, $0) }
         let control = StressControl()
         _ = try HostThread {
             guard (try? signals.waitForSignal()) != nil else { return }
@@ -110,11 +110,11 @@ struct StressCommand: ParsableCommand {
                 control: control,
                 progress: { progress in
                     line.withLock { $0.clear() }
-                    if printsProgress { try? Output.print(StressReport.lines(progress, terminal.style)) }
+                    if printsProgress { Output.print(StressReport.lines(progress, terminal.style)) }
                 }, heartbeat: { progress in line.withLock { $0.show(progress) } })
         }
-        try terminal.print(exports) { StressReport.lines(result, $0) }
         try exports.finish(result)
+        terminal.print(exports) { StressReport.lines(result, $0) }
         if !result.holds { throw ExitCode.violation }
     }
 }

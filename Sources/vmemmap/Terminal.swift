@@ -38,9 +38,9 @@ struct Terminal {
     let isQuiet: Bool
 
     /// Prints a report. An export to standard output has it to itself.
-    func print(_ exports: Exports? = nil, _ report: (Style) -> [String]) throws {
+    func print(_ exports: Exports? = nil, _ report: (Style) -> [String]) {
         if isQuiet || exports?.leaveStandardOutput == false { return }
-        try Output.print(report(style))
+        Output.print(report(style))
     }
 
     /// A line for progress.

@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Subprocess
 import SystemPackage
 import Testing
@@ -18,6 +19,15 @@ enum Command {
             error: .string(limit: 1 << 20))
         let code: Int32? = if case .exited(let code) = record.terminationStatus { code } else { nil }
         return Outcome(code: code, output: record.standardOutput, error: record.standardError)
+    }
+
+    /// Runs a script of bash in an empty folder of its own, which is removed after it, and for two minutes at most. "$0" is the command.
+    static func shell(_ script: String) async throws -> Outcome {
+        let folder = try TemporaryFolder()
+        let text = "cd \(folder.path.string) && {\n\(script)\n}"
+        // The tests may have been started by a relative path.
+        let command = FilePath(FileManager.default.currentDirectoryPath).pushing(binary).string
+        return try await run("/usr/bin/timeout", ["120", "/bin/bash", "-c", text, command])
     }
 
     /// The folder of the package: these tests' own file lies three levels below it.
