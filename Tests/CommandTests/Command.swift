@@ -1,3 +1,4 @@
+import HostMemory
 import Subprocess
 import SystemPackage
 import Testing
@@ -19,6 +20,11 @@ enum Command {
         let code: Int32? = if case .exited(let code) = record.terminationStatus { code } else { nil }
         return Outcome(code: code, output: record.standardOutput, error: record.standardError)
     }
+
+    /// Whether vm.max_map_count is what it is by default, or less: with a raised one, much that is tested to be refused
+    /// is none too many.
+    static let hasOrdinaryMapLimit = (try? HostLimits.maxMapCount()).map { $0 <= MappingCount(65530) } ?? false
+    static let raisedMapLimit: Comment = "vm.max_map_count is raised"
 
     /// The folder of the package: these tests' own file lies three levels below it.
     static let repository: String = {
