@@ -1,9 +1,10 @@
-# Sourced by the other scripts: finds the toolchain and the C library's headers, and a place to build in.
+# shellcheck shell=bash
+# Sourced by the other scripts: finds the toolchain, what it needs to build, and a place to build in.
 #
 # Sets `swift_build_flags` (an array) and the working directory; ends the script with the exact command to run where
 # something is missing that it may not install.
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/.." || exit
 
 fail() {
     printf '%s\n' "$@" >&2
@@ -15,27 +16,81 @@ export SWIFT_BACKTRACE=enable=no
 
 [ "$(uname -s)" = Linux ] || fail "vmemmap-emulator needs Linux: it works on the host's page tables."
 
-# Debian and Ubuntu packages that a Swift toolchain needs and a minimal system lacks.
-missing=()
-command -v git >/dev/null || missing+=(git)
-[ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)
-if [ ${#missing[@]} -gt 0 ]; then
-    install="apt-get install --yes ${missing[*]}"
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        echo "installing ${missing[*]}" >&2
-        export DEBIAN_FRONTEND=noninteractive
-        { apt-get update && $install; } >&2 || fail "could not install ${missing[*]}: run $install"
-    else
-        fail "missing: ${missing[*]}. Run: sudo apt-get update && sudo $install"
-    fi
-fi
+check_swift() {
+    local swift_link="https://www.swift.org/install/linux/" program said code=0
+    program=$(command -v swift) ||
+        fail "no swift on PATH: install Swift 6.2 or later from $swift_link and run this again"
+    said=$(swift --version 2>&1) || code=$?
+    [ "$code" = 0 ] ||
+        fail "$program does not start (exit code $code):" "$said" \
+            "Install the packages that $swift_link names for your distribution, or another Swift 6.2 or later."
+    [[ $said =~ Swift\ version\ ([0-9]{1,4})\.([0-9]{1,4}) ]] ||
+        fail "cannot tell the version of $program; 6.2 or later is needed. It says:" "$said"
+    ((10#${BASH_REMATCH[1]} * 10000 + 10#${BASH_REMATCH[2]} >= 60002)) ||
+        fail "Swift ${BASH_REMATCH[1]}.${BASH_REMATCH[2]} is too old: 6.2 or later is needed, from $swift_link"
+}
 
-command -v swift >/dev/null || fail \
-    "no swift on PATH: install Swift 6.2 or later from https://www.swift.org/install/linux/ and run this again"
-swift_version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p' | head -n 1)
-case "$swift_version" in
-    [0-5].* | 6.0 | 6.1) fail "Swift $swift_version is too old: 6.2 or later is needed" ;;
-esac
+# Adds $1, in words, to what is missing, and the packages that have it, of Debian, Fedora and Arch in this order.
+miss() {
+    missing+=("$1")
+    apt_packages+=("$2")
+    dnf_packages+=("$3")
+    pacman_packages+=("$4")
+}
+
+# Whether the toolchain's clang finds a file that it links with, or the linker. It answers with the bare name if not.
+clang_finds() {
+    local found
+    found=$("$clang" "-print-$1=$2" 2>/dev/null) || return 1
+    [ "$found" != "$2" ] && [ -e "$found" ]
+}
+
+# What a Swift toolchain needs and a minimal system lacks, asked of the toolchain itself.
+check_packages() {
+    local missing=() apt_packages=() dnf_packages=() pacman_packages=() clang resources
+    command -v git >/dev/null || miss git git git git
+    resources=$(swift -print-target-info 2>/dev/null | sed -n 's/.*"runtimeResourcePath": *"\(.*\)".*/\1/p' || true)
+    clang=$resources/../../bin/clang
+    if [ -x "$clang" ]; then
+        clang_finds prog-name ld || miss "a linker (ld)" binutils binutils binutils
+        clang_finds file-name Scrt1.o ||
+            miss "the C library's headers and start files (Scrt1.o)" libc6-dev glibc-devel glibc
+        { clang_finds file-name crtbeginS.o && clang_finds file-name libstdc++.so; } ||
+            miss "the C++ library (libstdc++.so, crtbeginS.o)" g++ gcc-c++ gcc
+    fi
+    [ ${#missing[@]} -gt 0 ] || return 0
+
+    local names sudo=
+    names=$(printf ', %s' "${missing[@]}")
+    [ "$(id -u)" = 0 ] || sudo="sudo "
+    case "$(distribution)" in
+        debian)
+            local install=(apt-get install --yes "${apt_packages[@]}")
+            [ -z "$sudo" ] || fail "missing: ${names:2}. Run: sudo apt-get update && sudo ${install[*]}"
+            echo "installing ${apt_packages[*]}" >&2
+            { apt-get update && DEBIAN_FRONTEND=noninteractive "${install[@]}"; } >&2 ||
+                fail "missing: ${names:2}. This failed: ${install[*]}"
+            ;;
+        fedora) fail "missing: ${names:2}. Run: ${sudo}dnf install ${dnf_packages[*]}" ;;
+        arch) fail "missing: ${names:2}. Run: ${sudo}pacman -S --needed ${pacman_packages[*]}" ;;
+        *) fail "missing: ${names:2}. Install them with your distribution's package manager." ;;
+    esac
+}
+
+# The family whose package manager is here: debian, fedora, arch or nothing. Tests name an os-release(5) of their own.
+distribution() {
+    local ids
+    # shellcheck source=/dev/null
+    ids=$(. "${VMEMMAP_OS_RELEASE:-/etc/os-release}" 2>/dev/null && echo " ${ID:-} ${ID_LIKE:-} ") || return 0
+    case "$ids" in
+        *" debian "* | *" ubuntu "*) ! command -v apt-get >/dev/null || echo debian ;;
+        *" fedora "* | *" rhel "*) ! command -v dnf >/dev/null || echo fedora ;;
+        *" arch "*) ! command -v pacman >/dev/null || echo arch ;;
+    esac
+}
+
+check_swift
+check_packages
 
 # A folder or a home that may only be read will do: what is built goes to a place of the user's own then, unless somebody
 # who may write there has built it already.
@@ -43,7 +98,9 @@ swift_build_flags=()
 is_writable=yes
 private_place="${TMPDIR:-/tmp}/vmemmap-emulator-$(id -u)"
 use_private_place() {
-    mkdir -p "$private_place" && chmod 700 "$private_place" && [ -O "$private_place" ] ||
+    # Anybody can guess the name: a link in its place may lead to a folder of ours, whose rights are not to be changed.
+    { mkdir -p "$private_place" && [ ! -L "$private_place" ] && [ -O "$private_place" ] &&
+        chmod 700 "$private_place"; } ||
         fail "$private_place belongs to somebody else: set TMPDIR to a folder of your own"
 }
 if [ ! -w . ] || { [ -e .build ] && [ ! -w .build ]; }; then
@@ -80,5 +137,6 @@ prepare_export_parsers() {
             "$place/bin/pip" install --quiet --retries 1 --timeout 15 'jsonschema>=4.18' 'prometheus_client>=0.17'; } >&2 ||
             { echo "no parsers from PyPI: the test of the exports skips itself" >&2 && return; }
     fi
-    export VMEMMAP_EXPORT_PYTHON=$(cd "$place" && pwd)/bin/python
+    VMEMMAP_EXPORT_PYTHON=$(cd "$place" && pwd)/bin/python
+    export VMEMMAP_EXPORT_PYTHON
 }

@@ -69,8 +69,9 @@ public struct InspectExperiment: Sendable {
         }
         let pss = view.frames.isEmpty ? nil : try KernelPages.proportionalShare(of: view.frames)
         return InspectResult.Figures(
-            distinctFrames: frames.distinct, presentPages: frames.present, smapsRssBytes: smaps.rss,
-            smapsPssBytes: smaps.pss, pssBytes: Measured(pss), processRssBytes: Measured(rollup?.rss),
+            distinctFrames: frames.distinct, swappedPages: frames.swapped, presentPages: frames.present,
+            smapsRssBytes: smaps.rss, smapsPssBytes: smaps.pss, pssBytes: Measured(pss),
+            processRssBytes: Measured(rollup?.rss),
             processPssBytes: Measured(rollup?.pss),
             regionMappings: try ProcMaps.count(of: process, overlapping: range), memfdBytes: Measured(memfd))
     }

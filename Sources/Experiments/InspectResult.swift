@@ -15,8 +15,10 @@ public struct InspectResult: Hashable, Sendable, Codable {
 
     /// The figures, each from the source its comment names.
     public struct Figures: Hashable, Sendable, Codable {
-        /// Different frames behind the region: /proc/PID/pagemap with maps.
+        /// Different frames behind the region, swapped-out pages included: /proc/PID/pagemap with maps.
         public let distinctFrames: PageCount
+        /// Those of them that are swapped out: pagemap.
+        public let swappedPages: PageCount
         /// Page table entries of the region that are present: pagemap.
         public let presentPages: PageCount
         /// Rss of the region's mappings: /proc/PID/smaps, summed.

@@ -7,8 +7,11 @@ public struct MemoryFigures: Hashable, Sendable, Codable {
     public let rssBytes: Measured<ByteCount>
     /// Pss of /proc/self/smaps_rollup. Null before Linux 4.14.
     public let pssBytes: Measured<ByteCount>
-    /// Different frames behind the region (/proc/self/pagemap with maps). Null while there is no region.
+    /// Different frames behind the region (/proc/self/pagemap with maps), swapped-out pages included. Null while there is
+    /// no region.
     public let distinctFrames: Measured<PageCount>
+    /// Those of them that are swapped out. Null while there is no region.
+    public let swappedPages: Measured<PageCount>
     /// Page table entries present in the region: its own part of Rss, to the page. Null while there is no region.
     public let regionPresentPages: Measured<PageCount>
     /// What the file of shared frames occupies (st_blocks). Null while there is none.
@@ -54,7 +57,8 @@ public struct MemoryFigures: Hashable, Sendable, Codable {
         }
         return MemoryFigures(
             rssBytes: Measured(rollup?.rss), pssBytes: Measured(rollup?.pss),
-            distinctFrames: Measured(frames?.distinct), regionPresentPages: Measured(frames?.present),
+            distinctFrames: Measured(frames?.distinct), swappedPages: Measured(frames?.swapped),
+            regionPresentPages: Measured(frames?.present),
             memfdBytes: Measured(memfd), pageTableBytes: pageTables, mappings: mappings,
             regionMappings: Measured(regionMappings), mappingCostBytes: cost.total(mappings),
             pmdMappedBytes: Measured(try hugeBase.map { (region) throws(HostError) in try region.pmdMappedBytes() }),

@@ -5,7 +5,7 @@ enum CgroupMemory {
     /// The least room that any of them leaves; nil where none limits, or none can be read.
     static func headroom() -> ByteCount? {
         guard let membership = try? HostKernel.readText("/proc/self/cgroup") else { return nil }
-        return hierarchies(membership).compactMap { least(in: $0) }.min()
+        return hierarchies(membership).compactMap { least(in: $0) { try? HostKernel.readText($0) } }.min()
     }
 
     /// A hierarchy with a memory controller: where it is mounted, this process's place in it, and what its files are
@@ -38,13 +38,18 @@ enum CgroupMemory {
         }
     }
 
-    private static func least(in hierarchy: Hierarchy) -> ByteCount? {
+    /// The least room in a hierarchy, from this process's place in it up to the root. Pure.
+    ///
+    /// - Parameter read: the text of a file; nil where there is none.
+    static func least(in hierarchy: Hierarchy, read: (FilePath) -> String?) -> ByteCount? {
+        func number(_ file: String, in folder: FilePath) -> Int? {
+            read(folder.appending(file)).flatMap { Int($0.split(whereSeparator: \.isWhitespace).first ?? "") }
+        }
         var path = hierarchy.path
         var least: ByteCount?
         while path.starts(with: hierarchy.root) {
-            if let limit = try? HostKernel.readNumber(path.appending(hierarchy.limit)),
-                let used = try? HostKernel.readNumber(path.appending(hierarchy.used)),
-                let statistics = try? HostKernel.readText(path.appending("memory.stat"))
+            if let limit = number(hierarchy.limit, in: path), let used = number(hierarchy.used, in: path),
+                let statistics = read(path.appending("memory.stat"))
             {
                 // Clean page cache counts as used but gives way.
                 let reclaimable = ProcFields(statistics).number(hierarchy.reclaimable) ?? 0

@@ -1,17 +1,18 @@
 /// How many different frames stand behind a range of a process's memory.
 ///
-/// This, and not RSS, is what remapping saves. A frame that several pages show counts once.
+/// This, and not RSS, is what remapping saves. A frame that several pages show counts once. A page that the host has
+/// swapped out is one that the process still has: it counts like the frame that it was in.
 public struct FrameCount: Hashable, Sendable {
     /// How frames were told apart.
     public enum Method: String, Hashable, Sendable, Codable {
         /// By frame number, from /proc/PID/pagemap (needs CAP_SYS_ADMIN).
         case pfn
-        /// By (device, inode, offset) for pages of shared files, and one by one for present anonymous pages: what
-        /// an ordinary user can see. The same count, as long as no page shows the kernel's zero page.
+        /// By (device, inode, offset) for pages of shared files, and one by one for anonymous pages: what an ordinary
+        /// user can see. The same count, as long as no page shows the kernel's zero page.
         case fileOffset = "file-offset"
     }
 
-    /// Different frames.
+    /// Different frames, and swapped-out pages.
     public let distinct: PageCount
     /// Pages whose page table entry is present: the range's own RSS.
     public let present: PageCount
@@ -19,6 +20,9 @@ public struct FrameCount: Hashable, Sendable {
     public let presentAnonymous: PageCount
     /// Pages of a file that are mapped but not faulted in. Their frames count in ``distinct``, by file and offset.
     public let notFaulted: PageCount
+    /// Different anonymous pages that are swapped out; part of ``distinct``. What is swapped out of a file is among
+    /// ``notFaulted``.
+    public let swapped: PageCount
     /// How frames were told apart.
     public let method: Method
 
@@ -54,12 +58,17 @@ struct FrameTally {
         let index: UInt64
     }
     private var stretches: [Stretch: UInt64] = [:]
-    /// Identities of frames seen through a present entry: PFNs, or file pages when counting by offset.
-    private var seen: [UInt64] = []
-    /// File pages seen through a present entry, and those seen only as not faulted. By PFN, the first are known
-    /// already.
-    private var faultedFilePages: [UInt64] = []
-    private var unfaultedFilePages: [UInt64] = []
+    /// Numbers of frames, one for each entry that tells one.
+    private var frames: [UInt64] = []
+    /// Present anonymous pages of whose frame there is no number.
+    private var unnumbered = 0
+    /// File pages whose frame is among ``frames``, and those of whose frame there is no number: not faulted in, or not
+    /// told.
+    private var numberedFilePages: [UInt64] = []
+    private var unnumberedFilePages: [UInt64] = []
+    /// Places in swap, one for each entry that tells one, and the number of those that do not.
+    private var swapPlaces: [UInt64] = []
+    private var unnumberedSwapped = 0
     private var present = 0
     private var presentAnonymous = 0
     private var notFaulted = 0
@@ -71,37 +80,49 @@ struct FrameTally {
 
     mutating func add(_ page: PageView) {
         let filePage = page.file.map { identity(of: $0.identity, $0.offset) }
-        if page.entry.isPresent { present += 1 }
-        switch (page.entry.isPresent, filePage) {
-        case (true, nil):
-            presentAnonymous += 1
-            if method == .pfn { seen.append(page.entry.pfn) }
-        case (true, let filePage?):
-            faultedFilePages.append(filePage)
-            if method == .pfn { seen.append(page.entry.pfn) }
-        case (false, let filePage?):
+        if page.entry.isPresent {
+            present += 1
+            if page.file == nil { presentAnonymous += 1 }
+            addPresent(page.entry, filePage)
+        } else if let filePage {
             notFaulted += 1
-            unfaultedFilePages.append(filePage)
-        case (false, nil):
-            break
+            unnumberedFilePages.append(filePage)
+        } else if page.entry.isSwapped {
+            addSwapped(page.entry)
+        }
+    }
+
+    private mutating func addPresent(_ entry: PageMapEntry, _ filePage: UInt64?) {
+        // A frame without a number, which may be any, is told by its file page, or is one by itself.
+        let number = method == .pfn && entry.pfn != 0 ? entry.pfn : nil
+        switch (number, filePage) {
+        case (let number?, let filePage):
+            frames.append(number)
+            if let filePage { numberedFilePages.append(filePage) }
+        case (nil, let filePage?): unnumberedFilePages.append(filePage)
+        case (nil, nil): unnumbered += 1
+        }
+    }
+
+    private mutating func addSwapped(_ entry: PageMapEntry) {
+        if method == .pfn, entry.swapPlace != 0 {
+            swapPlaces.append(entry.swapPlace)
+        } else {
+            unnumberedSwapped += 1
         }
     }
 
     func count() -> FrameCount {
-        let distinct: Int
-        switch method {
-        case .pfn:
-            // Of the pages not faulted, those that are not seen through another entry: sorted, since there may be millions.
-            let unseen =
-                unfaultedFilePages.isEmpty
-                ? 0 : Self.distinct(faultedFilePages + unfaultedFilePages) - Self.distinct(faultedFilePages)
-            distinct = Self.distinct(seen) + unseen
-        case .fileOffset:
-            distinct = presentAnonymous + Self.distinct(faultedFilePages + unfaultedFilePages)
-        }
+        // Of the file pages without a frame number, those that no other entry has given one: sorted, since there may be
+        // millions.
+        let unseen =
+            unnumberedFilePages.isEmpty
+            ? 0 : Self.distinct(numberedFilePages + unnumberedFilePages) - Self.distinct(numberedFilePages)
+        let swapped = Self.distinct(swapPlaces) + unnumberedSwapped
         return FrameCount(
-            distinct: PageCount(distinct), present: PageCount(present), presentAnonymous: PageCount(presentAnonymous),
-            notFaulted: PageCount(notFaulted), method: method)
+            distinct: PageCount(Self.distinct(frames) + unseen + unnumbered + swapped), present: PageCount(present),
+            presentAnonymous: PageCount(presentAnonymous), notFaulted: PageCount(notFaulted),
+            swapped: PageCount(swapped), method: method)
     }
 
     /// One word for a page of a file: a number for the stretch of the file above, the page's index in that below.

@@ -19,13 +19,25 @@ public enum TransparentHugePages {
     public static func pmdMapped(in range: AddressRange) throws(HostError) -> [AddressRange] {
         let pagemap = try HostKernel.open("/proc/self/pagemap", .readOnly)
         defer { try? HostKernel.close(pagemap) }
+        return try collect(range) { (rest, triples, scanned) throws(HostError) in
+            try HostKernel.scanPmdMapped(pagemap, rest, &triples, &scanned)
+        }
+    }
+
+    /// What a scan finds in `range`, call by call. Pure.
+    ///
+    /// - Parameter scan: one call over what is left: fills triples (start, end, categories), says up to where it looked,
+    ///   and how many triples there are.
+    static func collect(
+        _ range: AddressRange, scan: (AddressRange, inout [UInt64], inout UInt64) throws(HostError) -> Int
+    ) throws(HostError) -> [AddressRange] {
         var found: [AddressRange] = []
         var triples = [UInt64](repeating: 0, count: 3 * 512)
         var start = range.start
         while start < range.end {
             var scanned: UInt64 = 0
             let rest = AddressRange(start: start, length: range.end - start)
-            let count = try HostKernel.scanPmdMapped(pagemap, rest, &triples, &scanned)
+            let count = try scan(rest, &triples, &scanned)
             for index in 0..<count {
                 let (first, end) = (triples[3 * index], triples[3 * index + 1])
                 found.append(AddressRange(start: Address(UInt(first)), length: ByteCount(Int(end - first))))

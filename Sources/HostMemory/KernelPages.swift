@@ -21,8 +21,13 @@ public enum KernelPages {
         try PageMap.forEachPage(in: range) { (page) throws(HostError) in
             if page.entry.isPresent { frames.append(page.entry.pfn) }
         }
-        guard let flags = try told({ () throws(HostError) in try read(.flags, frames: frames) }), !flags.contains(0)
-        else { return nil }
+        guard let flags = try told({ () throws(HostError) in try read(.flags, frames: frames) }) else { return nil }
+        return partsOfHugePages(frames, flags: flags)
+    }
+
+    /// The frames with KPF_THP; nil if anything is not known: a frame's number, or its flags.
+    static func partsOfHugePages(_ frames: [UInt64], flags: [UInt64]) -> PageCount? {
+        if frames.contains(0) || flags.contains(0) { return nil }
         return PageCount(flags.count { $0 >> 22 & 1 == 1 })
     }
 
@@ -32,17 +37,22 @@ public enum KernelPages {
     ///
     /// - Parameter frames: frame numbers, in any order.
     public static func proportionalShare(of frames: [UInt64]) throws(HostError) -> ByteCount? {
-        var listed: [UInt64: Int] = [:]
-        for frame in frames { listed[frame, default: 0] += 1 }
-        let distinct = listed.keys.sorted()
+        let distinct = Set(frames).sorted()
         guard let counts = try told({ () throws(HostError) in try mapCounts(of: distinct) }) else { return nil }
+        let countOf = Dictionary(uniqueKeysWithValues: zip(distinct, counts))
+        return proportionalShare(of: frames.map { countOf[$0] ?? nil }, pageSize: HostLimits.pageSize)
+    }
+
+    /// - Parameter mapCounts: how often the frame is mapped, for each entry that shows it; nil where nothing is known
+    ///   of it.
+    static func proportionalShare(of mapCounts: [Int?], pageSize: ByteCount) -> ByteCount? {
         var share = 0.0
-        for (frame, count) in zip(distinct, counts) {
-            guard let count, let entries = listed[frame] else { return nil }
+        for count in mapCounts {
+            guard let count else { return nil }
             // A frame unmapped since it was seen has a count of 0, and no share; nor has the frame of zeroes, which nobody owns.
-            if count > 0 { share += Double(entries) / Double(count) }
+            if count > 0 { share += 1 / Double(count) }
         }
-        return ByteCount(Int((share * Double(HostLimits.pageSize.rawValue)).rounded()))
+        return ByteCount(Int((share * Double(pageSize.rawValue)).rounded()))
     }
 
     /// How often frames that are mapped are mapped, in their order; nil for a frame that the kernel knows nothing of.

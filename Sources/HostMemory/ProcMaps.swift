@@ -156,7 +156,7 @@ public enum ProcMaps {
     }
 
     /// The mapping that a line describes; nil for the vsyscall page.
-    private static func mapping(_ line: Span<UInt8>, _ process: ObservedProcess) throws(HostError) -> Mapping? {
+    static func mapping(_ line: Span<UInt8>, _ process: ObservedProcess) throws(HostError) -> Mapping? {
         guard let mapping = Mapping(line) else { throw HostError(unreadable: process.path("maps").string) }
         return mapping.range.start.rawValue >> 63 != 0 ? nil : mapping
     }

@@ -9,8 +9,14 @@ public enum ProcessOwner {
     /// A process's effective user: the second number of Uid in /proc/PID/status, which anybody may read.
     public static func of(_ process: ObservedProcess) throws(HostError) -> UInt32 {
         let path = process.path("status")
-        let users = ProcFields(try HostKernel.readText(path)).text("Uid")?.split(whereSeparator: \.isWhitespace)
-        guard let users, users.count == 4, let user = UInt32(users[1]) else { throw HostError(unreadable: path.string) }
+        guard let user = effectiveUser(try HostKernel.readText(path)) else { throw HostError(unreadable: path.string) }
         return user
+    }
+
+    /// The second of four numbers (real, effective, saved, of the file system). Pure.
+    static func effectiveUser(_ status: String) -> UInt32? {
+        let users = ProcFields(status).text("Uid")?.split(whereSeparator: \.isWhitespace)
+        guard let users, users.count == 4 else { return nil }
+        return UInt32(users[1])
     }
 }

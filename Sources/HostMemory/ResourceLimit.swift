@@ -61,16 +61,22 @@ public struct LoweredLimit: Sendable {
 
 /// The descriptors of this process.
 public enum OpenFiles {
-    /// Dispatch opens and closes these when it likes, and nothing here does: they would pass for a descriptor lost or found.
-    private static let runtimesOwn: Set = ["anon_inode:[eventfd]", "anon_inode:[eventpoll]", "anon_inode:[timerfd]"]
+    /// Whether a descriptor is one that Dispatch opens and closes when it likes, and nothing here does: it would pass
+    /// for one lost or found. Event queues and timers, and /proc/THREAD/stat, by which Dispatch sees once a second
+    /// whether its threads are at work.
+    static func isRuntimesOwn(_ target: String) -> Bool {
+        let parts = target.split(separator: "/", omittingEmptySubsequences: false)
+        if parts.count == 4, parts[0] == "", parts[1] == "proc", parts[3] == "stat" { return Int(parts[2]) != nil }
+        return ["anon_inode:[eventfd]", "anon_inode:[eventpoll]", "anon_inode:[timerfd]"].contains(target)
+    }
 
-    /// How many are open, the runtime's event queues and timers (eventfd, epoll, timerfd) left out. From /proc/self/fd.
+    /// How many are open, what the runtime opens for itself left out. From /proc/self/fd.
     public static func count() throws(HostError) -> Int {
         let folder: FilePath = "/proc/self/fd"
         var count = 0
         for number in try HostKernel.names(in: folder) where number.allSatisfy(\.isNumber) {
             do throws(HostError) {
-                if try !runtimesOwn.contains(HostKernel.readLink(folder.appending(number))) { count += 1 }
+                if try !isRuntimesOwn(HostKernel.readLink(folder.appending(number))) { count += 1 }
             } catch {
                 // Closed since: at least the one that the folder was read by.
                 guard error.errno == .noSuchFileOrDirectory else { throw error }

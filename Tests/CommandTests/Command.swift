@@ -1,4 +1,5 @@
 import FoundationEssentials
+import HostMemory
 import Subprocess
 import SystemPackage
 import Testing
@@ -29,6 +30,11 @@ enum Command {
         let command = FilePath(FileManager.default.currentDirectoryPath).pushing(binary).string
         return try await run("/usr/bin/timeout", ["120", "/bin/bash", "-c", text, command])
     }
+
+    /// Whether vm.max_map_count is what it is by default, or less: with a raised one, much that is tested to be refused
+    /// is none too many.
+    static let hasOrdinaryMapLimit = (try? HostLimits.maxMapCount()).map { $0 <= MappingCount(65530) } ?? false
+    static let raisedMapLimit: Comment = "vm.max_map_count is raised"
 
     /// The folder of the package: these tests' own file lies three levels below it.
     static let repository: String = {

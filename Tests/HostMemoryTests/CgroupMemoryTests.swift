@@ -57,8 +57,45 @@ struct CgroupMemoryTests {
         #expect(CgroupMemory.hierarchies(text).isEmpty)
     }
 
-    @Test("On this host the headroom reads, or nothing limits")
-    func headroom() {
-        if let headroom = CgroupMemory.headroom() { #expect(headroom >= .zero) }
+    /// The room that files with these texts leave in `0::/a/b`.
+    private func room(_ files: [String: String]) throws -> ByteCount? {
+        let hierarchy = try #require(CgroupMemory.hierarchies("0::/a/b\n").first)
+        return CgroupMemory.least(in: hierarchy) { path in files[path.string] }
+    }
+
+    private func level(_ path: String, _ limit: String, _ used: Int, inactive: Int = 0) -> [String: String] {
+        let folder = "/sys/fs/cgroup" + path
+        let statistics = "anon 9\nfile 9\nactive_file 9\ninactive_file \(inactive)\ntotal_inactive_file 9\n"
+        return [
+            "\(folder)/memory.max": "\(limit)\n", "\(folder)/memory.current": "\(used)\n",
+            "\(folder)/memory.stat": statistics,
+        ]
+    }
+
+    @Test("The room is what the tightest of a cgroup and those above it leaves, clean page cache counted as free")
+    func least() throws {
+        let inner = level("/a/b", "1000", 600, inactive: 250)
+        #expect(try room(inner) == ByteCount(650))
+        #expect(try room(inner.merging(level("/a", "2000", 1900)) { $1 }) == ByteCount(100))
+        #expect(try room(inner.merging(level("/a", "9000", 1900)) { $1 }) == ByteCount(650))
+        #expect(try room(inner.merging(level("", "700", 699)) { $1 }) == ByteCount(1))
+        // One without a limit, and one beside the path.
+        #expect(try room(inner.merging(level("/a", "max", 1900)) { $1 }) == ByteCount(650))
+        #expect(try room(inner.merging(level("/c", "10", 10)) { $1 }) == ByteCount(650))
+    }
+
+    @Test("More used than there may be leaves nothing, and a cache larger than what is used no more than the limit")
+    func bounds() throws {
+        #expect(try room(level("/a/b", "1000", 1500)) == .zero)
+        #expect(try room(level("/a/b", "1000", 100, inactive: 500)) == ByteCount(1000))
+    }
+
+    @Test("Without a limit, or without one of its files, a level limits nothing")
+    func unlimited() throws {
+        #expect(try room([:]) == nil)
+        #expect(try room(level("/a/b", "max", 100)) == nil)
+        for missing in ["memory.max", "memory.current", "memory.stat"] {
+            #expect(try room(level("/a/b", "1000", 100).filter { !$0.key.hasSuffix(missing) }) == nil)
+        }
     }
 }

@@ -24,6 +24,11 @@ struct FrameTallyTests {
             address: Address(0), entry: PageMapEntry(rawValue: entry), file: (file, Self.pageSize * index))
     }
 
+    /// A swapped-out anonymous page; `place` 0 where the kernel does not tell it.
+    private func swappedOut(_ place: UInt64) -> PageView {
+        PageView(address: Address(0), entry: PageMapEntry(rawValue: Self.swapped | place), file: nil)
+    }
+
     private func count(_ method: FrameCount.Method, _ pages: [PageView]) -> FrameCount {
         var tally = FrameTally(method: method, pageSize: Self.pageSize)
         for page in pages { tally.add(page) }
@@ -38,10 +43,24 @@ struct FrameTallyTests {
         #expect(entry.isPresent && entry.isFileOrShared && !entry.isSwapped)
         #expect(entry.pfn == 0x1234)
         #expect(PageMapEntry(rawValue: .max).pfn == 1 << 55 - 1)
+        #expect(entry.swapPlace == 0)
         // The low bits of a swapped page are its place in swap, and no frame.
         let swapped = PageMapEntry(rawValue: Self.swapped | 0x1234)
         #expect(swapped.isSwapped && !swapped.isPresent)
-        #expect(swapped.pfn == 0)
+        #expect(swapped.pfn == 0 && swapped.swapPlace == 0x1234)
+    }
+
+    /// Soft-dirty, mapped exclusively, write-protected by userfaultfd, guard region.
+    @Test("The bits between say nothing of presence, and are no part of a number", arguments: [55, 56, 57, 58, 59, 60])
+    func otherBits(bit: UInt64) {
+        let present = PageMapEntry(rawValue: Self.present | 1 << bit | 7)
+        #expect(present.isPresent && !present.isSwapped && !present.isFileOrShared && present.pfn == 7)
+        let swapped = PageMapEntry(rawValue: Self.swapped | 1 << bit | 7)
+        // A guard region has the bit of a swapped page, and nothing in it.
+        #expect(swapped.isSwapped == (bit != 58) && !swapped.isPresent)
+        #expect(swapped.swapPlace == (bit != 58 ? 7 : 0))
+        let neither = PageMapEntry(rawValue: 1 << bit)
+        #expect(!neither.isPresent && !neither.isSwapped && !neither.isFileOrShared && neither.pfn == 0)
     }
 
     @Test("No pages are no frames", arguments: methods)
@@ -51,12 +70,58 @@ struct FrameTallyTests {
         #expect(count.method == method)
     }
 
-    @Test("Anonymous memory that was never touched, or is swapped out, has no frame", arguments: methods)
+    @Test("Anonymous memory that was never touched, and a guard region, have no frame", arguments: methods)
     func absent(method: FrameCount.Method) {
         let untouched = PageView(address: Address(0), entry: PageMapEntry(rawValue: 0), file: nil)
-        let swapped = PageView(address: Address(0), entry: PageMapEntry(rawValue: Self.swapped | 5), file: nil)
-        let count = count(method, [untouched, swapped, anonymous(9)])
+        let count = count(method, [untouched, swappedOut(1 << 58), anonymous(9)])
         #expect((count.distinct, count.present, count.notFaulted) == (PageCount(1), PageCount(1), .zero))
+        #expect(count.swapped == .zero)
+    }
+
+    @Test("A swapped-out page is one that the process still has: it counts, and is named", arguments: methods)
+    func swappedOut(method: FrameCount.Method) {
+        let all = count(method, [anonymous(9), anonymous(10), anonymous(11)])
+        let some = count(method, [anonymous(9), swappedOut(10 << 5), swappedOut(11 << 5)])
+        #expect(all.distinct == some.distinct && some.distinct == PageCount(3))
+        #expect((all.swapped, some.swapped) == (.zero, PageCount(2)))
+        #expect((some.present, some.presentAnonymous, some.notFaulted) == (PageCount(1), PageCount(1), .zero))
+    }
+
+    @Test("Places in swap tell swapped-out pages apart, and are no frames; places not told are one each")
+    func swapPlaces() {
+        let pages = [anonymous(32), swappedOut(32), swappedOut(32), swappedOut(64), swappedOut(0), swappedOut(0)]
+        let byNumber = count(.pfn, pages)
+        #expect((byNumber.distinct, byNumber.swapped) == (PageCount(5), PageCount(4)))
+        let byOffset = count(.fileOffset, pages)
+        #expect((byOffset.distinct, byOffset.swapped) == (PageCount(6), PageCount(5)))
+    }
+
+    @Test(
+        "A page of a shared file that is being moved is the file's page, and nothing that is swapped out",
+        arguments: methods)
+    func movedFilePage(method: FrameCount.Method) {
+        let entry = PageMapEntry(rawValue: Self.swapped | Self.fileOrShared | 50)
+        let moved = PageView(address: Address(0), entry: entry, file: (Self.fileA, .zero))
+        let count = count(method, [moved, page(0, of: Self.fileA, pfn: 50), page(1, of: Self.fileA, pfn: 51)])
+        #expect((count.distinct, count.swapped, count.notFaulted) == (PageCount(2), .zero, PageCount(1)))
+    }
+
+    @Test("A present page whose frame number is not told is no other's frame")
+    func unknownFrame() {
+        // Three anonymous pages and two of a file, of whose frames nothing is known; one of them is known elsewhere.
+        let pages = [
+            anonymous(0), anonymous(0), anonymous(0), page(0, of: Self.fileA, pfn: 0), page(1, of: Self.fileA, pfn: 0),
+            page(1, of: Self.fileA, pfn: 0), page(1, of: Self.fileA, pfn: 51),
+        ]
+        let count = count(.pfn, pages)
+        #expect((count.distinct, count.present, count.presentAnonymous) == (PageCount(5), PageCount(7), PageCount(3)))
+        #expect(count.notFaulted == .zero)
+    }
+
+    @Test("A frame that a file's page and an anonymous one show is one frame")
+    func sharedBetween() {
+        #expect(count(.pfn, [anonymous(50), page(0, of: Self.fileA, pfn: 50)]).distinct == PageCount(1))
+        #expect(count(.pfn, [anonymous(51), page(0, of: Self.fileA, pfn: 50)]).distinct == PageCount(2))
     }
 
     @Test("A page mapped many times is one frame", arguments: methods)

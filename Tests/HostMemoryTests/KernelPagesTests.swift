@@ -36,6 +36,31 @@ struct KernelPagesTests {
         #expect(KernelPages.mapCounts([7, 0, 0], flags: flags) == [7, nil, 0])
     }
 
+    @Test("Parts of huge pages are the frames with bit 22, in a list that may name one more than once")
+    func partsOfHugePages() {
+        let thp: UInt64 = 1 << 22
+        let anonymous: UInt64 = 1 << 12
+        let flags = [thp | anonymous, anonymous, thp, anonymous | 1 << 21, anonymous | 1 << 23, thp]
+        #expect(KernelPages.partsOfHugePages([1, 2, 3, 4, 5, 3], flags: flags) == PageCount(3))
+        #expect(KernelPages.partsOfHugePages([], flags: []) == .zero)
+        // Of frame 7 the kernel knows nothing; of the second no number is told.
+        #expect(KernelPages.partsOfHugePages([6, 7], flags: [thp, 0]) == nil)
+        #expect(KernelPages.partsOfHugePages([6, 0], flags: [thp, thp]) == nil)
+    }
+
+    @Test("The share of a frame is its size by its mappings, for each entry; a frame that nobody maps has none")
+    func share() {
+        let page = ByteCount(4096)
+        #expect(KernelPages.proportionalShare(of: [1, 1, 2], pageSize: page) == ByteCount(4096 * 2 + 2048))
+        #expect(KernelPages.proportionalShare(of: Array(repeating: 7, count: 7), pageSize: page) == page)
+        #expect(KernelPages.proportionalShare(of: Array(repeating: 8, count: 7), pageSize: page) == ByteCount(3584))
+        #expect(KernelPages.proportionalShare(of: [0, 1, 0], pageSize: page) == page)
+        #expect(KernelPages.proportionalShare(of: [1, nil], pageSize: page) == nil)
+        #expect(KernelPages.proportionalShare(of: [], pageSize: page) == .zero)
+        let large = KernelPages.proportionalShare(of: Array(repeating: 3, count: 3_000_000), pageSize: page)
+        #expect(large == page * 1_000_000)
+    }
+
     @Test("Flags tell anonymous frames from those of a file", .enabled(if: Privilege.seesFrames, "needs CAP_SYS_ADMIN"))
     func flags() throws {
         let region = try ScratchRegion(pages: 2)

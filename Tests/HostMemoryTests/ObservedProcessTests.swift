@@ -81,6 +81,30 @@ struct ObservedProcessTests {
         #expect(sum.pss == .kibibytes(2))
     }
 
+    @Test(
+        "A mapping is added to smaps' sum where it shares a byte with the range, and not where it only meets it",
+        arguments: [
+            (0x0fff, 0x1000, false), (0x0fff, 0x1001, true), (0x2fff, 0x3000, true), (0x3000, 0x4000, false),
+            (0x0000, 0x9000, true),
+        ])
+    func clipped(_ start: Int, _ end: Int, _ isIn: Bool) {
+        var sum = SmapsSum(AddressRange(start: Address(0x1000), length: ByteCount(0x2000)))
+        let head = "\(String(start, radix: 16))-\(String(end, radix: 16)) rw-p 00000000 00:00 0"
+        for line in [head, "Rss:  12 kB", "Pss:   7 kB", "Swap: 99 kB", "SwapPss: 99 kB"] {
+            sum.add(Array(line.utf8).span)
+        }
+        #expect(sum.mappings == MappingCount(isIn ? 1 : 0))
+        #expect((sum.rss, sum.pss) == (isIn ? (.kibibytes(12), .kibibytes(7)) : (.zero, .zero)))
+    }
+
+    @Test("The owner is the effective user, the second of four numbers")
+    func owner() {
+        #expect(ProcessOwner.effectiveUser("Name:\tx\nUid:\t1000\t1001\t1002\t1003\nGid:\t1\t2\t3\t4\n") == 1001)
+        for text in ["", "Gid:\t1\t2\t3\t4\n", "Uid:\t1\t2\t3\n", "Uid:\t1\tx\t3\t4\n", "Uid:\t1\t-1\t3\t4\n"] {
+            #expect(ProcessOwner.effectiveUser(text) == nil)
+        }
+    }
+
     @Test("The proportional share counts a frame once, however often it is mapped", .enabled(if: Privilege.seesFrames))
     func proportionalShare() throws {
         let region = try ScratchRegion(pages: 7)

@@ -47,8 +47,9 @@ struct ProcMapsTests {
             next += 1
         }
         #expect(next == pages)
-        // A line of anonymous memory is 49 characters or more, so the text is longer than one buffer.
-        #expect(pages * 49 > 1 << 16)
+        // One buffer holds 64 KiB of them.
+        let length = try ProcMaps.lines(overlapping: region.range).reduce(0) { $0 + $1.utf8.count + 1 }
+        #expect(length > 2 << 16)
     }
 
     @Test("Mappings come in order, never overlap, and are the process's own")
@@ -60,6 +61,16 @@ struct ProcMapsTests {
             last = mapping.range.end
         }
         #expect(last > Address(0))
+    }
+
+    @Test("The vsyscall page is no mapping of the process; what is no line is an error")
+    func vsyscall() throws {
+        let vsyscall = Array(Fixtures.vsyscallLine.utf8)
+        #expect(try ProcMaps.mapping(vsyscall.span, .current) == nil)
+        let (line, cut) = (Array(Fixtures.memoryFileLine.utf8), Array(Fixtures.memoryFileLine.utf8.prefix(9)))
+        #expect(try ProcMaps.mapping(line.span, .current)?.file?.inode == 2055)
+        let error = HostError.thrown { () throws(HostError) in _ = try ProcMaps.mapping(cut.span, .current) }
+        #expect(error == HostError(unreadable: "/proc/self/maps"))
     }
 
     @Test("An error of the caller's ends the walk, and it alone")

@@ -4,6 +4,9 @@ import Testing
 
 /// What an exit test does to its whole process.
 enum HostProcess {
+    /// vm.max_map_count.
+    static let mappingLimit = (try? HostLimits.maxMapCount().rawValue) ?? 0
+
     /// Whether frame numbers are shown to this process.
     static let seesFrames = (try? PageMap.showsFrameNumbers()) ?? false
 

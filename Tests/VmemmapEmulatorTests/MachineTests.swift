@@ -437,19 +437,22 @@ struct MachineTests {
         try machine.expectWhole()
     }
 
-    @Test("A gigantic page is demoted to 512 of 2 MiB, its neighbour left alone", arguments: machines)
+    @Test(
+        "A gigantic page is demoted to 512 of 2 MiB, its neighbour left alone",
+        .enabled(
+            if: HostProcess.mappingLimit > 22_000, "optimizing 512 huge pages takes more mappings than there may be"),
+        arguments: machines)
     func demote(_ configuration: MachineConfiguration) throws {
         let machine = try EmulatedMachine(configuration)
         try machine.setPool(.oneGibibyte, to: HugePageCount(2))
         let region = try #require(machine.region(.oneGibibyte))
         let head = region.layout.geometry.headFrame(of: HugePageIndex(1))
-        let limit = MappingCount(try HostLimits.maxMapCount().rawValue - 2000)
         try machine.demote(head)
         #expect(machine.hugePages(.oneGibibyte).total == HugePageCount(1))
         #expect(machine.hugePages(.oneGibibyte).optimized == HugePageCount(1))
         let small = machine.hugePages(.twoMebibytes)
         #expect(small.total == HugePageCount(512) && small.free == HugePageCount(512))
-        if limit > MappingCount(20_000) { #expect(small.optimized == HugePageCount(512)) }
+        #expect(small.optimized == HugePageCount(512))
         try machine.expectWhole()
         #expect(throws: HugeTLBError.self) { try machine.demote(head) }
         try machine.setPool(.twoMebibytes, to: .zero)

@@ -33,6 +33,9 @@ extension InspectResult: ExportableResult {
                         $0.pages.unoptimized.rawValue
                     },
                     .count("distinct_frames", "Different frames (pagemap).") { $0.figures.distinctFrames.rawValue },
+                    .count("swapped_pages", "Those of them that are swapped out (pagemap).") {
+                        $0.figures.swappedPages.rawValue
+                    },
                     .count("present_pages", "Page table entries present (pagemap).") {
                         $0.figures.presentPages.rawValue
                     },

@@ -12,6 +12,9 @@ extension ExportColumn {
             .count("distinct_frames", "Different frames behind the region (pagemap).") {
                 figures($0).distinctFrames.value?.rawValue
             },
+            .count("swapped_pages", "Those of them that are swapped out (pagemap).") {
+                figures($0).swappedPages.value?.rawValue
+            },
             .count("present_pages", "Page table entries present in the region (pagemap).") {
                 figures($0).regionPresentPages.value?.rawValue
             },
