@@ -38,8 +38,8 @@ extension ExitCode {
         case .host(let error): self.init(error)
         case .mappingLimit, .unusableCount: self = .shortage
         case .basePageSize, .noHugeBase: self = .notSupported
-        case .hugeBaseAtBoot: self = .validationFailure
-        case .sharedTail, .incomplete, .fault: self = .failure
+        case .hugeBaseAtBoot, .unusableFirstZone, .unusableTailRun, .unusableStructPage: self = .validationFailure
+        case .sharedTail, .incomplete, .noSuchFrame, .fault: self = .failure
         }
     }
 }

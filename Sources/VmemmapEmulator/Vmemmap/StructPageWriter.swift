@@ -8,9 +8,10 @@ extension VmemmapRegion {
     /// of this kind with speculative pfn walkers in 2024.)
     ///
     /// - Throws: `VmemmapError` with ``VmemmapError/Cause/sharedTail(frame:)`` where the struct page shows another's
-    ///   frame, and ``VmemmapError/Cause/incomplete(_:)`` where a failed operation left page 1 write-protected.
+    ///   frame, ``VmemmapError/Cause/incomplete(_:)`` where a failed operation left page 1 write-protected, and
+    ///   ``VmemmapError/Cause/noSuchFrame(_:)``.
     public func addToRefcount(of frame: PageFrameNumber, _ delta: Int32) throws(VmemmapError) {
-        precondition(layout.frames.contains(frame), "frame \(frame) is not of this region")
+        guard layout.frames.contains(frame) else { throw VmemmapError(.write, .noSuchFrame(frame)) }
         let counter = layout.structPage(of: frame) + StructPage.refcountOffset
         var waited = 0
         while true {
@@ -24,9 +25,9 @@ extension VmemmapRegion {
         }
     }
 
-    /// A struct page's `_refcount`. `page_ref_count()` in the kernel.
-    public func refcount(of frame: PageFrameNumber) -> Int32 {
-        precondition(layout.frames.contains(frame), "frame \(frame) is not of this region")
+    /// A struct page's `_refcount`; nil for a frame that is not of this region. `page_ref_count()` in the kernel.
+    public func refcount(of frame: PageFrameNumber) -> Int32? {
+        guard layout.frames.contains(frame) else { return nil }
         let word = layout.structPage(of: frame) + StructPage.refcountOffset - ByteCount(4)
         // SAFETY: the aligned word around the counter lies in the region, which is mapped readable throughout.
         return Int32(truncatingIfNeeded: unsafe MemoryAccess.load(word) >> 32)
