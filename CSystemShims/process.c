@@ -246,3 +246,10 @@ bool vme_heap_reserve(size_t length)
     return false;
 #endif
 }
+
+void vme_heap_open(void)
+{
+    // volatile: as above.
+    void *volatile room = malloc(1);
+    free(room);
+}

@@ -36,6 +36,9 @@ int vme_interruption_signal(void);
 // false, and nothing is done. mallopt and sbrk are not standard.
 bool vme_heap_reserve(size_t length);
 
+// Has malloc map the heap that it gives the calling thread, if it gives it one of its own: it does so at the first allocation.
+void vme_heap_open(void);
+
 // A tmpfs of `length` bytes that is mounted nowhere and goes away with the descriptor (fsopen, Linux 5.2; CAP_SYS_ADMIN). Beyond
 // its size there is ENOSPC.
 int64_t vme_small_filesystem_open(size_t length);

@@ -76,9 +76,11 @@ public struct EmulatedMemory: Hashable, Sendable {
         // can.
         let most = construction == .populated ? room.mostPages(geometry) : geometry.mostPages
         let fitting = max(HugePageCount(1), min(pages, most))
-        let plan = MappingPlan(
-            geometry: geometry, scheme: scheme, backing: backing, base: base, hugePages: fitting, tailRun: tailRun,
-            cost: .current(), mappingLimit: mappingLimit)
+        let plan = try ExperimentError.wrapping {
+            try MappingPlan(
+                geometry: geometry, scheme: scheme, backing: backing, base: base, hugePages: fitting, tailRun: tailRun,
+                cost: .current(), mappingLimit: mappingLimit)
+        }
         guard plan.isWorthwhile else {
             throw .notSupported(
                 "with base pages of \(HostLimits.pageSize) bytes a huge page of \(pageSize.bytes) bytes has "

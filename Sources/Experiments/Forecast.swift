@@ -61,10 +61,10 @@ public struct Forecast: Hashable, Sendable, Codable {
                 guard let geometry else { return nil }
                 let pages = HugePageCount(memory.rawValue / size.bytes.rawValue)
                 if pages == .zero { return nil }
-                let plan = MappingPlan(
+                let plan = try? MappingPlan(
                     geometry: geometry, scheme: scheme, backing: backing, hugePages: pages, tailRun: tailRun,
                     cost: cost, mappingLimit: limit)
-                return Row(plan, cost: cost)
+                return plan.map { Row($0, cost: cost) }
             }
         }
         if rows.isEmpty { return nil }

@@ -115,9 +115,11 @@ public struct InspectExperiment: Sendable {
                 "the region \(range) has \(range.length) bytes, which is no whole number of huge pages: each has \(bytes) bytes of "
                     + "struct pages; give --region START+LENGTH as vmemmap hold prints it")
         }
-        return MappingPlan(
-            geometry: geometry, scheme: scheme, backing: backing, base: label?.base ?? .pte,
-            hugePages: HugePageCount(range.length.rawValue / bytes), tailRun: .frames(tailRun))
+        return try ExperimentError.wrapping {
+            try MappingPlan(
+                geometry: geometry, scheme: scheme, backing: backing, base: label?.base ?? .pte,
+                hugePages: HugePageCount(range.length.rawValue / bytes), tailRun: .frames(tailRun))
+        }
     }
 
     // MARK: Refusals

@@ -25,9 +25,9 @@ final class MemorySampler: Sendable {
         while !shared.isSampling.load(ordering: .acquiring) { HostKernel.sleep(nanoseconds: 100_000) }
     }
 
-    deinit { shared.shouldStop.store(true, ordering: .releasing) }
+    deinit { _ = stop() }
 
-    /// Stops, and returns what was seen. To be called once.
+    /// Stops, and returns what was seen.
     func stop() -> SampleLog {
         shared.shouldStop.store(true, ordering: .releasing)
         thread.join()

@@ -191,7 +191,6 @@ final class StressEpoch {
         // The index of struct page 0, 64 (page 1) and 128 (page 2): nobody reads them but those who look at whole pages.
         let targets = (0..<3).map { start + pageSize * $0 + ByteCount(32) }
         let probe = try ForkProbe(storingTo: targets + [scene.machine.range.start + ByteCount(32)])
-        defer { probe.end() }
         var left = MappingCount(0)
         for range in [region.range, scene.machine.range].map(HostKernel.withGuardPages) {
             left += try ProcMaps.count(of: .other(probe.processID), overlapping: range)

@@ -1,6 +1,5 @@
 internal import HostMemory
 internal import Synchronization
-internal import SystemPackage
 internal import VmemmapEmulator
 
 /// The host refuses for real: limits lowered, mappings and frames taken away, for a part of a round. The coordinator's alone.
@@ -20,7 +19,7 @@ struct StressPressure {
     private enum Applied {
         case limit(LoweredLimit)
         case ballast(MappingBallast)
-        case filler(FileDescriptor)
+        case filler(SmallFileSystem.Filler)
     }
 
     private var applied: Applied?
@@ -62,7 +61,7 @@ struct StressPressure {
         case nil: break
         case .limit(let limit): try limit.lift()
         case .ballast(let ballast): try ballast.remove()
-        case .filler(let file): try HostKernel.close(file)
+        case .filler: break
         }
         applied = nil
     }

@@ -19,7 +19,7 @@ struct TimelineRecorder {
                 pssBytes: figures.pssBytes))
     }
 
-    /// Stops sampling. To be called once.
+    /// Stops sampling, and returns what was seen.
     func finish() -> Measured<MemoryTimeline> {
         guard let sampler else { return .notMeasured }
         let log = sampler.stop()

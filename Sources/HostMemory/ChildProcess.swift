@@ -4,12 +4,15 @@ public import SystemPackage
 
 /// A process that this one has started, with pipes for its standard input and output.
 ///
-/// Whoever starts one ends it with ``end()``; if this process dies first, the child sees the end of its input.
+/// It is ended with ``end()``. One that nobody holds any more is killed; if this process dies first, the child sees the end of its input.
 public final class ChildProcess {
     /// Its number.
     public let pid: Int32
-    private let input: FileDescriptor
-    private let output: FileDescriptor
+    /// Nil once they are closed.
+    private var input: FileDescriptor?
+    private var output: FileDescriptor?
+    /// Nil until it has been waited for.
+    private var exitCode: Int32?
     private let name: String
 
     /// Starts `program`. The corresponding C function is `posix_spawn`.
@@ -25,7 +28,8 @@ public final class ChildProcess {
         var strings = unsafe ([program.string] + arguments).map { unsafe strdup($0) } + [nil]
         // SAFETY: they are what strdup gave.
         defer { unsafe strings.forEach { unsafe free($0) } }
-        let pid = try HostKernel.call(.startProcess, .file(program.string)) {
+        // Its parent maps a stack for it, for a moment.
+        let pid = try HostKernel.mappingCall(.startProcess, .file(program.string)) {
             // SAFETY: path and arguments are C strings that live for the call.
             unsafe program.withPlatformString { path in
                 unsafe vme_spawn(path, &strings, &input, &output)
@@ -36,27 +40,48 @@ public final class ChildProcess {
         self.output = FileDescriptor(rawValue: output)
     }
 
-    /// What it writes, up to and with the first line that is `last`; all of it if there is no such line.
+    deinit {
+        for end in [input, output] { if let end { try? HostKernel.close(end) } }
+        guard exitCode == nil else { return }
+        kill(pid, SIGKILL)
+        _ = try? awaitExit()
+    }
+
+    /// What it writes, up to and with the first line that is `last`; all of it if there is no such line. Nothing once it has been ended.
     public func readOutput(upTo last: String) throws(HostError) -> String {
         var text: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 4096)
         let end = Array(("\n" + last + "\n").utf8)
         while !text.suffix(end.count).elementsEqual(end) {
-            let count = try HostKernel.read(output, into: &chunk, name: "the output of \(name)")
-            if count == 0 { break }
-            text += chunk[..<count]
+            let chunk = try readChunk()
+            if chunk.isEmpty { break }
+            text += chunk
         }
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// Ends its input, takes in what it still writes, and waits until it has ended. Returns its exit code, or 128 and the number of the signal that ended it.
+    /// Ends its input, takes in what it still writes, and waits until it has ended. Returns its exit code, or 128 and the number of the
+    /// signal that ended it. After a refusal a further call goes on where it stopped; once it is done, the code is told again.
     @discardableResult
     public func end() throws(HostError) -> Int32 {
-        try HostKernel.close(input)
+        if let exitCode { return exitCode }
+        // A close that fails has closed.
+        if let input = input.take() { try HostKernel.close(input) }
+        while try !readChunk().isEmpty {}
+        if let output = output.take() { try HostKernel.close(output) }
+        return try awaitExit()
+    }
+
+    /// Empty at the end.
+    private func readChunk() throws(HostError) -> ArraySlice<UInt8> {
+        guard let output else { return [] }
         var chunk = [UInt8](repeating: 0, count: 4096)
-        while try HostKernel.read(output, into: &chunk, name: "the output of \(name)") > 0 {}
-        try HostKernel.close(output)
+        return try chunk[..<HostKernel.read(output, into: &chunk, name: "the output of \(name)")]
+    }
+
+    private func awaitExit() throws(HostError) -> Int32 {
         let pid = Int64(pid)
-        return Int32(try HostKernel.callThroughSignals(.wait, .process) { vme_await_exit(pid) })
+        let code = Int32(try HostKernel.callThroughSignals(.wait, .process) { vme_await_exit(pid) })
+        exitCode = code
+        return code
     }
 }

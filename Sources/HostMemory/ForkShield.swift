@@ -12,7 +12,12 @@ public final class ForkShield: Sendable {
     private let handle: Atomic<UInt>
 
     /// Shields a stretch of address space, whatever is mapped there by then.
+    ///
+    /// Throws ``HostError/Code-swift.struct/invalid`` unless it is whole pages, one at least.
     public convenience init(_ range: AddressRange) throws(HostError) {
+        guard range.isWholePages, range.length > .zero else {
+            throw HostError(.invalidArgument, .fork, .addresses(range))
+        }
         try self.init(.addresses(range)) { vme_fork_shield_add(range.start.rawValue, range.length.rawValue, -1, -1) }
     }
 
@@ -34,28 +39,35 @@ public final class ForkShield: Sendable {
     }
 }
 
-/// A child of this process that has tried to store to some addresses, and waits.
-public struct ForkProbe: Sendable {
+/// A child of this process that has tried to store to some addresses, and waits. It ends with the probe.
+public struct ForkProbe: ~Copyable, Sendable {
     private let probe: vme_fork_probe
 
     /// Forks a child that tries a store to each of `addresses`. The corresponding C function is `fork`.
+    ///
+    /// Throws ``HostError/Code-swift.struct/invalid`` for no addresses at all.
     public init(storingTo addresses: [Address]) throws(HostError) {
         let words = addresses.map(\.rawValue)
-        // SAFETY: the array lives for the call, which is past by the time the child ends.
-        let probe = unsafe words.withUnsafeBufferPointer { words in
-            // SAFETY: an empty array has no base address, and then nothing is read through the stand-in.
-            unsafe words.baseAddress.map { unsafe vme_fork_probe_start($0, words.count) }
+        var probe: vme_fork_probe?
+        _ = try HostKernel.call(.fork, .process) {
+            // SAFETY: the array lives for the call, which is past by the time the child ends.
+            probe = unsafe words.withUnsafeBufferPointer { words in
+                // SAFETY: an empty array has no base address, and then nothing is forked.
+                unsafe words.baseAddress.map { unsafe vme_fork_probe_start($0, words.count) }
+            }
+            return probe?.pid ?? -Int64(Errno.invalidArgument.rawValue)
         }
         guard let probe else { throw HostError(.invalidArgument, .fork, .process) }
-        _ = try HostKernel.call(.fork, .process) { probe.pid }
         self.probe = probe
     }
+
+    deinit { vme_fork_probe_end(probe) }
 
     /// The child's number.
     public var processID: Int32 { Int32(probe.pid) }
     /// How many of its stores were made; the others faulted.
     public var storesMade: Int { Int(probe.stores) }
 
-    /// Lets the child go and waits for it. To be called once.
-    public func end() { vme_fork_probe_end(probe) }
+    /// Lets the child go and waits for it.
+    public consuming func end() {}
 }

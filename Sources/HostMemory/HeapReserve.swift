@@ -17,5 +17,5 @@ public enum HeapReserve {
     ///
     /// - Returns: whether the room is in the main thread's heap. With another C library than glibc nothing is done.
     @discardableResult
-    public static func fill() -> Bool { vme_heap_reserve(size.rawValue) }
+    public static func fill() -> Bool { HostKernel.inMappingTurn { vme_heap_reserve(size.rawValue) } }
 }

@@ -61,10 +61,12 @@ extension HostKernel {
     }
 
     /// Where the next page with a frame lies, from `offset` on; nil if there is none. The corresponding C function is `lseek` with
-    /// SEEK_DATA. Moves the file's position.
+    /// SEEK_DATA. Moves the file's position. Throws ``HostError/Code-swift.struct/invalid`` for an offset below 0.
     public static func nextData(
         _ file: FileDescriptor, from offset: ByteCount, name: String
     ) throws(HostError) -> ByteCount? {
+        // The kernel's answer to it is that of the end of the file.
+        if offset < .zero { throw HostError(.invalidArgument, .seek, .file(name)) }
         do throws(HostError) {
             let found = try callThroughSignals(.seek, .file(name)) {
                 vme_seek_data(file.rawValue, Int64(offset.rawValue))

@@ -61,19 +61,24 @@ extension HostKernel {
     /// Maps a private, anonymous, read-write region at a multiple of `alignment`, between two guard pages.
     ///
     /// The corresponding C function is `mmap`. The region has no frames yet. Throws when the address space or the
-    /// mappings run out, or, unless `isReserved` is false, for more than the host could ever hold (vm.overcommit_memory).
+    /// mappings run out, or, unless `isReserved` is false, for more than the host could ever hold (vm.overcommit_memory); and
+    /// ``HostError/Code-swift.struct/invalid`` unless the length is some whole pages and the alignment a power of two of pages.
     public static func mapRegion(
         length: ByteCount, alignment: ByteCount, isReserved: Bool = true
     ) throws(HostError) -> AddressRange {
+        let place = HostError.Place.addresses(AddressRange(start: Address(0), length: length))
+        guard length > .zero, length.isWholePages, alignment.isPowerOfTwo, alignment >= HostLimits.pageSize else {
+            throw HostError(.invalidArgument, .mapRegion, place)
+        }
         let start = try mappingCall(
-            .mapRegion, .addresses(AddressRange(start: Address(0), length: length)),
+            .mapRegion, place,
             { vme_region_map(length.rawValue, alignment.rawValue, isReserved) })
         return AddressRange(start: Address(UInt(start)), length: length)
     }
 
     /// Removes a region made by ``mapRegion(length:alignment:)``, its guard pages, and whatever was mapped over it.
     public static func unmapRegion(_ range: AddressRange) throws(HostError) {
-        _ = try call(.unmap, .addresses(range)) { vme_region_unmap(range.start.rawValue, range.length.rawValue) }
+        _ = try mappingCall(.unmap, .addresses(range)) { vme_region_unmap(range.start.rawValue, range.length.rawValue) }
     }
 
     /// The guard pages on both sides of a region made by ``mapRegion(length:alignment:isReserved:)``.
@@ -101,10 +106,16 @@ extension HostKernel {
     /// Maps one of the host's own huge pages of `size`, a power of two, private and read-write; it is taken from its pool when it is
     /// first written. The corresponding C function is `mmap` with MAP_HUGETLB.
     ///
-    /// Throws ``HostError/Code-swift.struct/outOfMemory`` where the pool has none free.
+    /// Throws ``HostError/Code-swift.struct/outOfMemory`` where the pool has none free, and ``HostError/Code-swift.struct/invalid`` for a
+    /// size that is none of the host's.
     public static func mapHugePage(size: ByteCount) throws(HostError) -> AddressRange {
+        let place = HostError.Place.addresses(AddressRange(start: Address(0), length: size))
+        // To the kernel, the logarithm 0 is its default size.
+        guard size.isPowerOfTwo, size > HostLimits.pageSize else {
+            throw HostError(.invalidArgument, .mapHugePage, place)
+        }
         let start = try mappingCall(
-            .mapHugePage, .addresses(AddressRange(start: Address(0), length: size)),
+            .mapHugePage, place,
             { vme_map_huge_page(UInt32(size.rawValue.trailingZeroBitCount)) })
         return AddressRange(start: Address(UInt(start)), length: size)
     }
@@ -172,8 +183,9 @@ extension HostKernel {
     /// Gives every page of `range` a frame of its own, or reports that there is none.
     ///
     /// On kernels before 5.14, which do not know the advice, this does nothing and the first store to each page does
-    /// it.
+    /// it. Throws ``HostError/Code-swift.struct/invalid`` unless the range is whole pages.
     public static func populate(_ range: AddressRange) throws(HostError) {
+        try checkWholePages(range)
         do {
             try advise(range, .populateWrite)
         } catch  where error.errno == .invalidArgument {
@@ -182,12 +194,18 @@ extension HostKernel {
     }
 
     /// Tells the kernel to put no transparent huge pages in `range`. On kernels built without them there is nothing
-    /// to tell.
+    /// to tell. Throws ``HostError/Code-swift.struct/invalid`` unless the range is whole pages.
     public static func forbidHugePages(_ range: AddressRange) throws(HostError) {
+        try checkWholePages(range)
         do {
             try advise(range, .noHugePage)
         } catch  where error.errno == .invalidArgument {
             return
         }
+    }
+
+    /// Tells a range that is none from advice that the kernel does not know: it says EINVAL to both.
+    private static func checkWholePages(_ range: AddressRange) throws(HostError) {
+        if !range.isWholePages { throw HostError(.invalidArgument, .advise, .addresses(range)) }
     }
 }

@@ -12,9 +12,8 @@ public struct StridedPieces: Sendable {
     /// How many there are.
     public var count: Int
 
-    /// `count` pieces of `length` bytes, `stride` apart. A length of 0 or a negative count is a programmer's error.
+    /// `count` pieces of `length` bytes, `stride` apart. Neither a length of 0 nor a count below 0 can be written or read.
     public init(first: Address, stride: ByteCount, length: ByteCount, count: Int) {
-        precondition(length > .zero && count >= 0, "\(count) pieces of \(length) bytes")
         self.first = first
         self.stride = stride
         self.length = length
@@ -29,7 +28,14 @@ public struct StridedPieces: Sendable {
 
     /// What is left after `pieces` whole pieces.
     private func dropping(_ pieces: Int) -> StridedPieces {
-        StridedPieces(first: first + stride * pieces, stride: stride, length: length, count: count - pieces)
+        StridedPieces(
+            first: first + ByteCount(stride.rawValue &* pieces), stride: stride, length: length,
+            count: count - pieces)
+    }
+
+    /// Throws unless there are pieces, or none of some length.
+    fileprivate func check(_ operation: HostOperation, name: String) throws(HostError) {
+        if length <= .zero || count < 0 { throw HostError(.invalidArgument, operation, .file(name)) }
     }
 
     /// Repeats `move` until every piece is moved. A short count of whole pieces goes on behind them; a piece that was
@@ -53,10 +59,12 @@ public struct StridedPieces: Sendable {
 extension HostKernel {
     /// Writes `pieces` one behind the other into a file. The corresponding C function is `pwritev`.
     ///
-    /// Throws ``HostError/Code-swift.struct/noSpace`` when the file takes no more.
+    /// Throws ``HostError/Code-swift.struct/noSpace`` when the file takes no more, and ``HostError/Code-swift.struct/invalid`` for
+    /// pieces that are none.
     public static func gather(
         _ pieces: StridedPieces, into file: FileDescriptor, at offset: ByteCount, name: String
     ) throws(HostError) {
+        try pieces.check(.write, name: name)
         let done = try pieces.forEachCall(from: offset) { (rest, offset) throws(HostError) in
             try callThroughSignals(.write, .file(name)) {
                 vme_gather_write(
@@ -69,10 +77,12 @@ extension HostKernel {
 
     /// Reads `pieces` from a file, where they lie one behind the other. The corresponding C function is `preadv`.
     ///
-    /// Throws ``HostError/Code-swift.struct/unreadable`` when the file ends before the last piece.
+    /// Throws ``HostError/Code-swift.struct/unreadable`` when the file ends before the last piece, and
+    /// ``HostError/Code-swift.struct/invalid`` for pieces that are none.
     public static func scatter(
         _ pieces: StridedPieces, from file: FileDescriptor, at offset: ByteCount, name: String
     ) throws(HostError) {
+        try pieces.check(.read, name: name)
         let done = try pieces.forEachCall(from: offset) { (rest, offset) throws(HostError) in
             try callThroughSignals(.read, .file(name)) {
                 vme_scatter_read(

@@ -57,11 +57,16 @@ public enum HostKernel {
     static func mappingCall(
         _ operation: HostOperation, _ place: @autoclosure () -> HostError.Place, _ body: () -> Int64
     ) throws(HostError) -> Int64 {
-        try call(operation, place()) {
-            vme_mapping_turn_share()
-            defer { vme_mapping_turn_end() }
-            return body()
-        }
+        try call(operation, place()) { inMappingTurn(body) }
+    }
+
+    /// Does something that may make or remove mappings: not while another thread moves one. Turns do not nest, and whoever has one
+    /// must not wait for a thread that may want one.
+    @inline(__always)
+    static func inMappingTurn<Value>(_ body: () -> Value) -> Value {
+        vme_mapping_turn_share()
+        defer { vme_mapping_turn_end() }
+        return body()
     }
 
     /// Makes one call that moves a mapping: while no other thread maps.

@@ -49,3 +49,17 @@ public enum HostLimits {
         public let source: String
     }
 }
+
+extension ByteCount {
+    /// Whether it is a number of whole pages, 0 at least.
+    var isWholePages: Bool { rawValue >= 0 && rawValue.isMultiple(of: HostLimits.pageSize.rawValue) }
+
+    var isPowerOfTwo: Bool { rawValue > 0 && rawValue & (rawValue - 1) == 0 }
+}
+
+extension AddressRange {
+    /// Whether it consists of whole pages.
+    var isWholePages: Bool {
+        length.isWholePages && start.rawValue.isMultiple(of: UInt(HostLimits.pageSize.rawValue))
+    }
+}

@@ -1,46 +1,88 @@
 internal import CSystemShims
+internal import Dispatch
 internal import Glibc
 internal import SystemPackage
 
 /// A thread of the host's own.
 ///
 /// Walkers and writers spin for seconds at a time; Swift's concurrency pool has one thread a core and must not be
-/// blocked.
+/// blocked. A thread that nobody holds any more runs on, and its stack goes when it ends.
 public final class HostThread: Sendable {
     private let handle: pthread_t
+    /// Left when the work is done and let go.
+    private let ended: DispatchGroup
+    private let isJoined = Guarded(false)
 
-    /// Starts `body` on a new thread. The corresponding C function is `pthread_create`.
+    /// Starts `body` on a new thread, whose stack is mapped while no other thread moves a mapping. The corresponding C function is
+    /// `pthread_create`.
     public init(_ body: @escaping @Sendable () -> Void) throws(HostError) {
         let work = Work(body)
+        ended = work.ended
         var handle = pthread_t()
-        _ = try HostKernel.call(.startThread, .process) {
+        _ = try HostKernel.mappingCall(.startThread, .process) {
+            work.ended.enter()
             // SAFETY: the retained box is taken over by the thread that runs, or released below if none does.
             let error = unsafe pthread_create(
                 &handle, nil,
                 { box in
                     guard let box = unsafe box else { return nil }
-                    unsafe Unmanaged<Work>.fromOpaque(box).takeRetainedValue().body()
+                    unsafe Work.run(box).leave()
                     return nil
                 }, Unmanaged.passRetained(work).toOpaque())
-            if error != 0 { unsafe Unmanaged.passUnretained(work).release() }
+            if error != 0 {
+                work.ended.leave()
+                // SAFETY: as above.
+                unsafe Unmanaged.passUnretained(work).release()
+            }
             return Int64(-error)
         }
         self.handle = handle
     }
 
-    /// Waits until the thread has ended. To be called once. The corresponding C function is `pthread_join`.
-    public func join() {
-        _ = pthread_join(handle, nil)
+    deinit {
+        if isJoined.withLock({ $0 }) { return }
+        // The stack of a thread that has ended goes here and now.
+        HostKernel.inMappingTurn { _ = pthread_detach(handle) }
     }
 
-    /// Sends the thread a signal whose handler does nothing: the call it is in ends early (EINTR). Not after ``join()``.
+    /// Waits until the thread has ended, whoever else waits for it or has waited. On the thread itself it does nothing. The
+    /// corresponding C function is `pthread_join`.
+    public func join() {
+        if pthread_equal(handle, pthread_self()) != 0 { return }
+        // Not in the turn: the thread may be waiting for one itself.
+        ended.wait()
+        isJoined.withLock { isJoined in
+            if isJoined { return }
+            isJoined = true
+            HostKernel.inMappingTurn { _ = pthread_join(handle, nil) }
+        }
+    }
+
+    /// Sends the thread a signal whose handler does nothing: the call it is in ends early (EINTR). After ``join()`` it does nothing.
     ///
     /// To be preceded by ``HostKernel/enableInterruptions()``. The corresponding C function is `pthread_kill`.
-    public func interrupt() { _ = pthread_kill(handle, vme_interruption_signal()) }
+    public func interrupt() {
+        isJoined.withLock { isJoined in
+            if isJoined { return }
+            _ = try? HostKernel.call(.interrupt, .process) { Int64(-pthread_kill(handle, vme_interruption_signal())) }
+        }
+    }
 
     private final class Work: Sendable {
-        let body: @Sendable () -> Void
+        let ended = DispatchGroup()
+        private let body: @Sendable () -> Void
+
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+
+        /// Runs the work in `box` and lets it go: what goes with it may unmap memory, and so has to come before whoever joins.
+        @inline(never)
+        static func run(_ box: UnsafeMutableRawPointer) -> DispatchGroup {
+            HostKernel.inMappingTurn { vme_heap_open() }
+            // SAFETY: the box was retained for this thread, which takes that reference over.
+            let work = unsafe Unmanaged<Work>.fromOpaque(box).takeRetainedValue()
+            work.body()
+            return work.ended
+        }
     }
 }
 

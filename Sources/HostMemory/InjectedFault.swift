@@ -15,11 +15,11 @@ public struct InjectedFault: Sendable {
         case late
     }
 
-    /// The first call that fails, counted from 1.
+    /// The first call that fails, counted from 1; below that, the first there is.
     public var first: Int
-    /// How many calls, from that one on, fail.
+    /// How many calls, from that one on, fail; none below 1.
     public var failures: Int
-    /// What the failing calls report.
+    /// What the failing calls report: a number above 0, or none fails.
     public var errno: Errno
     /// The operations that count; the others are made as ever.
     public var operations: Set<HostOperation>
@@ -51,7 +51,9 @@ public struct InjectedFault: Sendable {
     /// Faults do not nest: one inside another replaces it.
     public func during<Value>(_ body: () -> Value) -> (value: Value, outcome: Outcome) {
         let mask = operations.reduce(into: UInt64(0)) { $0 |= 1 << UInt64($1.rawValue) }
-        vme_injection_arm(mask, Int64(first), Int64(failures), errno.rawValue, manner == .late)
+        let isError = errno.rawValue > 0
+        vme_injection_arm(mask, Int64(max(1, first)), isError ? Int64(max(0, failures)) : 0, errno.rawValue,
+            manner == .late)
         let value = body()
         let seen = vme_injection_disarm()
         return (value, Outcome(calls: Int(seen.calls), failed: Int(seen.fired)))

@@ -70,8 +70,11 @@ public enum KernelPages {
     }
 
     /// The flags of the frames under one mapped page of `range`'s length, which lie in a row: a HugeTLB page. Nil where the kernel
-    /// does not tell this process.
+    /// does not tell this process. Throws ``HostError/Code-swift.struct/invalid`` unless the range is whole pages, one at least.
     public static func flags(ofHugePageAt range: AddressRange) throws(HostError) -> [UInt64]? {
+        guard range.isWholePages, range.length > .zero else {
+            throw HostError(.invalidArgument, .read, .addresses(range))
+        }
         guard try PageMap.showsFrameNumbers() else { return nil }
         var first: UInt64 = 0
         let page = AddressRange(start: range.start, length: HostLimits.pageSize)

@@ -1,8 +1,10 @@
 internal import SystemPackage
 
-/// Mappings that are there only to use up vm.max_map_count: at the limit the host refuses for real.
+/// Mappings that are there only to use up vm.max_map_count, until they are removed or nobody holds them any more: at the limit the
+/// host refuses for real.
 public final class MappingBallast: Sendable {
-    private let area: AddressRange
+    /// Nil once it is unmapped.
+    private let area: Guarded<AddressRange?>
 
     /// The highest limit that is filled, which takes seconds: the default of several distributions. Beyond it there is no ballast.
     public static let highestLimit = MappingCount(1_048_576)
@@ -10,16 +12,16 @@ public final class MappingBallast: Sendable {
     /// Whether vm.max_map_count is low enough to be filled.
     public static var isPossible: Bool { (try? HostLimits.maxMapCount()).map { $0 <= highestLimit } ?? false }
 
-    /// Fills ``HeapReserve``, and then maps until about `left` mappings are free.
+    /// Fills ``HeapReserve``, and then maps until about `left` mappings are free (below 0: none).
     ///
     /// Throws ``HostError/Code-swift.struct/notSupported`` where the limit is too high to be filled.
     public init(leaving left: MappingCount) throws(HostError) {
         HeapReserve.fill()
         let limit = try HostLimits.maxMapCount()
         guard limit <= Self.highestLimit else { throw HostError(.notSupported, .mapAnonymous, .process) }
-        let page = HostLimits.pageSize
+        let (page, left) = (HostLimits.pageSize, max(.zero, min(left, limit)))
         let area = try HostKernel.mapAnonymous(length: page * (limit.rawValue + 4))
-        self.area = area
+        self.area = Guarded(area)
         var next = 1
         do throws(HostError) {
             // Others map and unmap meanwhile: count again until there is little to do.
@@ -34,12 +36,17 @@ public final class MappingBallast: Sendable {
             }
         } catch  where error.code == .outOfMemory {
             // Somebody else has taken the last ones: full it is.
-        } catch {
-            try? HostKernel.unmap(area)
-            throw error
         }
     }
 
-    /// Lets them go. To be called once.
-    public func remove() throws(HostError) { try HostKernel.unmap(area) }
+    deinit { try? remove() }
+
+    /// Lets them go, unless that is done.
+    public func remove() throws(HostError) {
+        try area.withLock { (area) throws(HostError) in
+            guard let range = area else { return }
+            try HostKernel.unmap(range)
+            area = nil
+        }
+    }
 }

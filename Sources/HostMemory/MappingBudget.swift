@@ -56,7 +56,7 @@ public final class MappingBudget: Sendable {
 
     /// Sets `count` mappings aside for an operation, or says why not. Counts the process's mappings if the books run
     /// low. To be followed by ``settle(reserved:made:)``.
-    public func reserve(_ count: MappingCount) throws(Refusal) {
+    package func reserve(_ count: MappingCount) throws(Refusal) {
         // The count is made under the lock: who else runs low meanwhile gets what is left after this one.
         try books.withLock { (books) throws(Refusal) in
             if count.rawValue > books.allowance { try self.count(&books, for: count) }
@@ -71,7 +71,7 @@ public final class MappingBudget: Sendable {
 
     /// Ends an operation that reserved some mappings and made others: fewer as a rule, and below zero for one that
     /// removed mappings.
-    public func settle(reserved: MappingCount, made: MappingCount) {
+    package func settle(reserved: MappingCount, made: MappingCount) {
         books.withLock { books in
             books.outstanding -= reserved.rawValue
             books.allowance += (reserved - made).rawValue

@@ -20,7 +20,7 @@ public struct MappingCost: Hashable, Sendable {
     }
 
     /// A cost that is known already.
-    public init(bytesPerMapping: ByteCount, source: Source) {
+    package init(bytesPerMapping: ByteCount, source: Source) {
         self.bytesPerMapping = bytesPerMapping
         self.source = source
     }

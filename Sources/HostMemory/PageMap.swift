@@ -95,9 +95,12 @@ struct PageMapWindow {
 /// Reads /proc/PID/pagemap beside /proc/PID/maps.
 public enum PageMap {
     /// Calls `body` for each mapped page in `range` of a process, in order of address.
+    ///
+    /// Throws ``HostError/Code-swift.struct/invalid`` unless the range is whole pages.
     public static func forEachPage(
         of process: ObservedProcess = .current, in range: AddressRange, _ body: (PageView) throws(HostError) -> Void
     ) throws(HostError) {
+        guard range.isWholePages else { throw HostError(.invalidArgument, .read, .addresses(range)) }
         let path = process.path("pagemap")
         let file = try HostKernel.open(path, .readOnly)
         do {

@@ -56,13 +56,13 @@ public struct ByteCount: Quantity {
     }
 
     /// `count` times 1024 bytes, the unit of /proc.
-    public static func kibibytes(_ count: Int) -> ByteCount { ByteCount(count << 10) }
+    public static func kibibytes(_ count: Int) -> ByteCount { ByteCount(1 << 10) * count }
 
     /// `count` times 1024² bytes.
-    public static func mebibytes(_ count: Int) -> ByteCount { ByteCount(count << 20) }
+    public static func mebibytes(_ count: Int) -> ByteCount { ByteCount(1 << 20) * count }
 
     /// `count` times 1024³ bytes.
-    public static func gibibytes(_ count: Int) -> ByteCount { ByteCount(count << 30) }
+    public static func gibibytes(_ count: Int) -> ByteCount { ByteCount(1 << 30) * count }
 
     /// The product, or nil where it does not fit: for counts that come from outside.
     public func multiplied(by count: Int) -> ByteCount? {

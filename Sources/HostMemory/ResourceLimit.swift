@@ -1,8 +1,8 @@
 internal import Glibc
 internal import SystemPackage
 
-/// A limit of this process, lowered for a while: the host refuses for real.
-public struct LoweredLimit: Sendable {
+/// A limit of this process, lowered until it is lifted or nobody holds it any more: the host refuses for real.
+public final class LoweredLimit: Sendable {
     private enum Resource {
         case addressSpace
         case openFiles
@@ -16,16 +16,17 @@ public struct LoweredLimit: Sendable {
     }
 
     private let resource: Resource
-    private let original: rlim_t
+    /// Nil once it is put back.
+    private let original: Guarded<rlim_t?>
 
     /// Fills ``HeapReserve``, and then lowers RLIMIT_AS until only `room` more can be mapped.
     public static func addressSpace(leaving room: ByteCount) throws(HostError) -> LoweredLimit {
         HeapReserve.fill()
         let used = try Statm.current().size.bytes(pageSize: HostLimits.pageSize)
-        return try LoweredLimit(.addressSpace, to: (used + room).rawValue)
+        return try LoweredLimit(.addressSpace, to: used.adding(room)?.rawValue ?? .max)
     }
 
-    /// Lowers RLIMIT_NOFILE to `count`. What is open stays open.
+    /// Lowers RLIMIT_NOFILE to `count`, or 0 if that is below it. What is open stays open.
     public static func openFiles(to count: Int) throws(HostError) -> LoweredLimit {
         try LoweredLimit(.openFiles, to: count)
     }
@@ -38,12 +39,20 @@ public struct LoweredLimit: Sendable {
             unsafe getrlimit(resource.number, &limits) == 0 ? 0 : -Int64(errno)
         }
         self.resource = resource
-        original = limits.rlim_cur
+        original = Guarded(limits.rlim_cur)
         try Self.set(resource, min(limits.rlim_cur, rlim_t(max(0, limit))))
     }
 
-    /// Puts it back.
-    public func lift() throws(HostError) { try Self.set(resource, original) }
+    deinit { try? lift() }
+
+    /// Puts it back, unless that is done.
+    public func lift() throws(HostError) {
+        try original.withLock { (original) throws(HostError) in
+            guard let limit = original else { return }
+            try Self.set(resource, limit)
+            original = nil
+        }
+    }
 
     private static func set(_ resource: Resource, _ limit: rlim_t) throws(HostError) {
         var limits = rlimit()

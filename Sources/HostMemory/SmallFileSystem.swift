@@ -16,8 +16,10 @@ public final class SmallFileSystem: Sendable {
 
     /// Makes one of `size` bytes. The corresponding C functions are `fsopen`, `fsconfig` and `fsmount` (Linux 5.2).
     ///
-    /// Throws ``HostError/Code-swift.struct/notPermitted`` without CAP_SYS_ADMIN.
+    /// Throws ``HostError/Code-swift.struct/notPermitted`` without CAP_SYS_ADMIN, and ``HostError/Code-swift.struct/invalid`` for a
+    /// size that is not above 0: to the kernel, 0 is no limit at all.
     public init(size: ByteCount) throws(HostError) {
+        guard size > .zero else { throw HostError(.invalidArgument, .mount, .process) }
         root = FileDescriptor(
             rawValue: CInt(try HostKernel.call(.mount, .process) { vme_small_filesystem_open(size.rawValue) }))
     }
@@ -33,20 +35,24 @@ public final class SmallFileSystem: Sendable {
                 }))
     }
 
-    /// Takes what is free in it, but for `left` bytes, until what is returned goes away.
-    public func fill(leaving left: ByteCount) throws(HostError) -> FileDescriptor {
-        let file = try createFile(name: "filler")
+    /// What is taken of a file system, until nobody holds it any more.
+    public final class Filler: Sendable {
+        fileprivate let file: FileDescriptor
+
+        fileprivate init(_ file: FileDescriptor) { self.file = file }
+
+        deinit { try? HostKernel.close(file) }
+    }
+
+    /// Takes what is free in it, but for `left` bytes (below 0: all).
+    public func fill(leaving left: ByteCount) throws(HostError) -> Filler {
+        let filler = Filler(try createFile(name: "filler"))
         let piece = HostLimits.pageSize
         var taken = ByteCount.zero
-        while (try? HostKernel.allocate(file, offset: taken, length: piece)) != nil { taken += piece }
-        let kept = max(.zero, taken - left)
-        do throws(HostError) {
-            try HostKernel.setLength(file, kept, name: "filler")
-        } catch {
-            try? HostKernel.close(file)
-            throw error
-        }
-        return file
+        while (try? HostKernel.allocate(filler.file, offset: taken, length: piece)) != nil { taken += piece }
+        let kept = max(.zero, taken - max(.zero, left))
+        try HostKernel.setLength(filler.file, kept, name: "filler")
+        return filler
     }
 }
 

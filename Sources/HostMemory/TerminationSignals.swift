@@ -4,7 +4,7 @@ internal import SystemPackage
 /// SIGINT and SIGTERM, taken in order instead of dying of them.
 ///
 /// Made before any thread is started, so that every thread has them blocked and they wait here.
-public struct TerminationSignals: Sendable {
+public final class TerminationSignals: Sendable {
     private let file: FileDescriptor
 
     /// What ended a wait.
@@ -22,6 +22,8 @@ public struct TerminationSignals: Sendable {
         file = FileDescriptor(
             rawValue: CInt(try HostKernel.call(.wait, .process) { vme_termination_signals_open() }))
     }
+
+    deinit { try? HostKernel.close(file) }
 
     /// Waits for a signal alone.
     public func waitForSignal() throws(HostError) -> Int32 {

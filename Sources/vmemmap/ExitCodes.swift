@@ -38,7 +38,7 @@ extension ExitCode {
         case .host(let error): self.init(error)
         case .mappingLimit, .unusableCount: self = .shortage
         case .basePageSize, .noHugeBase: self = .notSupported
-        case .hugeBaseAtBoot: self = .validationFailure
+        case .hugeBaseAtBoot, .unusableFirstZone, .unusableTailRun, .unusableStructPage: self = .validationFailure
         case .sharedTail, .torn, .fault, .heldUp, .outOfRange, .frameOutOfRange: self = .failure
         }
     }

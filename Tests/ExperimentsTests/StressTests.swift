@@ -125,7 +125,7 @@ struct StressTests {
             MachineConfiguration(memory: .mebibytes(64), optimizesAtBoot: true))
         let geometry = try #require(Geometry(basePageSize: HostLimits.pageSize, hugePageSize: .twoMebibytes))
         let region = try VmemmapRegion(
-            MappingPlan(geometry: geometry, scheme: .firstTail, hugePages: configuration.pages))
+            try MappingPlan(geometry: geometry, scheme: .firstTail, hugePages: configuration.pages))
         return StressScene(
             configuration, StressCombination(scheme: .firstTail, backing: .anonymous), epoch: 0, StressCounters(),
             machine,

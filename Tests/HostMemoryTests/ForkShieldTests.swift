@@ -1,8 +1,9 @@
 import Glibc
-import HostMemory
 import Synchronization
 import SystemPackage
 import Testing
+
+@testable import HostMemory
 
 @Suite("What a forked child gets")
 struct ForkShieldTests {
@@ -41,6 +42,34 @@ struct ForkShieldTests {
             #expect(Self.target(number, of: "self")?.contains("fork-shield") == true)
         }
         probe.end()
+    }
+
+    @Test("A fork that is made to fail is not made, and one of no addresses neither", arguments: [true, false])
+    func notForked(isInjected: Bool) async {
+        await #expect(processExitsWith: .success) { [isInjected] in
+            let fault = InjectedFault(
+                first: isInjected ? 1 : .max, errno: .resourceTemporarilyUnavailable, operations: [.fork])
+            let (error, outcome) = fault.during {
+                HostError.thrown { () throws(HostError) in
+                    _ = try ForkProbe(storingTo: isInjected ? [Address(8)] : [])
+                }
+            }
+            #expect(outcome.calls == 1)
+            #expect(error?.errno == (isInjected ? .resourceTemporarilyUnavailable : .invalidArgument))
+            // No child, ended or not.
+            let child = waitpid(-1, nil, WNOHANG)
+            #expect(child == -1 && errno == ECHILD)
+        }
+    }
+
+    @Test("A child ends with its probe")
+    func dropped() throws {
+        func fork() throws -> Int32 {
+            let probe = try ForkProbe(storingTo: [Address(8)])
+            return probe.processID
+        }
+        let child = try fork()
+        #expect(kill(child, 0) == -1 && errno == ESRCH)
     }
 
     @Test("A child forked while other threads map can map and move itself: their turns are not inherited")

@@ -83,4 +83,65 @@ struct HostThreadTests {
         HostKernel.yield()
         #expect(HostKernel.monotonicNanoseconds() - start >= 3_000_000)
     }
+
+    @Test("Whoever joins it waits until it has ended, however many do and have done")
+    func joinedTwice() throws {
+        let mayEnd = Atomic(false)
+        let hasEnded = Atomic(false)
+        let thread = try HostThread {
+            while !mayEnd.load(ordering: .acquiring) { HostKernel.sleep(nanoseconds: 100_000) }
+            hasEnded.store(true, ordering: .releasing)
+        }
+        let joined = Atomic(0)
+        let early = Atomic(0)
+        let joiners = try (0..<3).map { _ in
+            try WatchedThread {
+                thread.join()
+                if !hasEnded.load(ordering: .acquiring) { early.add(1, ordering: .relaxed) }
+                joined.add(1, ordering: .releasing)
+            }
+        }
+        // Each waits in its join, or one has not waited.
+        for joiner in joiners { joiner.waitUntilItSleepsOrEnds() }
+        #expect(joined.load(ordering: .acquiring) == 0)
+        mayEnd.store(true, ordering: .releasing)
+        for joiner in joiners { joiner.thread.join() }
+        thread.join()
+        thread.interrupt()
+        #expect(joined.load(ordering: .relaxed) == 3)
+        #expect(early.load(ordering: .relaxed) == 0)
+    }
+
+    @Test("A thread that joins itself goes on")
+    func joinsItself() throws {
+        let own = Mutex<HostThread?>(nil)
+        let isThere = Atomic(false)
+        let isThrough = Atomic(false)
+        let thread = try HostThread {
+            while !isThere.load(ordering: .acquiring) { HostKernel.yield() }
+            own.withLock { $0 }?.join()
+            isThrough.store(true, ordering: .releasing)
+        }
+        own.withLock { $0 = thread }
+        isThere.store(true, ordering: .releasing)
+        thread.join()
+        #expect(isThrough.load(ordering: .acquiring) == true)
+        own.withLock { $0 = nil }
+    }
+
+    @Test("The stack of a thread that nobody holds any more goes when it ends")
+    func dropped() async {
+        await #expect(processExitsWith: .success) {
+            func turn() throws {
+                let hasEnded = Atomic(false)
+                _ = try HostThread { hasEnded.store(true, ordering: .releasing) }
+                while !hasEnded.load(ordering: .acquiring) { HostKernel.yield() }
+            }
+            try turn()
+            let before = try Statm.current().size
+            for _ in 0..<200 { try turn() }
+            // A few may be about to end, and the C library keeps five stacks of 8 MiB at hand.
+            #expect(try Statm.current().size - before < PageCount(51_200))
+        }
+    }
 }

@@ -136,6 +136,33 @@ struct ChildProcessTests {
         #expect(try child.end() == 128 + SIGTERM)
     }
 
+    @Test("It is ended once, goes on after a refusal, and tells the same when asked again", arguments: 1...4)
+    func endedTwice(refused: Int) throws {
+        let child = try ChildProcess("/bin/sh", ["-c", "read -r line; exit 7"])
+        let fault = InjectedFault(first: refused, errno: .ioError, operations: [.close, .read, .wait])
+        let (error, outcome) = fault.during {
+            HostError.thrown { () throws(HostError) in try child.end() }
+        }
+        #expect(outcome.failed == 1 && error?.errno == .ioError)
+        // Its descriptors are closed, and their numbers may be others' by now.
+        let others = try (0..<2).map { _ in try HostKernel.open("/dev/null", .readOnly) }
+        #expect(try child.end() == 7)
+        #expect(try child.end() == 7)
+        #expect(try child.readOutput(upTo: "") == "")
+        for other in others { try HostKernel.close(other) }
+    }
+
+    @Test("One that nobody holds any more is killed")
+    func dropped() throws {
+        func start() throws -> Int32 {
+            let child = try ChildProcess("/bin/sh", ["-c", "echo one; exec sleep 100"])
+            #expect(try child.readOutput(upTo: "one") == "one\n")
+            return child.pid
+        }
+        let pid = try start()
+        #expect(kill(pid, 0) == -1 && errno == ESRCH)
+    }
+
     @Test("A program that is not there is reported")
     func missing() {
         let error = HostError.thrown { () throws(HostError) in _ = try ChildProcess("/nowhere/at/all", []) }

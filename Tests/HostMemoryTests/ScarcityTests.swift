@@ -26,10 +26,11 @@ struct ScarcityTests {
             }
         }
         for page in 0..<4 { #expect(write(page) == nil) }
-        let filler = try fileSystem.fill(leaving: pageSize)
+        var filler: SmallFileSystem.Filler? = try fileSystem.fill(leaving: pageSize)
         #expect(write(4) == nil)
         #expect(write(5)?.code == .noSpace)
-        try HostKernel.close(filler)
+        withExtendedLifetime(filler) {}
+        filler = nil
         #expect(write(5) == nil)
         #expect(try file.allocatedBytes() == pageSize * 6)
     }

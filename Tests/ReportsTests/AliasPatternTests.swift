@@ -45,7 +45,7 @@ struct AliasPatternTests {
     }
 
     private static func plan(_ scheme: Scheme, _ backing: Backing, run: Int) throws -> MappingPlan {
-        MappingPlan(
+        try MappingPlan(
             geometry: try #require(Geometry(basePageSize: pageSize, hugePageSize: .twoMebibytes)), scheme: scheme,
             backing: backing, hugePages: HugePageCount(6), tailRun: .frames(PageCount(run)))
     }

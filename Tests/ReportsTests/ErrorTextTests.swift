@@ -8,7 +8,7 @@ import VmemmapEmulator
 struct ErrorTextTests {
     private func plan(_ pages: Int, _ size: HugePageSize = .twoMebibytes) throws -> MappingPlan {
         let geometry = try #require(Geometry(basePageSize: .kibibytes(4), hugePageSize: size))
-        return MappingPlan(geometry: geometry, scheme: .firstTail, hugePages: HugePageCount(pages))
+        return try MappingPlan(geometry: geometry, scheme: .firstTail, hugePages: HugePageCount(pages))
     }
 
     private func room(mappings: Int = 65530, inUse: Int = 60, memory: ByteCount = .gibibytes(24)) -> HostRoom {

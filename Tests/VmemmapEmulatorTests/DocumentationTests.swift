@@ -13,7 +13,7 @@ func saving() throws -> (planned: PageCount, measured: PageCount)? {
             basePageSize: HostLimits.pageSize,
             hugePageSize: .twoMebibytes)
     else { return nil }
-    let plan = MappingPlan(
+    let plan = try MappingPlan(
         geometry: geometry, scheme: .sharedTail,
         hugePages: HugePageCount(64), tailRun: .auto, cost: .current())
     let region = try VmemmapRegion(plan)

@@ -100,7 +100,7 @@ struct HostRefusalTests {
     func otherBasePage() throws {
         for base in Geometry.basePageSizes where base != HostLimits.pageSize {
             let geometry = try #require(Geometry(basePageSize: base, hugePageSize: .oneGibibyte))
-            let plan = MappingPlan(geometry: geometry, scheme: .firstTail, hugePages: HugePageCount(1))
+            let plan = try MappingPlan(geometry: geometry, scheme: .firstTail, hugePages: HugePageCount(1))
             let (result, outcome) = InjectedFault(first: .max).during { Result { try VmemmapRegion(plan) } }
             let error = #expect(throws: VmemmapError.self) { _ = try result.get() }
             #expect(error?.cause == .basePageSize(wanted: base, host: HostLimits.pageSize))

@@ -21,7 +21,7 @@ struct MappingDrawingTests {
             // A vmemmap page of 4 KiB describes 256 KiB.
             let size = try #require(HugePageSize(bytes: .kibibytes(256 * pages)))
             let geometry = try #require(Geometry(basePageSize: .kibibytes(4), hugePageSize: size))
-            return MappingPlan(
+            return try MappingPlan(
                 geometry: geometry, scheme: scheme, backing: backing, hugePages: HugePageCount(2),
                 tailRun: .frames(PageCount(run)))
         }
@@ -110,7 +110,7 @@ struct MappingDrawingTests {
         .enabled(if: HostLimits.pageSize == .kibibytes(4)), arguments: Drawing.all)
     func mixed(_ drawing: Drawing) throws {
         let plan = try drawing.plan()
-        let three = MappingPlan(
+        let three = try MappingPlan(
             geometry: plan.geometry, scheme: plan.scheme, backing: plan.backing, hugePages: HugePageCount(3),
             tailRun: .frames(plan.tailRun))
         let kinds = [HugePageState.base, .optimized, .restored]

@@ -6,7 +6,7 @@ import VmemmapEmulator
 struct MappingPlanTests {
     private func plan(_ size: HugePageSize, _ count: Int, base: ByteCount = .kibibytes(4)) throws -> MappingPlan {
         let geometry = try #require(Geometry(basePageSize: base, hugePageSize: size))
-        return MappingPlan(geometry: geometry, scheme: .firstTail, hugePages: HugePageCount(count))
+        return try MappingPlan(geometry: geometry, scheme: .firstTail, hugePages: HugePageCount(count))
     }
 
     @Test(

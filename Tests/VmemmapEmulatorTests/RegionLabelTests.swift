@@ -9,7 +9,7 @@ struct RegionLabelTests {
         _ scheme: Scheme, _ backing: Backing, _ size: HugePageSize = .twoMebibytes, run: Int = 1,
         base: BaseMapping = .pte
     ) throws -> MappingPlan {
-        MappingPlan(
+        try MappingPlan(
             geometry: try #require(Geometry(basePageSize: HostLimits.pageSize, hugePageSize: size)), scheme: scheme,
             backing: backing, base: base, hugePages: HugePageCount(3), tailRun: .frames(PageCount(run)))
     }

@@ -23,7 +23,7 @@ struct SchemePlanTests {
         }
 
         func plan() throws -> MappingPlan {
-            MappingPlan(
+            try MappingPlan(
                 geometry: try geometry, scheme: scheme, backing: backing, hugePages: HugePageCount(count),
                 tailRun: .frames(PageCount(run)))
         }

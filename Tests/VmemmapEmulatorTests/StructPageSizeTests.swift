@@ -23,7 +23,7 @@ struct StructPageSizeTests {
             for scheme in Scheme.allCases {
                 let kept = scheme == .firstTail ? 2 : 1
                 #expect(scheme.freedPages(geometry) == PageCount(isPowerOfTwo ? pages - kept : 0))
-                let plan = MappingPlan(geometry: geometry, scheme: scheme, hugePages: HugePageCount(3))
+                let plan = try MappingPlan(geometry: geometry, scheme: scheme, hugePages: HugePageCount(3))
                 #expect(plan.isWorthwhile == isPowerOfTwo)
                 #expect(plan.framesPopulated == PageCount(3 * pages))
             }
@@ -133,7 +133,7 @@ struct StructPageSizeTests {
         for size in Geometry.structPageSizes {
             let geometry = try Self.geometry(.twoMebibytes, size.rawValue)
             let region = try VmemmapRegion(
-                MappingPlan(geometry: geometry, scheme: scheme, hugePages: HugePageCount(5)))
+                try MappingPlan(geometry: geometry, scheme: scheme, hugePages: HugePageCount(5)))
             for _ in 0..<2 {
                 #expect(region.visitEveryStructPage().wrong == 0, "\(size)")
                 #expect(region.differencesFromPrepared().isEmpty, "\(size)")

@@ -62,7 +62,7 @@ struct Shape: Sendable, CustomTestStringConvertible {
 
     func plan() throws -> MappingPlan {
         let geometry = try #require(Geometry(basePageSize: HostLimits.pageSize, hugePageSize: size))
-        return MappingPlan(
+        return try MappingPlan(
             geometry: geometry, scheme: scheme, backing: backing, base: base, hugePages: HugePageCount(pages),
             tailRun: .frames(PageCount(tailRun)))
     }

@@ -29,7 +29,7 @@ struct TailRunTests {
             _ run: TailRun, cost: Int = 256, limit: MappingCount = MappingCount(.max)
         ) throws -> MappingPlan {
             let geometry = try #require(Geometry(basePageSize: .kibibytes(4), hugePageSize: size))
-            return MappingPlan(
+            return try MappingPlan(
                 geometry: geometry, scheme: scheme, backing: backing, hugePages: HugePageCount(count), tailRun: run,
                 cost: MappingCost(bytesPerMapping: ByteCount(cost), source: .assumed), mappingLimit: limit)
         }

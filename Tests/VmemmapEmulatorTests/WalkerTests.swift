@@ -1,8 +1,10 @@
 import CSystemShims
 import HostMemory
+import Synchronization
 import SystemPackage
 import Testing
-import VmemmapEmulator
+
+@testable import VmemmapEmulator
 
 @Suite("Walkers see the right compound_head at every moment")
 struct WalkerTests {
@@ -108,6 +110,64 @@ struct WalkerTests {
         let walkers = try Walkers(2, over: region, seed: 1)
         let first = walkers.stop()
         #expect(walkers.stop() == first)
+    }
+
+    /// Frames that can be made to hold their readers up.
+    private final class Gate: Walkable {
+        let walkedFrames = 64
+        let isShut = Atomic(false)
+
+        func visit(_ frame: PageFrameNumber, _ seen: inout Walkers.Tally) {
+            while isShut.load(ordering: .acquiring) { HostKernel.sleep(nanoseconds: 100_000) }
+            seen.reads += 1
+        }
+    }
+
+    @Test("Whoever stops walkers waits until they have stopped, the second too")
+    func stoppedTwiceAtOnce() throws {
+        let gate = Gate()
+        let walkers = try Walkers(2, walking: gate, seed: 1)
+        gate.isShut.store(true, ordering: .releasing)
+        let tallies = Guarded<[Walkers.Tally]>([])
+        let returned = Holder(tallies)
+        let stoppers = try (0..<2).map { _ in
+            try HostThread {
+                let tally = walkers.stop()
+                returned.tallies.withLock { $0.append(tally) }
+            }
+        }
+        // As long as the gate is shut nobody has seen everything. One that does not wait is back long before this is over.
+        for _ in 0..<100 where returned.tallies.withLock({ $0.isEmpty }) { HostKernel.sleep(nanoseconds: 1_000_000) }
+        #expect(returned.tallies.withLock { $0.isEmpty })
+        gate.isShut.store(false, ordering: .releasing)
+        for stopper in stoppers { stopper.join() }
+        let seen = returned.tallies.withLock { $0 }
+        #expect(seen.count == 2 && seen[0] == seen[1] && seen[0].reads > 0)
+    }
+
+    private final class Holder: Sendable {
+        let tallies: Guarded<[Walkers.Tally]>
+        init(_ tallies: consuming sending Guarded<[Walkers.Tally]>) { self.tallies = tallies }
+    }
+
+    @Test("Walkers that nobody holds any more leave no mapping and no stack")
+    func dropped() async {
+        await #expect(processExitsWith: .success) {
+            let region = try Shape(size: .twoMebibytes, pages: 1).region()
+            func turn() throws { _ = try Walkers(3, over: region, seed: 1) }
+            try turn()
+            let before = try (ProcMaps.count(), Statm.current().size)
+            for _ in 0..<50 { try turn() }
+            #expect(try ProcMaps.count() - before.0 < MappingCount(50))
+            #expect(try Statm.current().size - before.1 < PageCount(25_600))
+        }
+    }
+
+    @Test("A number of walkers below 0 is refused as invalid", arguments: [-1, Int.min])
+    func negative(count: Int) throws {
+        let region = try Shape(size: .twoMebibytes, pages: 1).region()
+        let error = #expect(throws: HostError.self) { _ = try Walkers(count, over: region, seed: 1) }
+        #expect(error?.code == .invalid && error?.operation == .startThread)
     }
 
     @Test("A walker whose thread the host refuses is reported, and those started before it are stopped")

@@ -99,8 +99,10 @@ extension EmulatedMachine {
     /// vm.hugetlb_optimize_vmemmap: from now on, for huge pages that come into being. Those that are there stay as they are.
     public func setOptimizing(_ isOptimizing: Bool) { book.withLock { $0.isOptimizing = isOptimizing } }
 
-    /// Frames that restores may take for the vmemmap; nil: as many as the host has.
-    public func setFrameBudget(_ frames: PageCount?) { book.withLock { $0.budget = frames } }
+    /// Frames that restores may take for the vmemmap, none if it is below 0; nil: as many as the host has.
+    public func setFrameBudget(_ frames: PageCount?) {
+        book.withLock { $0.budget = frames.map { max(.zero, $0) } }
+    }
 
     /// Waits until every huge page freed before is back with the page allocator, or the pool's again (`flush_work()`).
     public func flush() {

@@ -4,9 +4,9 @@
 /// whole, or broken into base pages. A 1 GiB huge page takes as many free blocks in a row at a multiple of its size
 /// (`alloc_contig_pages()`); a 2 MiB one any free block (`alloc_pages()` of order 9). Blocks and base pages are taken where least is
 /// left, so that what is free stays in one piece as long as possible.
-public struct BlockAllocator: Sendable {
+package struct BlockAllocator: Sendable {
     /// The frames that it hands out.
-    public let frames: Range<PageFrameNumber>
+    package let frames: Range<PageFrameNumber>
 
     private let blockPages: Int
     private let giganticBlocks: Int
@@ -27,7 +27,7 @@ public struct BlockAllocator: Sendable {
     ///   - frames: from a multiple of the gigantic page's size on; what does not fill a block at the end is not handed out.
     ///   - blockPages: base pages of a 2 MiB huge page.
     ///   - giganticPages: base pages of a 1 GiB huge page.
-    public init(_ frames: Range<PageFrameNumber>, blockPages: Int, giganticPages: Int) {
+    package init(_ frames: Range<PageFrameNumber>, blockPages: Int, giganticPages: Int) {
         self.blockPages = blockPages
         giganticBlocks = giganticPages / blockPages
         let blocks = frames.count / blockPages
@@ -41,16 +41,16 @@ public struct BlockAllocator: Sendable {
     // MARK: What is free
 
     /// Free base pages, in broken blocks and in whole ones.
-    public var freePages: Int { free.reduce(0, +) }
+    package var freePages: Int { free.reduce(0, +) }
 
     /// Blocks that are free as a whole.
-    public var freeWholeBlocks: Int { freeBlocks.reduce(0, +) }
+    package var freeWholeBlocks: Int { freeBlocks.reduce(0, +) }
 
     /// Gigantic stretches that are free as a whole.
-    public var freeGigantic: Int { freeBlocks.count { $0 == giganticBlocks } }
+    package var freeGigantic: Int { freeBlocks.count { $0 == giganticBlocks } }
 
     /// Whether a frame is free.
-    public func isFree(_ frame: PageFrameNumber) -> Bool {
+    package func isFree(_ frame: PageFrameNumber) -> Bool {
         guard frames.contains(frame) else { return false }
         let (block, page) = place(of: frame)
         if free[block] == blockPages { return true }
@@ -71,7 +71,7 @@ public struct BlockAllocator: Sendable {
     // MARK: Taking
 
     /// A base page; nil if there is none.
-    public mutating func takePage() -> PageFrameNumber? {
+    package mutating func takePage() -> PageFrameNumber? {
         let block = broken.keys.filter { free[$0] > 0 }.min { (free[$0], $0) < (free[$1], $1) } ?? tightestFreeBlock()
         guard let block else { return nil }
         if free[block] == blockPages {
@@ -85,14 +85,14 @@ public struct BlockAllocator: Sendable {
     }
 
     /// A block for a 2 MiB huge page; nil if none is free as a whole.
-    public mutating func takeBlock() -> PageFrameNumber? {
+    package mutating func takeBlock() -> PageFrameNumber? {
         guard let block = tightestFreeBlock() else { return nil }
         take(block)
         return frame(ofBlock: block)
     }
 
     /// As many blocks in a row as a 1 GiB huge page needs, at a multiple of its size; nil if they are free nowhere.
-    public mutating func takeGigantic() -> PageFrameNumber? {
+    package mutating func takeGigantic() -> PageFrameNumber? {
         guard let stretch = freeBlocks.firstIndex(of: giganticBlocks) else { return nil }
         for block in blocks(ofGigantic: stretch) { take(block) }
         return frame(ofBlock: stretch * giganticBlocks)
@@ -113,7 +113,7 @@ public struct BlockAllocator: Sendable {
 
     /// Gives back what was taken: a page, a block, or a gigantic stretch, or a part of one of the latter two in whole pages.
     /// Isolated frames stay in use. Frames that are free already are a programmer's error.
-    public mutating func giveBack(_ given: Range<PageFrameNumber>) {
+    package mutating func giveBack(_ given: Range<PageFrameNumber>) {
         guard let last = given.last else { return }
         for block in place(of: given.lowerBound).block...place(of: last).block {
             let whole = frame(ofBlock: block)..<frame(ofBlock: block + 1)
@@ -143,7 +143,7 @@ public struct BlockAllocator: Sendable {
     ///
     /// - Returns: false for one that is none of the zone's, or was taken out before.
     @discardableResult
-    public mutating func isolate(_ frame: PageFrameNumber) -> Bool {
+    package mutating func isolate(_ frame: PageFrameNumber) -> Bool {
         guard frames.contains(frame), isolated.insert(frame).inserted else { return false }
         let (block, page) = place(of: frame)
         isolatedBlocks.insert(block)

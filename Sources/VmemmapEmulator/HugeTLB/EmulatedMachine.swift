@@ -60,13 +60,15 @@ public final class EmulatedMachine: Sendable {
     ///   - budget: what may be mapped.
     ///   - store: where memory files take their frames.
     ///   - progress: told how many of its vmemmap pages there are already.
-    /// - Throws: `VmemmapError` when the host refuses, or the memory holds not one block of 2 MiB.
+    /// - Throws: `VmemmapError` when the host refuses, the memory holds not one block of 2 MiB or more than fit an address space, or a
+    ///   struct page or a tail run has no such size.
     public init(
         _ configuration: MachineConfiguration, budget: MappingBudget = .process, store: FrameStore = .memory,
         progress: BuildProgress = { _, _ in }
     ) throws(VmemmapError) {
         self.configuration = configuration
-        let plans = Self.sizes.reduce(into: [HugePageSize: MappingPlan]()) { $0[$1] = configuration.plan($1) }
+        var plans: [HugePageSize: MappingPlan] = [:]
+        for size in Self.sizes { plans[size] = try configuration.checkedPlan(size) }
         guard let small = plans[.twoMebibytes] else {
             throw VmemmapError(.build, .unusableCount(HugePageCount(configuration.blocks)))
         }
@@ -76,7 +78,8 @@ public final class EmulatedMachine: Sendable {
         }
         do throws(HostError) {
             memory = try RegionMemory(
-                length: length, templates: templates, configuration.backing, configuration.base, isPopulated: true,
+                length: length, alignment: plans.values.map(RegionMemory.alignment).max() ?? .zero,
+                templates: templates, configuration.backing, configuration.base, isPopulated: true,
                 store: store, progress: progress)
         } catch {
             throw VmemmapError(.build, .host(error))

@@ -1,11 +1,11 @@
-public import HostMemory
+internal import HostMemory
 
 /// Where the frames behind the vmemmap come from: boot memory, or the page allocator since (v5 patches 1, 2, 6, 7;
 /// `nr_memmap_boot_pages` and `nr_memmap_pages` of /proc/vmstat). A pure value.
 ///
 /// Optimizing gives a vmemmap page's frame back to where it came from. Restoring takes one from the page allocator. So after a cycle
 /// only the sum of the two is what it was.
-public struct FrameOrigins: Hashable, Sendable {
+struct FrameOrigins: Hashable, Sendable {
     /// What is behind a vmemmap page.
     private enum Origin: UInt8 {
         case boot, allocator, none
@@ -13,18 +13,18 @@ public struct FrameOrigins: Hashable, Sendable {
 
     private var origins: [Origin]
     /// Frames from boot memory in use for the vmemmap.
-    public private(set) var bootPages: PageCount
+    private(set) var bootPages: PageCount
     /// Frames from the page allocator in use for the vmemmap.
-    public private(set) var allocatorPages = PageCount(0)
+    private(set) var allocatorPages = PageCount(0)
 
     /// A vmemmap of `pages` vmemmap pages, all from boot memory.
-    public init(pages: PageCount) {
+    init(pages: PageCount) {
         origins = Array(repeating: .boot, count: pages.rawValue)
         bootPages = pages
     }
 
     /// Notes that the frames of some vmemmap pages were given back.
-    public mutating func release(_ pages: Range<Int>) {
+    mutating func release(_ pages: Range<Int>) {
         for page in pages {
             switch origins[page] {
             case .boot: bootPages -= PageCount(1)
@@ -36,7 +36,7 @@ public struct FrameOrigins: Hashable, Sendable {
     }
 
     /// Notes that some vmemmap pages have frames of their own again.
-    public mutating func restore(_ pages: Range<Int>) {
+    mutating func restore(_ pages: Range<Int>) {
         for page in pages where origins[page] == .none {
             origins[page] = .allocator
             allocatorPages += PageCount(1)
@@ -44,5 +44,5 @@ public struct FrameOrigins: Hashable, Sendable {
     }
 
     /// Notes frames that the page allocator gave for templates, which lie outside the vmemmap.
-    public mutating func addTemplates(_ pages: PageCount) { allocatorPages += pages }
+    mutating func addTemplates(_ pages: PageCount) { allocatorPages += pages }
 }

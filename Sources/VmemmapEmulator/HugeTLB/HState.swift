@@ -19,7 +19,7 @@ public struct HState: Hashable, Sendable {
     var active: Set<HugePageIndex> = []
 
     /// An empty pool.
-    public init(_ size: HugePageSize) { self.size = size }
+    init(_ size: HugePageSize) { self.size = size }
 
     /// Free huge pages (HugePages_Free, `free_huge_pages`).
     public var free: HugePageCount { HugePageCount(freeList.count) }

@@ -30,7 +30,7 @@ public struct MachineConfiguration: Hashable, Sendable {
         case poolOnly = "pool-only"
     }
 
-    /// Emulated memory, in whole 2 MiB blocks.
+    /// Emulated memory, in whole 2 MiB blocks: what does not fill one at the end is not there.
     public var memory: ByteCount
     /// How vmemmap is shared.
     public var scheme: Scheme
@@ -74,14 +74,22 @@ public struct MachineConfiguration: Hashable, Sendable {
         self.keepsPages = keepsPages
     }
 
-    /// What optimizing huge pages of one size does; nil where the memory holds not one, or there is no such geometry on this host.
-    public func plan(_ size: HugePageSize) -> MappingPlan? {
+    /// What optimizing huge pages of one size does; nil where the memory holds not one, or the machine has none of that size
+    /// (``EmulatedMachine/sizes``), or cannot be booted: ``EmulatedMachine/init(_:budget:store:progress:)`` says why.
+    public func plan(_ size: HugePageSize) -> MappingPlan? { (try? checkedPlan(size)) ?? nil }
+
+    /// The same, and why there can be no such machine.
+    func checkedPlan(_ size: HugePageSize) throws(VmemmapError) -> MappingPlan? {
+        guard EmulatedMachine.sizes.contains(size) else { return nil }
         let geometry = Geometry(
             basePageSize: HostLimits.pageSize, hugePageSize: size, structPageSize: structPageSize)
-        guard let geometry else { return nil }
+        guard let geometry else { throw VmemmapError(.build, .unusableStructPage(structPageSize)) }
         let pages = memory.rawValue / size.bytes.rawValue
-        guard pages > 0, HugePageCount(pages) <= geometry.mostPages else { return nil }
-        return MappingPlan(
+        guard pages > 0 else { return nil }
+        guard HugePageCount(pages) <= geometry.mostPages else {
+            throw VmemmapError(.build, .unusableCount(HugePageCount(pages)))
+        }
+        return try MappingPlan(
             geometry: geometry, scheme: scheme, backing: backing, base: base, hugePages: HugePageCount(pages),
             firstZone: HugePageCount(blocksInFirstZone / size.blocks), tailRun: tailRun)
     }

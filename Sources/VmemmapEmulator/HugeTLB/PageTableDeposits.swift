@@ -3,17 +3,17 @@
 /// Each huge page has the page tables that it may need set aside before anything is split: one for 2 MiB, eight for 1 GiB. Where
 /// another huge page has split the PMD already, its own are not needed and go back: one page table maps the vmemmap of up to 64 huge pages of
 /// 2 MiB. A gigantic page's restore merges its PMDs and gives their page tables back.
-public struct PageTableDeposits: Hashable, Sendable {
+struct PageTableDeposits: Hashable, Sendable {
     private var isSplit: [Bool]
     /// Page tables in use for PMDs that were split.
-    public private(set) var inUse = 0
+    private(set) var inUse = 0
 
     /// A vmemmap of so many PMDs, none split.
-    public init(pmds: Int) { isSplit = Array(repeating: false, count: pmds) }
+    init(pmds: Int) { isSplit = Array(repeating: false, count: pmds) }
 
     /// Splits what is not split yet of `pmds`, and returns how many of the deposited page tables that took.
     @discardableResult
-    public mutating func withdraw(_ pmds: Range<Int>) -> Int {
+    mutating func withdraw(_ pmds: Range<Int>) -> Int {
         var taken = 0
         for pmd in pmds.clamped(to: isSplit.indices) where !isSplit[pmd] {
             isSplit[pmd] = true
@@ -25,7 +25,7 @@ public struct PageTableDeposits: Hashable, Sendable {
 
     /// Merges what is split of `pmds`, and returns how many page tables that gave back.
     @discardableResult
-    public mutating func merge(_ pmds: Range<Int>) -> Int {
+    mutating func merge(_ pmds: Range<Int>) -> Int {
         var given = 0
         for pmd in pmds.clamped(to: isSplit.indices) where isSplit[pmd] {
             isSplit[pmd] = false

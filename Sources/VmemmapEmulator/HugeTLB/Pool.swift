@@ -323,6 +323,9 @@ extension EmulatedMachine.Book {
 
     /// Gives frames back to the budget, if there is one.
     mutating func giveBack(_ frames: PageCount) {
-        if let left = budget { budget = left + frames }
+        budget = budget.map { left in
+            let (sum, overflow) = left.rawValue.addingReportingOverflow(frames.rawValue)
+            return PageCount(overflow ? .max : sum)
+        }
     }
 }

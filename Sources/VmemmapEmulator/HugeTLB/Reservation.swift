@@ -48,9 +48,10 @@ extension EmulatedMachine {
         }
     }
 
-    /// Takes a promise back, or what there is of it, and gives as many surplus pages that nobody needs for it any more to the page
-    /// allocator (`return_unused_surplus_pages()`).
+    /// Takes a promise back, or what there is of it (of a count below 0, or a size that this machine has not, nothing), and
+    /// gives as many surplus pages that nobody needs for it any more to the page allocator (`return_unused_surplus_pages()`).
     public func unreserve(_ size: HugePageSize, _ count: HugePageCount) {
+        guard views[size] != nil else { return }
         let taken = book.withLock { book in
             book.change(size) { state in
                 let taken = max(.zero, min(count, state.reserved))

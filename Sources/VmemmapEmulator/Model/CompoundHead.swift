@@ -14,7 +14,7 @@ public enum CompoundHead {
 
     /// What a tail of the huge page at `head` holds: the head's address with bit 0 set (`set_compound_head()`), or a mask with
     /// bit 0 set, the same for every huge page of the order, for struct pages of a power of two.
-    public static func tailWord(
+    package static func tailWord(
         _ encoding: Encoding, head: Address, order: Int, structPageSize: ByteCount = StructPage.size
     ) -> UInt64 {
         switch encoding {
@@ -41,14 +41,14 @@ public enum CompoundHead {
     /// - Parameters:
     ///   - word: the word in compound_head of the struct page at `address`.
     ///   - address: the struct page.
-    ///   - pageSize: a vmemmap page.
+    ///   - pageSize: a vmemmap page, a power of two.
     ///   - next: loads the word of the struct page after it; asked only at the start of a vmemmap page.
     @inline(__always)
     public static func throughFakeHead(
         _ word: UInt64, at address: Address, pageSize: ByteCount, next: () -> UInt64
     ) -> Address {
         if word & 1 == 1 { return Address(UInt(word &- 1)) }
-        guard address.rawValue & UInt(pageSize.rawValue - 1) == 0 else { return address }
+        guard address.rawValue & UInt(bitPattern: pageSize.rawValue &- 1) == 0 else { return address }
         return decoded(next(), at: address)
     }
 

@@ -61,26 +61,24 @@ public struct Geometry: Hashable, Sendable {
         vmemmapPagesPerHugePage > .zero && vmemmapPagesPerHugePage.rawValue.isMultiple(of: pagesPerPmd)
     }
 
-    /// The vmemmap of `count` huge pages in bytes; nil where that does not fit an address.
+    /// The vmemmap of `count` huge pages in bytes; nil where that does not fit an address, or the count is below 0.
     public func regionLength(_ count: HugePageCount) -> ByteCount? {
-        vmemmapBytesPerHugePage.multiplied(by: count.rawValue)
+        count >= .zero ? vmemmapBytesPerHugePage.multiplied(by: count.rawValue) : nil
     }
 
     /// The most huge pages whose vmemmap fits a region: an address space with room to spare.
     public var mostPages: HugePageCount { HugePageCount((Int.max >> 16) / vmemmapBytesPerHugePage.rawValue - 1) }
 
-    /// The huge page that `pfn` lies in.
-    public func hugePage(of pfn: PageFrameNumber) -> HugePageIndex {
-        HugePageIndex(pfn.rawValue / basePagesPerHugePage)
-    }
+    /// The huge page that `pfn` lies in; of a frame below 0, one below 0.
+    public func hugePage(of pfn: PageFrameNumber) -> HugePageIndex { HugePageIndex(pfn.rawValue >> order) }
 
-    /// The first frame of a huge page: the one whose struct page is the head.
+    /// The first frame of a huge page: the one whose struct page is the head. Wraps around where that fits no number.
     public func headFrame(of page: HugePageIndex) -> PageFrameNumber {
-        PageFrameNumber(page.rawValue * basePagesPerHugePage)
+        PageFrameNumber(page.rawValue &* basePagesPerHugePage)
     }
 
     /// The vmemmap page, of its huge page, in which the struct page of `pfn` begins.
     public func vmemmapPage(of pfn: PageFrameNumber) -> VmemmapPageIndex {
-        VmemmapPageIndex(pfn.rawValue % basePagesPerHugePage * structPageSize.rawValue / basePageSize.rawValue)
+        VmemmapPageIndex((pfn.rawValue & (basePagesPerHugePage - 1)) * structPageSize.rawValue / basePageSize.rawValue)
     }
 }

@@ -10,9 +10,12 @@ public struct HugePageSize: Hashable, Sendable {
     /// 1 GiB: mapped by a PUD. The kernel calls it gigantic.
     public static let oneGibibyte = HugePageSize(unchecked: .gibibytes(1))
 
-    /// A huge page of `bytes`; nil unless that is a power of two.
+    /// The largest that Linux has (arm64 with 64 KiB base pages, powerpc).
+    public static let largest = HugePageSize(unchecked: .gibibytes(16))
+
+    /// A huge page of `bytes`; nil unless that is a power of two, and no more than ``largest``.
     public init?(bytes: ByteCount) {
-        guard bytes.rawValue > 0, bytes.rawValue & (bytes.rawValue - 1) == 0 else { return nil }
+        guard bytes > .zero, bytes.rawValue & (bytes.rawValue - 1) == 0, bytes <= Self.largest.bytes else { return nil }
         self.bytes = bytes
     }
 

@@ -60,17 +60,26 @@ public struct MappingPlan: Hashable, Sendable {
     ///   - scheme: how their vmemmap is shared.
     ///   - backing: what the region consists of.
     ///   - base: how it is mapped as it is built.
-    ///   - hugePages: how many. The struct pages of all of them must fit an address space
-    ///     (``Geometry/regionLength(_:)``).
-    ///   - firstZone: how many of them lie in the first zone; nil: the first half.
+    ///   - hugePages: how many, 1 at least.
+    ///   - firstZone: how many of them lie in the first zone, 1 at least; nil: the first half.
     ///   - tailRun: the frames that serve the tails. Without meaning for the head scheme.
     ///   - cost: what a mapping costs, for ``TailRun/auto``.
     ///   - mappingLimit: the mappings the region may have, for ``TailRun/auto``.
+    /// - Throws: `VmemmapError` with ``VmemmapError/Cause/unusableCount(_:)`` for no huge page at all, or so many that figures of
+    ///   them would not fit numbers of 64 bits (2⁵⁶ bytes of struct pages); with
+    ///   ``VmemmapError/Cause/unusableFirstZone(_:of:)`` and ``VmemmapError/Cause/unusableTailRun(_:)``.
     public init(
         geometry: Geometry, scheme: Scheme, backing: Backing = .anonymous, base: BaseMapping = .pte,
         hugePages: HugePageCount, firstZone: HugePageCount? = nil, tailRun: TailRun = .frames(PageCount(1)),
         cost: MappingCost = .assumed, mappingLimit: MappingCount = MappingCount(.max)
-    ) {
+    ) throws(VmemmapError) {
+        guard hugePages > .zero, let length = geometry.regionLength(hugePages), length <= Self.longestRegion else {
+            throw VmemmapError(.plan, .unusableCount(hugePages))
+        }
+        if let firstZone, firstZone <= .zero || firstZone > hugePages {
+            throw VmemmapError(.plan, .unusableFirstZone(firstZone, of: hugePages))
+        }
+        if case .frames(let count) = tailRun, count <= .zero { throw VmemmapError(.plan, .unusableTailRun(count)) }
         self.geometry = geometry
         self.scheme = scheme
         self.backing = backing
@@ -79,7 +88,7 @@ public struct MappingPlan: Hashable, Sendable {
         encoding = scheme.encoding(geometry)
         let inFirstZone = firstZone ?? HugePageCount(hugePages.rawValue - hugePages.rawValue / 2)
         hugePagesInFirstZone = inFirstZone
-        let zones = inFirstZone > .zero && inFirstZone < hugePages ? 2 : 1
+        let zones = inFirstZone < hugePages ? 2 : 1
         let shape = HugePageShape(geometry, scheme, backing)
         let run = tailRun.resolved(longest: shape.longestRun, cost: cost, limit: mappingLimit) { run in
             let frames = shape.keptPages(run) * hugePages.rawValue + shape.templates(run) * zones
@@ -89,6 +98,9 @@ public struct MappingPlan: Hashable, Sendable {
         self.tailRun = PageCount(run)
         self.replacements = shape.replacements(run)
     }
+
+    /// So that sums of frames and of what mappings cost fit.
+    private static let longestRegion = ByteCount(1 << 56)
 
     private var shape: HugePageShape { HugePageShape(geometry, scheme, backing) }
 
@@ -154,17 +166,19 @@ public struct MappingPlan: Hashable, Sendable {
     /// Frames given back: those of the freed pages, less the templates that serve in their place.
     public var framesFreed: PageCount { PageCount(freedPages.count) * hugePages.rawValue - templates }
 
-    /// Frames that the memory file has for `optimized` optimized huge pages of all there are.
+    /// Frames that the memory file has for `optimized` optimized huge pages of all there are: none below 0, and all beyond them.
     public func fileFrames(optimized: HugePageCount) -> PageCount {
-        switch backing {
+        let optimized = max(.zero, min(optimized, hugePages))
+        return switch backing {
         case .anonymous: sharedFramesPerHugePage * optimized.rawValue + templates
         case .memfd: framesPopulated - PageCount(freedPages.count) * optimized.rawValue + templates
         }
     }
 
-    /// Private anonymous frames behind the region with `optimized` optimized huge pages of all there are.
+    /// Private anonymous frames behind the region with `optimized` optimized huge pages of all there are, as above.
     public func anonymousFrames(optimized: HugePageCount) -> PageCount {
-        switch backing {
+        let optimized = max(.zero, min(optimized, hugePages))
+        return switch backing {
         case .anonymous: framesPopulated - PageCount(replacedPages.count) * optimized.rawValue
         case .memfd: .zero
         }
@@ -176,7 +190,7 @@ public struct MappingPlan: Hashable, Sendable {
     }
 
     /// How many zones have huge pages.
-    public var zones: Int { hugePagesInFirstZone > .zero && hugePagesInFirstZone < hugePages ? 2 : 1 }
+    public var zones: Int { hugePagesInFirstZone < hugePages ? 2 : 1 }
 
     // MARK: Mappings
 

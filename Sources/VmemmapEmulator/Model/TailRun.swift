@@ -6,7 +6,7 @@ public import HostMemory
 /// shows R frames with each mapping, and so divides the mappings by R (host limits, 4). The head scheme has no run: its
 /// tails show the one head page.
 public enum TailRun: Hashable, Sendable, CustomStringConvertible {
-    /// So many frames.
+    /// So many frames, 1 at least; more than there are tails to serve are as many as there are.
     case frames(PageCount)
     /// The number with the least net memory, frames and mappings together, that the mapping limit allows.
     case auto

@@ -9,7 +9,7 @@ public struct HugePageCount: Quantity {
     public init(_ rawValue: Int) { self.rawValue = rawValue }
 }
 
-/// A place in a sequence, as opposed to a number of things.
+/// A place in a sequence, as opposed to a number of things. Its arithmetic traps on overflow like `Int`'s.
 public protocol Position: RawRepresentable<Int>, Hashable, Strideable, Sendable, Codable, CustomStringConvertible
 where Stride == Int {
     /// The position `rawValue`.

@@ -9,8 +9,8 @@ public struct VmemmapLayout: Hashable, Sendable {
     /// How many huge pages.
     public let hugePages: HugePageCount
 
-    /// `hugePages` huge pages of a geometry, their struct pages from `base` on.
-    public init(geometry: Geometry, base: Address, hugePages: HugePageCount) {
+    /// `hugePages` huge pages of a geometry, as many as a plan may have, their struct pages from `base` on.
+    package init(geometry: Geometry, base: Address, hugePages: HugePageCount) {
         self.geometry = geometry
         self.base = base
         self.hugePages = hugePages
@@ -24,9 +24,9 @@ public struct VmemmapLayout: Hashable, Sendable {
     /// Every huge page.
     public var allHugePages: Range<HugePageIndex> { HugePageIndex(0)..<HugePageIndex(hugePages.rawValue) }
 
-    /// The struct page of a frame. `pfn_to_page()` in the kernel.
+    /// The struct page of a frame. `pfn_to_page()` in the kernel. Of a frame that is not of this memory, an address beyond it.
     public func structPage(of pfn: PageFrameNumber) -> Address {
-        base + geometry.structPageSize * pfn.rawValue
+        base + ByteCount(geometry.structPageSize.rawValue &* pfn.rawValue)
     }
 
     /// The frame that a struct page describes; nil if no struct page of the region is there. `page_to_pfn()` in the
@@ -44,28 +44,31 @@ public struct VmemmapLayout: Hashable, Sendable {
         vmemmap(of: geometry.hugePage(of: pfn)).start
     }
 
-    /// All vmemmap pages of a huge page.
+    /// All vmemmap pages of a huge page. Of one that is not of this memory, addresses beyond it.
     public func vmemmap(of page: HugePageIndex) -> AddressRange {
         let bytes = geometry.vmemmapBytesPerHugePage
-        return AddressRange(start: base + bytes * page.rawValue, length: bytes)
+        return AddressRange(start: base + ByteCount(bytes.rawValue &* page.rawValue), length: bytes)
     }
 
     /// All vmemmap pages of neighbouring huge pages.
     public func vmemmap(of pages: Range<HugePageIndex>) -> AddressRange {
-        AddressRange(
-            start: vmemmap(of: pages.lowerBound).start, length: geometry.vmemmapBytesPerHugePage * pages.count)
+        let (first, end) = (vmemmap(of: pages.lowerBound).start, vmemmap(of: pages.upperBound).start)
+        return AddressRange(start: first, length: end - first)
     }
 
     /// `count` vmemmap pages of a huge page, from `first` on.
     public func vmemmap(of page: HugePageIndex, from first: VmemmapPageIndex, count: PageCount) -> AddressRange {
-        AddressRange(
-            start: vmemmap(of: page).start + geometry.basePageSize * first.rawValue,
-            length: count.bytes(pageSize: geometry.basePageSize))
+        let pageSize = geometry.basePageSize.rawValue
+        return AddressRange(
+            start: vmemmap(of: page).start + ByteCount(pageSize &* first.rawValue),
+            length: ByteCount(pageSize &* count.rawValue))
     }
 
     /// Some vmemmap pages of a huge page.
     public func vmemmap(of page: HugePageIndex, _ pages: Range<VmemmapPageIndex>) -> AddressRange {
-        vmemmap(of: page, from: pages.lowerBound, count: PageCount(pages.count))
+        vmemmap(
+            of: page, from: pages.lowerBound,
+            count: PageCount(pages.upperBound.rawValue &- pages.lowerBound.rawValue))
     }
 
     /// The vmemmap pages of a huge page that `range` has a byte of.

@@ -18,8 +18,9 @@ extension VmemmapRegion {
         }
     }
 
-    /// The same of all frames of a huge page, for `HugePageFlagsRule`.
+    /// The same of all frames of a huge page, for `HugePageFlagsRule`. None for one that is not of this region.
     public func kernelPageFlags(ofHugePage page: HugePageIndex) -> [UInt64] {
+        guard layout.allHugePages.contains(page) else { return [] }
         let first = layout.geometry.headFrame(of: page)
         return kernelPageFlags(of: first..<first.advanced(by: layout.geometry.basePagesPerHugePage))
     }

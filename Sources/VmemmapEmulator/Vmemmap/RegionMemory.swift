@@ -11,14 +11,17 @@ final class RegionMemory: Sendable {
     let orphans: Orphans
     private let shield: ForkShield
 
-    /// The alignment of a region: the struct pages of the largest huge page (1 GiB: 32 MiB, of 128 bytes), as mask-encoded
-    /// compound heads need it.
-    private static let alignment = ByteCount.mebibytes(32)
+    /// The alignment that a mask-encoded compound head needs: that of the struct pages of a huge page, which are a power of two then.
+    /// 32 MiB at least: those of 1 GiB, of 128 bytes.
+    static func alignment(_ plan: MappingPlan) -> ByteCount {
+        max(.mebibytes(32), plan.encoding == .mask ? plan.geometry.vmemmapBytesPerHugePage : .zero)
+    }
 
     /// Maps the region.
     ///
     /// - Parameters:
     ///   - length: whole pages.
+    ///   - alignment: of its start: ``alignment(_:)`` of each plan for it.
     ///   - templates: the room behind the region in its file.
     ///   - backing: what the region consists of.
     ///   - base: how it is mapped.
@@ -29,15 +32,15 @@ final class RegionMemory: Sendable {
     ///
     /// With ``BaseMapping/pte`` no transparent huge pages are used: replacing a part of one frees nothing (host limits, 7).
     init(
-        length: ByteCount, templates: ByteCount, _ backing: Backing, _ base: BaseMapping, isPopulated: Bool,
-        fileName: String = MemoryFile.regionName, store: FrameStore, progress: BuildProgress
+        length: ByteCount, alignment: ByteCount, templates: ByteCount, _ backing: Backing, _ base: BaseMapping,
+        isPopulated: Bool, fileName: String = MemoryFile.regionName, store: FrameStore, progress: BuildProgress
     ) throws(HostError) {
         let orphans = Orphans()
         let file = backing == .memfd ? try MemoryFile(name: fileName, length: length + templates, in: store) : nil
         let block = base == .pmd ? try TransparentHugePages.size() : nil
         // What is not populated is for the most part never there.
         let range = try HostKernel.mapRegion(
-            length: length, alignment: max(Self.alignment, block ?? .zero), isReserved: isPopulated)
+            length: length, alignment: max(alignment, block ?? .zero), isReserved: isPopulated)
         do throws(HostError) {
             try Self.back(range, base, file)
             if isPopulated { try Self.populate(range, progress) }

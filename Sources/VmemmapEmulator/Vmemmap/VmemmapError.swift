@@ -4,6 +4,8 @@ public import HostMemory
 public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
     /// What was attempted.
     public enum Operation: String, Hashable, Sendable {
+        /// Planning.
+        case plan
         /// Mapping and filling the region.
         case build
         /// Replacing tails.
@@ -28,6 +30,12 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
         case basePageSize(wanted: ByteCount, host: ByteCount)
         /// There is no region of so many huge pages: none at all, or more than fit an address space.
         case unusableCount(HugePageCount)
+        /// So many huge pages are no first zone of a region: it has 1 at least, and no more than there are.
+        case unusableFirstZone(HugePageCount, of: HugePageCount)
+        /// So many frames cannot serve tails: it takes 1 at least.
+        case unusableTailRun(PageCount)
+        /// A struct page has no such size; it has one of ``Geometry/structPageSizes``.
+        case unusableStructPage(ByteCount)
         /// No part of a region of this length could be mapped by a PMD: it fills no block, or the host has no huge pages.
         case noHugeBase(region: ByteCount)
         /// A region built optimized has no frames to fill a PMD with.
@@ -107,6 +115,11 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
                 count > .zero
                     ? "the struct pages of \(count) huge pages do not fit an address space"
                     : "a region has at least 1 huge page, not \(count)"
+            case .unusableFirstZone(let count, let all):
+                "the first zone of \(all) huge pages has 1 to \(all) of them, not \(count)"
+            case .unusableTailRun(let count): "tails are served by 1 frame at least, not \(count)"
+            case .unusableStructPage(let size):
+                "a struct page has 56 to 128 bytes, in steps of 8, not \(size)"
             case .noHugeBase(let region):
                 "no part of the region of \(region) bytes could be mapped by a PMD: it takes 2 MiB of struct pages at least "
                     + "(64 huge pages of 2 MiB), transparent huge pages in the kernel, and 2 MiB of memory in one piece"

@@ -39,7 +39,8 @@ public final class VmemmapRegion: Sendable {
         let memory: RegionMemory
         do throws(HostError) {
             memory = try RegionMemory(
-                length: length, templates: plan.templates.bytes(pageSize: plan.geometry.basePageSize), plan.backing,
+                length: length, alignment: RegionMemory.alignment(plan),
+                templates: plan.templates.bytes(pageSize: plan.geometry.basePageSize), plan.backing,
                 plan.base, isPopulated: construction == .populated, fileName: RegionLabel(plan).memoryFileName,
                 store: store, progress: progress)
         } catch {

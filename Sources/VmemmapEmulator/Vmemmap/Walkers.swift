@@ -1,5 +1,6 @@
 public import HostMemory
 internal import Synchronization
+internal import SystemPackage
 
 /// Threads that walk random pfns: the readers who must never notice anything.
 ///
@@ -39,13 +40,14 @@ public final class Walkers: Sendable {
     ///   - count: how many threads.
     ///   - region: what they walk. They keep it alive.
     ///   - seed: the frames they visit follow from it.
-    /// - Throws: `HostError` when the host refuses a thread; those already started are stopped.
+    /// - Throws: `HostError` when the host refuses a thread, and for a count below 0 (EINVAL); those already started are stopped.
     public convenience init(_ count: Int, over region: VmemmapRegion, seed: UInt64) throws(HostError) {
         try self.init(count, walking: region, seed: seed)
     }
 
     /// Starts `count` walkers over something that can be walked.
     init(_ count: Int, walking walked: some Walkable, seed: UInt64) throws(HostError) {
+        guard count >= 0 else { throw HostError(.invalidArgument, .startThread, .process) }
         let walk = Walk()
         var threads: [HostThread] = []
         // Each walker's seed is drawn: seeds a fixed distance apart would give one sequence, shifted.
@@ -67,14 +69,14 @@ public final class Walkers: Sendable {
         while walk.reading.load(ordering: .acquiring) < count { HugePageStates.backOff(&waited) }
     }
 
-    deinit { walk.shouldStop.store(true, ordering: .releasing) }
+    // They hold the region, and each has a stack.
+    deinit { _ = stop() }
 
-    /// Stops the walkers, waits for them, and returns what they have seen in all. Walkers that nobody holds stop too.
+    /// Stops the walkers, waits for them, whoever else does, and returns what they have seen in all. Walkers that nobody holds any more are
+    /// stopped too.
     public func stop() -> Tally {
         walk.shouldStop.store(true, ordering: .releasing)
-        if walk.isJoined.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged {
-            for thread in threads { thread.join() }
-        }
+        for thread in threads { thread.join() }
         return walk.tally.withLock { $0 }
     }
 }
@@ -91,7 +93,6 @@ protocol Walkable: Sendable {
 /// What the threads of a group of walkers share. They hold it, not the group.
 private final class Walk: Sendable {
     let shouldStop = Atomic(false)
-    let isJoined = Atomic(false)
     /// Walkers that have read their first stretch.
     let reading = Atomic(0)
     let tally = Guarded(Walkers.Tally())
@@ -128,11 +129,14 @@ extension VmemmapRegion: Walkable {
         visitStructPages(of: layout.allHugePages)
     }
 
-    /// Visits the struct page of every frame of some huge pages once, in order, and checks its compound_head.
+    /// Visits the struct page of every frame of some huge pages once, in order, and checks its compound_head. Huge pages that are
+    /// not of this region have none.
     public func visitStructPages(of pages: Range<HugePageIndex>) -> Walkers.Tally {
         var seen = Walkers.Tally()
-        let frames = layout.geometry.headFrame(of: pages.lowerBound)..<layout.geometry.headFrame(of: pages.upperBound)
-        for frame in frames.clamped(to: layout.frames) { visit(frame, &seen) }
+        let (pages, geometry) = (pages.clamped(to: layout.allHugePages), layout.geometry)
+        for frame in geometry.headFrame(of: pages.lowerBound)..<geometry.headFrame(of: pages.upperBound) {
+            visit(frame, &seen)
+        }
         return seen
     }
 
