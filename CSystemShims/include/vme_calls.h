@@ -79,13 +79,6 @@ int64_t vme_terminal_columns(int fd);
 int64_t vme_gather_write(int fd, uintptr_t first, size_t stride, size_t length, size_t count, int64_t offset);
 int64_t vme_scatter_read(int fd, uintptr_t first, size_t stride, size_t length, size_t count, int64_t offset);
 
-// A process that outlives this one, however it ends (SIGKILL, the OOM killer), and then puts settings of the host back: the last
-// way to do so. `settings` holds `length` bytes: for each setting, in the order in which they are put back, the path of its file
-// and the value with a newline, each ending in a zero byte. fork leaves a threaded process nothing but async-signal-safe calls,
-// which Swift cannot promise. Returns a descriptor: a byte written to it sends the process away with nothing done; its end, which
-// comes with this process's own, has it write.
-int64_t vme_guardian_start(const char *_Nonnull settings, size_t length);
-
 // mmap(MAP_HUGETLB) of one private huge page of 2^`log2_size` bytes from the host's own pool: MAP_HUGETLB and the size in its
 // high bits are hidden like MAP_ANONYMOUS.
 int64_t vme_map_huge_page(unsigned log2_size);

@@ -148,6 +148,7 @@ public struct BenchExperiment: Sendable {
     static func reasonToGoOn(_ error: ExperimentError) -> String? {
         switch error {
         case .notSupported(let reason), .notPermitted(let reason): return reason
+        case .inUse(let settings): return "\(settings)"
         case .shortage(let shortage):
             let needed = shortage.needed.map { "\($0)" } ?? "more than can be counted"
             let (resource, wayOut) =
@@ -202,7 +203,7 @@ public struct BenchExperiment: Sendable {
     ) throws -> PeerRow<KsmResult> {
         guard peers.contains(.ksm) else { return .notAskedFor }
         if let refusal = changes.ksmRefusal { return PeerRow(notMeasured: refusal) }
-        guard let settings = changes.settings else { return PeerRow(notMeasured: "its tunables are not guarded") }
+        guard let settings = changes.ksm else { return PeerRow(notMeasured: "its tunables are not guarded") }
         do {
             return PeerRow(try KsmExperiment(plan: plan, runs: runs, settings: settings).run(isThrough: isThrough))
         } catch let error as KsmExperiment.OutOfReach {

@@ -2,8 +2,10 @@ public import HostMemory
 
 /// The settings of the host that a benchmark changes, noted and guarded before it starts.
 public struct BenchHostChanges: Sendable {
-    /// Puts them back; nil where none is changed.
-    public let settings: ChangedSettings?
+    /// Puts vm.max_map_count back; nil where it is not raised.
+    public let mapLimit: ChangedSettings?
+    /// Puts KSM's tunables back; nil where KSM is not measured.
+    public let ksm: ChangedSettings?
     /// Why KSM cannot be measured; nil if it can, or nobody asked for it.
     public let ksmRefusal: String?
     /// Puts the kernel's own pool back; nil where it is not measured.
@@ -12,7 +14,11 @@ public struct BenchHostChanges: Sendable {
     public let kernelRefusal: String?
 
     /// Nothing is changed.
-    public static let none = BenchHostChanges(settings: nil, ksmRefusal: nil, pool: nil, kernelRefusal: nil)
+    public static let none = BenchHostChanges(
+        mapLimit: nil, ksm: nil, ksmRefusal: nil, pool: nil, kernelRefusal: nil)
+
+    /// All that are to be put back.
+    public var settings: [ChangedSettings] { [ksm, mapLimit, pool].compactMap(\.self) }
 }
 
 extension BenchExperiment {
@@ -20,30 +26,40 @@ extension BenchExperiment {
     ///
     /// - Throws: ``ExperimentError`` where the limit may not be raised. A peer that may not be used is no error.
     public func prepare(raisingMapLimit: Bool) throws(ExperimentError) -> BenchHostChanges {
-        let (settings, ksmRefusal) = try prepareSettings(raisingMapLimit ? neededMapLimit() : .zero)
-        guard peers.contains(.kernel) else {
-            return BenchHostChanges(settings: settings, ksmRefusal: ksmRefusal, pool: nil, kernelRefusal: nil)
-        }
-        let (pool, kernelRefusal) = try preparePool()
+        let mapLimit = raisingMapLimit ? try raisedMapLimit() : nil
+        let (ksm, ksmRefusal) = peers.contains(.ksm) ? try prepareKsm() : (nil, nil)
+        let (pool, kernelRefusal) = peers.contains(.kernel) ? try preparePool() : (nil, nil)
         return BenchHostChanges(
-            settings: settings, ksmRefusal: ksmRefusal, pool: pool, kernelRefusal: kernelRefusal)
+            mapLimit: mapLimit, ksm: ksm, ksmRefusal: ksmRefusal, pool: pool, kernelRefusal: kernelRefusal)
     }
 
-    private func prepareSettings(
-        _ mapLimit: MappingCount
-    ) throws(ExperimentError) -> (ChangedSettings?, ksmRefusal: String?) {
-        do throws(HostError) {
-            let isRaised = try HostLimits.maxMapCount() < mapLimit
-            let ksmRefusal = peers.contains(.ksm) ? try ksmRefusal() : nil
-            let usesKsm = peers.contains(.ksm) && ksmRefusal == nil
-            guard isRaised || usesKsm else { return (nil, ksmRefusal) }
-            let settings = try ChangedSettings(
-                guarding: (usesKsm ? SamePageMerging.tunables : []) + (isRaised ? [.maxMapCount] : []),
-                clearing: usesKsm ? [SamePageMerging.clearing] : [])
-            if isRaised { try settings.set(.maxMapCount, to: mapLimit.rawValue) }
-            return (settings, ksmRefusal)
+    private func raisedMapLimit() throws(ExperimentError) -> ChangedSettings? {
+        let needed = try neededMapLimit()
+        do throws(SettingRefusal) {
+            return try MapCountLimit.raise(to: needed)
         } catch {
-            throw .host(error)
+            throw ExperimentError(error)
+        }
+    }
+
+    private func prepareKsm() throws(ExperimentError) -> (ChangedSettings?, refusal: String?) {
+        do throws(SettingRefusal) {
+            let settings = try ChangedSettings(
+                guarding: SamePageMerging.tunables, clearing: [SamePageMerging.clearing])
+            // Looked at with the lock in hand: a run that has just ended used it, too.
+            let isInUse: Bool
+            do throws(HostError) { isInUse = try SamePageMerging.isInUse() } catch { throw .host(error) }
+            if !isInUse { return (settings, nil) }
+            return (nil, "KSM is in use here, and is left alone (as root: echo 2 > /sys/kernel/mm/ksm/run)")
+        } catch {
+            switch error {
+            case .inUse(let settings): return (nil, "\(settings)")
+            case .noLock(let error): return (nil, "KSM's tunables cannot be locked: \(error)")
+            case .host(let error) where error.code == .notPermitted:
+                return (nil, "not permitted: only root may set KSM's tunables")
+            case .host(let error) where error.code == .notSupported: return (nil, "this kernel has no KSM")
+            case .host(let error): throw .host(error)
+            }
         }
     }
 
@@ -59,17 +75,5 @@ extension BenchExperiment {
     /// The kernel's own pool, with as many huge pages as the emulator has.
     func kernelMeasurement() throws(ExperimentError) -> KernelMeasurement {
         KernelMeasurement(pages: try pagesToMeasure(), pageSize: pageSize, rounds: runs)
-    }
-
-    private func ksmRefusal() throws(HostError) -> String? {
-        do throws(HostError) {
-            for tunable in SamePageMerging.tunables { try tunable.checkWritable() }
-        } catch  where error.code == .notPermitted {
-            return "not permitted: only root may set KSM's tunables"
-        } catch  where error.code == .notSupported {
-            return "this kernel has no KSM"
-        }
-        return try SamePageMerging.isInUse()
-            ? "KSM is in use here, and is left alone (as root: echo 2 > /sys/kernel/mm/ksm/run)" : nil
     }
 }

@@ -101,6 +101,8 @@ public enum ExperimentError: Error, Sendable {
     case notFound(String)
     /// It belongs to somebody else.
     case notPermitted(String)
+    /// Another process is changing the settings of the host that this needs.
+    case inUse(SettingInUse)
     /// The host refused a call.
     case host(HostError)
     /// The engine could not do it.
@@ -109,6 +111,16 @@ public enum ExperimentError: Error, Sendable {
     case setting(SettingNotPutBack)
     /// Anything else: a bug of this tool.
     case unexpected(String)
+
+    /// The error for settings that may not be changed.
+    init(_ refusal: SettingRefusal) {
+        self =
+            switch refusal {
+            case .host(let error): .host(error)
+            case .inUse(let settings): .inUse(settings)
+            case .noLock(let error): .notSupported("the host's settings cannot be locked: \(error)")
+            }
+    }
 
     /// A violation of what the engine promises is never thrown: it is a result.
     static func wrapping<Value>(_ body: () throws -> Value) throws(ExperimentError) -> Value {

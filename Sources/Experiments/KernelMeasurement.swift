@@ -31,16 +31,23 @@ public struct KernelMeasurement: Sendable {
     /// - Throws: ``ExperimentError/notSupported(_:)`` without root, on a kernel without the optimization or such huge pages, and for a
     ///   pool with surplus; ``ExperimentError/shortage(_:)`` where there is not memory enough.
     public func guardSettings() throws(ExperimentError) -> ChangedSettings {
-        let pool = try checkedPool()
-        try checkMemory()
-        do throws(HostError) {
+        try checkSupport()
+        let settings: ChangedSettings
+        do throws(SettingRefusal) {
+            let pool: HostSetting
+            do throws(HostError) { pool = try HugeTLBPool.size(ofPagesOf: pageSize.bytes) } catch { throw .host(error) }
             // The pool first: only then is nothing allocated any more that the other could act on.
-            return try ChangedSettings(guarding: [pool, .optimizeVmemmap])
-        } catch  where error.code == .notPermitted || error.errno == .readOnlyFileSystem {
-            throw .notSupported("the host's settings cannot be changed: \(error)")
+            settings = try ChangedSettings(guarding: [pool, .optimizeVmemmap])
         } catch {
-            throw .host(error)
+            if case .host(let cause) = error, cause.code == .notPermitted || cause.errno == .readOnlyFileSystem {
+                throw .notSupported("the host's settings cannot be changed: \(cause)")
+            }
+            throw ExperimentError(error)
         }
+        // With the lock in hand: what another run has added is no surplus, and no memory in use.
+        try checkSurplus()
+        try checkMemory()
+        return settings
     }
 
     /// Runs it and puts `settings` back, whatever happens.
@@ -64,7 +71,7 @@ public struct KernelMeasurement: Sendable {
 
     // MARK: Before
 
-    private func checkedPool() throws(ExperimentError) -> HostSetting {
+    private func checkSupport() throws(ExperimentError) {
         try ExperimentError.wrapping {
             guard try HostDescription.current().isRoot else {
                 throw ExperimentError.notSupported(
@@ -75,17 +82,24 @@ public struct KernelMeasurement: Sendable {
                     "this kernel has no vm.hugetlb_optimize_vmemmap: it was built without "
                         + "CONFIG_HUGETLB_PAGE_OPTIMIZE_VMEMMAP, or is older than Linux 5.19")
             }
-            guard let pool = try HugeTLBPool.all().first(where: { $0.pageSize == pageSize.bytes }) else {
+            guard try pool() != nil else {
                 throw ExperimentError.notSupported("this kernel has no huge pages of \(pageSize.bytes) bytes")
             }
-            // Writing the pool's size makes surplus pages ordinary ones: putting the size back could not undo that.
-            guard pool.surplus == .zero else {
-                throw ExperimentError.notSupported(
-                    "the pool has \(pool.surplus) huge pages in surplus, which a change of its size would make permanent; "
-                        + "try again when they are gone")
-            }
-            return try HugeTLBPool.size(ofPagesOf: pageSize.bytes)
         }
+    }
+
+    /// Writing the pool's size makes surplus pages ordinary ones: putting the size back could not undo that.
+    private func checkSurplus() throws(ExperimentError) {
+        try ExperimentError.wrapping {
+            guard let pool = try pool(), pool.surplus != .zero else { return }
+            throw ExperimentError.notSupported(
+                "the pool has \(pool.surplus) huge pages in surplus, which a change of its size would make permanent; "
+                    + "try again when they are gone")
+        }
+    }
+
+    private func pool() throws(HostError) -> HugeTLBPool? {
+        try HugeTLBPool.all().first { $0.pageSize == pageSize.bytes }
     }
 
     /// Memory that is left to everybody else: a sixteenth of what there is, and no less than this.

@@ -6,21 +6,30 @@ public struct HostSetting: Hashable, Sendable, CustomStringConvertible {
     public let name: String
     /// Its file.
     public let path: FilePath
+    /// The file that is locked by whoever changes it (``SettingLock``). Settings that are changed together share one.
+    public let lock: FilePath
+    /// Whether a process is in trouble when it is lowered below what the process has: it limits the mappings of every process.
+    public let limitsMappings: Bool
 
-    /// The setting in the file `path`.
-    public init(name: String, path: FilePath) {
+    /// The setting in the file `path`, locked by the file `lock`.
+    public init(name: String, path: FilePath, lock: FilePath, limitsMappings: Bool = false) {
         self.name = name
         self.path = path
+        self.lock = lock
+        self.limitsMappings = limitsMappings
     }
 
     /// Its name.
     public var description: String { name }
 
     /// vm.max_map_count: the most mappings a process may have.
-    public static let maxMapCount = HostSetting(name: "vm.max_map_count", path: "/proc/sys/vm/max_map_count")
+    public static let maxMapCount = HostSetting(
+        name: "vm.max_map_count", path: "/proc/sys/vm/max_map_count", lock: SettingLock.file("max-map-count"),
+        limitsMappings: true)
     /// vm.hugetlb_optimize_vmemmap: whether huge pages that enter a pool from now on are optimized.
     public static let optimizeVmemmap = HostSetting(
-        name: "vm.hugetlb_optimize_vmemmap", path: "/proc/sys/vm/hugetlb_optimize_vmemmap")
+        name: "vm.hugetlb_optimize_vmemmap", path: "/proc/sys/vm/hugetlb_optimize_vmemmap",
+        lock: HugeTLBPool.lock)
 
     /// What it is now.
     public func value() throws(HostError) -> Int { try HostKernel.readNumber(path) }

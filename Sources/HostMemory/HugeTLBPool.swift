@@ -73,11 +73,14 @@ public struct HugeTLBPool: Hashable, Sendable {
         let nodes = (try? HostKernel.readText("/sys/devices/system/node/online")) ?? "0"
         let name = "hugepages-\(pageSize.rawValue / 1024)kB/nr_hugepages"
         guard let node = firstOfSeveral(nodes) else {
-            return HostSetting(name: name, path: folder(of: pageSize).appending("nr_hugepages"))
+            return HostSetting(name: name, path: folder(of: pageSize).appending("nr_hugepages"), lock: lock)
         }
         let path = FilePath("/sys/devices/system/node/node\(node)/hugepages/\(name)")
-        return HostSetting(name: "node\(node)/\(name)", path: path)
+        return HostSetting(name: "node\(node)/\(name)", path: path, lock: lock)
     }
+
+    /// Locked by whoever changes the pools or whether they are optimized: a huge page is allocated as both say.
+    static let lock = SettingLock.file("hugetlb")
 
     /// The first of several nodes in a list such as `0-3,5`; nil if there is one alone. Pure.
     static func firstOfSeveral(_ list: String) -> Int? {

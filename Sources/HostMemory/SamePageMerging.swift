@@ -33,7 +33,7 @@ public enum SamePageMerging {
     }
 
     private static func setting(_ name: String) -> HostSetting {
-        HostSetting(name: "ksm/\(name)", path: folder.appending(name))
+        HostSetting(name: "ksm/\(name)", path: folder.appending(name), lock: SettingLock.file("ksm"))
     }
 
     private static func number(_ name: String) throws(HostError) -> Int {

@@ -23,6 +23,7 @@ public enum ErrorText {
         case .notSupported(let reason): "not supported here: \(reason)"
         case .notFound(let reason): reason
         case .notPermitted(let reason): "not permitted: \(reason)"
+        case .inUse(let settings): "\(settings)"
         case .host(let error): "the host refused: \(error)" + advice(error)
         case .vmemmap(let error):
             if case .host(let cause) = error.cause { "\(error)" + advice(cause) } else { "\(error)" }

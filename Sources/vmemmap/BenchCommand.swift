@@ -89,7 +89,7 @@ struct BenchCommand: ParsableCommand {
             try experiment.prepare(raisingMapLimit: raiseMapLimit)
         }
         // Where nothing is changed, too: the signals are blocked now, and somebody must take them.
-        try signals.watch(changes.settings, changes.pool)
+        try signals.watch(changes.settings)
         defer { SignalPutBack.putBack(changes.settings) }
         let progress = terminal.terminal.progress()
         let result = try runOrExit { () throws(ExperimentError) in

@@ -17,7 +17,7 @@ extension ExitCode {
         switch error {
         case .shortage: self = .shortage
         case .notSupported, .notPermitted: self = .notSupported
-        case .notFound: self = .shortage
+        case .notFound, .inUse: self = .shortage
         case .host(let error): self.init(error)
         case .vmemmap(let error): self.init(error)
         case .setting, .unexpected: self = .failure

@@ -69,7 +69,7 @@ struct KernelCommand: ParsableCommand {
         let signals = try SignalPutBack()
         let experiment = KernelExperiment()
         let settings = try runOrExit { () throws(ExperimentError) in try experiment.guardSettings(of: measurement) }
-        try signals.watch(settings)
+        try signals.watch([settings])
         let progress = terminal.terminal.progress()
         return try runOrExit { () throws(ExperimentError) in
             defer { progress.clear() }

@@ -67,7 +67,11 @@ struct SavingsCommand: ParsableCommand {
         let progress = terminal.terminal.progress()
         let result = try runOrExit(.memory) { () throws(ExperimentError) in
             defer { progress.clear() }
-            return dryRun ? try experiment.plan() : try experiment.run(progress: progress.show)
+            if dryRun { return try experiment.plan() }
+            guard let limit else { return try experiment.run(progress: progress.show) }
+            return try limit.unlessEnding { () throws(ExperimentError) in
+                try experiment.run(progress: progress.show)
+            }
         }
         try exports.finish(result)
         terminal.terminal.print(exports) { SavingsReport.lines(result, $0) }

@@ -17,12 +17,12 @@ final class SignalPutBack: Sendable {
 
     init() throws(HostError) { signals = try TerminationSignals() }
 
-    /// From now on a signal puts `settings` back, those there are, and ends the command with 128 and its number, as a shell has it.
-    func watch(_ settings: ChangedSettings?...) throws(HostError) {
+    /// From now on a signal puts `settings` back and ends the command with 128 and its number, as a shell has it.
+    func watch(_ settings: [ChangedSettings]) throws(HostError) {
         let waiting = try HostThread { [signals, ending] in
             guard let signal = try? signals.waitForSignal() else { return }
             ending.hasBegun.store(true, ordering: .releasing)
-            for changed in settings { SignalPutBack.putBack(changed) }
+            SignalPutBack.putBack(settings)
             exit(128 + signal)
         }
         thread.withLock { $0 = waiting }
@@ -36,11 +36,13 @@ final class SignalPutBack: Sendable {
     }
 
     /// Puts `settings` back and says so where that fails.
-    static func putBack(_ settings: ChangedSettings?) {
-        do throws(SettingNotPutBack) {
-            try settings?.putBack()
-        } catch {
-            Output.error("\(error)")
+    static func putBack(_ settings: [ChangedSettings]) {
+        for changed in settings {
+            do throws(SettingNotPutBack) {
+                try changed.putBack()
+            } catch {
+                Output.error("\(error)")
+            }
         }
     }
 }

@@ -3,7 +3,8 @@ import Testing
 
 @Suite("vmemmap bench")
 struct BenchCommandTests {
-    @Test("One scheme on one backing fits one screen, and ends in the letter's manner")
+    // As root, the host's own pool is measured.
+    @Test("One scheme on one backing fits one screen, and ends in the letter's manner", .hostSettingsTurn)
     func oneScreen() async throws {
         let outcome = try await Command.run(["bench", "--pages", "16", "--runs", "2", "--peers", "floor,kernel"])
         #expect(outcome.code == 0, "\(outcome)")

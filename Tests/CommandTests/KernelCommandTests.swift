@@ -5,7 +5,9 @@ import Testing
 
 @Suite("vmemmap kernel")
 struct KernelCommandTests {
-    @Test("Without privileges it says what the kernel offers, every pool there is, and changes nothing")
+    @Test(
+        "Without privileges it says what the kernel offers, every pool there is, and changes nothing",
+        .hostSettingsTurn)
     func look() async throws {
         let outcome = try await asOrdinaryUser(["kernel"])
         #expect(outcome.code == 0, "\(outcome)")

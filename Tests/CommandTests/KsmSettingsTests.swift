@@ -23,16 +23,12 @@ extension HostSettingsTests {
         ) { execution in
             guard let signal else { return }
             // max_page_sharing is what KSM is measured with from the first run to the last.
-            var waited = 0
-            while try Self.ksm()[0] == before[0], waited < 30_000 {
-                try await Task.sleep(for: .milliseconds(1))
-                waited += 1
-            }
+            await waitUntil("KSM is measured") { try Self.ksm()[0] != before[0] }
             try execution.send(signal: signal)
         }
         if signal == .kill {
             #expect(record.terminationStatus == .signaled(Signal.kill.rawValue))
-            for _ in 0..<200 where try Self.ksm() != before { try await Task.sleep(for: .milliseconds(20)) }
+            await waitUntil("the tunables are back") { try Self.ksm() == before }
         } else {
             #expect(
                 record.terminationStatus == .exited(signal.map { 128 + $0.rawValue } ?? 0), "\(record.standardError)")

@@ -7,8 +7,13 @@ import Testing
 /// On files that stand for settings: the host's own are left alone.
 @Suite("Settings changed and put back")
 struct ChangedSettingsTests {
-    private let first = StandIn("first", 3)
-    private let second = StandIn("second", 1)
+    private let first: StandIn
+    private let second: StandIn
+
+    init() {
+        first = StandIn("first", 3)
+        second = StandIn("second", 1, lock: first.setting.lock)
+    }
 
     @Test("They are put back once, and after that nothing changes them")
     func putsBack() throws {
@@ -58,7 +63,9 @@ struct ChangedSettingsTests {
     func notKept() async {
         await #expect(processExitsWith: .success) {
             // Written in decimal, read in hexadecimal without a mark: the default 00000033 put back reads 00000021.
-            let filter = HostSetting(name: "coredump_filter", path: "/proc/self/coredump_filter")
+            let lock = StandIn("filter", 0)
+            let filter = HostSetting(
+                name: "coredump_filter", path: "/proc/self/coredump_filter", lock: lock.setting.lock)
             let settings = try ChangedSettings(guarding: [filter])
             try settings.set(filter, to: 1)
             let error = try #require(Self.failure(settings))
@@ -70,36 +77,37 @@ struct ChangedSettingsTests {
     func notPermitted() async {
         await #expect(processExitsWith: .success) {
             if Privilege.isRoot { try #require(setuid(65534) == 0) }
-            let error = HostError.thrown { () throws(HostError) in
-                _ = try ChangedSettings(guarding: [.maxMapCount])
-            }
-            #expect(error?.code == .notPermitted)
+            #expect(SettingRefusal.thrown([.maxMapCount])?.host?.code == .notPermitted)
         }
     }
 
     @Test("A host without the setting says so")
     func missing() {
-        let error = HostError.thrown { () throws(HostError) in
-            _ = try ChangedSettings(guarding: [HostSetting(name: "none", path: "/proc/sys/vm/none")])
-        }
-        #expect(error?.code == .notSupported)
+        let none = HostSetting(name: "none", path: "/proc/sys/vm/none", lock: first.setting.lock)
+        #expect(SettingRefusal.thrown([none])?.host?.code == .notSupported)
     }
 
-    @Test("A process that is killed leaves a guardian, which puts all of them back")
+    @Test("A process that is killed leaves a guardian, which puts all of them back, and keeps the lock until then")
     func killed() async throws {
         await #expect(processExitsWith: .signal(SIGKILL)) {
-            [first = first.setting.path.string as String, second = second.setting.path.string as String] in
-            let first = HostSetting(name: "first", path: FilePath(first))
-            let second = HostSetting(name: "second", path: FilePath(second))
-            let settings = try ChangedSettings(guarding: [first, second])
+            [
+                first = first.setting.path.string as String, second = second.setting.path.string as String,
+                lock = first.setting.lock.string as String
+            ] in
+            let first = HostSetting(name: "first", path: FilePath(first), lock: FilePath(lock))
+            let second = HostSetting(name: "second", path: FilePath(second), lock: FilePath(lock))
+            let settings = try ChangedSettings(guarding: [first, second], clearing: [(second, 2)])
             try settings.set(second, to: 700)
             try settings.set(first, to: 300)
             #expect(try first.value() == 300 && second.value() == 700)
             raise(SIGKILL)
         }
-        for _ in 0..<200 where try first.setting.value() != 3 || second.setting.value() != 1 { usleep(10_000) }
+        let next = try ChangedSettings(guarding: [first.setting, second.setting], patienceNanoseconds: Self.minute)
+        #expect(next.original(first.setting) == 3 && next.original(second.setting) == 1)
         #expect(try first.setting.value() == 3 && second.setting.value() == 1)
     }
+
+    private static let minute = 60_000_000_000
 
     private static func failure(_ settings: ChangedSettings) -> SettingNotPutBack? {
         do throws(SettingNotPutBack) {
@@ -111,17 +119,21 @@ struct ChangedSettingsTests {
     }
 }
 
-/// A file with a number in it, removed at the end.
-private final class StandIn: Sendable {
+/// A file with a number in it, and one for its lock; removed at the end.
+final class StandIn: Sendable {
     let setting: HostSetting
 
-    init(_ name: String, _ value: Int) {
+    init(_ name: String, _ value: Int, lock: FilePath? = nil, limitsMappings: Bool = false) {
         let path = "/tmp/vmemmap-setting-\(getpid())-\(HostKernel.monotonicNanoseconds())-\(name)"
-        setting = HostSetting(name: name, path: FilePath(path))
+        setting = HostSetting(
+            name: name, path: FilePath(path), lock: lock ?? FilePath(path + ".lock"), limitsMappings: limitsMappings)
         write("\(value)\n")
     }
 
-    deinit { try? HostKernel.remove(setting.path) }
+    deinit {
+        try? HostKernel.remove(setting.path)
+        try? HostKernel.remove(setting.lock)
+    }
 
     func write(_ text: String) {
         let file = try? HostKernel.open(
@@ -129,5 +141,24 @@ private final class StandIn: Sendable {
         guard let file else { return }
         try? HostKernel.write(Array(text.utf8), to: file, name: setting.name)
         try? HostKernel.close(file)
+    }
+}
+
+extension SettingRefusal {
+    /// The kernel's refusal, if it is one.
+    var host: HostError? { if case .host(let error) = self { error } else { nil } }
+    /// The same, of the lock.
+    var noLock: HostError? { if case .noLock(let error) = self { error } else { nil } }
+    /// The process that has the lock, if that is why.
+    var holder: Int32? { if case .inUse(let settings) = self { settings.holder } else { nil } }
+
+    /// Why `settings` may not be guarded; nil if they may. Does not wait.
+    static func thrown(_ settings: [HostSetting]) -> SettingRefusal? {
+        do throws(SettingRefusal) {
+            _ = try ChangedSettings(guarding: settings, patienceNanoseconds: 0)
+            return nil
+        } catch {
+            return error
+        }
     }
 }

@@ -92,7 +92,7 @@ struct BenchResultTests {
         let bench = BenchExperiment(pages: HugePageCount(16), runs: 1, peers: [.ksm, .kernel])
         let changes = try bench.prepare(raisingMapLimit: false)
         let result = try bench.run(changes)
-        #expect(changes.settings == nil)
+        #expect(changes.settings.isEmpty)
         #expect(result.combinations.first?.measured?.ksm.value == nil)
         #expect(result.kernel.value == nil && result.kernel.reason.value != nil)
         #expect(BenchReport.lines(result).contains { $0.hasPrefix("ksm: not permitted") })
