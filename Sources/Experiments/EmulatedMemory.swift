@@ -101,6 +101,8 @@ public enum ExperimentError: Error, Sendable {
     case notPermitted(String)
     /// The host refused a call.
     case host(HostError)
+    /// The host let only a part of it be done, or others on it disturbed it: why.
+    case refused(String)
     /// The engine could not do it.
     case vmemmap(VmemmapError)
     /// A setting of the host was changed and is not what it was.
