@@ -21,9 +21,12 @@ struct AdviceTests {
 
     @Test(
         "So does the one under a memory cgroup's limit", .enabled(if: geteuid() == 0, "only root makes a cgroup"),
-        arguments: [["demo"], ["bench", "--runs", "1", "--backing", "memfd"], ["stress", "--duration", "300ms"]])
-    func cgroup(_ arguments: [String]) async throws {
-        let cgroup = try MemoryCgroup(bytes: 56 << 20)
+        arguments: [
+            (56, ["demo"]), (56, ["bench", "--runs", "1", "--backing", "memfd"]),
+            (96, ["stress", "--duration", "300ms"]),
+        ])
+    func cgroup(_ mebibytes: Int, _ arguments: [String]) async throws {
+        let cgroup = try MemoryCgroup(bytes: mebibytes << 20)
         try await follow(arguments, "the memory cgroup's limit") {
             try await Command.run("/bin/sh", Command.limited("echo $$ > \(cgroup.path)/cgroup.procs", $0))
         }

@@ -54,7 +54,7 @@ struct ExitCodeTests {
         Case(64, ["inspect", "--pid", "0"]),
 
         Case(0, ["savings", "--memory", "4M"]),
-        Case(2, ["savings", "--memory", "2G"] + memfd, .overwritten(threads: 1, endedBySignal: false)),
+        Case(2, ["savings", "--memory", "512M"] + memfd, .overwritten(threads: 1, endedBySignal: false)),
         Case(3, ["savings", "--memory", "1T"]), Case(4, ["savings", "--memory", "2M", "--huge-base"]),
         Case(64, ["savings", "--memory", "3M"]),
 
@@ -67,7 +67,7 @@ struct ExitCodeTests {
 
         Case(0, ["bench", "--pages", "2", "--runs", "1"]),
         Case(
-            2, ["bench", "--pages", "64", "--runs", "30", "--walkers", "4"] + memfd,
+            2, ["bench", "--pages", "32", "--runs", "8", "--walkers", "4"] + memfd,
             .overwritten(threads: 6, endedBySignal: false)),
         Case(3, ["bench", "--pages", tooMany]), Case(64, ["bench", "--runs", "0"]),
         Case(4, ["bench", "--pages", "16384", "--raise-map-limit"], .unprivileged),
