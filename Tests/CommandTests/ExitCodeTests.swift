@@ -44,7 +44,7 @@ struct ExitCodeTests {
         Case(3, ["demo", "--pages", tooMany]), Case(4, ["demo", "--pages", "1", "--huge-base"]),
         Case(64, ["demo", "--pages", "0"]),
 
-        Case(0, ["hold", "--pages", "2"]),
+        Case(0, ["hold", "--pages", "2", "--until-input-ends"]),
         Case(2, ["hold", "--pages", "2", "--walkers", "1"] + memfd, .overwritten(threads: 2, endedBySignal: true)),
         Case(3, ["hold", "--pages", tooMany]), Case(4, ["hold", "--pages", "1", "--huge-base"]),
         Case(64, ["hold", "--walkers", "257"]),
