@@ -158,7 +158,7 @@ public struct BenchExperiment: Sendable {
                 case .contiguousMemory: ("huge pages of the host, it has \(shortage.available)", "free memory")
                 }
             return "needs \(needed) \(resource); \(shortage.largest) fit: --pages \(shortage.largest), or \(wayOut)"
-        case .notFound, .host, .vmemmap, .setting, .unexpected: return nil
+        case .notFound, .host, .refused, .vmemmap, .setting, .unexpected: return nil
         }
     }
 

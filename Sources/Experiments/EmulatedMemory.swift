@@ -105,6 +105,8 @@ public enum ExperimentError: Error, Sendable {
     case inUse(SettingInUse)
     /// The host refused a call.
     case host(HostError)
+    /// The host let only a part of it be done, or others on it disturbed it: why.
+    case refused(String)
     /// The engine could not do it.
     case vmemmap(VmemmapError)
     /// A setting of the host was changed and is not what it was.

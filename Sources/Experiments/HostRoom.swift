@@ -39,6 +39,25 @@ public struct HostRoom: Hashable, Sendable {
     public let memory: ByteCount
     /// The name of the figure that says so.
     public let memorySource: String
+    /// What else limits memory: the process's own limits.
+    public let limits: [MemoryLimit]
+
+    /// A limit of the process's own memory.
+    public struct MemoryLimit: Hashable, Sendable {
+        /// What is left of it.
+        public let left: ByteCount
+        /// Its name.
+        public let source: String
+        /// Whether shared memory counts too: RLIMIT_AS counts all of a region, RLIMIT_DATA what is private.
+        public let countsSharedMemory: Bool
+
+        /// A limit of which so much is left.
+        public init(left: ByteCount, source: String, countsSharedMemory: Bool) {
+            self.left = left
+            self.source = source
+            self.countsSharedMemory = countsSharedMemory
+        }
+    }
 
     /// Mappings kept for the rest of the process: the restore's headroom, the stacks and malloc arenas of walkers,
     /// the report.
@@ -48,13 +67,19 @@ public struct HostRoom: Hashable, Sendable {
     static let mappingVariation = MappingCount(16)
     /// Memory kept for the process itself: staging, the books of measuring.
     static let memoryReserve = ByteCount.mebibytes(32)
+    /// Threads whose stacks the process's own limits must have room for.
+    private static let threads = 8
 
     /// What a host has.
-    public init(mappingLimit: MappingCount, mappingsInUse: MappingCount, memory: ByteCount, memorySource: String) {
+    public init(
+        mappingLimit: MappingCount, mappingsInUse: MappingCount, memory: ByteCount, memorySource: String,
+        limits: [MemoryLimit] = []
+    ) {
         self.mappingLimit = mappingLimit
         self.mappingsInUse = mappingsInUse
         self.memory = memory
         self.memorySource = memorySource
+        self.limits = limits
     }
 
     /// Asks this host.
@@ -63,10 +88,32 @@ public struct HostRoom: Hashable, Sendable {
             let memory = try HostLimits.availableMemory()
             return HostRoom(
                 mappingLimit: try HostLimits.maxMapCount(), mappingsInUse: try ProcMaps.count(), memory: memory.bytes,
-                memorySource: memory.source)
+                memorySource: memory.source, limits: try currentLimits())
         } catch {
             throw .host(error)
         }
+    }
+
+    /// What the process's own limits leave beside the stacks of its threads.
+    ///
+    /// Where there are any, all threads share one heap from now on: of its own a thread maps 64 MiB for it, and where
+    /// that is refused, its first allocation ends the process.
+    private static func currentLimits() throws(HostError) -> [MemoryLimit] {
+        let (addressSpace, privateMemory) = (
+            try ProcessLimits.addressSpaceLeft(), try ProcessLimits.privateMemoryLeft()
+        )
+        if addressSpace == nil, privateMemory == nil { return [] }
+        HeapReserve.fill()
+        let stacks = try ProcessLimits.threadStack() * threads
+        func limit(_ left: ByteCount?, _ source: String, countsSharedMemory: Bool) -> MemoryLimit? {
+            left.map {
+                MemoryLimit(left: max(.zero, $0 - stacks), source: source, countsSharedMemory: countsSharedMemory)
+            }
+        }
+        return [
+            limit(try ProcessLimits.addressSpaceLeft(), "RLIMIT_AS (ulimit -v)", countsSharedMemory: true),
+            limit(try ProcessLimits.privateMemoryLeft(), "RLIMIT_DATA (ulimit -d)", countsSharedMemory: false),
+        ].compactMap { $0 }
     }
 
     /// Mappings that an experiment may have.
@@ -76,7 +123,7 @@ public struct HostRoom: Hashable, Sendable {
     public var withoutMappingLimit: HostRoom {
         HostRoom(
             mappingLimit: MappingCount(Int(Int32.max)), mappingsInUse: mappingsInUse, memory: memory,
-            memorySource: memorySource)
+            memorySource: memorySource, limits: limits)
     }
 
     /// The same host with so many mappings more taken: for who measures and must not come near the limit, where the budget counts
@@ -84,7 +131,20 @@ public struct HostRoom: Hashable, Sendable {
     func keepingFree(_ mappings: MappingCount) -> HostRoom {
         HostRoom(
             mappingLimit: mappingLimit, mappingsInUse: mappingsInUse + mappings, memory: memory,
-            memorySource: memorySource)
+            memorySource: memorySource, limits: limits)
+    }
+
+    /// Half of what is free: for one of two that need as much.
+    var half: HostRoom {
+        HostRoom(
+            mappingLimit: mappingsInUse + MappingCount((mappingLimit - mappingsInUse).rawValue / 2),
+            mappingsInUse: mappingsInUse, memory: ByteCount(memory.rawValue / 2),
+            memorySource: "half of \(memorySource)",
+            limits: limits.map {
+                MemoryLimit(
+                    left: ByteCount($0.left.rawValue / 2), source: "half of \($0.source)",
+                    countsSharedMemory: $0.countsSharedMemory)
+            })
     }
 
     /// What vm.max_map_count must be for a plan, the rest of the process included, with room for its growth meanwhile.
@@ -110,12 +170,24 @@ public struct HostRoom: Hashable, Sendable {
         let mappings = shortage(
             .mappings, asked, plan, perPage: plan.mappings(.optimized).rawValue, free: freeMappings.rawValue,
             variation: Self.mappingVariation.rawValue, limit: mappingLimit.rawValue)
+        let perPage = Self.bytesPerPage(plan, construction)
         let memory = shortage(
-            .memory(source: memorySource), asked, plan, perPage: Self.bytesPerPage(plan, construction),
-            free: freeMemory.rawValue, limit: memory.rawValue)
-        let shortages = [mappings, memory].compactMap { $0 }
+            .memory(source: memorySource), asked, plan, perPage: perPage, free: freeMemory.rawValue,
+            variation: Self.variation(of: freeMemory), limit: memory.rawValue)
+        let ofLimits = limits.map { limit in
+            let free = max(.zero, limit.left - Self.memoryReserve)
+            let isCounted = limit.countsSharedMemory || plan.backing == .anonymous
+            let region = isCounted ? 0 : plan.geometry.vmemmapBytesPerHugePage.rawValue
+            return shortage(
+                .memory(source: limit.source), asked, plan, perPage: max(1, perPage - region), free: free.rawValue,
+                variation: Self.variation(of: free), limit: limit.left.rawValue)
+        }
+        let shortages = ([mappings, memory] + ofLimits).compactMap { $0 }
         if let worst = shortages.min(by: { $0.largest < $1.largest }) { throw .shortage(worst) }
     }
+
+    /// What may be gone until the next process asks: a number that is named leaves room for it.
+    private static func variation(of memory: ByteCount) -> Int { memory.rawValue / 8 }
 
     private var freeMemory: ByteCount { max(.zero, memory - Self.memoryReserve) }
 
@@ -126,11 +198,13 @@ public struct HostRoom: Hashable, Sendable {
     }
 
     private static func bytesPerPage(_ plan: MappingPlan, _ construction: Construction) -> Int {
-        if construction == .populated { return bytesPerPage(plan.geometry) }
+        // The kernel's own memory for the mappings counts in a memory cgroup too.
+        let populated = bytesPerPage(plan.geometry) + MappingCost.assumed.total(plan.mappings(.optimized)).rawValue
+        if construction == .populated { return populated }
         // What stays, its share of the templates, and what is there for every page anyway.
         let frames = plan.framesOptimized.bytes(pageSize: plan.geometry.basePageSize).rawValue
         let vmemmap = plan.geometry.vmemmapBytesPerHugePage.rawValue
-        return frames / plan.hugePages.rawValue + bytesPerPage(plan.geometry) - vmemmap
+        return frames / plan.hugePages.rawValue + populated - vmemmap
     }
 
     private func shortage(

@@ -61,7 +61,10 @@ struct KsmExperiment {
         _ = try merge(copy)
         let saved = plan.framesPopulated - (try FrameCount.count(in: copy.range).distinct)
         guard saved >= target else {
-            throw ExperimentError.unexpected("KSM counts \(target) frames saved, and \(saved) are")
+            throw OutOfReach(
+                reason:
+                    "KSM counts \(target) frames saved on the host, and here \(saved) are: somebody else uses KSM; run it alone"
+            )
         }
         try unmerge(copy)
         return saved

@@ -53,3 +53,17 @@ public struct PlanBlock: Hashable, Sendable, Codable {
         netSavingBytes = plan.netSaving(cost)
     }
 }
+
+extension TailRun {
+    /// The longest run of a scheme, in frames, for huge pages of a size; nil where this host has none of them.
+    public static func longest(
+        _ scheme: Scheme, _ size: HugePageSize, structPageSize: ByteCount = StructPage.size
+    ) -> PageCount? {
+        Geometry(basePageSize: HostLimits.pageSize, hugePageSize: size, structPageSize: structPageSize).map {
+            geometry in
+            MappingPlan(
+                geometry: geometry, scheme: scheme, hugePages: HugePageCount(1), tailRun: .frames(PageCount(.max))
+            ).tailRun
+        }
+    }
+}

@@ -88,7 +88,7 @@ public enum PoolScript {
         let arguments = Array(words.dropFirst().prefix { $0 != "#" })
         guard let parser = parsers[String(first)] else {
             throw PoolScriptError(
-                found: "'\(first)'", expected: "one of \(parsers.keys.sorted().joined(separator: ", "))")
+                found: quoted(first), expected: "one of \(parsers.keys.sorted().joined(separator: ", "))")
         }
         return try parser(arguments)
     }
@@ -142,9 +142,13 @@ public enum PoolScript {
         var configuration = MachineConfiguration(memory: .zero)
         var size = HugePageSize.twoMebibytes
         var pages = 0
+        var keys: Set<Substring> = []
         for word in words {
             let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let value = parts.count == 2 ? parts[1] : ""
+            guard keys.insert(parts[0]).inserted else {
+                throw PoolScriptError(found: "\(quoted(parts[0]))= twice", expected: "each of them once")
+            }
             switch parts[0] {
             case "memory": configuration.memory = try memory(value)
             case "hugepages": pages = try number([value], "a number of huge pages")
@@ -161,21 +165,43 @@ public enum PoolScript {
             case "huge_base": configuration.base = try choice(value, ["on": .pmd, "off": .pte])
             case "tail_run":
                 configuration.tailRun =
-                    value == "auto"
-                    ? .auto : .frames(PageCount(max(1, try number([value], "a number of frames, or auto"))))
+                    value == "auto" ? .auto : .frames(PageCount(try number([value], tailRun, from: 1)))
             case "struct_page_size": configuration.structPageSize = try structPageSize(value)
             default:
                 throw PoolScriptError(
-                    found: "'\(word)'",
+                    found: quoted(word),
                     expected:
                         "memory=, hugepages=, hugepagesz=, hugetlb_free_vmemmap=, scheme=, backing=, tail_run=, release=, "
                         + "restore_failure=, policy=, keep_pages=, huge_base= or struct_page_size=")
             }
         }
-        guard configuration.memory >= HugePageSize.twoMebibytes.bytes else {
+        guard keys.contains("memory") else {
             throw PoolScriptError(found: "no memory", expected: "memory=SIZE of at least 2M")
         }
+        if keys.contains("hugepagesz"), !keys.contains("hugepages") {
+            throw PoolScriptError(found: "hugepagesz= alone", expected: "hugepages=N with it")
+        }
+        try check(configuration)
         return .boot(configuration, pool: size, hugePages: HugePageCount(pages))
+    }
+
+    private static let tailRun = "a number of frames from 1, or auto"
+
+    /// Nothing that is asked for is rounded or cut short.
+    private static func check(_ configuration: MachineConfiguration) throws(PoolScriptError) {
+        let block = HugePageSize.twoMebibytes.bytes
+        guard configuration.memory.rawValue.isMultiple(of: block.rawValue) else {
+            throw PoolScriptError(found: "memory=\(configuration.memory)", expected: "a multiple of 2M")
+        }
+        guard case .frames(let asked) = configuration.tailRun else { return }
+        let longest = [HugePageSize.twoMebibytes, .oneGibibyte].filter { $0.bytes <= configuration.memory }.compactMap {
+            TailRun.longest(configuration.scheme, $0, structPageSize: configuration.structPageSize)
+        }.max()
+        if let longest, asked > longest {
+            throw PoolScriptError(
+                found: "tail_run=\(asked)",
+                expected: "at most \(longest) in the \(configuration.scheme.rawValue) scheme")
+        }
     }
 
     private static func sysctl(_ words: [Substring]) throws(PoolScriptError) -> PoolStatement {
@@ -186,7 +212,7 @@ public enum PoolScript {
         switch word {
         case "hugetlb_optimize_vmemmap=0", "vm.hugetlb_optimize_vmemmap=0": return .optimize(false)
         case "hugetlb_optimize_vmemmap=1", "vm.hugetlb_optimize_vmemmap=1": return .optimize(true)
-        default: throw PoolScriptError(found: "'\(word)'", expected: expected)
+        default: throw PoolScriptError(found: quoted(word), expected: expected)
         }
     }
 
@@ -209,7 +235,7 @@ public enum PoolScript {
             return .expect(.machine(name), try number([words[1]], "a number"))
         }
         throw PoolScriptError(
-            found: "'\(words.joined(separator: " "))'",
+            found: quoted(words.joined(separator: " ")),
             expected: "\(PoolFigure.ofPools.joined(separator: ", ")) with a size and a number; "
                 + "\(PoolFigure.ofMachine.joined(separator: ", ")) with a number; or \(outcomes.joined(separator: ", "))"
         )
@@ -217,10 +243,18 @@ public enum PoolScript {
 
     // MARK: Words
 
+    /// What was found, for a message: on one line whatever it is, and its beginning alone where it is long.
+    private static func quoted(_ text: some StringProtocol) -> String {
+        let most = 64
+        let shown = text.unicodeScalars.prefix(most).reduce(into: "") { $0 += $1.escaped(asASCII: false) }
+        let count = text.unicodeScalars.count
+        return "'\(shown)'" + (count > most ? " and \(count - most) characters more" : "")
+    }
+
     private static func alone(_ words: [Substring], _ statement: PoolStatement) throws(PoolScriptError) -> PoolStatement
     {
         guard let word = words.first else { return statement }
-        throw PoolScriptError(found: "'\(word)'", expected: "the end of the line")
+        throw PoolScriptError(found: quoted(word), expected: "the end of the line")
     }
 
     private static func sizeAndCount(
@@ -244,12 +278,14 @@ public enum PoolScript {
 
     private static func choice<Value>(_ word: Substring, _ values: [String: Value]) throws(PoolScriptError) -> Value {
         if let value = values[String(word)] { return value }
-        throw PoolScriptError(found: "'\(word)'", expected: values.keys.sorted().joined(separator: " or "))
+        throw PoolScriptError(found: quoted(word), expected: values.keys.sorted().joined(separator: " or "))
     }
 
-    private static func number(_ words: [Substring], _ expected: String) throws(PoolScriptError) -> Int {
-        guard words.count == 1, let number = Int(words[0]), number >= 0 else {
-            throw PoolScriptError(found: "'\(words.joined(separator: " "))'", expected: expected)
+    private static func number(
+        _ words: [Substring], _ expected: String, from least: Int = 0
+    ) throws(PoolScriptError) -> Int {
+        guard words.count == 1, let number = Int(words[0]), number >= least else {
+            throw PoolScriptError(found: quoted(words.joined(separator: " ")), expected: expected)
         }
         return number
     }
@@ -257,7 +293,7 @@ public enum PoolScript {
     private static func memory(_ word: Substring) throws(PoolScriptError) -> ByteCount {
         // The kernel takes bare bytes; here a forgotten unit is a mistake.
         guard word.last?.isNumber == false, let bytes = ByteCount(text: word)
-        else { throw PoolScriptError(found: "'\(word)'", expected: "a size such as 512M or 4G") }
+        else { throw PoolScriptError(found: quoted(word), expected: "a size such as 512M or 4G") }
         return bytes
     }
 
@@ -265,7 +301,7 @@ public enum PoolScript {
         let sizes = Geometry.structPageSizes.map(\.rawValue)
         guard let size = Int(word), sizes.contains(size) else {
             throw PoolScriptError(
-                found: "'\(word)'",
+                found: quoted(word),
                 expected: "sizeof(struct page): one of \(sizes.map(String.init).joined(separator: ", "))")
         }
         return ByteCount(size)
@@ -273,7 +309,7 @@ public enum PoolScript {
 
     private static func frame(_ words: [Substring]) throws(PoolScriptError) -> PoolFrame {
         let error = PoolScriptError(
-            found: "'\(words.joined(separator: " "))'",
+            found: quoted(words.joined(separator: " ")),
             expected: "a frame: a number, or #N or #N+OFFSET for the N-th huge page allocated")
         guard words.count == 1, let word = words.first else { throw error }
         guard word.hasPrefix("#") else {

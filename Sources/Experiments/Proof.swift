@@ -33,25 +33,26 @@ public struct Proof: Hashable, Sendable, Codable {
         public let expected: Measured<Int>
         /// Whether fewer will do too.
         public let isUpperBound: Bool
-        /// The number found.
-        public let measured: Int
+        /// The number found; null where it could not be measured.
+        public let measured: Measured<Int>
 
-        /// Whether they agree.
-        public var holds: Bool {
+        /// Whether they agree; nil where nothing was measured.
+        public var holds: Bool? {
+            guard let measured = measured.value else { return nil }
             guard let expected = expected.value else { return measured > 0 }
             return isUpperBound ? (1...expected).contains(measured) : expected == measured
         }
 
-        static func equal(_ name: String, _ expected: Int, _ measured: Int) -> Figure {
-            Figure(name: name, expected: .value(expected), isUpperBound: false, measured: measured)
+        static func equal(_ name: String, _ expected: Int, _ measured: Int?) -> Figure {
+            Figure(name: name, expected: .value(expected), isUpperBound: false, measured: Measured(measured))
         }
 
-        static func atMost(_ name: String, _ expected: Int, _ measured: Int) -> Figure {
-            Figure(name: name, expected: .value(expected), isUpperBound: true, measured: measured)
+        static func atMost(_ name: String, _ expected: Int, _ measured: Int?) -> Figure {
+            Figure(name: name, expected: .value(expected), isUpperBound: true, measured: Measured(measured))
         }
 
-        static func some(_ name: String, _ measured: Int) -> Figure {
-            Figure(name: name, expected: .notMeasured, isUpperBound: false, measured: measured)
+        static func some(_ name: String, _ measured: Int?) -> Figure {
+            Figure(name: name, expected: .notMeasured, isUpperBound: false, measured: Measured(measured))
         }
     }
 
@@ -59,15 +60,20 @@ public struct Proof: Hashable, Sendable, Codable {
     public let claim: Claim
     /// Its numbers. All must agree.
     public let figures: [Figure]
-    /// Whether the claim holds: all of its numbers agree.
-    public let holds: Bool
+    /// Whether the claim holds: all of its numbers agree. Null where one was not measured and no other disagrees.
+    public let holds: Measured<Bool>
     /// How it was found, and what is worth knowing when it does not hold.
     public let method: String
 
     init(_ claim: Claim, _ figures: [Figure], method: String) {
         self.claim = claim
         self.figures = figures
-        self.holds = !figures.isEmpty && figures.allSatisfy(\.holds)
+        let verdicts = figures.map(\.holds)
+        if figures.isEmpty || verdicts.contains(false) {
+            holds = .value(false)
+        } else {
+            holds = verdicts.contains(nil) ? .notMeasured : .value(true)
+        }
         self.method = method
     }
 }

@@ -14,22 +14,21 @@ public struct SavingsExperiment: Sendable {
     /// The mappings that vm.max_map_count must allow for it, the rest of the process included.
     public func neededMapLimit() throws(ExperimentError) -> MappingCount { try memory.neededMapLimit() }
 
-    /// What is planned, without doing it.
-    public func plan() throws(ExperimentError) -> SavingsResult {
-        let (host, plan) = try prepare()
+    /// What is planned, without doing it: where there is no room for it, that is an error, as for ``run(progress:)``.
+    ///
+    /// - Parameter raisingMapLimit: plans as if vm.max_map_count had been raised as far as it takes.
+    public func plan(raisingMapLimit: Bool = false) throws(ExperimentError) -> SavingsResult {
+        let host = try HostBlock.current()
+        let plan = raisingMapLimit ? try memory.planIgnoringTheMappingLimit() : try memory.planOnThisHost()
         return SavingsResult(
             host: host, memory: memory, plan: PlanBlock(plan, cost: host.mappingCost))
     }
 
     /// Does it. Each step is reported as it advances.
     public func run(progress: ProgressSink) throws(ExperimentError) -> SavingsResult {
-        let (host, plan) = try prepare()
-        return try ExperimentError.wrapping { try run(plan, host, progress) }
-    }
-
-    private func prepare() throws(ExperimentError) -> (HostBlock, MappingPlan) {
         let host = try HostBlock.current()
-        return (host, try memory.planOnThisHost())
+        let plan = try memory.planOnThisHost()
+        return try ExperimentError.wrapping { try run(plan, host, progress) }
     }
 
     private func run(

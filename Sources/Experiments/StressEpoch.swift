@@ -55,21 +55,21 @@ final class StressEpoch {
 
     /// Runs rounds until the epoch is over or the run is, then takes everything down. Returns what is violated, if anything is.
     func execute(until isOver: () -> Bool) throws(ExperimentError) -> StressViolation? {
+        defer { if let text = scene.firstHindrance { run.leaveOut(text) } }
         do throws(HostError) {
-            defer { stop() }
-            try start()
-            while rounds < mostRounds, !isOver(), scene.firstFinding == nil { try round(isOver) }
+            try runRounds(until: isOver)
+            if scene.firstFinding == nil { try takeDown() }
         } catch {
-            throw .host(error)
-        }
-        if scene.firstFinding == nil {
-            do throws(HostError) {
-                try takeDown()
-            } catch {
-                throw .host(error)
-            }
+            // What has been found stands.
+            if scene.firstFinding == nil { throw .host(error) }
         }
         return scene.firstFinding.map(violation)
+    }
+
+    private func runRounds(until isOver: () -> Bool) throws(HostError) {
+        defer { stop() }
+        try start()
+        while rounds < mostRounds, !isOver(), scene.firstFinding == nil { try round(isOver) }
     }
 
     private func start() throws(HostError) {
@@ -207,15 +207,46 @@ final class StressEpoch {
 
     // MARK: The end
 
-    /// Everything back to where it was before the first operation.
+    /// Everything back to where it was before the first operation. Where the host, short of something, refuses a part
+    /// of that, what would be seen at the end is not looked at.
     private func takeDown() throws(HostError) {
+        var isWhole = giveBackHeld()
+        for size in EmulatedMachine.sizes where scene.machine.region(size) != nil { isWhole = empty(size) && isWhole }
+        scene.machine.flush()
+        do throws(VmemmapError) {
+            try scene.region.restore(scene.region.layout.allHugePages)
+            run.counters.looked(at: .everythingCanBeRestored)
+        } catch {
+            if scene.isHostShortage(error) {
+                scene.noteHindrance("the check at the end", error)
+                isWhole = false
+            } else {
+                scene.report(StressFinding(.everythingCanBeRestored, "\(error)"))
+            }
+        }
+        if isWhole {
+            try oracle.check(nil, part: nil)
+            run.counters.looked(at: .everythingIsBack)
+            for size in EmulatedMachine.sizes where scene.machine.hugePages(size).total > .zero {
+                scene.report(
+                    StressFinding(.everythingIsBack, "\(size.bytes): \(scene.machine.hugePages(size))"))
+            }
+        }
+        run.note(scene, scene.combination)
+    }
+
+    /// Frees what workers hold. False if the host refuses.
+    private func giveBackHeld() -> Bool {
+        var isWhole = true
         for worker in workers {
             worker.state.withLock { state in
                 for page in state.held {
                     worker.checkHeld(page)
                     run.counters.looked(at: .heldCanBeFreed)
-                    if (try? scene.machine.free(page)) == nil {
-                        scene.report(StressFinding(.heldCanBeFreed, "\(page)"))
+                    do throws(HugeTLBError) {
+                        try scene.machine.free(page)
+                    } catch {
+                        isWhole = judge(error, .heldCanBeFreed, "\(page)") && isWhole
                     }
                 }
                 for (size, count) in state.reserved { scene.machine.unreserve(size, HugePageCount(count)) }
@@ -223,28 +254,31 @@ final class StressEpoch {
                 state.reserved = [:]
             }
         }
-        for size in EmulatedMachine.sizes where scene.machine.region(size) != nil {
-            try? scene.machine.setOvercommit(size, .zero)
-            let change = try? scene.machine.setPool(size, to: .zero)
-            run.counters.looked(at: .poolShrinksToNothing)
-            if change?.refusal != nil || change?.got != .zero {
-                scene.report(StressFinding(.poolShrinksToNothing, "\(size.bytes): \(String(describing: change))"))
-            }
-        }
-        scene.machine.flush()
-        run.counters.looked(at: .everythingCanBeRestored)
-        do throws(VmemmapError) {
-            try scene.region.restore(scene.region.layout.allHugePages)
+        return isWhole
+    }
+
+    /// Shrinks a pool to nothing. False if the host refuses.
+    private func empty(_ size: HugePageSize) -> Bool {
+        try? scene.machine.setOvercommit(size, .zero)
+        run.counters.looked(at: .poolShrinksToNothing)
+        do throws(HugeTLBError) {
+            let change = try scene.machine.setPool(size, to: .zero)
+            if let refusal = change.refusal { return judge(refusal, .poolShrinksToNothing, "\(size.bytes): \(change)") }
+            if change.got != .zero { scene.report(StressFinding(.poolShrinksToNothing, "\(size.bytes): \(change)")) }
+            return true
         } catch {
-            scene.report(StressFinding(.everythingCanBeRestored, "\(error)"))
+            return judge(error, .poolShrinksToNothing, "\(size.bytes): \(error)")
         }
-        try oracle.check(nil, part: nil)
-        run.counters.looked(at: .everythingIsBack)
-        for size in EmulatedMachine.sizes where scene.machine.hugePages(size).total > .zero {
-            scene.report(
-                StressFinding(.everythingIsBack, "\(size.bytes): \(scene.machine.hugePages(size))"))
+    }
+
+    /// False for a refusal by a host that is short of something; anything else violates `claim`.
+    private func judge(_ error: HugeTLBError, _ claim: StressClaim, _ detail: String) -> Bool {
+        if scene.isHostShortage(error) {
+            scene.noteHindrance("the check at the end", error)
+            return false
         }
-        run.note(scene, scene.combination)
+        scene.report(StressFinding(claim, detail))
+        return true
     }
 
     private func violation(_ finding: StressFinding) -> StressViolation {

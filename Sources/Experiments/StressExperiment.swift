@@ -23,6 +23,7 @@ public struct StressExperiment: Sendable {
     ) throws(ExperimentError) -> StressResult {
         // Here, before there are other threads: this one's heap is to be theirs.
         if configuration.faults.isHost { HeapReserve.fill() }
+        try StressRun(configuration, control, progress, heartbeat).checkRoom()
         let outcome = Guarded<Result<StressResult, ExperimentError>?>(nil)
         // Not on the main thread: its stack grows as it is used, and where RLIMIT_AS is reached, that is its end.
         let box = StressBox(outcome: outcome)

@@ -30,7 +30,7 @@ struct StressOracle {
     func check(_ budget: Budget?, part: Int?) throws(HostError) {
         scene.machine.flush()
         if let budget { checkBudget(budget) }
-        mend()
+        guard mend() else { return }
         shrinkExactly()
         checkCounts()
         let pages = part.map { stride(from: $0 % 8, to: .max, by: 8) } ?? stride(from: 0, to: .max, by: 1)
@@ -55,15 +55,11 @@ struct StressOracle {
 
     // MARK: What failed operations have left
 
-    /// With nothing in the way, everything that errors have named is mended.
-    private func mend() {
+    /// With nothing in the way, everything that errors have named is mended. False if the host, short of something,
+    /// refuses that: no figure can be as it must be then.
+    private func mend() -> Bool {
         scene.counters.mendedPages.count(scene.region.hugePageStates.count(where: \.isTorn))
-        look(at: .leftoversAreMended)
-        do throws(VmemmapError) {
-            try scene.region.mend(scene.region.layout.allHugePages)
-        } catch {
-            report(.leftoversAreMended, "the region: \(error)")
-        }
+        guard mend(scene.region, "the region") else { return false }
         // Writing nr_hugepages again retries, whatever is written.
         for size in EmulatedMachine.sizes where scene.machine.memmap().setAsidePages > 0 {
             scene.counters.mendedPages.count()
@@ -71,19 +67,28 @@ struct StressOracle {
         }
         scene.machine.flush()
         let aside = scene.machine.memmap().setAsidePages
+        let views = EmulatedMachine.sizes.compactMap { scene.machine.region($0) }
+        // A view that the host still refuses to mend says why they are set aside.
+        guard views.allSatisfy({ mend($0, "the machine") }) else { return false }
         look(at: .setAsideIsMended)
         if aside > 0 {
             report(.setAsideIsMended, "\(aside) base pages are not")
         }
-        for size in EmulatedMachine.sizes {
-            guard let view = scene.machine.region(size) else { continue }
-            look(at: .leftoversAreMended)
-            do throws(VmemmapError) {
-                try view.mend(view.layout.allHugePages)
-            } catch {
-                report(.leftoversAreMended, "the machine: \(error)")
+        return true
+    }
+
+    private func mend(_ region: VmemmapRegion, _ name: String) -> Bool {
+        do throws(VmemmapError) {
+            try region.mend(region.layout.allHugePages)
+        } catch {
+            if scene.isHostShortage(error) {
+                scene.noteHindrance("a check of all figures", error)
+                return false
             }
+            report(.leftoversAreMended, "\(name): \(error)")
         }
+        look(at: .leftoversAreMended)
+        return true
     }
 
     // MARK: The pools
@@ -109,6 +114,9 @@ struct StressOracle {
         if change.refusal == nil, after.total.rawValue == total, after.surplus.rawValue == surplus { return }
         // What grows may find no memory in one piece.
         if case .noContiguousMemory = change.refusal?.cause { return }
+        if let refusal = change.refusal, scene.isHostShortage(refusal) {
+            return scene.noteHindrance("a change of a pool to a size exactly", refusal)
+        }
         report(
             .poolIsAsAsked,
             "\(before.total) huge pages, \(before.surplus) surplus, \(before.available) available, asked for \(asked): expected "

@@ -99,18 +99,21 @@ final class StressRun {
 
     // MARK: Room
 
+    /// Throws where there is no room to begin with: before a thread is started that would not have any either.
+    func checkRoom() throws(ExperimentError) {
+        for combination in configuration.combinations.prefix(1) {
+            _ = try plan(combination, tailRun: .frames(PageCount(1)))
+        }
+    }
+
     /// The plan of the region. There is to be room for the machine too, which is as large.
     func plan(_ combination: StressCombination, tailRun: TailRun) throws(ExperimentError) -> MappingPlan {
         let memory = EmulatedMemory(
             pages: configuration.pages, pageSize: configuration.pageSize, scheme: combination.scheme,
             backing: combination.backing, tailRun: tailRun)
         let room = try HostRoom.current()
-        let half = HostRoom(
-            mappingLimit: room.mappingsInUse + MappingCount((room.mappingLimit - room.mappingsInUse).rawValue / 2),
-            mappingsInUse: room.mappingsInUse, memory: ByteCount(room.memory.rawValue / 2),
-            memorySource: "half of \(room.memorySource)")
         do throws(ExperimentError) {
-            return try memory.plan(on: half)
+            return try memory.plan(on: room.half)
         } catch .shortage(let shortage) where shortage.resource == .mappings {
             // The limit is one for both, and so is what they need.
             let both = shortage.needed.flatMap { needed in
@@ -132,10 +135,14 @@ final class StressRun {
             return try SmallFileSystem(
                 size: (most + PageCount(64)).bytes(pageSize: plan.geometry.basePageSize))
         } catch {
-            let text = "ENOSPC of a size-limited tmpfs: \(error)"
-            if !leftOut.contains(text) { leftOut.append(text) }
+            leaveOut("ENOSPC of a size-limited tmpfs: \(error)")
             return nil
         }
+    }
+
+    /// Notes what could not be done, once.
+    func leaveOut(_ text: String) {
+        if !leftOut.contains(text) { leftOut.append(text) }
     }
 
     // MARK: Figures

@@ -23,10 +23,13 @@ final class StressScene: Sendable {
     let isUnderPressure = Atomic(false)
     /// Whether the machine has a frame budget in this round.
     let hasFrameBudget = Atomic(false)
+    /// vm.max_map_count when the epoch began.
+    let mappingLimit: MappingCount
     /// Base pages with memory errors.
     let poisoned = Guarded<Set<PageFrameNumber>>([])
 
     private let finding = Guarded<StressFinding?>(nil)
+    private let hindrance = Guarded<String?>(nil)
 
     init(
         _ configuration: StressConfiguration, _ combination: StressCombination, epoch: Int, _ counters: StressCounters,
@@ -38,6 +41,8 @@ final class StressScene: Sendable {
         self.counters = counters
         self.machine = machine
         self.region = region
+        // Where it cannot be read, no refusal is put down to a change of it.
+        mappingLimit = (try? HostLimits.maxMapCount()) ?? .zero
         regionContents = LegalContents(
             branding: region, StressSeed.derive(configuration.seed, 2, UInt64(epoch)) & UInt64(Int64.max))
         machineContents = LegalContents(of: machine)
@@ -47,6 +52,31 @@ final class StressScene: Sendable {
     func report(_ new: StressFinding) {
         finding.withLock { if $0 == nil { $0 = new } }
         shouldStop.store(true, ordering: .releasing)
+    }
+
+    /// Counts a refusal by the host of something that a check takes, and notes the first: it is no violation, but the
+    /// check is not made.
+    func noteHindrance(_ what: String, _ error: some Error) {
+        counters.refusedOperations.count()
+        counters.hostRefusals.count()
+        hindrance.withLock { $0 = $0 ?? "\(what): the host refused: \(error)" }
+    }
+
+    /// What a check could not be made for.
+    var firstHindrance: String? { hindrance.withLock { $0 } }
+
+    /// Whether an error is a refusal for want of something that the host has not: memory, descriptors, room; or
+    /// mappings, if vm.max_map_count is lower than it was, since every run begins with room for twice what it maps.
+    func isHostShortage(_ error: VmemmapError) -> Bool {
+        switch error.cause {
+        case .host(let error): error.code == .outOfMemory || error.code == .noSpace || error.code == .tooManyFiles
+        case .mappingLimit(let exceeded, _): exceeded.limit < mappingLimit
+        default: false
+        }
+    }
+
+    func isHostShortage(_ error: HugeTLBError) -> Bool {
+        if case .vmemmap(let error) = error.cause { isHostShortage(error) } else { false }
     }
 
     var firstFinding: StressFinding? { finding.withLock { $0 } }

@@ -70,16 +70,24 @@ final class StressWorker: Sendable {
         return outcome
     }
 
-    /// An operation may fail if something stood in its way, and only then.
-    private func judge(_ outcome: StressOutcome, wasFaulted: Bool, _ operation: StressOperation) {
+    /// An operation may fail if something stood in its way, and only then: a call that was failed, or the host, on
+    /// purpose or because it is short of something.
+    func judge(_ outcome: StressOutcome, wasFaulted: Bool, _ operation: StressOperation) {
         scene.counters.looked(at: .failsOnlyIfHindered)
-        guard outcome.isHostRefusal(scene.hasFrameBudget.load(ordering: .relaxed)) else { return }
+        guard outcome.isRefusal(scene.hasFrameBudget.load(ordering: .relaxed)) else { return }
         scene.counters.refusedOperations.count()
-        if !wasFaulted { scene.counters.hostRefusals.count() }
-        if wasFaulted || scene.isUnderPressure.load(ordering: .relaxed) { return }
-        scene.report(
-            StressFinding(
-                .failsOnlyIfHindered, "worker \(number), \(operation): \(outcome)"))
+        if wasFaulted { return }
+        let isHostShort =
+            switch outcome {
+            case .region(let error): scene.isHostShortage(error)
+            case .pool(let error): scene.isHostShortage(error)
+            case .done, .nothing: false
+            }
+        guard isHostShort || scene.isUnderPressure.load(ordering: .relaxed) else {
+            return scene.report(
+                StressFinding(.failsOnlyIfHindered, "worker \(number), \(operation): \(outcome)"))
+        }
+        scene.counters.hostRefusals.count()
     }
 }
 
@@ -92,7 +100,7 @@ enum StressOutcome: Sendable, CustomStringConvertible {
     case region(VmemmapError)
 
     /// Whether it was refused for want of something that the host, or a budget, did not give.
-    func isHostRefusal(_ hasFrameBudget: Bool) -> Bool {
+    func isRefusal(_ hasFrameBudget: Bool) -> Bool {
         switch self {
         case .done, .nothing: return false
         case .region: return true

@@ -80,23 +80,26 @@ public enum DemoReport {
 
     private static func proofs(_ result: DemoResult, _ style: Style) -> [String] {
         var lines = result.proofs.flatMap { proof -> [String] in
-            let head = style.wrapped([style.mark(proof.holds) + sentence(proof, result)])
-            return proof.holds && !style.isVerbose ? head : head + style.wrapped(figures(proof, style))
+            let head = style.wrapped([style.mark(proof.holds.value) + sentence(proof, result)])
+            return proof.holds.value == true && !style.isVerbose ? head : head + style.wrapped(figures(proof, style))
         }
-        let count = result.proofs.count(where: \.holds)
-        lines.append(
-            style.verdict(
-                result.holds,
-                result.holds
-                    ? "all \(result.proofs.count) proofs hold"
-                    : "\(result.proofs.count - count) of \(result.proofs.count) proofs do not hold"))
+        lines.append(style.verdict(result.holds, verdict(result)))
         return lines
+    }
+
+    private static func verdict(_ result: DemoResult) -> String {
+        let all = result.proofs.count
+        let failed = result.proofs.count { $0.holds.value == false }
+        let unmeasured = result.proofs.count { $0.holds.value == nil }
+        if failed > 0 { return "\(failed) of \(all) proofs do not hold" }
+        return unmeasured > 0
+            ? "\(all - unmeasured) of \(all) proofs hold, the rest could not be measured" : "all \(all) proofs hold"
     }
 
     /// A claim with its figures.
     static func sentence(_ proof: Proof, _ result: DemoResult) -> String {
         func measured(_ name: String) -> String {
-            proof.figures.first { $0.name == name }.map { CountText.grouped($0.measured) } ?? "?"
+            proof.figures.first { $0.name == name }?.measured.value.map { CountText.grouped($0) } ?? "?"
         }
         func expected(_ name: String) -> String {
             proof.figures.first { $0.name == name }?.expected.value.map { CountText.grouped($0) } ?? "?"
@@ -132,8 +135,9 @@ public enum DemoReport {
 
     /// The figures that do not hold, or all of them, and how they were measured.
     private static func figures(_ proof: Proof, _ style: Style) -> [String] {
-        proof.figures.filter { style.isVerbose || !$0.holds }.map {
-            "        \($0.name): expected \($0.expected.value.map { "\($0)" } ?? "more than 0"), measured \($0.measured)"
+        proof.figures.filter { style.isVerbose || $0.holds != true }.map {
+            "        \($0.name): expected \($0.expected.value.map { "\($0)" } ?? "more than 0"), "
+                + ($0.measured.value.map { "measured \($0)" } ?? "not measured")
         } + ["        \(proof.method)"]
     }
 }

@@ -25,8 +25,9 @@ public enum ErrorText {
         case .notPermitted(let reason): "not permitted: \(reason)"
         case .inUse(let settings): "\(settings)"
         case .host(let error): "the host refused: \(error)" + advice(error)
+        case .refused(let reason): "the host refused: \(reason)"
         case .vmemmap(let error):
-            if case .host(let cause) = error.cause { "\(error)" + advice(cause) } else { "\(error)" }
+            if case .host(let cause) = error.cause { "the host refused: \(error)" + advice(cause) } else { "\(error)" }
         case .setting(let error): "\(error)"
         case .unexpected(let reason): "internal error: \(reason); please report it with the command"
         }
@@ -34,15 +35,20 @@ public enum ErrorText {
 
     /// What to do about a refusal, in the same line.
     private static func advice(_ error: HostError) -> String {
-        switch error.code {
-        case .outOfMemory:
-            "; free memory, take fewer huge pages, or raise vm.max_map_count (the kernel does not tell which it is)"
-        case .noSpace where error.isFileSizeLimit: "; raise the limit on the size of files (ulimit -f)"
-        case .noSpace: "; free memory or take fewer huge pages"
-        case .notPermitted: "; run it as root, or where the sandbox allows the call"
-        case .tooManyFiles: "; close files or raise the limit (ulimit -n)"
-        case .notSupported: "; this kernel lacks it: see the limits in the README"
-        default: ""
+        switch HostRefusal(error) {
+        case .memory:
+            "; free memory, take fewer huge pages, or raise a limit: ulimit -v, ulimit -d, its cgroup's, or "
+                + "vm.max_map_count (the kernel does not tell which it is)"
+        case .fileSystem: "; free memory or take fewer huge pages"
+        case .fileSize: "; take fewer huge pages or raise the limit (ulimit -f)"
+        case .descriptors: "; close files or raise the limit (ulimit -n)"
+        case .threads:
+            "; raise the limit on threads (ulimit -u, or pids.max of its cgroup), or on memory for their stacks "
+                + "(ulimit -v), or take fewer"
+        case .permission: "; run it as root, or where the sandbox allows the call"
+        case .support: "; this kernel lacks it: see the limits in the README"
+        case .other: ""
+        case .misuse: "; please report it with the command"
         }
     }
 
@@ -79,7 +85,7 @@ public enum ErrorText {
         case .memory(let source):
             let needed = shortage.needed.map { ByteText.short(ByteCount($0)) } ?? "more memory than can be counted"
             return "\(asked) need \(needed), but \(source) leaves \(ByteText.short(ByteCount(shortage.available))); "
-                + "\(fits), or free memory"
+                + "\(fits), or \(source.contains("ulimit") ? "raise that limit" : "free memory")"
         case .contiguousMemory:
             return
                 "\(asked) are to be allocated by the host in one piece each, and it found not one, with "

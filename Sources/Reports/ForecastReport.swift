@@ -52,6 +52,18 @@ public enum ForecastReport {
                 ByteText.brief(row.mappingBytes), ByteText.brief(row.emulationNetBytes),
             ])
         }
-        return table.lines(style)
+        return table.lines(style) + style.wrapped(leftOver(forecast, result))
+    }
+
+    /// What of the memory fills no huge page, of each size.
+    private static func leftOver(_ forecast: Forecast, _ result: PlanResult) -> [String] {
+        result.configuration.hugePageBytes.compactMap { size in
+            let pages = forecast.memoryBytes.rawValue / size.rawValue
+            let rest = forecast.memoryBytes - size * pages
+            if rest == .zero { return nil }
+            return pages == 0
+                ? "It holds no huge page of \(ByteText.short(size))."
+                : "Huge pages of \(ByteText.short(size)) leave \(ByteText.short(rest)) of it over."
+        }
     }
 }

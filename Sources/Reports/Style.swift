@@ -79,8 +79,14 @@ public struct Style: Hashable, Sendable {
     /// A verdict in words.
     public func verdict(_ holds: Bool, _ text: String) -> String { holds ? good(text) : bad(text) }
 
-    /// `ok    ` or `FAIL  `, in front of a claim.
-    public func mark(_ holds: Bool) -> String { holds ? good("ok") + "    " : bad("FAIL") + "  " }
+    /// `ok    ` or `FAIL  `, in front of a claim; `?     ` where it was not measured.
+    public func mark(_ holds: Bool?) -> String {
+        switch holds {
+        case true?: good("ok") + "    "
+        case false?: bad("FAIL") + "  "
+        case nil: "?     "
+        }
+    }
 
     private func colored(_ text: String, _ code: String) -> String {
         isColored && !text.isEmpty ? "\u{1b}[\(code)m\(text)\u{1b}[0m" : text

@@ -18,7 +18,6 @@ struct BenchCommand: ParsableCommand {
             """)
 
     @Option(
-        parsing: .unconditional,
         help: ArgumentHelp("How many huge pages (default: 10240, or as many as fit).", valueName: "N"),
         transform: WholeNumber.parse)
     var pages: Int?
@@ -33,7 +32,6 @@ struct BenchCommand: ParsableCommand {
     var backing = OneOrAll<Backing>.one(.anonymous)
 
     @Option(
-        parsing: .unconditional,
         help: ArgumentHelp(
             "How many frames in a row serve the tails (default: 1; shared-tail, where more cost nothing a huge page: auto).",
             valueName: "R|auto"),
@@ -41,7 +39,6 @@ struct BenchCommand: ParsableCommand {
     var tailRun: TailRun?
 
     @Option(
-        parsing: .unconditional,
         help: ArgumentHelp("Alternating pairs to count (default: 5); one more warms up.", valueName: "N"),
         transform: WholeNumber.parse)
     var runs = 5
@@ -50,7 +47,7 @@ struct BenchCommand: ParsableCommand {
     var peers = PeerList([.floor])
 
     @Option(
-        parsing: .unconditional, help: ArgumentHelp("Measure with N readers too.", valueName: "N"),
+        help: ArgumentHelp("Measure with N readers too.", valueName: "N"),
         transform: WholeNumber.parse)
     var walkers = 0
 
@@ -58,7 +55,6 @@ struct BenchCommand: ParsableCommand {
     var histograms = false
 
     @Option(
-        parsing: .unconditional,
         help: ArgumentHelp("Measure N huge pages first, and say how the time of one grows (floor).", valueName: "N"),
         transform: WholeNumber.parse)
     var growthFrom: Int?
@@ -74,11 +70,16 @@ struct BenchCommand: ParsableCommand {
         try WholeNumber.check(walkers, of: "--walkers", in: 0...256)
         if let pages { try WholeNumber.check(pages, of: "--pages", in: 1...Int.max) }
         if let growthFrom {
-            try WholeNumber.check(
-                growthFrom, of: "--growth-from", in: 1...(pages ?? BenchExperiment.letterPages.rawValue))
+            try OptionRule.check(
+                "--growth-from", isGiven: true, belongsTo: "--peers floor", isOtherGiven: peers.values.contains(.floor))
+            // Without a number, as many as fit are measured: they may be fewer.
+            guard let pages else {
+                throw ValidationError("--growth-from needs --pages N: up to how many huge pages the time grows.")
+            }
+            try WholeNumber.check(growthFrom, of: "--growth-from", in: 1...pages)
         }
         // Among all schemes, the head scheme keeps to its one page.
-        if let tailRun, scheme.values.count == 1 { try TailRun.check(tailRun, for: scheme.values[0]) }
+        if let tailRun { try TailRun.check(tailRun, for: scheme.values, [pageSize]) }
     }
 
     func run() throws {

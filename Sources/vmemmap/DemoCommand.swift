@@ -20,7 +20,6 @@ struct DemoCommand: ParsableCommand {
     @OptionGroup var base: HugeBaseOption
 
     @Option(
-        parsing: .unconditional,
         help: ArgumentHelp(
             "Threads that read while huge pages are optimized and restored (default: 2).", valueName: "N"),
         transform: WholeNumber.parse)
@@ -30,10 +29,9 @@ struct DemoCommand: ParsableCommand {
     var race = false
 
     @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp("How long each way of --race has its turn, in all.", valueName: "S"),
+        help: ArgumentHelp("With --race: how long each way has its turn, in all (default: 3).", valueName: "S"),
         transform: WholeNumber.parse)
-    var raceSeconds = 3
+    var raceSeconds: Int?
 
     @OptionGroup var export: ExportOptions
     @OptionGroup var pageFlags: PageFlagsOption
@@ -41,7 +39,11 @@ struct DemoCommand: ParsableCommand {
 
     func validate() throws {
         try WholeNumber.check(walkers, of: "--walkers", in: 1...256)
-        try WholeNumber.check(raceSeconds, of: "--race-seconds", in: 1...86400)
+        if let raceSeconds { try WholeNumber.check(raceSeconds, of: "--race-seconds", in: 1...86400) }
+        try OptionRule.check(
+            "--race-seconds", isGiven: raceSeconds != nil, belongsTo: "--race", isOtherGiven: race)
+        try OptionRule.check(
+            "--export-kpageflags", isGiven: pageFlags.exportKpageflags != nil, excludes: "--race", isOtherGiven: race)
     }
 
     func run() throws {
@@ -68,7 +70,8 @@ struct DemoCommand: ParsableCommand {
         let result = try runOrExit { () throws(ExperimentError) in
             defer { progress.clear() }
             return try RaceExperiment(
-                base.applied(to: emulation.memory), walkers: walkers, nanosecondsEach: raceSeconds * 1_000_000_000
+                base.applied(to: emulation.memory), walkers: walkers,
+                nanosecondsEach: (raceSeconds ?? 3) * 1_000_000_000
             ).run(progress: progress.show)
         }
         try exports.finish(result)

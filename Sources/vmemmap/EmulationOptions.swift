@@ -6,7 +6,7 @@ public import VmemmapEmulator
 /// The options that say which huge pages a command runs on.
 struct EmulationOptions: ParsableArguments {
     @Option(
-        parsing: .unconditional, help: ArgumentHelp("How many huge pages (default: 512).", valueName: "N"),
+        help: ArgumentHelp("How many huge pages (default: 512).", valueName: "N"),
         transform: WholeNumber.parse)
     var pages = 512
 
@@ -21,7 +21,6 @@ struct EmulationOptions: ParsableArguments {
     var backing = Backing.anonymous
 
     @Option(
-        parsing: .unconditional,
         help: ArgumentHelp(
             "How many frames in a row serve the tails (default: 1); auto: least net memory.", valueName: "R|auto"),
         transform: TailRun.parse)
@@ -35,7 +34,7 @@ struct EmulationOptions: ParsableArguments {
 
     func validate() throws {
         try WholeNumber.check(pages, of: "--pages", in: 1...Int.max)
-        try TailRun.check(tailRun, for: scheme)
+        try TailRun.check(tailRun, for: [scheme], [pageSize])
     }
 }
 
@@ -55,6 +54,21 @@ enum WholeNumber {
             range.upperBound == .max
             ? "at least \(range.lowerBound)" : "from \(range.lowerBound) to \(range.upperBound)"
         throw ValidationError("\(option) must be \(limits), not \(number).")
+    }
+}
+
+/// Options that mean something only beside another one. Alone they are refused: nothing that is asked for is ignored.
+enum OptionRule {
+    /// Throws if `option` was given without the one that it belongs to.
+    static func check(_ option: String, isGiven: Bool, belongsTo other: String, isOtherGiven: Bool) throws {
+        if isGiven, !isOtherGiven {
+            throw ValidationError("\(option) is for \(other): use it with \(other), or leave it out.")
+        }
+    }
+
+    /// Throws if both were given and one of them would be ignored.
+    static func check(_ option: String, isGiven: Bool, excludes other: String, isOtherGiven: Bool) throws {
+        if isGiven, isOtherGiven { throw ValidationError("\(option) is not for \(other): use one of the two.") }
     }
 }
 
@@ -89,12 +103,17 @@ extension TailRun {
         return .frames(PageCount(frames))
     }
 
-    /// Throws where a run is asked for that the scheme has no use for.
-    static func check(_ run: TailRun, for scheme: Scheme) throws {
-        if scheme == .head, case .frames(let count) = run, count > PageCount(1) {
+    /// Throws where a run is asked for that is longer than any of the schemes has with any of the sizes: it would be
+    /// cut short.
+    static func check(_ run: TailRun, for schemes: [Scheme], _ sizes: [HugePageSize]) throws {
+        guard case .frames(let asked) = run else { return }
+        if schemes == [.head], asked > PageCount(1) {
             throw ValidationError(
-                "--tail-run \(count) is nothing for the head scheme, whose tails show one page: use 1, or another scheme."
+                "--tail-run \(asked) is nothing for the head scheme, whose tails show one page: use 1, or another scheme."
             )
         }
+        let longest = schemes.flatMap { scheme in sizes.compactMap { TailRun.longest(scheme, $0) } }.max()
+        guard let longest, asked > longest else { return }
+        throw ValidationError("--tail-run must be auto or from 1 to \(longest) here, not \(asked).")
     }
 }

@@ -10,7 +10,7 @@ extension VmemmapCommand {
     static func main() {
         Output.open()
         do {
-            var command = try parseAsRoot()
+            var command = try parseAsRoot(CommandArguments.prepared(CommandLine.arguments.dropFirst()))
             try command.run()
         } catch let error as HostError {
             Output.error(ErrorText.line(.host(error)))

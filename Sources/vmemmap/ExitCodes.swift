@@ -7,7 +7,7 @@ internal import VmemmapEmulator
 extension ExitCode {
     /// A claim does not hold.
     static let violation = ExitCode(2)
-    /// The host lacks a resource.
+    /// The host lacks a resource, or refused otherwise.
     static let shortage = ExitCode(3)
     /// Not supported on this host.
     static let notSupported = ExitCode(4)
@@ -15,7 +15,7 @@ extension ExitCode {
     /// The code for an error.
     init(_ error: ExperimentError) {
         switch error {
-        case .shortage: self = .shortage
+        case .shortage, .refused: self = .shortage
         case .notSupported, .notPermitted: self = .notSupported
         case .notFound, .inUse: self = .shortage
         case .host(let error): self.init(error)
@@ -26,10 +26,10 @@ extension ExitCode {
 
     /// The code for a refusal by the host.
     init(_ error: HostError) {
-        switch error.code {
-        case .outOfMemory, .noSpace, .tooManyFiles: self = .shortage
-        case .notSupported, .notPermitted: self = .notSupported
-        default: self = .failure
+        switch HostRefusal(error) {
+        case .memory, .fileSystem, .fileSize, .descriptors, .threads, .other: self = .shortage
+        case .permission, .support: self = .notSupported
+        case .misuse: self = .failure
         }
     }
 

@@ -19,7 +19,7 @@ struct HoldCommand: ParsableCommand {
     @OptionGroup var boot: AtBootOption
 
     @Option(
-        parsing: .unconditional, help: ArgumentHelp("Threads that read all the while (default: 0).", valueName: "N"),
+        help: ArgumentHelp("Threads that read all the while (default: 0).", valueName: "N"),
         transform: WholeNumber.parse)
     var walkers = 0
 

@@ -17,7 +17,7 @@ struct InspectCommand: ParsableCommand {
             is no such process or region, with 4 if it belongs to somebody else.
             """)
 
-    @Option(parsing: .unconditional, help: ArgumentHelp("The process; one of its own if left out.", valueName: "PID"))
+    @Option(help: ArgumentHelp("The process; one of its own if left out.", valueName: "PID"))
     var pid: Int32?
 
     @Option(help: ArgumentHelp("Where its region is, as hold prints it.", valueName: "START+LENGTH"))
@@ -37,7 +37,7 @@ struct InspectCommand: ParsableCommand {
     var tailRun: Int?
 
     @Option(
-        parsing: .unconditional, help: ArgumentHelp("Huge pages of its own hold (64 if left out).", valueName: "N"),
+        help: ArgumentHelp("Huge pages of its own hold (64 if left out).", valueName: "N"),
         transform: WholeNumber.parse)
     var pages: Int?
 

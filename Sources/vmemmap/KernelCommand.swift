@@ -22,7 +22,6 @@ struct KernelCommand: ParsableCommand {
     var measure = false
 
     @Option(
-        parsing: .unconditional,
         help: ArgumentHelp("With --measure: how many huge pages to add.", valueName: "N"),
         transform: WholeNumber.parse)
     var pages: Int?
@@ -31,7 +30,6 @@ struct KernelCommand: ParsableCommand {
     var pageSize: HugePageSize?
 
     @Option(
-        parsing: .unconditional,
         help: ArgumentHelp("With --measure: rounds to count, each once off and once on (default: 2).", valueName: "R"),
         transform: WholeNumber.parse)
     var runs: Int?

@@ -19,11 +19,18 @@ struct MemorySize {
         return MemorySize(bytes: bytes)
     }
 
-    /// Throws unless a huge page of `size` fits.
+    /// Throws unless it is a whole number of huge pages of `size`: the rest would be dropped without a word.
     func check(holds size: HugePageSize) throws {
-        if bytes >= size.bytes { return }
+        let pages = bytes.rawValue / size.bytes.rawValue
+        if pages == 0 {
+            throw ValidationError(
+                "--memory \(ByteText.short(bytes)) is less than one huge page of \(ByteText.short(size.bytes)): use at least "
+                    + "--memory \(size.defaultValueDescription).")
+        }
+        if size.bytes * pages == bytes { return }
+        let megabytes = [pages, pages + 1].map { (size.bytes * $0).rawValue >> 20 }
         throw ValidationError(
-            "--memory \(ByteText.short(bytes)) is less than one huge page of \(ByteText.short(size.bytes)): use at least "
-                + "--memory \(size.defaultValueDescription).")
+            "--memory \(bytes) bytes is no whole number of huge pages of \(ByteText.short(size.bytes)): use "
+                + "--memory \(megabytes[0])M or --memory \(megabytes[1])M.")
     }
 }

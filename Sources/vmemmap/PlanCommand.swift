@@ -12,7 +12,6 @@ struct PlanCommand: ParsableCommand {
         discussion: "Example: vmemmap plan --memory 128G --scheme head")
 
     @Option(
-        parsing: .unconditional,
         help: ArgumentHelp("Memory in huge pages; this host's if left out.", valueName: "SIZE[K|M|G|T]"),
         transform: MemorySize.parse)
     var memory: MemorySize?
@@ -27,7 +26,6 @@ struct PlanCommand: ParsableCommand {
     var backing = Backing.anonymous
 
     @Option(
-        parsing: .unconditional,
         help: ArgumentHelp("How many frames in a row would serve the tails (default: 1).", valueName: "R|auto"),
         transform: TailRun.parse)
     var tailRun = TailRun.frames(PageCount(1))
@@ -39,15 +37,18 @@ struct PlanCommand: ParsableCommand {
     @OptionGroup var terminal: TerminalOptions
 
     func validate() throws {
-        if let scheme { try TailRun.check(tailRun, for: scheme) }
+        // Each row says what run it has.
+        try TailRun.check(tailRun, for: scheme.map { [$0] } ?? Scheme.allCases, sizes)
         try memory?.check(holds: pageSize ?? .twoMebibytes)
     }
+
+    private var sizes: [HugePageSize] { pageSize.map { [$0] } ?? [.twoMebibytes, .oneGibibyte] }
 
     func run() throws {
         let exports = try export.open()
         let result = try runOrExit { () throws(ExperimentError) in
             try PlanExperiment(
-                memory: memory?.bytes, sizes: pageSize.map { [$0] } ?? [.twoMebibytes, .oneGibibyte],
+                memory: memory?.bytes, sizes: sizes,
                 schemes: scheme.map { [$0] } ?? Scheme.allCases, backing: backing, tailRun: tailRun,
                 structPageSize: structPageSize.bytes
             ).run()

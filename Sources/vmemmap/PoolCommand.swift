@@ -16,7 +16,7 @@ struct PoolCommand: ParsableCommand {
             sysctl hugetlb_optimize_vmemmap=0|1; nr_hugepages SIZE N; nr_overcommit_hugepages SIZE N; alloc SIZE [N];
             free PFN|all; reserve SIZE N; unreserve SIZE N; poison PFN; dissolve PFN; demote PFN; budget FRAMES|off; flush;
             walkers N|off; meminfo; vmstat; page PFN; expect FIGURE VALUE; expect ok|ENOMEM|EBUSY|EINVAL|ENXIO.
-            A PFN is a number, or #N+OFFSET in the N-th huge page allocated. "# " begins a comment.
+            A PFN is a number, or #N+OFFSET in the N-th huge page allocated. "# " begins a comment. A line has at most 4096 bytes.
             Exits with 2 if something is not as expected, with 64 at a line that is none: nothing after it runs.
             """)
 

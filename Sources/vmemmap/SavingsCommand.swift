@@ -16,7 +16,6 @@ struct SavingsCommand: ParsableCommand {
             """)
 
     @Option(
-        parsing: .unconditional,
         help: ArgumentHelp("Emulated memory, all of it in huge pages.", valueName: "SIZE[K|M|G|T]"),
         transform: MemorySize.parse)
     var memory: MemorySize
@@ -31,7 +30,6 @@ struct SavingsCommand: ParsableCommand {
     var backing = Backing.anonymous
 
     @Option(
-        parsing: .unconditional,
         help: ArgumentHelp(
             "How many frames in a row serve the tails (default: 1); auto: least net memory.", valueName: "R|auto"),
         transform: TailRun.parse)
@@ -50,7 +48,7 @@ struct SavingsCommand: ParsableCommand {
     @OptionGroup var terminal: TerminalOptions
 
     func validate() throws {
-        try TailRun.check(tailRun, for: scheme)
+        try TailRun.check(tailRun, for: [scheme], [pageSize])
         try boot.check(base)
         try memory.check(holds: pageSize)
     }
@@ -67,7 +65,7 @@ struct SavingsCommand: ParsableCommand {
         let progress = terminal.terminal.progress()
         let result = try runOrExit(.memory) { () throws(ExperimentError) in
             defer { progress.clear() }
-            if dryRun { return try experiment.plan() }
+            if dryRun { return try experiment.plan(raisingMapLimit: raiseMapLimit) }
             guard let limit else { return try experiment.run(progress: progress.show) }
             return try limit.unlessEnding { () throws(ExperimentError) in
                 try experiment.run(progress: progress.show)

@@ -7,7 +7,11 @@ final class ScriptSource {
     private let file: FileDescriptor
     private let isOwned: Bool
     private let name: String
+    /// The longest line that is taken, in bytes: no statement needs as much, and what has no end is not kept.
+    static let longestLine = 4096
+
     private var buffered: [UInt8] = []
+    private var number = 0
     private var isAtEnd = false
 
     /// - Parameter path: nil or `-`: standard input.
@@ -30,10 +34,18 @@ final class ScriptSource {
 
     deinit { if isOwned { try? HostKernel.close(file) } }
 
-    /// The next line without its end; nil after the last.
+    /// The next line without its end; nil after the last. Exits as a usage error at one that is longer than
+    /// ``longestLine``.
     func nextLine() throws -> String? {
+        number += 1
         while true {
-            if let end = buffered.firstIndex(of: UInt8(ascii: "\n")) {
+            let end = buffered.firstIndex(of: UInt8(ascii: "\n"))
+            guard (end ?? buffered.count) <= Self.longestLine else {
+                Output.error(
+                    "\(name):\(number): found a line of more than \(Self.longestLine) bytes, expected a shorter one")
+                throw ExitCode.validationFailure
+            }
+            if let end {
                 defer { buffered.removeSubrange(...end) }
                 return String(decoding: buffered[..<end], as: UTF8.self)
             }

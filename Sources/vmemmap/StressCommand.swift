@@ -26,12 +26,11 @@ struct StressCommand: ParsableCommand {
     var duration = RunTime(nanoseconds: 60_000_000_000)
 
     @Option(
-        parsing: .unconditional, help: ArgumentHelp("End after N huge pages optimized and restored.", valueName: "N"),
+        help: ArgumentHelp("End after N huge pages optimized and restored.", valueName: "N"),
         transform: WholeNumber.parse)
     var cycles: Int?
 
     @Option(
-        parsing: .unconditional,
         help: ArgumentHelp("How many huge pages; 256, or 2 of 1 GiB, unless told.", valueName: "N"),
         transform: WholeNumber.parse)
     var pages: Int?
@@ -46,13 +45,11 @@ struct StressCommand: ParsableCommand {
     var backing = OneOrAll<Backing>.one(.anonymous)
 
     @Option(
-        parsing: .unconditional,
         help: ArgumentHelp("Threads that read; one more than there are processors unless told.", valueName: "N"),
         transform: WholeNumber.parse)
     var walkers: Int?
 
     @Option(
-        parsing: .unconditional,
         help: ArgumentHelp("Threads that optimize, restore, allocate, free (default: 2).", valueName: "N"),
         transform: WholeNumber.parse)
     var workers = 2

@@ -12,8 +12,8 @@ struct VmemmapCommand: ParsableCommand {
             redundant tail pages of each huge page to one shared frame, read-only, and gives the rest back to the host. Nothing \
             is simulated that the host can do for real, and no privileges are needed; root adds frame numbers.
 
-            Exit codes: 0 all is well, 1 internal error, 2 a claim does not hold, 3 the host lacks a resource, 4 not \
-            supported on this host, 64 usage.
+            Exit codes: 0 all is well, 1 internal error, 2 a claim does not hold, 3 the host lacks a resource or refused, \
+            4 not supported on this host or not permitted, 64 usage.
             """,
         version: "\(Tool.name) \(Tool.version)",
         subcommands: [

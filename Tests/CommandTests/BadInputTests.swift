@@ -49,13 +49,21 @@ struct BadInputTests {
             (["plan", "--struct-page-size", "100"], "Please provide one of the following"),
             (["bench", "--pages", "0"], "--pages must be at least 1, not 0."),
             (["bench", "--walkers", "257"], "--walkers must be from 0 to 256, not 257."),
-            (["bench", "--growth-from", "20000"], "--growth-from must be from 1 to 10240, not 20000."),
+            (["bench", "--pages", "16", "--growth-from", "17"], "--growth-from must be from 1 to 16, not 17."),
             (["bench", "--scheme", "none"], "Please provide one of 'first-tail', 'head', 'shared-tail' or 'all'"),
             (["bench", "--peers", "floor,"], "'floor', 'ksm' or 'kernel'"),
             (["stress", "--duration", "0"], "it must be a whole number above 0, of ms, s, m or h"),
             (["stress", "--pages", "1"], "--pages must be at least 2, not 1."),
             (["stress", "--faults", "some"], "Please provide one of 'off', 'injected', 'host' or 'all'"),
             (["stress", "--scheme", "none"], "Please provide one of 'first-tail', 'head', 'shared-tail' or 'all'"),
+            (["stress", "--seed", "-1"], "The value '-1' is invalid for '--seed"),
+            (["stress", "--duration", "-1s"], "it must be a whole number above 0, of ms, s, m or h"),
+            (["stress", "--workers", "-1"], "--workers must be from 1 to 256, not -1."),
+            (["demo", "--page-size", "-2M"], "Please provide one of '2M' and '1G'"),
+            (["inspect", "--tail-run", "-1"], "--tail-run must be at least 1, not -1."),
+            (["plan", "--struct-page-size", "-64"], "Please provide one of the following"),
+            (["demo", "--race", "-1"], "'--race' does not take any value"),
+            (["demo", "--scheme", String(repeating: "x", count: 100_000)], "argument 3 has 100000 bytes"),
             (["demo", "--frobnicate"], "Unknown option '--frobnicate'"),
             (["frobnicate"], "frobnicate"),
         ])
@@ -64,6 +72,46 @@ struct BadInputTests {
         #expect(outcome.code == 64, "\(outcome)")
         #expect(outcome.output.isEmpty)
         #expect(outcome.error.contains(reason), "\(outcome.error)")
+    }
+
+    @Test(
+        "Memory that is no whole number of huge pages is refused, with the two numbers next to it",
+        arguments: [
+            (["savings", "--memory", "1500M", "--page-size", "1G"], "--memory 1024M or --memory 2048M"),
+            (["savings", "--memory", "3M"], "--memory 2M or --memory 4M"),
+            (["savings", "--memory", "2097153"], "--memory 2M or --memory 4M"),
+            (["plan", "--memory", "3M"], "--memory 2M or --memory 4M"),
+            (["plan", "--memory", "1500M", "--page-size", "1G"], "--memory 1024M or --memory 2048M"),
+        ])
+    func remainder(_ arguments: [String], _ wayOut: String) async throws {
+        let outcome = try await Command.run(arguments)
+        #expect(outcome.code == 64, "\(outcome)")
+        #expect(outcome.error.contains("no whole number of huge pages") && outcome.error.contains(wayOut))
+    }
+
+    @Test(
+        "An option that would be ignored is refused",
+        arguments: [
+            (["demo", "--race-seconds", "2"], "--race-seconds is for --race"),
+            (["demo", "--race", "--export-kpageflags", "x"], "--export-kpageflags is not for --race"),
+            (["bench", "--pages", "16", "--growth-from", "4", "--peers", "ksm"], "--growth-from is for --peers floor"),
+            (["bench", "--growth-from", "4"], "--growth-from needs --pages N"),
+            (["savings", "--memory", "1G", "--tail-run", "7"], "--tail-run must be auto or from 1 to 6 here, not 7."),
+            (
+                ["savings", "--memory", "1G", "--scheme", "shared-tail", "--tail-run", "8"],
+                "--tail-run must be auto or from 1 to 7 here, not 8."
+            ),
+            (["bench", "--scheme", "all", "--tail-run", "8"], "from 1 to 7 here, not 8."),
+            (["plan", "--tail-run", "4096"], "from 1 to 4095 here, not 4096."),
+            (["hold", "--page-size", "1G", "--tail-run", "4095"], "from 1 to 4094 here, not 4095."),
+            (["kernel", "--runs", "2"], "are for --measure."),
+            (["inspect", "--pid", "1", "--restored"], "for a hold of its own"),
+            (["hold", "--at-boot", "--restored"], "use one of the two"),
+        ])
+    func ignored(_ arguments: [String], _ reason: String) async throws {
+        let outcome = try await Command.run(arguments)
+        #expect(outcome.code == 64, "\(outcome)")
+        #expect(outcome.output.isEmpty && outcome.error.contains(reason), "\(outcome)")
     }
 
     @Test(

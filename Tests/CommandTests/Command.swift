@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Glibc
 import HostMemory
 import Subprocess
 import SystemPackage
@@ -35,6 +36,31 @@ enum Command {
     /// is none too many.
     static let hasOrdinaryMapLimit = (try? HostLimits.maxMapCount()).map { $0 <= MappingCount(65530) } ?? false
     static let raisedMapLimit: Comment = "vm.max_map_count is raised"
+
+    /// As nobody, where the tests run as root: by a program of util-linux, as a child that is forked from many threads
+    /// must not change its user itself.
+    static func asOrdinaryUser(_ arguments: [String]) async throws -> Outcome {
+        try await asOrdinaryUser(binary, arguments)
+    }
+
+    static func asOrdinaryUser(_ program: FilePath, _ arguments: [String]) async throws -> Outcome {
+        if geteuid() != 0 { return try await run(program, arguments) }
+        let setpriv: FilePath = "/usr/bin/setpriv"
+        guard let file = try? HostKernel.open(setpriv, .readOnly) else { try Test.cancel("there is no \(setpriv)") }
+        try HostKernel.close(file)
+        let outcome = try await run(
+            setpriv, ["--reuid=65534", "--regid=65534", "--clear-groups", program.string] + arguments)
+        // What setpriv says of a program that it cannot execute.
+        if let code = outcome.code, [126, 127].contains(code) {
+            try Test.cancel("another user may not run what was built in this folder: \(outcome.error)")
+        }
+        return outcome
+    }
+
+    /// The words that have a shell run the command under a limit of its own, such as `ulimit -n 64`.
+    static func limited(_ limit: String, _ arguments: [String]) -> [String] {
+        ["-c", #"\#(limit) && exec "$0" "$@""#, binary.string] + arguments
+    }
 
     /// The folder of the package: these tests' own file lies three levels below it.
     static let repository: String = {

@@ -9,7 +9,7 @@ struct KernelCommandTests {
         "Without privileges it says what the kernel offers, every pool there is, and changes nothing",
         .hostSettingsTurn)
     func look() async throws {
-        let outcome = try await asOrdinaryUser(["kernel"])
+        let outcome = try await Command.asOrdinaryUser(["kernel"])
         #expect(outcome.code == 0, "\(outcome)")
         #expect(outcome.error.isEmpty)
         for pool in try HugeTLBPool.all() {
@@ -20,7 +20,7 @@ struct KernelCommandTests {
             #expect(outcome.output.contains("it is \(isOn ? 1 : 0) ("))
         }
         if let counts = try MemmapCounts.current() {
-            let json = try await asOrdinaryUser(["kernel", "--export-json", "-"])
+            let json = try await Command.asOrdinaryUser(["kernel", "--export-json", "-"])
             #expect(json.output.contains("\"memmap_pages\" : \(counts.memmap)"))
             #expect(json.output.contains("\"measurement\" : null"))
         }
@@ -28,7 +28,7 @@ struct KernelCommandTests {
 
     @Test("An ordinary user may not measure it, and is told why")
     func notPermitted() async throws {
-        let outcome = try await asOrdinaryUser(["kernel", "--measure", "--pages", "4"])
+        let outcome = try await Command.asOrdinaryUser(["kernel", "--measure", "--pages", "4"])
         #expect(outcome.code == 4, "\(outcome)")
         #expect(outcome.output.isEmpty)
         #expect(outcome.error.contains("takes root: sudo vmemmap kernel --measure"))
@@ -44,21 +44,5 @@ struct KernelCommandTests {
         #expect(outcome.code == 3, "\(outcome)")
         #expect(outcome.error.contains("MemAvailable leaves"))
         #expect(outcome.error.firstMatch(of: /\d+ fit: use --pages \d+/) != nil)
-    }
-
-    /// As nobody, where the tests run as root: by a program of util-linux, as a child that is forked from many threads must not change
-    /// its user itself.
-    private func asOrdinaryUser(_ arguments: [String]) async throws -> Command.Outcome {
-        if geteuid() != 0 { return try await Command.run(arguments) }
-        let setpriv: FilePath = "/usr/bin/setpriv"
-        guard let file = try? HostKernel.open(setpriv, .readOnly) else { try Test.cancel("there is no \(setpriv)") }
-        try HostKernel.close(file)
-        let outcome = try await Command.run(
-            setpriv, ["--reuid=65534", "--regid=65534", "--clear-groups", Command.binary.string] + arguments)
-        // What setpriv says of a program that it cannot execute.
-        if let code = outcome.code, [126, 127].contains(code) {
-            try Test.cancel("another user may not run what was built in this folder: \(outcome.error)")
-        }
-        return outcome
     }
 }

@@ -52,6 +52,22 @@ struct PoolCommandTests {
         #expect(!outcome.output.contains("HugePages_Total"))
     }
 
+    @Test("A line without end is refused, and not kept", arguments: ["/dev/zero", "/dev/full"])
+    func endless(_ file: String) async throws {
+        let outcome = try await Command.run(["pool", file])
+        #expect(outcome.code == 64, "\(outcome)")
+        #expect(outcome.error == "vmemmap: \(file):1: found a line of more than 4096 bytes, expected a shorter one\n")
+    }
+
+    @Test("A line may have 4096 bytes, and no more", arguments: [(4096, 0), (4097, 64)] as [(Int, Int32)])
+    func longLine(_ length: Int, _ code: Int32) async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("# \(String(repeating: "x", count: length - 2))\nboot memory=2M\n", to: "long.pool")
+        let outcome = try await Command.run(["pool", folder.path("long.pool")])
+        #expect(outcome.code == code, "\(outcome)")
+        #expect((code == 0) == outcome.output.contains("boot"))
+    }
+
     @Test("A figure that is not as expected is a violation, and the rest still runs")
     func violation() async throws {
         let folder = try TemporaryFolder()

@@ -30,6 +30,28 @@ struct SavingsCommandTests {
         #expect(fits.code == 0, "\(fits)")
     }
 
+    @Test("A dry run with --raise-map-limit plans what takes more mappings than there may be, and changes nothing")
+    func dryRunRaising() async throws {
+        let before = try HostLimits.maxMapCount()
+        let pages = before.rawValue / 8
+        let arguments = ["savings", "--memory", "\(2 * pages)M", "--dry-run"]
+        let refused = try await Command.run(arguments)
+        #expect(refused.code == 3, "\(refused)")
+        let planned = try await Command.run(arguments + ["--raise-map-limit"])
+        #expect(planned.code == 0, "\(planned)")
+        #expect(planned.output.hasSuffix("A dry run: nothing was mapped.\n"))
+        #expect(try HostLimits.maxMapCount() == before)
+    }
+
+    @Test("A forecast says what of the memory fills no huge page")
+    func leftOver() async throws {
+        let outcome = try await Command.run(["plan", "--memory", "1500M"])
+        #expect(outcome.code == 0, "\(outcome)")
+        #expect(outcome.output.contains("Huge pages of 1.00 GiB leave 476.00 MiB of it over.\n"))
+        let small = try await Command.run(["plan", "--memory", "100M"])
+        #expect(small.output.contains("It holds no huge page of 1.00 GiB.\n"))
+    }
+
     @Test(
         "Sizes that are none are usage errors",
         arguments: ["0", "-1G", "1X", "G", "", "1.5G", "99999999999999999999T", "1M"])

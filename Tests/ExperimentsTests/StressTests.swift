@@ -1,4 +1,3 @@
-import HostMemory
 import Reports
 import Synchronization
 import SystemPackage
@@ -6,6 +5,7 @@ import Testing
 import VmemmapEmulator
 
 @testable import Experiments
+@testable import HostMemory
 
 @Suite("Stress", .serialized)
 struct StressTests {
@@ -130,6 +130,62 @@ struct StressTests {
             configuration, StressCombination(scheme: .firstTail, backing: .anonymous), epoch: 0, StressCounters(),
             machine,
             region)
+    }
+
+    @Test(
+        "A refusal by a host that is short of something is counted, and no violation; any other is one",
+        arguments: [
+            (.noMemory, true), (.resourceTemporarilyUnavailable, true), (.noSpace, true), (.tooManyOpenFiles, true),
+            (.invalidArgument, false), (.badAddress, false), (.permissionDenied, false), (.badFileDescriptor, false),
+        ] as [(Errno, Bool)])
+    func hostShort(_ errno: Errno, _ isShort: Bool) throws {
+        let scene = try Self.scene(seed: 1)
+        let worker = StressWorker(scene, number: 0)
+        let operation = try #require(StressOperations(seed: 1, epoch: 0, worker: 0).first { _ in true })
+        let error = VmemmapError(.optimize, .host(HostError(errno, .mapFile, .process)))
+        worker.judge(.region(error), wasFaulted: false, operation)
+        worker.judge(.pool(HugeTLBError(.vmemmap(error))), wasFaulted: false, operation)
+        #expect((scene.firstFinding == nil) == isShort)
+        #expect(StressCounters.read(scene.counters.refusedOperations) == 2)
+        #expect(StressCounters.read(scene.counters.hostRefusals) == (isShort ? 2 : 0))
+    }
+
+    @Test("The mapping limit is in the way only if it is lower than it was")
+    func mappingLimit() throws {
+        let scene = try Self.scene(seed: 1)
+        func refusal(_ limit: MappingCount) -> VmemmapError {
+            let exceeded = MappingBudget.Exceeded(asked: MappingCount(8), inUse: MappingCount(60), limit: limit)
+            return VmemmapError(.optimize, .mappingLimit(exceeded, largest: .zero))
+        }
+        #expect(!scene.isHostShortage(refusal(scene.mappingLimit)))
+        #expect(scene.isHostShortage(refusal(MappingCount(scene.mappingLimit.rawValue - 1))))
+    }
+
+    @Test(
+        "A check that the host refuses the means for is not made, and says so; it is made once the host has them",
+        arguments: [Errno.noMemory, .resourceTemporarilyUnavailable])
+    func checkRefused(_ errno: Errno) throws {
+        let scene = try Self.scene(seed: 1)
+        let all = scene.region.layout.allHugePages
+        let calls: Set<HostOperation> = [.mapFile, .mapAnonymous, .move, .unmap, .protect, .advise]
+        // Half-way, and refused when it is put back.
+        var first = 20
+        while !all.contains(where: scene.region.isIncomplete), first < 60 {
+            let fault = InjectedFault(first: first, failures: 1000, errno: errno, operations: calls)
+            _ = fault.during { try? scene.region.optimize(all) }
+            first += 1
+        }
+        try #require(all.contains(where: scene.region.isIncomplete))
+        let oracle = StressOracle(scene: scene, workers: [], openFiles: try OpenFiles.count())
+        let fault = InjectedFault(first: 1, failures: 1000, errno: errno, operations: calls)
+        _ = fault.during { try? oracle.check(nil, part: nil) }
+        #expect(scene.firstFinding == nil, "\(String(describing: scene.firstFinding))")
+        #expect(scene.firstHindrance?.contains("a check of all figures: the host refused: ") == true)
+        #expect(StressCounters.read(scene.counters.checks) == 0)
+        #expect(StressCounters.read(scene.counters.hostRefusals) == 1)
+        try oracle.check(nil, part: nil)
+        #expect(scene.firstFinding == nil, "\(String(describing: scene.firstFinding))")
+        #expect(StressCounters.read(scene.counters.checks) == 1)
     }
 
     @Test("A wrong word is found by a walker, and dumped with states and mappings")

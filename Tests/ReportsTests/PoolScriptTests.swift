@@ -60,11 +60,29 @@ struct PoolScriptTests {
             ("expect HugePages_Total 2M", "HugePages_Total"), ("expect EPERM", "ENOMEM"),
             ("boot memory=4G struct_page_size=100", "one of 56, 64, 72"),
             ("boot memory=4G struct_page_size=", "one of 56"),
+            ("boot memory=3M", "a multiple of 2M"), ("boot memory=1G memory=2G", "each of them once"),
+            ("boot memory=1G tail_run=0", "a number of frames from 1"),
+            ("boot memory=512M tail_run=7", "at most 6 in the first-tail scheme"),
+            ("boot memory=512M scheme=shared-tail tail_run=8", "at most 7 in the shared-tail scheme"),
+            ("boot memory=1G tail_run=4095", "at most 4094"), ("boot memory=1G scheme=head tail_run=2", "at most 1"),
+            ("boot memory=1G hugepagesz=1G", "hugepages=N with it"),
             ("walkers 0", "from 1 to 64, or off"), ("walkers", "from 1 to 64, or off"), ("walkers off off", "or off"),
         ])
     func errors(_ line: String, _ expected: String) {
         let error = #expect(throws: PoolScriptError.self) { _ = try PoolScript.parse(line[...]) }
         #expect(error?.expected.contains(expected) == true, "\(String(describing: error))")
+    }
+
+    @Test("A long word is shortened in the message, and what would break the line is written out")
+    func quoting() throws {
+        let long = String(repeating: "x", count: 1 << 20)
+        for line in [long, "nr_hugepages 2M \(long)", "boot memory=\(long)", "expect \(long)", "poison \(long)"] {
+            let error = try #require(throws: PoolScriptError.self) { _ = try PoolScript.parse(line[...]) }
+            #expect(
+                error.found.utf8.count < 120 && error.found.contains("characters more"), "\(error.found.prefix(200))")
+        }
+        let error = try #require(throws: PoolScriptError.self) { _ = try PoolScript.parse("x\u{1b}[31my") }
+        #expect(error.found == "'x\\u{1B}[31my'")
     }
 
     @Test("Damaged lines never trap the parser", arguments: [1, 2, 3] as [UInt64])

@@ -26,7 +26,7 @@ extension DemoResult: ExportableResult {
                     .count("expected", "What the claim makes one expect; nothing: any number above 0.") {
                         $0.1.expected.value
                     },
-                    .count("measured", "What was found.") { $0.1.measured },
+                    .count("measured", "What was found.") { $0.1.measured.value },
                     .truth("holds", "Whether they agree.") { $0.1.holds },
                 ]),
             ExportTable(

@@ -22,9 +22,11 @@ extension DemoResult {
     }
 
     private var summary: String {
-        holds
-            ? "All \(proofs.count) claims were put to the test on the host\u{2019}s own page tables, and hold."
-            : "\(proofs.count { !$0.holds }) of \(proofs.count) claims do not hold; see below which."
+        let failed = proofs.count { $0.holds.value == false }
+        let unmeasured = proofs.count { $0.holds.value == nil }
+        if failed > 0 { return "\(failed) of \(proofs.count) claims do not hold; see below which." }
+        if unmeasured > 0 { return "\(unmeasured) of \(proofs.count) claims could not be measured; the others hold." }
+        return "All \(proofs.count) claims were put to the test on the host\u{2019}s own page tables, and hold."
     }
 
     private var highlights: [HTMLContent.Highlight] {
@@ -75,12 +77,12 @@ extension DemoResult {
     }
 
     private func claim(_ proof: Proof) -> ClaimList.Item {
-        let failed = proof.figures.filter { !$0.holds }.map { figure in
+        let failed = proof.figures.filter { $0.holds == false }.map { figure in
             "\(HTMLTable.words(figure.name)): expected \(figure.expected.value.map { "\($0)" } ?? "more than 0"), "
-                + "measured \(figure.measured)"
+                + "measured \(figure.measured.value ?? 0)"
         }
         return ClaimList.Item(
-            holds: proof.holds, text: DemoReport.sentence(proof, self), failure: failed.joined(separator: "; "),
+            holds: proof.holds.value, text: DemoReport.sentence(proof, self), failure: failed.joined(separator: "; "),
             method: proof.method)
     }
 }
