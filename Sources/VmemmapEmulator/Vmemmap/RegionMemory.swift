@@ -36,6 +36,7 @@ final class RegionMemory: Sendable {
         let range = try HostKernel.mapRegion(
             length: length, alignment: max(Self.alignment, block ?? .zero), isReserved: isPopulated)
         do throws(HostError) {
+            if isPopulated, base == .pte { try file?.populateWithSmallPages(offset: .zero, length: length) }
             try Self.back(range, base, file)
             if isPopulated { try Self.populate(range, progress) }
             hugeBase = if let block { try HugeBase(range, blockSize: block, file: file) } else { nil }
