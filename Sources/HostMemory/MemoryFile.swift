@@ -30,6 +30,7 @@ public final class MemoryFile: Sendable {
     ///   - length: whole pages.
     ///   - store: where its frames come from. The length of a file in a file system cannot be sealed; nobody else has it.
     public init(name: String, length: ByteCount, in store: FrameStore = .memory) throws(HostError) {
+        mayHaveHugePages = if case .memory = store { Self.hostUsesHugePages } else { false }
         let writable =
             switch store {
             case .memory: try HostKernel.createMemoryFile(name: name)
@@ -53,11 +54,6 @@ public final class MemoryFile: Sendable {
         self.name = name
         self.length = length
         self.writable = writable
-        if case .memory = store {
-            mayHaveHugePages = Self.hostUsesHugePages
-        } else {
-            mayHaveHugePages = false
-        }
     }
 
     deinit {
@@ -73,11 +69,11 @@ public final class MemoryFile: Sendable {
         try HostKernel.allocatedBytes(writable, name: name)
     }
 
-    /// The chosen word of shmem_enabled. Where it is hidden, what the file occupies tells all the same.
-    private static var hostUsesHugePages: Bool {
+    /// The chosen word of shmem_enabled, read once. Where it is hidden, or changes later, what the file occupies tells all the same.
+    private static let hostUsesHugePages: Bool = {
         let text = try? HostKernel.readText("/sys/kernel/mm/transparent_hugepage/shmem_enabled")
         return ["always", "within_size", "force"].contains(text.flatMap(HostDescription.chosen))
-    }
+    }()
 
     /// Gives the holes in a range pages, as small as they come, where the host would make huge ones of a write.
     ///
