@@ -4,39 +4,34 @@ internal import VmemmapEmulator
 /// What the scheme says of a region's figures, beside what an outsider measured.
 enum InspectChecks {
     static func all(
-        _ plan: MappingPlan, _ pages: InspectResult.Pages, _ figures: InspectResult.Figures
+        _ plan: MappingPlan, _ view: RegionView, _ figures: InspectResult.Figures, guardPages: Int
     ) -> [InspectResult.Check] {
-        let expected = expected(plan, pages)
         func check(_ subject: InspectResult.Check.Subject, _ expected: Int?, _ measured: Int?, atMost: Bool = false)
             -> InspectResult.Check
         {
             InspectResult.Check(
                 subject: subject, expected: Measured(expected), isUpperBound: atMost, measured: Measured(measured))
         }
+        let isJudged = view.pages.neither == .zero
+        let frames = isJudged ? frames(plan, view) : nil
+        let file = plan.fileFrames(optimized: view.pages.optimized).bytes(pageSize: plan.geometry.basePageSize)
         return [
-            check(.hugePagesOutOfScheme, 0, pages.neither.rawValue),
-            check(.distinctFrames, expected?.frames.rawValue, figures.distinctFrames.rawValue),
+            check(.hugePagesOutOfScheme, 0, view.pages.neither.rawValue),
+            check(.pagesMappedOtherwise, 0, view.mappedOtherwise.rawValue),
+            check(.guardPages, 2, guardPages),
+            check(.distinctFrames, frames?.rawValue, figures.distinctFrames.rawValue),
+            // Private memory that was restored has more mappings than such as never was optimized.
             check(
-                .regionMappings, expected?.mappings.rawValue, figures.regionMappings.rawValue,
-                atMost: pages.optimized == .zero),
-            check(.memfdBytes, expected?.file.rawValue, figures.memfdBytes.value?.rawValue),
+                .regionMappings, isJudged ? view.mappings.rawValue : nil, figures.regionMappings.rawValue,
+                atMost: plan.backing == .anonymous && view.pages.unoptimized > .zero),
+            check(.memfdBytes, isJudged ? file.rawValue : nil, figures.memfdBytes.value?.rawValue),
         ]
     }
 
-    /// Where all huge pages are in the same state. Of some in one and some in another, the mappings depend on the order, and the
-    /// templates on which zone they are in.
-    private static func expected(
-        _ plan: MappingPlan, _ pages: InspectResult.Pages
-    ) -> (frames: PageCount, mappings: MappingCount, file: ByteCount)? {
-        func bytes(_ optimized: HugePageCount) -> ByteCount {
-            plan.fileFrames(optimized: optimized).bytes(pageSize: plan.geometry.basePageSize)
-        }
-        if pages.optimized == plan.hugePages {
-            return (plan.framesOptimized, plan.regionMappings(.optimized), bytes(plan.hugePages))
-        }
-        if pages.unoptimized == plan.hugePages {
-            return (plan.framesPopulated, plan.regionMappings(.restored), bytes(.zero))
-        }
-        return nil
+    /// The frames behind the region: each optimized huge page has given some, and each zone with one shows its templates.
+    private static func frames(_ plan: MappingPlan, _ view: RegionView) -> PageCount {
+        let zones = view.optimizedInZone.count { $0 > 0 }
+        return plan.framesPopulated - PageCount(plan.freedPages.count) * view.pages.optimized.rawValue
+            + plan.templatesPerZone * zones
     }
 }

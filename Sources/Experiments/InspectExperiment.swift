@@ -41,21 +41,37 @@ public struct InspectExperiment: Sendable {
     ///   ``ExperimentError/notPermitted(_:)`` for another user's.
     public func run() throws(ExperimentError) -> InspectResult {
         let host = try HostBlock.current()
-        let found = try readable { () throws(HostError) -> [FoundRegion] in try FoundRegion.all(in: process) }
-        let (range, label, file) = try choose(found)
+        let (range, label, file) = try choose()
         let plan = try plan(of: range, label)
         let layout = VmemmapLayout(geometry: plan.geometry, base: range.start, hugePages: plan.hugePages)
-        let view = try readable { () throws(HostError) -> RegionView in try RegionView.take(plan, layout, of: process) }
+        let view = try readable { () throws(HostError) -> RegionView in
+            try RegionView.take(plan, layout, file, of: process)
+        }
         let figures = try readable { () throws(HostError) -> InspectResult.Figures in
             try self.figures(range, file, view)
         }
+        let guards = try readable { () throws(HostError) -> Int in try guardPages(of: range, file) }
         return InspectResult(
             host: host, pid: pid, regionStart: "\(range.start)", regionLengthBytes: range.length,
             plan: PlanBlock(plan, cost: host.mappingCost), countingMethod: host.showsFrameNumbers ? .pfn : .fileOffset,
             picture: try readable { () throws(HostError) -> FramePicture in
                 try FramePicture.take(HugePageIndex(plan.hugePages.rawValue / 2), in: layout, of: process)
             },
-            pages: view.pages, figures: figures, checks: InspectChecks.all(plan, view.pages, figures))
+            pages: view.pages, figures: figures, checks: InspectChecks.all(plan, view, figures, guardPages: guards),
+            firstDifference: Measured(view.firstDifference))
+    }
+
+    /// The guard pages that there are: where they must be, and of the region's memory file if it is known.
+    private func guardPages(of range: AddressRange, _ file: Mapping.FileIdentity?) throws(HostError) -> Int {
+        let places = HostKernel.guardPages(of: range)
+        var found = 0
+        try ProcMaps.forEach(of: process, overlapping: HostKernel.withGuardPages(range)) {
+            (mapping) throws(HostError) in
+            if places.contains(mapping.range), FoundRegion.isGuard(mapping), file == nil || mapping.file == file {
+                found += 1
+            }
+        }
+        return found
     }
 
     private func figures(
@@ -78,17 +94,20 @@ public struct InspectExperiment: Sendable {
 
     // MARK: Which region, and what it is
 
-    private func choose(
-        _ found: [FoundRegion]
-    ) throws(ExperimentError) -> (range: AddressRange, label: RegionLabel?, file: Mapping.FileIdentity?) {
+    private func choose() throws(ExperimentError) -> (
+        range: AddressRange, label: RegionLabel?, file: Mapping.FileIdentity?
+    ) {
         if let region {
-            let labelled = found.first { $0.range == region }
-            return (region, labelled?.label, labelled?.file)
+            let named = try readable { () throws(HostError) -> (label: RegionLabel, file: Mapping.FileIdentity)? in
+                try FoundRegion.label(of: region, in: process)
+            }
+            return (region, named?.label, named?.file)
         }
+        let found = try readable { () throws(HostError) -> [FoundRegion] in try FoundRegion.all(in: process) }
         if found.count == 1 { return (found[0].range, found[0].label, found[0].file) }
         if found.isEmpty {
             throw .notFound(
-                "process \(pid) has 0 regions of a vmemmap, 1 is needed: no guard pages named \(RegionLabel.fileName) in "
+                "process \(pid) has 0 regions of a vmemmap, 1 is needed: no guard page named \(RegionLabel.fileName) in "
                     + "/proc/\(pid)/maps; give the PID that vmemmap hold prints, or --region START+LENGTH")
         }
         let places = found.map { "\($0.range.start)+\($0.range.length)" }.joined(separator: ", ")

@@ -44,6 +44,11 @@ public struct InspectResult: Hashable, Sendable, Codable {
         public enum Subject: String, Hashable, Sendable, Codable {
             /// Huge pages that share neither as the scheme has it nor not at all.
             case hugePagesOutOfScheme = "huge_pages_out_of_scheme"
+            /// Vmemmap pages whose mapping (private or shared, protection, file and offset) is not what their huge page's state makes
+            /// it, or that are not mapped.
+            case pagesMappedOtherwise = "pages_mapped_otherwise"
+            /// The inaccessible pages on both sides of the region.
+            case guardPages = "guard_pages"
             /// Different frames.
             case distinctFrames = "distinct_frames"
             /// Mappings of the region.
@@ -54,16 +59,16 @@ public struct InspectResult: Hashable, Sendable, Codable {
 
         /// What is compared.
         public let subject: Subject
-        /// What the scheme says. Null where it depends on what no outsider sees: which huge pages were optimized before.
+        /// What the scheme says. Null where huge pages are out of scheme, of which it says nothing.
         public let expected: Measured<Int>
         /// Whether the expected figure is the most there may be.
         public let isUpperBound: Bool
         /// What was found. Null where it could not be.
         public let measured: Measured<Int>
 
-        /// Whether the two agree, as far as both are known.
-        public var holds: Bool {
-            guard let expected = expected.value, let measured = measured.value else { return true }
+        /// Whether the two agree; nil where one of them is not known.
+        public var holds: Bool? {
+            guard let expected = expected.value, let measured = measured.value else { return nil }
             return isUpperBound ? measured <= expected : measured == expected
         }
     }
@@ -88,7 +93,12 @@ public struct InspectResult: Hashable, Sendable, Codable {
     public let figures: Figures
     /// The figures beside what the scheme says.
     public let checks: [Check]
+    /// The first vmemmap page that is not mapped as the scheme has it, in words. Null: there is none.
+    public let firstDifference: Measured<String>
 
-    /// Whether all of them agree.
-    public var holds: Bool { checks.allSatisfy(\.holds) }
+    /// Whether none of them disagrees. What could not be measured is no disagreement (``isComplete``).
+    public var holds: Bool { checks.allSatisfy { $0.holds != false } }
+
+    /// Whether all of them could be made.
+    public var isComplete: Bool { checks.allSatisfy { $0.holds != nil } }
 }

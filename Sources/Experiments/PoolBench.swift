@@ -111,7 +111,8 @@ struct PoolBench {
     /// again.
     private func throwRefusal(optimized: HugePageCount) throws {
         guard let region = machine.region(size) else { return }
-        if let page = region.layout.allHugePages.first(where: { region.state(of: $0) != .optimized }) {
+        if let index = region.hugePageStates.firstIndex(where: { $0 != .optimized }) {
+            let page = HugePageIndex(index)
             try region.optimize(page..<page.advanced(by: 1))
         }
         throw ExperimentError.refused(

@@ -5,20 +5,38 @@ internal import VmemmapEmulator
 struct RegionView {
     /// What became of the huge pages.
     let pages: InspectResult.Pages
+    /// Those of them that are optimized, by zone.
+    let optimizedInZone: [Int]
+    /// How many mappings huge pages in these states make.
+    let mappings: MappingCount
+    /// Vmemmap pages that are not mapped as their huge page's state has them, and the first of them.
+    let mappedOtherwise: PageCount
+    let firstDifference: String?
     /// The frame behind each present page; empty where frame numbers are not shown.
     let frames: [UInt64]
 
     static func take(
-        _ plan: MappingPlan, _ layout: VmemmapLayout, of process: ObservedProcess
+        _ plan: MappingPlan, _ layout: VmemmapLayout, _ file: Mapping.FileIdentity?, of process: ObservedProcess
     ) throws(HostError) -> RegionView {
+        let range = layout.vmemmap(of: layout.allHugePages)
         var tally = PatternTally(plan)
         var frames: [UInt64] = []
         let pageSize = plan.geometry.basePageSize.rawValue
-        try PageMap.forEachPage(of: process, in: layout.vmemmap(of: layout.allHugePages)) { (page) throws(HostError) in
+        try PageMap.forEachPage(of: process, in: range) { (page) throws(HostError) in
             if page.entry.pfn != 0 { frames.append(page.entry.pfn) }
             tally.add(AliasPattern.Identity(page), at: (page.address - layout.base).rawValue / pageSize)
         }
-        return RegionView(pages: tally.pages(), frames: frames)
+        let verdicts = tally.allVerdicts()
+        var mappings = MappingTally(plan, range, verdicts, file)
+        try ProcMaps.forEach(of: process, overlapping: range) { (mapping) throws(HostError) in mappings.add(mapping) }
+        let optimized = verdicts.indices.filter { verdicts[$0] == .optimized }
+        return RegionView(
+            pages: tally.pages(),
+            optimizedInZone: (0..<plan.zones).map { zone in
+                optimized.count { plan.zone(of: HugePageIndex($0)) == zone }
+            },
+            mappings: plan.regionMappings(of: verdicts.map { $0 == .optimized ? .optimized : .restored }),
+            mappedOtherwise: mappings.wrongPages(), firstDifference: mappings.firstDifference, frames: frames)
     }
 }
 
@@ -38,7 +56,8 @@ struct PatternTally {
     private let plan: MappingPlan
     private let pattern: AliasPattern
     private let perHugePage: Int
-    private var verdicts: [AliasPattern.Verdict: Int] = [:]
+    /// Of each huge page; of those of which nothing is seen, neither.
+    private var verdicts: [AliasPattern.Verdict]
     private var current: (page: Int, identities: [AliasPattern.Identity])
     /// What the first optimized huge page of each zone showed of its templates.
     private var templates: [Int: [AliasPattern.Identity]] = [:]
@@ -47,6 +66,7 @@ struct PatternTally {
         self.plan = plan
         pattern = AliasPattern(plan)
         perHugePage = plan.geometry.vmemmapPagesPerHugePage.rawValue
+        verdicts = Array(repeating: .neither, count: plan.hugePages.rawValue)
         current = (0, [])
     }
 
@@ -60,12 +80,18 @@ struct PatternTally {
         current.identities.append(identity)
     }
 
-    /// What became of the huge pages. Those of which nothing was seen are neither.
-    func pages() -> InspectResult.Pages {
+    /// What became of each huge page. Those of which nothing was seen are neither.
+    func allVerdicts() -> [AliasPattern.Verdict] {
         var last = self
         last.judge()
-        let optimized = last.verdicts[.optimized] ?? 0
-        let own = last.verdicts[.own] ?? 0
+        return last.verdicts
+    }
+
+    /// How many have become what.
+    func pages() -> InspectResult.Pages {
+        let verdicts = allVerdicts()
+        let optimized = verdicts.count { $0 == .optimized }
+        let own = verdicts.count { $0 == .own }
         return InspectResult.Pages(
             optimized: HugePageCount(optimized), unoptimized: HugePageCount(own),
             neither: HugePageCount(plan.hugePages.rawValue - optimized - own))
@@ -82,6 +108,6 @@ struct PatternTally {
                 templates[zone] = shown
             }
         }
-        verdicts[verdict, default: 0] += 1
+        verdicts[current.page] = verdict
     }
 }

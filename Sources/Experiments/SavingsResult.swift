@@ -26,7 +26,9 @@ public struct SavingsResult: Hashable, Sendable, Codable {
         public let distinctFrames: PageCount
         /// Those that the plan makes one expect.
         public let expectedFrames: PageCount
-        /// Frames given back, templates not counted as in use.
+        /// What the memory file must occupy. What it has beyond that is not given back, mapped or not.
+        public let expectedMemfdBytes: ByteCount
+        /// Frames given back, templates not counted as in use, and less what the memory file has too many.
         public let grossSavingBytes: ByteCount
         /// What the mappings cost that the region has more than one.
         public let mappingBytes: ByteCount
@@ -48,16 +50,26 @@ public struct SavingsResult: Hashable, Sendable, Codable {
             let distinct = figures.distinctFrames.value ?? .zero
             let templates = isOptimized ? plan.templates : .zero
             let given = reference.frames - (distinct - templates)
+            let file = plan.fileFrames(optimized: isOptimized ? plan.hugePages : .zero).bytes(pageSize: pageSize)
+            let held = max(.zero, (figures.memfdBytes.value ?? file) - file)
             self.step = step
             self.figures = figures
             durationNanoseconds = nanoseconds
             distinctFrames = distinct
             expectedFrames = isOptimized ? plan.framesOptimized : plan.framesPopulated
-            grossSavingBytes = given.bytes(pageSize: pageSize)
+            expectedMemfdBytes = file
+            grossSavingBytes = given.bytes(pageSize: pageSize) - held
             mappingBytes = cost.total((figures.regionMappings.value ?? MappingCount(1)) - MappingCount(1))
             pageTableBytes = figures.pageTableBytes - reference.pageTables
             templateBytes = templates.bytes(pageSize: pageSize)
             netSavingBytes = grossSavingBytes - mappingBytes - pageTableBytes - templateBytes
+        }
+
+        /// Whether as many frames are mapped as planned, and the memory file holds no more and no less than planned; nil where the file
+        /// could not be asked.
+        public var hasPlannedFrames: Bool? {
+            if distinctFrames != expectedFrames { return false }
+            return figures.memfdBytes.value.map { $0 == expectedMemfdBytes }
         }
     }
 
@@ -106,8 +118,22 @@ public struct SavingsResult: Hashable, Sendable, Codable {
     /// How the region was built.
     public var construction: Construction { configuration.memory.construction }
 
-    /// Whether every step has the frames that were planned, and every read was right.
+    /// Whether no step has other frames than were planned, mapped or held by the memory file, what optimizing replaced in huge pages
+    /// was given back, and no read was wrong.
     public var holds: Bool {
-        rows.allSatisfy { $0.distinctFrames == $0.expectedFrames } && (wrongReads.value ?? 0) == 0
+        rows.allSatisfy { $0.hasPlannedFrames != false } && splitsHugePages != false && wrongReads.value ?? 0 == 0
+    }
+
+    /// Whether all of that could be measured.
+    public var isComplete: Bool {
+        rows.allSatisfy { $0.hasPlannedFrames != nil } && splitsHugePages != nil && wrongReads.value != nil
+    }
+
+    /// Whether the huge pages that the region was built of are split while it is optimized: a part of one that is replaced frees nothing
+    /// until then. Nil where that is not shown (``MemoryFigures/pagesInHugeFolios``). In a memory file its size tells.
+    public var splitsHugePages: Bool? {
+        guard plan.base == .pmd, plan.backing == .anonymous else { return true }
+        guard let row = rows.first(where: { $0.step == .optimized }) else { return true }
+        return row.figures.pagesInHugeFolios.value.map { $0 == .zero }
     }
 }

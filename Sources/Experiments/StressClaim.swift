@@ -34,7 +34,7 @@ public enum StressClaim: String, Hashable, Sendable, Codable, CaseIterable {
     case regionFrames = "the frames behind the region are those of the plan"
     /// By /proc/self/maps.
     case regionMappings = "the region has the mappings of the plan"
-    /// Access and place in the file, of each vmemmap page.
+    /// Private or shared, and with which access, of each vmemmap page. That it is the right page of the file, its contents tell.
     case pagesAreMappedAsTheirState = "each vmemmap page is mapped as its state says"
     /// By /proc/self/fd.
     case noDescriptorIsLost = "no descriptor is lost"

@@ -7,14 +7,12 @@ struct StressWalker {
     private let scene: StressScene
     private var generator: SplitMix64
     private let small: VmemmapRegion?
-    private let gigantic: VmemmapRegion?
 
     init(_ scene: StressScene, number: Int) {
         self.scene = scene
         generator = SplitMix64(
             seed: StressSeed.derive(scene.configuration.seed, 3, UInt64(scene.epoch), UInt64(number)))
         small = scene.machine.region(.twoMebibytes)
-        gigantic = scene.machine.region(.oneGibibyte)
     }
 
     /// Between two looks at the flag, and two entries in the counters.
@@ -46,32 +44,32 @@ struct StressWalker {
         let region = scene.region
         let frame = PageFrameNumber(draw(region.layout.frames.count))
         let seen = region.observedHead(of: frame)
-        if seen?.head != region.layout.head(of: frame) { wrongHead(seen, frame, region) }
+        let expected = region.layout.head(of: frame)
+        if seen?.head != expected { wrongHead(seen?.word, frame, region, expected) }
     }
 
-    /// A frame of the machine is nobody's, or in a huge page of either size.
+    /// A frame of the machine is nobody's, or in a huge page of either size: which, the machine says.
     private mutating func visitMachine() {
         guard let small else { return }
         let frame = PageFrameNumber(draw(small.layout.frames.count))
-        let seen = small.observedHead(of: frame)
-        if let head = seen?.head {
-            if head == small.layout.structPage(of: frame) || head == small.layout.head(of: frame) { return }
-            if let gigantic, gigantic.layout.frames.contains(frame), head == gigantic.layout.head(of: frame) { return }
+        if case .wrong(let word, let expected) = scene.machine.observeHead(of: frame) {
+            wrongHead(word, frame, small, expected)
         }
-        wrongHead(seen, frame, small)
     }
 
-    private func wrongHead(_ seen: (head: Address, word: UInt64)?, _ frame: PageFrameNumber, _ region: VmemmapRegion) {
+    private func wrongHead(
+        _ word: UInt64?, _ frame: PageFrameNumber, _ region: VmemmapRegion, _ expected: Address
+    ) {
         let page = region.layout.geometry.hugePage(of: frame)
         let vmemmapPage = region.layout.geometry.vmemmapPage(of: frame)
         // The one thing that a second refusal may leave: pages that it names, until they are mended.
-        if seen == nil, region.hugePageStates[page.rawValue].isTorn { return }
+        if word == nil, region.hugePageStates[page.rawValue].isTorn { return }
         scene.counters.wrongReads.count()
-        let found = seen.map { "compound_head \(Self.hex($0.word)), which leads to \($0.head)" } ?? "a fault"
+        let found = word.map { "compound_head \(Self.hex($0))" } ?? "a fault"
         scene.report(
             StressFinding(
                 .walkerSeesHead,
-                "frame \(frame), in vmemmap page \(vmemmapPage) of huge page \(page): \(found), not to \(region.layout.head(of: frame))",
+                "frame \(frame), in vmemmap page \(vmemmapPage) of huge page \(page): \(found), which does not lead to \(expected)",
                 StressFinding.Place(region: region, page: page)))
     }
 

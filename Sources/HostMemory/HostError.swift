@@ -88,9 +88,6 @@ public struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
         self.place = .file(file)
     }
 
-    /// Whether the file would be larger than this process may make one (EFBIG: RLIMIT_FSIZE).
-    public var isFileSizeLimit: Bool { errno == .fileTooLarge }
-
     /// One line: operation, place, the kernel's reason.
     public var description: String {
         let reason =

@@ -15,6 +15,10 @@ public final class MemoryFile: Sendable {
     /// writable (mprotect: EACCES), while PROT_READ through ``writable`` is no lock at all (host limits, 6).
     public let readOnly: FileDescriptor
 
+    /// Whether the host gives memory files transparent huge pages of its own accord: a write of one page takes a whole one then, and
+    /// a hole punched in it gives nothing back unless the host splits it.
+    public let mayHaveHugePages: Bool
+
     private let shield: ForkShield
 
     /// Creates a file of `length` bytes, all hole, and opens its twin through /proc/self/fd. Children forked later do not get it.
@@ -26,6 +30,7 @@ public final class MemoryFile: Sendable {
     ///   - length: whole pages.
     ///   - store: where its frames come from. The length of a file in a file system cannot be sealed; nobody else has it.
     public init(name: String, length: ByteCount, in store: FrameStore = .memory) throws(HostError) {
+        mayHaveHugePages = if case .memory = store { Self.hostUsesHugePages } else { false }
         let writable =
             switch store {
             case .memory: try HostKernel.createMemoryFile(name: name)
@@ -64,8 +69,32 @@ public final class MemoryFile: Sendable {
         try HostKernel.allocatedBytes(writable, name: name)
     }
 
-    /// Writes `pieces` of memory one behind the other from `offset` on.
+    /// The chosen word of shmem_enabled, read once. Where it is hidden, or changes later, what the file occupies tells all the same.
+    private static let hostUsesHugePages: Bool = {
+        let text = try? HostKernel.readText("/sys/kernel/mm/transparent_hugepage/shmem_enabled")
+        return ["always", "within_size", "force"].contains(text.flatMap(HostDescription.chosen))
+    }()
+
+    /// Gives the holes in a range pages, as small as they come, where the host would make huge ones of a write.
+    ///
+    /// Through a mapping that is there for no longer, since it is mappings that can be told to have no huge pages.
+    public func populateWithSmallPages(offset: ByteCount, length: ByteCount) throws(HostError) {
+        guard mayHaveHugePages, length > .zero else { return }
+        let window = try HostKernel.mapAnonymous(length: length)
+        do throws(HostError) {
+            try HostKernel.mapFile(writable, at: window, offset: offset, .readWrite)
+            try HostKernel.forbidHugePages(window)
+            try HostKernel.populate(window)
+        } catch {
+            try? HostKernel.unmap(window)
+            throw error
+        }
+        try HostKernel.unmap(window)
+    }
+
+    /// Writes `pieces` of memory one behind the other from `offset` on. In holes, small pages are written.
     public func gather(_ pieces: StridedPieces, at offset: ByteCount) throws(HostError) {
+        try populateWithSmallPages(offset: offset, length: pieces.total)
         try HostKernel.gather(pieces, into: writable, at: offset, name: name)
     }
 

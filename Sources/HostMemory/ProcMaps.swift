@@ -8,6 +8,8 @@ public struct Mapping: Hashable, Sendable {
     public let isReadable: Bool
     /// Whether it may be written.
     public let isWritable: Bool
+    /// Whether it may be executed.
+    public let isExecutable: Bool
     /// MAP_SHARED.
     public let isShared: Bool
     /// Where in the file it starts; 0 for anonymous memory.
@@ -37,7 +39,7 @@ public struct Mapping: Hashable, Sendable {
         var scan = 0
         guard let start = scanHexadecimal(line, &scan, until: "-"), let end = scanHexadecimal(line, &scan, until: " "),
             start < end, let read = scanByte(line, &scan), let write = scanByte(line, &scan),
-            scanByte(line, &scan) != nil, let sharing = scanByte(line, &scan),
+            let execute = scanByte(line, &scan), let sharing = scanByte(line, &scan),
             scanByte(line, &scan) == UInt8(ascii: " "), let offset = scanHexadecimal(line, &scan, until: " "),
             let major = scanHexadecimal(line, &scan, until: ":"),
             let minor = scanHexadecimal(line, &scan, until: " "), major <= UInt32.max, minor <= UInt32.max,
@@ -47,6 +49,7 @@ public struct Mapping: Hashable, Sendable {
         self.range = AddressRange(start: Address(UInt(start)), length: ByteCount(length))
         self.isReadable = read == UInt8(ascii: "r")
         self.isWritable = write == UInt8(ascii: "w")
+        self.isExecutable = execute == UInt8(ascii: "x")
         self.isShared = sharing == UInt8(ascii: "s")
         self.offset = ByteCount(offset)
         self.file = inode == 0 ? nil : FileIdentity(device: major << 32 | minor, inode: inode)

@@ -53,22 +53,26 @@ public enum InspectReport {
         result.checks.flatMap { check in
             let measured = check.measured.value.map { CountText.grouped($0) } ?? "not measured"
             let scheme = check.expected.value.map { (check.isUpperBound ? "at most " : "") + CountText.grouped($0) }
-            let isCompared = check.expected.value != nil && check.measured.value != nil
             let line =
-                (isCompared ? style.mark(check.holds) : "-     ")
-                + "\(name(check.subject)): the scheme says \(scheme ?? "nothing yet, since only some are optimized"), "
+                (check.holds.map(style.mark) ?? "-     ")
+                + "\(name(check.subject)): the scheme says \(scheme ?? "nothing of huge pages out of it"), "
                 + "found \(measured)"
             return style.wrapped([line])
-        } + [
-            style.verdict(
-                result.holds,
-                result.holds ? "seen from outside, it is what the scheme says" : "it is NOT what the scheme says")
-        ]
+        } + style.wrapped(result.firstDifference.value.map { ["      " + $0] } ?? [])
+            + style.wrapped(["-     contents of the pages: not read"]) + [style.verdict(result.holds, verdict(result))]
+    }
+
+    private static func verdict(_ result: InspectResult) -> String {
+        if !result.holds { return "it is NOT what the scheme says" }
+        return "seen from outside, it is what the scheme says"
+            + (result.isComplete ? "" : ", as far as it could be measured")
     }
 
     private static func name(_ subject: InspectResult.Check.Subject) -> String {
         switch subject {
         case .hugePagesOutOfScheme: "huge pages out of scheme"
+        case .pagesMappedOtherwise: "vmemmap pages mapped otherwise"
+        case .guardPages: "guard pages"
         case .distinctFrames: "distinct frames"
         case .regionMappings: "mappings of the region"
         case .memfdBytes: "bytes of the memory file"

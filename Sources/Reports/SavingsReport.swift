@@ -29,10 +29,40 @@ public enum SavingsReport {
         let given = result.construction == .populated ? "frames given back" : "frames never taken"
         return head + table.lines(style)
             + style.notes([
-                "Gross: \(given), from pagemap. Net: less mappings (\(result.host.mappingCostBytes) bytes each),",
+                "Gross: \(given), from pagemap and the memory file's st_blocks. Net: less mappings (\(result.host.mappingCostBytes) bytes each),",
                 "growth of page tables \(since), template frames. Wrong reads: \(wrong).",
             ]) + [""] + style.wrapped(peak(result)) + HugeBaseReport.lines(plan, steps(result), style)
-            + [style.verdict(result.holds, result.holds ? "as planned" : "NOT as planned")]
+            + style.wrapped(differences(result)) + [style.verdict(result.holds, verdict(result))]
+    }
+
+    private static func verdict(_ result: SavingsResult) -> String {
+        if !result.holds { return "NOT as planned" }
+        return "as planned" + (result.isComplete ? "" : ", as far as it could be measured")
+    }
+
+    /// What is not as planned, or could not be measured, step by step.
+    private static func differences(_ result: SavingsResult) -> [String] {
+        var lines: [String] = []
+        for row in result.rows {
+            if row.distinctFrames != row.expectedFrames {
+                lines.append(
+                    "\(row.step.rawValue): \(CountText.grouped(row.distinctFrames.rawValue)) frames are mapped, "
+                        + "\(CountText.grouped(row.expectedFrames.rawValue)) planned")
+            }
+            let planned = "\(CountText.grouped(row.expectedMemfdBytes.rawValue)) bytes planned"
+            if let held = row.figures.memfdBytes.value, held != row.expectedMemfdBytes {
+                lines.append(
+                    "\(row.step.rawValue): the memory file holds \(CountText.grouped(held.rawValue)) bytes, \(planned)")
+            } else if row.figures.memfdBytes.value == nil {
+                lines.append("\(row.step.rawValue): what the memory file holds was not measured, \(planned)")
+            }
+        }
+        switch result.splitsHugePages {
+        case true?: break
+        case false?: lines.append("optimized: parts of huge pages that were not split are replaced, and not given back")
+        case nil: lines.append("whether huge pages were split was not measured: /proc/kpageflags is shown to root")
+        }
+        return lines
     }
 
     /// The steps, from before there was a region.

@@ -74,6 +74,12 @@ public enum StressReport {
         lines = table + style.wrapped(lines)
         // Lines of maps and of operations stay as they are: they are for searching.
         if let violation = result.violation { return lines + [""] + self.lines(violation) }
+        let untested = result.claims.count { $0.holds == .notMeasured }
+        if untested > 0 {
+            lines += style.wrapped([
+                "not measured: \(CountText.grouped(untested)) of \(CountText.grouped(result.claims.count)) promises were not looked at"
+            ])
+        }
         return lines + [result.holds ? "passed: seed \(result.seed)" : "FAILED: seed \(result.seed)"]
     }
 

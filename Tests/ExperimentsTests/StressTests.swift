@@ -170,12 +170,12 @@ struct StressTests {
         let calls: Set<HostOperation> = [.mapFile, .mapAnonymous, .move, .unmap, .protect, .advise]
         // Half-way, and refused when it is put back.
         var first = 20
-        while !all.contains(where: scene.region.isIncomplete), first < 60 {
+        while !scene.region.hugePageStates.contains(where: \.isTorn), first < 60 {
             let fault = InjectedFault(first: first, failures: 1000, errno: errno, operations: calls)
             _ = fault.during { try? scene.region.optimize(all) }
             first += 1
         }
-        try #require(all.contains(where: scene.region.isIncomplete))
+        try #require(scene.region.hugePageStates.contains(where: \.isTorn))
         let oracle = StressOracle(scene: scene, workers: [], openFiles: try OpenFiles.count())
         let fault = InjectedFault(first: 1, failures: 1000, errno: errno, operations: calls)
         _ = fault.during { try? oracle.check(nil, part: nil) }

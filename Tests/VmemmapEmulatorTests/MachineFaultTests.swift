@@ -95,6 +95,8 @@ struct MachineFaultTests {
                 memory: step.memory, scheme: .firstTail, backing: backing,
                 tailRun: .frames(PageCount(step.memory < .gibibytes(1) ? 5 : 512)), optimizesAtBoot: true))
         let frames = step.memory.rawValue / HostLimits.pageSize.rawValue
+        machine.setFrameBudget(PageCount(1 << 20))
+        let all = machine.framesOfBudgetAndVmemmap
         for number in step.calls {
             for failures in [1, 1000] {
                 try step.prepare(machine)
@@ -113,6 +115,7 @@ struct MachineFaultTests {
                     #expect(change.refusal == nil && machine.hugePages(size).total == .zero, "\(comment)")
                 }
                 try machine.expectWhole()
+                #expect(machine.framesOfBudgetAndVmemmap == all, "\(comment)")
                 if outcome.failed == 0 { return }
             }
         }
@@ -148,6 +151,8 @@ struct MachineFaultTests {
         let machine = try scene.machine()
         let step = scene.step
         var failed = 0
+        machine.setFrameBudget(PageCount(1 << 20))
+        let all = machine.framesOfBudgetAndVmemmap
         kinds: for operation in HostOperation.allCases {
             for errno in operation.possibleErrors {
                 for number in step.callsOfAKind {
@@ -158,11 +163,13 @@ struct MachineFaultTests {
                     failed += outcome.failed
                     if scene.manner == .wait { #expect(refusal == nil, "\(comment)") }
                     step.expectCounts(machine, refusal, comment)
+                    #expect(machine.framesOfBudgetAndVmemmap == all, "\(comment)")
                     try machine.expectWhole()
                     for size in EmulatedMachine.sizes where machine.region(size) != nil {
                         #expect(try machine.setPool(size, to: .zero).refusal == nil, "\(comment)")
                         #expect(machine.hugePages(size).total == .zero, "\(comment)")
                     }
+                    #expect(machine.framesOfBudgetAndVmemmap == all, "\(comment)")
                     if outcome.calls == 0 { continue kinds }
                     if outcome.calls <= number { break }
                 }
@@ -346,6 +353,14 @@ private func pageTableDisagreements() throws -> [String] {
 }
 
 extension EmulatedMachine {
+    /// What is left of the frame budget, the frames behind the vmemmap, and the page tables of splits: what one of them gives, another
+    /// takes, whatever is refused.
+    fileprivate var framesOfBudgetAndVmemmap: Int {
+        let memmap = memmap()
+        let left = memmap.frameBudget?.rawValue ?? 0
+        return left + (memmap.allocatorPages + memmap.bootPages).rawValue + memmap.splitPageTables
+    }
+
     /// The cheap part of ``expectWhole(_:)``, which holds after a failure too: every head is right.
     func expectHeads(_ location: SourceLocation = #_sourceLocation) throws {
         let small = try #require(region(.twoMebibytes), sourceLocation: location)

@@ -422,6 +422,46 @@ struct MachineTests {
         #expect(HostProcess.eventually { kept == nil })
     }
 
+    @Test("A free huge page that is promised to somebody is neither dissolved nor demoted")
+    func promisedStays() throws {
+        let machine = try Self.boot()
+        for size in EmulatedMachine.sizes {
+            try machine.setPool(size, to: HugePageCount(1))
+            try machine.reserve(size, HugePageCount(1))
+            let frame = try #require(
+                machine.region(.twoMebibytes)?.layout.frames.first { machine.hugePage(of: $0) != nil })
+            #expect(throws: HugeTLBError(.reserved(size))) { try machine.dissolve(frame) }
+            #expect(throws: HugeTLBError(.reserved(size))) { try machine.demote(frame) }
+            machine.unreserve(size, HugePageCount(1))
+            try machine.dissolve(frame)
+            #expect(machine.hugePages(size).total == .zero)
+        }
+        try machine.expectWhole()
+    }
+
+    @Test(
+        "Dissolving waits for what was put off: a page that could not be restored is the pool's again, and refused for that"
+    )
+    func dissolveFlushes() throws {
+        let machine = try Self.boot {
+            $0.memory = .mebibytes(8)
+            $0.release = .deferred
+            $0.restoreFailure = .wait
+        }
+        try machine.setPool(.twoMebibytes, to: HugePageCount(1))
+        let frame = try #require(
+            machine.region(.twoMebibytes)?.layout.frames.first { machine.hugePage(of: $0) != nil })
+        machine.setFrameBudget(.zero)
+        try machine.setPool(.twoMebibytes, to: .zero)
+        // It is in no pool until the worker has waited in vain.
+        #expect(machine.hugePage(of: frame) == nil)
+        #expect(throws: HugeTLBError(.frameBudget(needed: PageCount(6), left: .zero))) { try machine.dissolve(frame) }
+        machine.setFrameBudget(nil)
+        try machine.dissolve(frame)
+        #expect(machine.memmap().freePages == 4 * 512)
+        try machine.expectWhole()
+    }
+
     @Test("v5's restore reports after a while when no memory ever comes, and nothing is lost")
     func restoreWaitsInVain() throws {
         let machine = try Self.boot { $0.restoreFailure = .wait }

@@ -28,10 +28,11 @@ struct RegionLabelTests {
     @Test(
         "What is no label is none",
         arguments: [
-            "", "/memfd:vmemmap-frames (deleted)", "/memfd:vmemmap-frames:2M:first-tail:anonymous:pte (deleted)",
-            "/memfd:vmemmap-frames:3M:first-tail:anonymous:pte:1", "/memfd:vmemmap-frames:2M:tail:anonymous:pte:1",
-            "/memfd:vmemmap-frames:2M:head:memfd:pte:0", "/memfd:vmemmap-frames:2M:head:memfd:pud:1",
-            "/tmp/vmemmap-frames:2M:head:memfd:pte:1", "/memfd:other:2M:head:memfd:pte:1",
+            "", "/memfd:vmemmap-frames (deleted)", "/memfd:vmemmap-frames:2M:first-tail:anonymous:pte:1 (deleted)",
+            "/memfd:vmemmap-frames:3M:first-tail:anonymous:pte:1:3", "/memfd:vmemmap-frames:2M:tail:anonymous:pte:1:3",
+            "/memfd:vmemmap-frames:2M:head:memfd:pte:0:3", "/memfd:vmemmap-frames:2M:head:memfd:pud:1:3",
+            "/tmp/vmemmap-frames:2M:head:memfd:pte:1:3", "/memfd:other:2M:head:memfd:pte:1:3",
+            "/memfd:vmemmap-frames:2M:head:memfd:pte:1:0", "/memfd:vmemmap-frames:2M:head:memfd:pte:1:x",
         ])
     func none(_ name: String) {
         #expect(RegionLabel(mappingName: name) == nil)

@@ -15,12 +15,12 @@ extension InspectResult: ExportableResult {
                 "check", "A figure found from outside, beside what the scheme says.", checks,
                 [
                     .label("figure", "What was counted.") { $0.subject.rawValue },
-                    .count("expected", "What the scheme says; nothing: it depends on what no outsider sees.") {
+                    .count("expected", "What the scheme says; nothing: it says none of huge pages out of it.") {
                         $0.expected.value
                     },
                     .count("measured", "What was found.") { $0.measured.value },
                     .truth("upper_bound", "Whether the expected figure is the most there may be.") { $0.isUpperBound },
-                    .truth("holds", "Whether they agree.") { $0.holds },
+                    .truth("holds", "Whether they agree; nothing: not measured.") { $0.holds },
                 ]),
             ExportTable(
                 "region", "The region's figures.", [self],

@@ -17,7 +17,10 @@ extension SavingsResult: ExportableResult {
                     .label("step", "The step.") { $0.step.rawValue },
                     .nanoseconds("duration", "What the step took, measuring not included.") { $0.durationNanoseconds },
                     .count("expected_frames", "Frames behind the region as planned.") { $0.expectedFrames.rawValue },
-                    .bytes("gross_saving", "Frames given back.") { $0.grossSavingBytes },
+                    .bytes("expected_memfd", "What the memory file must occupy.") { $0.expectedMemfdBytes },
+                    .bytes("gross_saving", "Frames given back, mapped no more and not held by the memory file.") {
+                        $0.grossSavingBytes
+                    },
                     .bytes("mapping_overhead", "What the region's mappings cost the kernel, but for one.") {
                         $0.mappingBytes
                     },

@@ -55,7 +55,14 @@ extension EmulatedMachine {
             }
             try restore(Freed(page: page.index, size: page.size))
         } catch {
-            putBack(Freed(page: page.index, size: page.size), isSurplus: isSurplus)
+            // One that is none to be demoted was not asked to be restored.
+            let isRestoreRefused =
+                switch error.cause {
+                case .notAHugePage, .poisoned: false
+                default: true
+                }
+            putBack(
+                Freed(page: page.index, size: page.size), isSurplus: isSurplus, isRestoreRefused: isRestoreRefused)
             throw error
         }
         let first = small.layout.geometry.hugePage(of: page.head)

@@ -19,6 +19,8 @@ public final class EmulatedMachine: Sendable {
     /// One change of a pool's size at a time (`resize_lock`).
     let resizing = Guarded(())
     let worker: DeferredWorker<Freed>
+    /// What each 2 MiB block may be read as.
+    package let uses: BlockUses
     /// The struct pages of a free block of 2 MiB, in each zone.
     let plainBlocks: [[UInt64]]
 
@@ -101,6 +103,7 @@ public final class EmulatedMachine: Sendable {
                 isOptimizing: configuration.optimizesAtBoot, origins: origins,
                 deposits: PageTableDeposits(pmds: small.framesPopulated.rawValue / small.geometry.pagesPerPmd)))
         worker = DeferredWorker()
+        uses = BlockUses(configuration.blocks)
         plainBlocks = (0..<small.zones).map { StructPage.plain(pagesPerBlock, zone: $0, small.geometry) }
         writePlainStructPages(of: PageFrameNumber(0)..<PageFrameNumber(configuration.blocks * pagesPerBlock))
     }

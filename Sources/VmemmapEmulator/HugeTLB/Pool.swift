@@ -121,7 +121,7 @@ extension EmulatedMachine {
         _ page: HugePageIndex, _ size: HugePageSize, isOptimized: Bool
     ) throws(HugeTLBError) -> HugeTLBError? {
         let view = try view(size)
-        writeCompoundStructPages(of: page, view)
+        uses.rewrite(blocks(of: page, size), as: .huge(size)) { writeCompoundStructPages(of: page, view) }
         guard isOptimized, let error = optimize(page, size) else { return nil }
         if !isUsable(Freed(page: page, size: size)) {
             setAside(Freed(page: page, size: size))
@@ -192,8 +192,8 @@ extension EmulatedMachine {
     }
 
     /// Makes a free huge page whose vmemmap could not be restored the pool's again, or sets it aside if it was left half-way.
-    func putBack(_ freed: Freed, isSurplus: Bool) {
-        book.withLock { $0.restoreFailures += 1 }
+    func putBack(_ freed: Freed, isSurplus: Bool, isRestoreRefused: Bool = true) {
+        if isRestoreRefused { book.withLock { $0.restoreFailures += 1 } }
         if !isUsable(freed) { return setAside(freed) }
         enterPool(freed.page, freed.size) { state in
             state.addFree(freed.page)
@@ -266,7 +266,7 @@ extension EmulatedMachine {
         let first = view.layout.geometry.headFrame(of: freed.page)
         let frames = first..<first.advanced(by: view.layout.geometry.basePagesPerHugePage)
         let errors = takeErrors(of: freed, view)
-        writePlainStructPages(of: frames)
+        uses.rewrite(blocks(of: freed.page, freed.size), as: .plain) { writePlainStructPages(of: frames) }
         for error in errors { markPoisoned(error) }
         let late = book.withLock { book in
             for zone in book.zones.indices where book.zones[zone].frames.contains(first) {

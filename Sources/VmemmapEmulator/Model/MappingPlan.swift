@@ -206,6 +206,13 @@ public struct MappingPlan: Hashable, Sendable {
         return MappingCount(1 + boundariesInside(state) * hugePages.rawValue + between)
     }
 
+    /// Mappings of the whole region with its huge pages in these states; the most there may be, as above.
+    package func regionMappings(of states: [HugePageState]) -> MappingCount {
+        let inside = states.reduce(0) { $0 + boundariesInside($1) }
+        return MappingCount(
+            1 + inside + zip(states, states.dropFirst()).count { isBoundary(between: $0, and: $1) })
+    }
+
     /// Where one mapping of a huge page ends and its next begins.
     func boundariesInside(_ state: HugePageState) -> Int {
         guard isWorthwhile else { return 0 }

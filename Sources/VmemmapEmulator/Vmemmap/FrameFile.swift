@@ -62,16 +62,19 @@ struct FrameFile: Sendable {
         switch plan.backing {
         case .anonymous:
             let length = pageSize * (plan.sharedFramesPerHugePage.rawValue * pages.count)
-            if length > .zero { try file.release(offset: ownFrames(of: pages.lowerBound), length: length) }
+            if length > .zero { try release(ownFrames(of: pages.lowerBound), length) }
         case .memfd:
             let freed = plan.freedPages
-            for page in pages {
-                let (start, length) = (offset(of: page, freed.lowerBound), pageSize * freed.count)
-                switch plan.base {
-                case .pte: try file.release(offset: start, length: length)
-                case .pmd: try file.releaseFromHugePages(offset: start, length: length)
-                }
-            }
+            for page in pages { try release(offset(of: page, freed.lowerBound), pageSize * freed.count) }
+        }
+    }
+
+    /// Gives a part of the file back, and where it may lie in huge pages, makes sure that the host took it.
+    private func release(_ offset: ByteCount, _ length: ByteCount) throws(HostError) {
+        if plan.base == .pmd || file.mayHaveHugePages {
+            try file.releaseFromHugePages(offset: offset, length: length)
+        } else {
+            try file.release(offset: offset, length: length)
         }
     }
 }

@@ -7,7 +7,8 @@ package import HostMemory
 /// region's huge page, page 0 holds the head and every other one tails; in the head scheme these show the head while they are
 /// optimized. Where memory comes and goes as huge pages of two sizes, there is more: plain struct pages, and a head and tails of
 /// each size. A word that belongs to none of a page's images is wrong. A page that a replacement crosses while it is read may begin
-/// as one image and end as another; read again, it is one.
+/// as one image and end as another; read again, it is one. Of a machine's pages only those images count that the machine says
+/// the memory is used for at that moment (``BlockUses``).
 ///
 /// For struct pages of the mirrored size (``StructPage/size``); where they straddle vmemmap pages, there are no images.
 package struct LegalContents: Sendable {
@@ -25,13 +26,16 @@ package struct LegalContents: Sendable {
         let scheme: Scheme
         let encoding: CompoundHead.Encoding
         let pages: Int
+        /// What the blocks of a huge page of it are used as, in a machine.
+        let use: BlockUses.Uses
     }
 
     private let views: [View]
     /// By zone.
     private let images: [[Image]]
     private let zoneOfPage: @Sendable (Int) -> Int
-    private let isShared: Bool
+    /// Of a machine, what its blocks may be read as.
+    private let uses: BlockUses?
     private let brand: UInt64?
     private let wordsPerPage: Int
 
@@ -55,22 +59,22 @@ package struct LegalContents: Sendable {
         for page in region.layout.allHugePages {
             HugePageFields(of: page, region.layout).cgroup = brand &+ UInt64(page.rawValue)
         }
-        self.init([region], isShared: false, brand: brand)
+        self.init([region], uses: nil, brand: brand)
     }
 
     /// What the pages of a machine's memory may hold.
     package init(of machine: EmulatedMachine) {
-        self.init(EmulatedMachine.sizes.compactMap { machine.region($0) }, isShared: true, brand: nil)
+        self.init(EmulatedMachine.sizes.compactMap { machine.region($0) }, uses: machine.uses, brand: nil)
     }
 
-    private init(_ regions: [VmemmapRegion], isShared: Bool, brand: UInt64?) {
+    private init(_ regions: [VmemmapRegion], uses: BlockUses?, brand: UInt64?) {
         precondition(regions.allSatisfy { $0.plan.geometry.structPageSize == StructPage.size })
-        self.isShared = isShared
+        self.uses = uses
         self.brand = brand
         views = regions.map {
             View(
                 geometry: $0.plan.geometry, layout: $0.layout, scheme: $0.plan.scheme, encoding: $0.plan.encoding,
-                pages: $0.plan.hugePages.rawValue)
+                pages: $0.plan.hugePages.rawValue, use: .huge($0.plan.geometry.hugePageSize))
         }
         let first = regions.first?.plan
         wordsPerPage = (first?.geometry.basePageSize.rawValue ?? 0) / 8
@@ -88,7 +92,7 @@ package struct LegalContents: Sendable {
                     images.append(Image(words: contents, view: number, isHead: vmemmapPage == 0))
                 }
             }
-            if isShared {
+            if uses != nil {
                 let count = first?.geometry.structPagesPerVmemmapPage ?? 0
                 let plain = first.map { StructPage.plain(count, zone: zone, $0.geometry) } ?? []
                 images.append(Image(words: plain, view: nil, isHead: false))
@@ -119,12 +123,24 @@ package struct LegalContents: Sendable {
         guard let first = views.first else { return .whole }
         let start = first.layout.base + first.geometry.basePageSize * page
         let images = images[zoneOfPage(page)]
+        // The first view is that of the smallest huge pages, which are the blocks.
+        let block = page / first.geometry.vmemmapPagesPerHugePage.rawValue
+        let before = uses?.moment(ofBlock: block)
         // Bit n: image n agrees so far.
         var agreeing = UInt32(truncatingIfNeeded: (1 << images.count) - 1)
         for (number, image) in images.enumerated() where !isPossible(image, at: page) {
             agreeing &= ~(1 << UInt32(number))
         }
         let possible = agreeing
+        // Those among them that the block may be read as now.
+        if let before {
+            for (number, image) in images.enumerated()
+            where !before.uses.contains(image.view.map { views[$0].use } ?? .plain) {
+                agreeing &= ~(1 << UInt32(number))
+            }
+        }
+        let allowed = agreeing
+        var firstNotAllowed: Wrong?
         // What compound_head holds is worked out once a page and image.
         let heads = images.map { headWord($0, at: page) }
         let brand = brand.map { $0 &+ UInt64(page / first.geometry.vmemmapPagesPerHugePage.rawValue) }
@@ -133,16 +149,18 @@ package struct LegalContents: Sendable {
             guard let word = unsafe MemoryAccess.tryLoad(start + ByteCount(8 * index)) else {
                 return .wrong(Wrong(offset: ByteCount(8 * index), word: nil))
             }
-            var isLegal = false
+            var agreeingHere: UInt32 = 0
             for number in 0..<images.count where possible >> UInt32(number) & 1 == 1 {
-                if agrees(word, index, images[number], heads[number], brand) {
-                    isLegal = true
-                } else {
-                    agreeing &= ~(1 << UInt32(number))
-                }
+                if agrees(word, index, images[number], heads[number], brand) { agreeingHere |= 1 << UInt32(number) }
             }
-            if !isLegal { return .wrong(Wrong(offset: ByteCount(8 * index), word: word)) }
+            agreeing &= agreeingHere
+            let wrong = Wrong(offset: ByteCount(8 * index), word: word)
+            if agreeingHere == 0 { return .wrong(wrong) }
+            if agreeingHere & allowed == 0 { firstNotAllowed = firstNotAllowed ?? wrong }
         }
+        // Where the struct pages were rewritten meanwhile, nothing more can be said of this reading.
+        if uses?.moment(ofBlock: block) != before { return .crossed }
+        if let firstNotAllowed { return .wrong(firstNotAllowed) }
         return agreeing == 0 ? .crossed : .whole
     }
 
@@ -176,7 +194,7 @@ package struct LegalContents: Sendable {
         }
         if let brand, image.isHead, index == Self.brandWord { return word == brand }
         if word == image.words[index] { return true }
-        guard isShared else { return false }
+        guard uses != nil else { return false }
         if field == 0 { return word & ~Self.volatileFlags == image.words[index] & ~Self.volatileFlags }
         return index == Self.errorWord && image.isHead && word < UInt64(Int32.max)
     }

@@ -1,6 +1,6 @@
 public import HostMemory
 
-/// What a region is, written into the name of its memory file: `vmemmap-frames:2M:first-tail:anonymous:pte:1`.
+/// What a region is, written into the name of its memory file: `vmemmap-frames:2M:first-tail:anonymous:pte:1:64`.
 ///
 /// Whoever looks at the process from outside, /proc/PID/maps or pmap, reads it there. The guard page on each side of the region
 /// is an inaccessible mapping of that file, so that the region is found between the two in any state and on any kernel: names of
@@ -16,6 +16,8 @@ public struct RegionLabel: Hashable, Sendable {
     public let base: BaseMapping
     /// How many frames in a row serve the tails.
     public let tailRun: PageCount
+    /// How many huge pages.
+    public let hugePages: HugePageCount
 
     /// What the name of every region's memory file starts with.
     public static let fileName = MemoryFile.regionName
@@ -27,26 +29,37 @@ public struct RegionLabel: Hashable, Sendable {
         backing = plan.backing
         base = plan.base
         tailRun = plan.tailRun
+        hugePages = plan.hugePages
     }
 
     /// Reads the label in a mapping's name, `/memfd:vmemmap-frames:... (deleted)`; nil if there is none.
     public init?(mappingName name: String) {
         let fields = name.prefix { $0 != " " }.split(separator: ":", omittingEmptySubsequences: false)
-        guard fields.count == 7, fields[0] == "/memfd", fields[1] == Self.fileName,
+        guard fields.count == 8, fields[0] == "/memfd", fields[1] == Self.fileName,
             let pageSize = ByteCount(text: fields[2]).flatMap({ HugePageSize(bytes: $0) }),
             let scheme = Scheme(rawValue: String(fields[3])), let backing = Backing(rawValue: String(fields[4])),
-            let base = BaseMapping(rawValue: String(fields[5])), let tailRun = Int(fields[6]), tailRun >= 1
+            let base = BaseMapping(rawValue: String(fields[5])), let tailRun = Int(fields[6]), tailRun >= 1,
+            let hugePages = Int(fields[7]), hugePages >= 1
         else { return nil }
         self.pageSize = pageSize
         self.scheme = scheme
         self.backing = backing
         self.base = base
         self.tailRun = PageCount(tailRun)
+        self.hugePages = HugePageCount(hugePages)
+    }
+
+    /// How long the region is; nil where there is no such geometry, or it is longer than an address space.
+    public func regionLength(pageSize: ByteCount) -> ByteCount? {
+        guard let geometry = Geometry(basePageSize: pageSize, hugePageSize: self.pageSize),
+            hugePages <= geometry.mostPages
+        else { return nil }
+        return geometry.vmemmapBytesPerHugePage * hugePages.rawValue
     }
 
     /// The memory file's name.
     var memoryFileName: String {
-        [Self.fileName, pageSizeText, scheme.rawValue, backing.rawValue, base.rawValue, "\(tailRun)"]
+        [Self.fileName, pageSizeText, scheme.rawValue, backing.rawValue, base.rawValue, "\(tailRun)", "\(hugePages)"]
             .joined(separator: ":")
     }
 

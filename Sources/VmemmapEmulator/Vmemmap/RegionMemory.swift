@@ -42,6 +42,7 @@ final class RegionMemory: Sendable {
         let range = try HostKernel.mapRegion(
             length: length, alignment: max(alignment, block ?? .zero), isReserved: isPopulated)
         do throws(HostError) {
+            if isPopulated, base == .pte { try file?.populateWithSmallPages(offset: .zero, length: length) }
             try Self.back(range, base, file)
             if isPopulated { try Self.populate(range, progress) }
             blocks = if let block { try PmdBlocks(range, blockSize: block, file: file, orphans) } else { nil }

@@ -17,8 +17,10 @@ extension SavingsResult {
         if rows.isEmpty { return "A dry run: nothing was mapped, and what is below was planned, not measured." }
         let reads = "\(CountText.grouped(wrongReads.value ?? 0)) reads were wrong."
         return holds
-            ? "The frames behind the region are those planned after every step, and \(reads)"
-            : "The frames behind the region are not those planned after every step, or reads were wrong: \(reads)"
+            ? "The frames behind the region and in the memory file are those planned after every step"
+                + (isComplete ? ", and \(reads)" : ", as far as they could be measured, and \(reads)")
+            : "The frames behind the region or in the memory file are not those planned after every step, or reads were wrong: "
+                + reads
     }
 
     /// The row that shows what optimizing saves once every tail has been read.
