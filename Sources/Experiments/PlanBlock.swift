@@ -59,9 +59,9 @@ extension TailRun {
     public static func longest(
         _ scheme: Scheme, _ size: HugePageSize, structPageSize: ByteCount = StructPage.size
     ) -> PageCount? {
-        Geometry(basePageSize: HostLimits.pageSize, hugePageSize: size, structPageSize: structPageSize).map {
+        Geometry(basePageSize: HostLimits.pageSize, hugePageSize: size, structPageSize: structPageSize).flatMap {
             geometry in
-            MappingPlan(
+            try? MappingPlan(
                 geometry: geometry, scheme: scheme, hugePages: HugePageCount(1), tailRun: .frames(PageCount(.max))
             ).tailRun
         }

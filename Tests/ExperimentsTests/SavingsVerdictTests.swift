@@ -42,7 +42,7 @@ struct SavingsVerdictTests {
     private static func plan(
         _ scheme: Scheme, _ backing: Backing = .anonymous, base: BaseMapping = .pte
     ) throws -> MappingPlan {
-        MappingPlan(
+        try MappingPlan(
             geometry: try #require(Geometry(basePageSize: HostLimits.pageSize, hugePageSize: .twoMebibytes)),
             scheme: scheme, backing: backing, base: base, hugePages: HugePageCount(64), tailRun: .frames(PageCount(1)))
     }

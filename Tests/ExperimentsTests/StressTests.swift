@@ -175,7 +175,8 @@ struct StressTests {
             _ = fault.during { try? scene.region.optimize(all) }
             first += 1
         }
-        try #require(scene.region.hugePageStates.contains(where: \.isTorn))
+        let isTorn = scene.region.hugePageStates.contains { $0.isTorn }
+        try #require(isTorn)
         let oracle = StressOracle(scene: scene, workers: [], openFiles: try OpenFiles.count())
         let fault = InjectedFault(first: 1, failures: 1000, errno: errno, operations: calls)
         _ = fault.during { try? oracle.check(nil, part: nil) }

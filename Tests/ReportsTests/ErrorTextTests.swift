@@ -82,7 +82,7 @@ struct ErrorTextTests {
     func limits() throws {
         func line(_ backing: Backing, _ limit: HostRoom.MemoryLimit) throws -> String? {
             let geometry = try #require(Geometry(basePageSize: .kibibytes(4), hugePageSize: .twoMebibytes))
-            let plan = MappingPlan(
+            let plan = try MappingPlan(
                 geometry: geometry, scheme: .firstTail, backing: backing, hugePages: HugePageCount(4000))
             let room = HostRoom(
                 mappingLimit: MappingCount(65530), mappingsInUse: MappingCount(60), memory: .gibibytes(24),
