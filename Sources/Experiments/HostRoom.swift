@@ -67,6 +67,8 @@ public struct HostRoom: Hashable, Sendable {
     static let mappingVariation = MappingCount(16)
     /// Memory kept for the process itself: staging, the books of measuring.
     static let memoryReserve = ByteCount.mebibytes(32)
+    /// What the next process may take more of its own limits than this one: stacks that the runtime's threads map when they like.
+    static let stackVariation = ByteCount.mebibytes(16)
     /// Threads whose stacks the process's own limits must have room for.
     private static let threads = 8
 
@@ -180,7 +182,7 @@ public struct HostRoom: Hashable, Sendable {
             let region = isCounted ? 0 : plan.geometry.vmemmapBytesPerHugePage.rawValue
             return shortage(
                 .memory(source: limit.source), asked, plan, perPage: max(1, perPage - region), free: free.rawValue,
-                variation: Self.variation(of: free), limit: limit.left.rawValue)
+                variation: Self.variation(of: free) + Self.stackVariation.rawValue, limit: limit.left.rawValue)
         }
         let shortages = ([mappings, memory] + ofLimits).compactMap { $0 }
         if let worst = shortages.min(by: { $0.largest < $1.largest }) { throw .shortage(worst) }

@@ -49,14 +49,15 @@ public final class ChildProcess {
 
     /// What it writes, up to and with the first line that is `last`; all of it if there is no such line. Nothing once it has been ended.
     public func readOutput(upTo last: String) throws(HostError) -> String {
-        var text: [UInt8] = []
+        // The first line begins as any other does.
+        var text = Array("\n".utf8)
         let end = Array(("\n" + last + "\n").utf8)
         while !text.suffix(end.count).elementsEqual(end) {
             let chunk = try readChunk()
             if chunk.isEmpty { break }
             text += chunk
         }
-        return String(decoding: text, as: UTF8.self)
+        return String(decoding: text.dropFirst(), as: UTF8.self)
     }
 
     /// Ends its input, takes in what it still writes, and waits until it has ended. Returns its exit code, or 128 and the number of the

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Experiments
 internal import Glibc
 internal import HostMemory
 internal import SystemPackage
@@ -52,9 +53,15 @@ struct ExportTarget {
         }
     }
 
-    /// The usage error for a destination that the host refuses.
-    static func refused(_ destination: String, _ error: any Error) -> ValidationError {
-        ValidationError(
+    /// The error for a destination that the host refuses: a usage error, unless it is the host that is short of something.
+    static func refused(_ destination: String, _ error: any Error) -> any Error {
+        if let error = error as? HostError {
+            switch HostRefusal(error) {
+            case .memory, .fileSystem, .descriptors: return error
+            default: break
+            }
+        }
+        return ValidationError(
             "cannot write the export \(destination): \(error); name a file in a folder that is there and may be written"
         )
     }

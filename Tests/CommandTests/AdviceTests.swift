@@ -10,10 +10,10 @@ struct AdviceTests {
     @Test(
         "The number of huge pages that a refusal under a limit names does run under it",
         arguments: [
-            ("ulimit -v 180000", ["demo"], "RLIMIT_AS (ulimit -v)"),
-            ("ulimit -v 240000", ["bench", "--runs", "1", "--backing", "memfd"], "RLIMIT_AS (ulimit -v)"),
-            ("ulimit -d 140000", ["demo"], "RLIMIT_DATA (ulimit -d)"),
-            ("ulimit -d 190000", ["stress", "--duration", "300ms"], "RLIMIT_DATA (ulimit -d)"),
+            ("ulimit -v 220000", ["demo"], "RLIMIT_AS (ulimit -v)"),
+            ("ulimit -v 300000", ["bench", "--runs", "1", "--backing", "memfd"], "RLIMIT_AS (ulimit -v)"),
+            ("ulimit -d 180000", ["demo"], "RLIMIT_DATA (ulimit -d)"),
+            ("ulimit -d 260000", ["stress", "--duration", "300ms"], "RLIMIT_DATA (ulimit -d)"),
         ])
     func limits(_ limit: String, _ arguments: [String], _ source: String) async throws {
         try await follow(arguments, source) { try await Command.run("/bin/sh", Command.limited(limit, $0)) }

@@ -35,8 +35,8 @@ struct ExportUnitsTests {
         Run(
             arguments: ["savings", "--memory", "64M", "--scheme", "shared-tail"],
             tables: """
-                step: step; duration_nanoseconds expected_frames gross_saving_bytes mapping_overhead_bytes \
-                page_table_overhead_bytes template_overhead_bytes net_saving_bytes \(memory)
+                step: step; duration_nanoseconds expected_frames expected_memfd_bytes gross_saving_bytes \
+                mapping_overhead_bytes page_table_overhead_bytes template_overhead_bytes net_saving_bytes \(memory)
                 plan: scheme backing huge_page_bytes; pages tail_run frames_populated frames_optimized \
                 mappings_optimized gross_saving_bytes overhead_bytes net_saving_bytes
                 """),

@@ -92,9 +92,9 @@ struct ErrorTextTests {
         let left = ByteCount.mebibytes(100)
         let all = HostRoom.MemoryLimit(left: left, source: "RLIMIT_AS", countsSharedMemory: true)
         let privateOnly = HostRoom.MemoryLimit(left: left, source: "RLIMIT_DATA", countsSharedMemory: false)
-        #expect(try line(.anonymous, all)?.contains("but RLIMIT_AS leaves 59.50 MiB; ") == true)
-        #expect(try line(.memfd, all)?.contains("but RLIMIT_AS leaves 59.50 MiB; ") == true)
-        #expect(try line(.anonymous, privateOnly)?.contains("but RLIMIT_DATA leaves 59.50 MiB; ") == true)
+        #expect(try line(.anonymous, all)?.contains("but RLIMIT_AS leaves 43.50 MiB; ") == true)
+        #expect(try line(.memfd, all)?.contains("but RLIMIT_AS leaves 43.50 MiB; ") == true)
+        #expect(try line(.anonymous, privateOnly)?.contains("but RLIMIT_DATA leaves 43.50 MiB; ") == true)
         #expect(try line(.memfd, privateOnly) == nil)
     }
 

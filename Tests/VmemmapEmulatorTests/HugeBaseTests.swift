@@ -246,6 +246,49 @@ struct HugeBaseTests {
         }
     }
 
+    @Test(
+        "A block that is displaced keeps every huge page's contents, wherever it lies, and mending moves it back",
+        arguments: [64..<128, 60..<70, 100..<101, 0..<1])
+    func displacedElsewhere(_ span: Range<Int>) throws {
+        let region = try Shape(size: .twoMebibytes, pages: 128, backing: .memfd, base: .pmd).region()
+        let (error, _) = InjectedFault(first: 1, failures: 1000, operations: [.splitHugePage, .write]).during {
+            Result { () throws(VmemmapError) in try region.optimize(region.pages(span)) }
+        }
+        let residue = try #require(throws: VmemmapError.self) { try error.get() }.residue
+        #expect(residue.displacedBytes == .mebibytes(2) && residue.torn.isEmpty)
+        // The first block of the span, with all that it holds.
+        let block = span.lowerBound / 64
+        for (page, state) in region.states.enumerated() {
+            #expect(state.tear?.contents == (page / 64 == block ? .privateMemory : nil), "huge page \(page)")
+            #expect(state.tear?.isUsable != false)
+        }
+        #expect(region.wrongHeads().isEmpty)
+        #expect(region.differencesFromPrepared().isEmpty)
+        #expect(try region.mend(region.page(block * 64)).isEmpty)
+        try region.expectWhole(Array(repeating: .base, count: 128))
+    }
+
+    @Test("Writers of a block that is left write-protected get an error, also those of huge pages that had no part in it")
+    func protectionStays() throws {
+        let region = try Shape(size: .twoMebibytes, pages: 128, backing: .memfd, base: .pmd).region()
+        let frame = region.frame(inVmemmapPage: 0, of: 100)
+        // The split fails for real; then the write back to the file is refused, and so is lifting the protection.
+        let held = try HeldPage(at: region.vmemmapPage(0, of: 64).start)
+        let (error, _) = InjectedFault(first: 4, failures: 1000, operations: [.protect, .write]).during {
+            Result { () throws(VmemmapError) in try region.optimize(region.pages(64..<66)) }
+        }
+        held.release()
+        let residue = try #require(throws: VmemmapError.self) { try error.get() }.residue
+        #expect(residue.torn.map(\.page.rawValue) == [64, 65])
+        #expect(residue.torn.allSatisfy { $0.isWriteProtected && $0.contents == .privateMemory })
+        let write = #expect(throws: VmemmapError.self) { try region.addToRefcount(of: frame, 1) }
+        #expect(write?.cause == .torn(HugePageIndex(100)))
+        try region.addToRefcount(of: region.frame(inVmemmapPage: 0, of: 3), 0)
+        #expect(try region.mend(region.pages(64..<66)).isEmpty)
+        try region.addToRefcount(of: frame, 0)
+        try region.expectWhole(Array(repeating: .base, count: 128))
+    }
+
     @Test("A region that fills no block, or is to be built optimized, is refused")
     func impossible() throws {
         let small = try Shape(size: .twoMebibytes, pages: 63, base: .pmd).plan()

@@ -76,6 +76,18 @@ struct WriterTests {
         #expect(hasWaited)
     }
 
+    @Test("A write that is refused although nobody is at the page ends with an error")
+    func unexplained() throws {
+        let region = try Shape(size: .twoMebibytes, pages: 1).region()
+        let frame = region.frame(inVmemmapPage: 0, of: 0)
+        try HostKernel.protect(region.vmemmapPage(0, of: 0), .readOnly)
+        let error = #expect(throws: VmemmapError.self) { try region.addToRefcount(of: frame, 1) }
+        #expect(error?.cause == .fault(.refused, frame: frame))
+        try HostKernel.protect(region.vmemmapPage(0, of: 0), .readWrite)
+        try region.addToRefcount(of: frame, 1)
+        #expect(try region.refcount(of: frame) == 2)
+    }
+
     @Test("Writes to other tails are refused while optimized, made before and after, and never lost in between")
     func sharedTails() throws {
         let region = try Shape(size: .twoMebibytes, pages: 2).region()

@@ -44,6 +44,8 @@ final class PmdBlocks: Sendable {
     /// The memory file that the region is; nil on the anonymous backing.
     private let file: MemoryFile?
     private let orphans: Orphans
+    /// Whether a block of the file that cannot be split is exchanged: writers are kept out meanwhile, and have to know that.
+    private let canExchange: Bool
     private let facts = Guarded(Facts())
     /// One at a time splits, merges or mends.
     private let turn = Guarded(())
@@ -58,11 +60,15 @@ final class PmdBlocks: Sendable {
     ///   - blockSize: what a PMD maps.
     ///   - file: the memory file that the region is, if it is one.
     ///   - orphans: takes staging that cannot be unmapped.
-    init(_ range: AddressRange, blockSize: ByteCount, file: MemoryFile?, _ orphans: Orphans) throws(HostError) {
+    ///   - hasDirectWriters: whether somebody stores to struct pages without asking ``HugePageStates``.
+    init(
+        _ range: AddressRange, blockSize: ByteCount, file: MemoryFile?, _ orphans: Orphans, hasDirectWriters: Bool
+    ) throws(HostError) {
         self.range = range
         self.blockSize = blockSize
         self.file = file
         self.orphans = orphans
+        canExchange = file != nil && !hasDirectWriters
         // Anonymous memory was given huge pages as it was populated, unless the host has that switched off. What is refused
         // here stays mapped by PTEs; how much, the host is asked afterwards.
         if wholeBlocks.length > .zero { try? HostKernel.collapse(wholeBlocks) }
@@ -116,7 +122,7 @@ final class PmdBlocks: Sendable {
                 try splitInPlace(whole, around: part)
                 facts.withLock { $0.doubtful.subtract(whole) }
             } catch {
-                if file == nil { throw error }
+                if !canExchange { throw error }
                 for index in whole { try exchange(index) }
             }
         }
@@ -125,8 +131,7 @@ final class PmdBlocks: Sendable {
     /// Has the host split huge pages. It does not say when somebody's reference kept one whole, and only its counts show it: the
     /// PMD is gone by then.
     private func splitInPlace(_ whole: [Int], around part: AddressRange) throws(HostError) {
-        // A memory file's block can be exchanged instead.
-        var patience = file == nil ? Self.readersPatience : Patience(nanoseconds: 0, triesAtLeast: 3)
+        var patience = canExchange ? Patience(nanoseconds: 0, triesAtLeast: 3) : Self.readersPatience
         repeat {
             let before = try HugePageEvents.current()
             for index in whole {

@@ -26,6 +26,7 @@ final class RegionMemory: Sendable {
     ///   - backing: what the region consists of.
     ///   - base: how it is mapped.
     ///   - isPopulated: whether every page is given a frame.
+    ///   - hasDirectWriters: whether somebody stores to struct pages without asking ``HugePageStates``, as a machine does.
     ///   - fileName: the memory file's name, for others to see.
     ///   - store: where its memory file takes its frames.
     ///   - progress: told how far populating is.
@@ -33,7 +34,7 @@ final class RegionMemory: Sendable {
     /// With ``BaseMapping/pte`` no transparent huge pages are used: replacing a part of one frees nothing (host limits, 7).
     init(
         length: ByteCount, alignment: ByteCount, templates: ByteCount, _ backing: Backing, _ base: BaseMapping,
-        isPopulated: Bool, fileName: String = MemoryFile.regionName, store: FrameStore, progress: BuildProgress
+        isPopulated: Bool, hasDirectWriters: Bool = false, fileName: String = MemoryFile.regionName, store: FrameStore, progress: BuildProgress
     ) throws(HostError) {
         let orphans = Orphans()
         let file = backing == .memfd ? try MemoryFile(name: fileName, length: length + templates, in: store) : nil
@@ -45,7 +46,10 @@ final class RegionMemory: Sendable {
             if isPopulated, base == .pte { try file?.populateWithSmallPages(offset: .zero, length: length) }
             try Self.back(range, base, file)
             if isPopulated { try Self.populate(range, progress) }
-            blocks = if let block { try PmdBlocks(range, blockSize: block, file: file, orphans) } else { nil }
+            blocks =
+                if let block {
+                    try PmdBlocks(range, blockSize: block, file: file, orphans, hasDirectWriters: hasDirectWriters)
+                } else { nil }
             // The guard pages too: marked, they show the memory file, and hold on to all of it.
             shield = try ForkShield(HostKernel.withGuardPages(range))
         } catch {
