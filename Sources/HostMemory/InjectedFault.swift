@@ -52,7 +52,8 @@ public struct InjectedFault: Sendable {
     public func during<Value>(_ body: () -> Value) -> (value: Value, outcome: Outcome) {
         let mask = operations.reduce(into: UInt64(0)) { $0 |= 1 << UInt64($1.rawValue) }
         let isError = errno.rawValue > 0
-        vme_injection_arm(mask, Int64(max(1, first)), isError ? Int64(max(0, failures)) : 0, errno.rawValue,
+        vme_injection_arm(
+            mask, Int64(max(1, first)), isError ? Int64(max(0, failures)) : 0, errno.rawValue,
             manner == .late)
         let value = body()
         let seen = vme_injection_disarm()

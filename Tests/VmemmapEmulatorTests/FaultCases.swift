@@ -65,19 +65,20 @@ struct FaultCase: Sendable, CustomTestStringConvertible {
     static let blocks =
         HostProcess.mapsByPmds
         ? cases(
-            shapes(.twoMebibytes, 128, .pmd, runs: [.sharedTail: [7]]), 64..<128, [.excluded], first: 14, stride: 131)
+            shapes(.twoMebibytes, 128, .pmd, runs: [.sharedTail: [7]]), 64..<128, [.excluded], first: 9, stride: 163)
             + cases(
-                shapes(.twoMebibytes, 128, .pmd, runs: [.sharedTail: [7]]), 61..<66, [.present], first: 12, stride: 17)
+                shapes(.twoMebibytes, 128, .pmd, runs: [.sharedTail: [7]]), 61..<66, [.present], first: 9, stride: 23)
         : []
 
     /// A huge page of eight blocks.
     static let gigantic = [BaseMapping.pte, .pmd].filter { $0 == .pte || HostProcess.mapsByPmds }.flatMap { base in
         cases(
             shapes(.oneGibibyte, 1, base, runs: [.firstTail: [16], .sharedTail: [512]]), 0..<1, [.present],
-            first: base == .pmd ? 10 : 4, stride: 1501)
+            first: base == .pmd ? 5 : 2, stride: 1801)
     }
 
-    static let all = small + batches + blocks + gigantic
+    /// The regions that take long to be compared.
+    static let large = blocks + gigantic
 
     /// The huge pages that the operation is for.
     func pages(of region: VmemmapRegion) -> Range<HugePageIndex> { region.pages(span) }

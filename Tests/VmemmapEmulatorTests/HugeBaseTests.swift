@@ -268,7 +268,8 @@ struct HugeBaseTests {
         try region.expectWhole(Array(repeating: .base, count: 128))
     }
 
-    @Test("Writers of a block that is left write-protected get an error, also those of huge pages that had no part in it")
+    @Test(
+        "Writers of a block that is left write-protected get an error, also those of huge pages that had no part in it")
     func protectionStays() throws {
         let region = try Shape(size: .twoMebibytes, pages: 128, backing: .memfd, base: .pmd).region()
         let frame = region.frame(inVmemmapPage: 0, of: 100)

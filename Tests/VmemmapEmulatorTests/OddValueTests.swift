@@ -105,7 +105,9 @@ struct OddValueTests {
                 try region.addToRefcount(of: frame, 1)
                 #expect(region.layout.frames.contains(frame))
             } catch {
-                #expect(error.cause == .frameOutOfRange(frame, frames: region.layout.frames.count) && !region.layout.frames.contains(frame))
+                #expect(
+                    error.cause == .frameOutOfRange(frame, frames: region.layout.frames.count)
+                        && !region.layout.frames.contains(frame))
             }
             let isOwn = region.all.contains(page)
             #expect(region.kernelPageFlags(ofHugePage: page).count == (isOwn ? 512 : 0))

@@ -81,7 +81,8 @@ public final class EmulatedMachine: Sendable {
         do throws(HostError) {
             memory = try RegionMemory(
                 length: length, alignment: plans.values.map(RegionMemory.alignment).max() ?? .zero,
-                templates: templates, configuration.backing, configuration.base, isPopulated: true, hasDirectWriters: true,
+                templates: templates, configuration.backing, configuration.base, isPopulated: true,
+                hasDirectWriters: true,
                 store: store, progress: progress)
         } catch {
             throw VmemmapError(.build, .host(error))

@@ -1,4 +1,5 @@
 internal import HostMemory
+internal import SystemPackage
 
 /// The memfd backing: the region is one memory file, mapped from end to end. Nothing is copied to optimize, since the pages
 /// that stay are in the file already; and nothing is staged to restore, since a file can be written where nobody maps it.
@@ -104,7 +105,7 @@ struct MemfdRemapper: Remapper {
     /// After a refusal of ``relink(_:)``: makes sure that `page` is still optimized. The refused call was to map its page 0 too.
     private func keepOptimized(_ page: HugePageIndex) {
         do throws(HostError) {
-            try closeHeadGap(page)
+            try closeGaps(page)
             var replaced = 0
             if !parts.isIntact(page) { try parts.replace(page, &replaced) }
         } catch {
@@ -113,13 +114,21 @@ struct MemfdRemapper: Remapper {
         }
     }
 
-    /// Maps the pages in front of the first replaced one unless they are mapped.
-    private func closeHeadGap(_ page: HugePageIndex) throws(HostError) {
-        let head = VmemmapPageIndex(0)..<parts.plan.replacedPages.lowerBound
-        if head.allSatisfy({ parts.isIntact($0, of: page) }) { return }
+    /// Maps the pages that keep their frames, as they are while the huge page is optimized, unless they are mapped: those in
+    /// front of the first replaced one, and, read-only, those of a longer run that others show.
+    private func closeGaps(_ page: HugePageIndex) throws(HostError) {
+        let (first, end) = (parts.plan.replacedPages.lowerBound, parts.plan.freedPages.lowerBound)
+        try closeGap(VmemmapPageIndex(0)..<first, of: page, parts.frames.file.writable, .readWrite)
+        if first < end { try closeGap(first..<end, of: page, parts.frames.file.readOnly, .readOnly) }
+    }
+
+    private func closeGap(
+        _ pages: Range<VmemmapPageIndex>, of page: HugePageIndex, _ file: FileDescriptor, _ protection: Protection
+    ) throws(HostError) {
+        if pages.allSatisfy({ parts.isIntact($0, of: page) }) { return }
         try HostKernel.mapFile(
-            parts.frames.file.writable, at: parts.layout.vmemmap(of: page, head),
-            offset: parts.frames.offset(of: page, head.lowerBound), .readWrite)
+            file, at: parts.layout.vmemmap(of: page, pages), offset: parts.frames.offset(of: page, pages.lowerBound),
+            protection)
     }
 
     /// Writes what the tails show into the holes of the file. The kernel reads the same page over and over: nothing is
@@ -152,7 +161,7 @@ struct MemfdRemapper: Remapper {
     func mend(_ torn: TornHugePage) throws(HostError) {
         let page = torn.page
         do throws(HostError) {
-            try closeHeadGap(page)
+            try closeGaps(page)
             // Optimized, it has holes. Otherwise nothing was punched, and every page's own frame holds what it held.
             if torn.contents == .sharedFrames {
                 try parts.withScratchPage { (scratch) throws(HostError) in try writeHoles(of: page, scratch) }

@@ -84,7 +84,10 @@ extension VmemmapRegion {
             if let refusal { throw failure(operation, .host(refusal), pages) }
         }
         reclaim(pages)
-        return residue(of: pages)
+        var residue = residue(of: pages)
+        // What is changed is what was asked for.
+        residue.notPutBack = []
+        return residue
     }
 
     /// Makes what earlier failures have torn whole: first the blocks, which other huge pages share.

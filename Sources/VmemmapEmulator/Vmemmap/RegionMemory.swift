@@ -34,7 +34,8 @@ final class RegionMemory: Sendable {
     /// With ``BaseMapping/pte`` no transparent huge pages are used: replacing a part of one frees nothing (host limits, 7).
     init(
         length: ByteCount, alignment: ByteCount, templates: ByteCount, _ backing: Backing, _ base: BaseMapping,
-        isPopulated: Bool, hasDirectWriters: Bool = false, fileName: String = MemoryFile.regionName, store: FrameStore, progress: BuildProgress
+        isPopulated: Bool, hasDirectWriters: Bool = false, fileName: String = MemoryFile.regionName, store: FrameStore,
+        progress: BuildProgress
     ) throws(HostError) {
         let orphans = Orphans()
         let file = backing == .memfd ? try MemoryFile(name: fileName, length: length + templates, in: store) : nil
