@@ -88,8 +88,12 @@ static void put_back(const struct step *step, const struct vme_own_values *own)
         if (!read_number(step->path, &found) || found == wanted || !is_own(own, step, found))
             return;
         // Lowered under it, a process with more mappings could map nothing any more, and dies of that.
-        while (step->kind == VME_STEP_MAPPING_LIMIT && found > wanted && vme_process_above(wanted) > 0)
+        while (step->kind == VME_STEP_MAPPING_LIMIT && found > wanted && vme_process_above(wanted) > 0) {
             poll(NULL, 0, 500);
+            // That may take hours, in which somebody may want another limit.
+            if (!read_number(step->path, &found) || found == wanted || !is_own(own, step, found))
+                return;
+        }
         write_text(step->path, step->text);
         if (read_number(step->path, &found) && found == wanted)
             return;

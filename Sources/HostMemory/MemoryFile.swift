@@ -20,6 +20,8 @@ public final class MemoryFile: Sendable {
     public let mayHaveHugePages: Bool
 
     private let shield: ForkShield
+    /// Mappings of the file that are there for no longer than it takes to give holes small pages, unless unmapping is refused.
+    private let windows = Guarded<[AddressRange]>([])
 
     /// Creates a file of `length` bytes, all hole, and opens its twin through /proc/self/fd. Children forked later do not get it.
     ///
@@ -57,6 +59,7 @@ public final class MemoryFile: Sendable {
     }
 
     deinit {
+        closeWindows()
         // Before the numbers can belong to other files.
         shield.remove()
         // A close that fails has closed (Linux); there is nobody to tell.
@@ -86,10 +89,21 @@ public final class MemoryFile: Sendable {
             try HostKernel.forbidHugePages(window)
             try HostKernel.populate(window)
         } catch {
-            try? HostKernel.unmap(window)
+            windows.withLock { $0.append(window) }
+            closeWindows()
             throw error
         }
-        try HostKernel.unmap(window)
+        windows.withLock { $0.append(window) }
+        closeWindows()
+    }
+
+    /// Unmaps the windows that are there; those that the host refuses to unmap stay for another attempt.
+    private func closeWindows() {
+        let all = windows.withLock { windows in
+            defer { windows = [] }
+            return windows
+        }
+        for window in all where (try? HostKernel.unmap(window)) == nil { windows.withLock { $0.append(window) } }
     }
 
     /// Writes `pieces` of memory one behind the other from `offset` on. In holes, small pages are written.

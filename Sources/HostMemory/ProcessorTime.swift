@@ -1,3 +1,4 @@
+internal import CSystemShims
 internal import Glibc
 
 /// Time that this process has spent on processors, all its threads together.

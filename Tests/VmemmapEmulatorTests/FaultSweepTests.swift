@@ -42,6 +42,36 @@ struct FaultSweepTests {
         if errno == .interrupted { #expect((outcomes.succeeded > 0) == hasFileCalls && outcomes.refused > 0) }
     }
 
+    @Test(
+        "A mending that is refused at any call names what is torn, and the next one succeeds",
+        arguments: FaultCase.small)
+    func mending(_ fault: FaultCase) throws {
+        let budget = MappingBudget(
+            limit: { () throws(HostError) in MappingCount(1_000_000) }, inUse: { () throws(HostError) in .zero })
+        var refused = 0
+        for (torn, failures) in [(4, 1), (4, 1_000_000), (7, 1_000_000)] {
+            for number in 1...40 {
+                let region = try fault.region(budget)
+                let tearing = InjectedFault(first: torn, failures: 1_000_000, operations: FaultCase.changing)
+                _ = tearing.during { try? fault.operation.run(on: region, fault.writers) }
+                let (result, outcome) = InjectedFault(first: number, failures: failures).during {
+                    Result { () throws(VmemmapError) in try region.mend(region.all) }
+                }
+                let comment = "torn at \(torn), call \(number)"
+                if case .failure(let error) = result {
+                    refused += 1
+                    #expect(error.residue.torn == region.states.compactMap(\.tear), "\(comment)")
+                }
+                #expect(region.differencesFromPrepared().isEmpty, "\(comment)")
+                #expect(try region.mend(region.all).isEmpty, "\(comment)")
+                try region.expectWhole(region.states, comment)
+                if outcome.failed == 0 { break }
+            }
+        }
+        // Where the shared frames are templates, nothing is to be mended but a mapping that is put back at once.
+        if fault.operation == .optimize { #expect(refused > 0) }
+    }
+
     /// In a process of its own, so that nobody else's mapping falls into the gap.
     @Test(
         "The same where the host refuses late: gaps in the mapping, calls that have had their effect",
@@ -64,6 +94,9 @@ extension FaultCase {
     fileprivate static let late =
         small.filter { $0.writers == .present } + blocks.filter { $0.span.count < 64 }
         + gigantic.filter { $0.shape.base == .pmd }
+
+    /// Calls without which nothing can be put back.
+    fileprivate static let changing: Set<HostOperation> = [.mapFile, .mapAnonymous, .move, .protect]
 
     /// Calls that have an effect, or leave a gap, before they are refused.
     fileprivate static let replacing: Set<HostOperation> = [.mapFile, .move, .protect, .write, .punchHole]

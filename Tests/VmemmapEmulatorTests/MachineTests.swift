@@ -102,6 +102,29 @@ struct MachineTests {
         try machine.expectWhole()
     }
 
+    @Test(
+        "A huge page that is torn as it is freed is set aside, given to nobody, and mended later",
+        arguments: Scheme.allCases, Backing.allCases)
+    func tornOnFree(_ scheme: Scheme, _ backing: Backing) throws {
+        let machine = try Self.boot {
+            $0.policy = .poolOnly
+            $0.scheme = scheme
+            $0.backing = backing
+        }
+        machine.setOptimizing(false)
+        try machine.setPool(.twoMebibytes, to: HugePageCount(1))
+        let page = try machine.allocate(.twoMebibytes)
+        machine.setOptimizing(true)
+        let fault = InjectedFault(first: 2, failures: 1000, operations: [.mapFile, .mapAnonymous])
+        _ = fault.during { try? machine.free(page) }
+        #expect(machine.memmap().setAsidePages == 512)
+        #expect(machine.hugePages(.twoMebibytes).total == .zero)
+        #expect(throws: HugeTLBError.self) { _ = try machine.allocate(.twoMebibytes) }
+        try machine.setPool(.twoMebibytes, to: HugePageCount(1))
+        #expect(machine.memmap().setAsidePages == 0)
+        try machine.expectWhole()
+    }
+
     @Test("A pool that shrinks under its users makes surplus of what is in use")
     func shrinkInUse() throws {
         let machine = try Self.boot()

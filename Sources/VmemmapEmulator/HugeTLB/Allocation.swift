@@ -81,12 +81,22 @@ extension EmulatedMachine {
         if configuration.policy == .poolOnly, pool(size).surplus == .zero || configuration.keepsPages {
             optimize(page, size)
         }
+        // Nobody may be given one that a refusal has torn.
+        let freed = Freed(page: page, size: size)
+        guard isUsable(freed) else {
+            book.withLock { book in
+                book.change(size) { state in
+                    if state.surplus > .zero { state.removeSurplus() } else { state.total -= HugePageCount(1) }
+                }
+            }
+            return setAside(freed)
+        }
         var isSurplus = false
         enterPool(page, size) { state in
             isSurplus = state.surplus > .zero && !configuration.keepsPages
             if isSurplus { state.removeSurplus() } else { state.freeList.append(page) }
         }
-        if isSurplus { try? giveToMemory(Freed(page: page, size: size)) }
+        if isSurplus { try? giveToMemory(freed) }
     }
 
     /// How many surplus pages allocations and reservations may make (nr_overcommit_hugepages).

@@ -201,7 +201,7 @@ extension EmulatedMachine {
         }
     }
 
-    private func setAside(_ freed: Freed) { book.withLock { $0.setAside.append(freed) } }
+    func setAside(_ freed: Freed) { book.withLock { $0.setAside.append(freed) } }
 
     /// Mends what was set aside, if the host lets it now, and gives it to the page allocator.
     private func mendSetAside() {
@@ -287,7 +287,7 @@ extension EmulatedMachine {
     func isOptimized(_ freed: Freed) -> Bool { views[freed.size]?.states.state(of: freed.page) == .optimized }
 
     /// Whether readers and writers of a huge page notice nothing of what a failed operation may have torn.
-    private func isUsable(_ freed: Freed) -> Bool {
+    func isUsable(_ freed: Freed) -> Bool {
         views[freed.size]?.states.state(of: freed.page).tear?.isUsable ?? true
     }
 

@@ -104,7 +104,8 @@ struct AnonymousRemapper: Remapper {
             try parts.frames.file.gather(ownPages(of: pages), at: parts.frames.ownFrames(of: page))
         }
         let last = VmemmapPageIndex(plan.geometry.vmemmapPagesPerHugePage.rawValue - 1)
-        let isLastOwn = !replaced.contains(last) && parts.isIntact(last, of: page)
+        let wasOptimized = parts.states.entry(page).state.wasOptimized
+        let isLastOwn = !wasOptimized && !replaced.contains(last) && parts.isIntact(last, of: page)
         let staging = try stage(pages, isLastOwn ? .lastTail : .shown)
         do throws(HostError) {
             try moveIn(staging, page)
@@ -172,19 +173,19 @@ struct AnonymousRemapper: Remapper {
 
     /// Moves staged pages to their place.
     ///
-    /// Where page 0 is moved too, a late refusal has cost the only other copy of it. If the move cannot be made with the reserve's
-    /// mappings either, the staged pages are kept, and the huge page is torn.
+    /// A late refusal leaves a gap, which is closed with the reserve's mappings. If that cannot be done, and page 0 was to be moved
+    /// too, it has cost the only other copy of it: the staged pages are kept, and the huge page is torn.
     @inline(__always)
     private func moveIn(_ staged: AddressRange, _ page: HugePageIndex) throws(HostError) {
         let target = parts.layout.vmemmap(of: page, parts.plan.movedPages)
         do throws(HostError) {
             try HostKernel.move(staged, to: target.start)
         } catch {
-            let head = VmemmapPageIndex(0)
-            if !parts.plan.movedPages.contains(head) || parts.isIntact(head, of: page) { throw error }
+            if parts.isIntact(page) { throw error }
             MappingReserve.process.letGo()
             if (try? HostKernel.move(staged, to: target.start)) != nil { return }
-            keep(staged, for: page)
+            let head = VmemmapPageIndex(0)
+            if parts.plan.movedPages.contains(head), !parts.isIntact(head, of: page) { keep(staged, for: page) }
             throw error
         }
     }

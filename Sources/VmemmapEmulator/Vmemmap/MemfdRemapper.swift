@@ -84,6 +84,8 @@ struct MemfdRemapper: Remapper {
         do throws(HostError) {
             try relink(group)
         } catch {
+            // Closing a gap takes mappings too.
+            if error.code == .outOfMemory { MappingReserve.process.letGo() }
             for page in group { keepOptimized(page) }
             throw error
         }

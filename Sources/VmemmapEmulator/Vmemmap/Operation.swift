@@ -68,8 +68,10 @@ extension VmemmapRegion {
         let before = states.mappings(of: pages)
         var reserved = MappingCount.zero
         defer { budget.settle(reserved: reserved, made: states.mappings(of: pages) - before) }
+        // Whatever has used the reserve, the next operation finds it; where there is no room, the next optimize says so.
+        defer { try? MappingReserve.process.fill() }
         do throws(HostError) {
-            try mendTorn(pages)
+            try mendWithReserve(pages)
         } catch {
             throw failure(operation, .host(error), pages)
         }
@@ -79,8 +81,6 @@ extension VmemmapRegion {
             reserved = try reserve(operation == .optimize ? needed : .zero, operation, pages)
             let refusal = advance(pages, operation, writers)
             if refusal != nil { undo(pages, operation, writers) }
-            // A restore leaves room for it again; where there is none, the next optimize says so.
-            try? MappingReserve.process.fill()
             if let refusal { throw failure(operation, .host(refusal), pages) }
         }
         reclaim(pages)
@@ -88,6 +88,15 @@ extension VmemmapRegion {
         // What is changed is what was asked for.
         residue.notPutBack = []
         return residue
+    }
+
+    private func mendWithReserve(_ pages: Range<HugePageIndex>) throws(HostError) {
+        do throws(HostError) {
+            try mendTorn(pages)
+        } catch {
+            guard error.code == .outOfMemory, MappingReserve.process.letGo() else { throw error }
+            try mendTorn(pages)
+        }
     }
 
     /// Makes what earlier failures have torn whole: first the blocks, which other huge pages share.

@@ -137,6 +137,9 @@ final class PmdBlocks: Sendable {
             for index in whole {
                 // A page of the block that is the caller's, and so is not replaced by anybody else.
                 let start = max(block(index).start, part.start)
+                // An attempt that failed has taken the page out of the page table, where the next would find nothing to split.
+                // SAFETY: the word lies in the region, which the caller holds; the load survives a gap.
+                _ = unsafe MemoryAccess.tryLoad(start)
                 try HostKernel.splitHugePage(around: AddressRange(start: start, length: HostLimits.pageSize))
             }
             guard let before, let after = try HugePageEvents.current() else { return }
@@ -266,7 +269,8 @@ final class PmdBlocks: Sendable {
 
     /// What is in private memory because the host had no memory to move it back.
     var displacedBytes: ByteCount {
-        blockSize * facts.withLock { $0.torn.values.count(where: \.isInPrivateMemory) }
+        blockSize
+            * facts.withLock { facts in facts.torn.count { $1.isInPrivateMemory && !facts.busy.contains($0) } }
     }
 
     // MARK: Merging

@@ -17,11 +17,11 @@ extension VmemmapRegion {
         while true {
             // SAFETY: the counter lies in the region, which this call keeps alive; the add survives a refusal.
             let outcome = unsafe MemoryAccess.tryAdd(delta, at: counter)
-            switch outcome {
-            case .done: return
-            case .refused: try waitOrRefuse(frame, &wait)
-            case .faulted: throw VmemmapError(.write, .fault(outcome, frame: frame))
+            if outcome == .done { return }
+            guard outcome == .refused || outcome == .unmapped else {
+                throw VmemmapError(.write, .fault(outcome, frame: frame))
             }
+            try waitOrRefuse(frame, outcome, &wait)
         }
     }
 
@@ -32,11 +32,16 @@ extension VmemmapRegion {
     public func refcount(of frame: PageFrameNumber) throws(VmemmapError) -> Int32 {
         try checkFrame(frame, .look)
         let address = layout.structPage(of: frame) + StructPage.refcountOffset - ByteCount(4)
-        // SAFETY: the aligned word around the counter lies in the region, which this call keeps alive; the load survives a gap.
-        guard let word = unsafe MemoryAccess.tryLoad(address) else {
-            throw VmemmapError(.look, .torn(layout.geometry.hugePage(of: frame)))
+        let page = layout.geometry.hugePage(of: frame)
+        var wait = WriterWait()
+        while true {
+            // SAFETY: the aligned word around the counter lies in the region, which this call keeps alive; the load survives a gap.
+            if let word = unsafe MemoryAccess.tryLoad(address) { return Int32(truncatingIfNeeded: word >> 32) }
+            // An operation that left the gap may be about to close it.
+            let isHopeless = states.isBusy(page) ? wait.isOver() : wait.isFoundIdleTooOften()
+            if isHopeless || states.state(of: page).isTorn { throw VmemmapError(.look, .torn(page)) }
+            HugePageStates.backOff(&wait.pauses)
         }
-        return Int32(truncatingIfNeeded: word >> 32)
     }
 
     private func checkFrame(
@@ -47,23 +52,31 @@ extension VmemmapRegion {
     }
 
     /// After a refused store: returns if it is worth another attempt.
-    private func waitOrRefuse(_ frame: PageFrameNumber, _ wait: inout WriterWait) throws(VmemmapError) {
+    private func waitOrRefuse(
+        _ frame: PageFrameNumber, _ outcome: AccessOutcome, _ wait: inout WriterWait
+    ) throws(VmemmapError) {
         let page = layout.geometry.hugePage(of: frame)
         if states.isBusy(page) {
             if wait.isOver() { throw VmemmapError(.write, .heldUp(page)) }
         } else {
             let state = states.state(of: page)
-            if state.isTorn { throw VmemmapError(.write, .torn(page)) }
+            // A block that is merely displaced can be written: it was being moved a moment ago.
+            if let tear = state.tear, !tear.isUsable { throw VmemmapError(.write, .torn(page)) }
             if state == .optimized,
                 layout.geometry.vmemmapPage(of: frame).rawValue >= plan.scheme.writablePages.rawValue
             {
                 throw VmemmapError(.write, .sharedTail(frame: frame))
             }
             // The operation ended between the store and the look at the state, unless that happens again and again.
-            if wait.isFoundIdleTooOften() { throw VmemmapError(.write, .fault(.refused, frame: frame)) }
+            if wait.isFoundIdleTooOften() { throw VmemmapError(.write, .fault(outcome, frame: frame)) }
         }
         HugePageStates.backOff(&wait.pauses)
     }
+}
+
+extension AccessOutcome {
+    /// Nothing is mapped there: SIGSEGV with si_code SEGV_MAPERR (1).
+    fileprivate static let unmapped = AccessOutcome.faulted(signal: 11, code: 1)
 }
 
 /// How long a writer waits until a page is writable again.
