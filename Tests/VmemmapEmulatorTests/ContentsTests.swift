@@ -47,17 +47,19 @@ struct ContentsTests {
         }
     }
 
-    @Test("A difference from what was prepared is found: page, vmemmap page and byte")
-    func difference() throws {
+    @Test(
+        "A difference from what was prepared is found: page, vmemmap page and byte, up to the last struct page of one",
+        arguments: [2, 63])
+    func difference(_ offset: Int) throws {
         let region = try Shape(size: .twoMebibytes, pages: 3).region()
         #expect(region.differencesFromPrepared().isEmpty)
-        let frame = region.frame(inVmemmapPage: 5, of: 1).advanced(by: 2)
+        let frame = region.frame(inVmemmapPage: 5, of: 1).advanced(by: offset)
         try region.addToRefcount(of: frame, 3)
         #expect(try region.refcount(of: frame) == 3)
         let differences = region.differencesFromPrepared()
         #expect(differences.map(\.page) == [HugePageIndex(1)])
         #expect(differences.map(\.vmemmapPage) == [VmemmapPageIndex(5)])
-        #expect(differences.map(\.offset) == [ByteCount(2 * 64 + 52)])
+        #expect(differences.map(\.offset) == [ByteCount(offset * 64 + 52)])
         try region.addToRefcount(of: frame, -3)
         #expect(region.differencesFromPrepared().isEmpty)
     }

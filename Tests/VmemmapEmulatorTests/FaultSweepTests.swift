@@ -188,7 +188,7 @@ extension VmemmapRegion {
 
 extension HostProcess {
     /// Private anonymous mappings that /proc/self/smaps shows with "dc" (MADV_DONTFORK).
-    fileprivate static func anonymousMappingsKeptFromChildren() throws -> [AddressRange] {
+    static func anonymousMappingsKeptFromChildren() throws -> [AddressRange] {
         var found: [AddressRange] = []
         var current: AddressRange?
         for line in try text(of: "/proc/self/smaps").split(separator: "\n") {

@@ -25,4 +25,12 @@ struct ForkTests {
         try region.restore(region.all)
         try region.expectAll(.restored)
     }
+    @Test("Pages that a restore has staged carry the mark that keeps them from children")
+    func staged() throws {
+        let region = try Shape(size: .twoMebibytes, pages: 2).region()
+        try region.optimize(region.all)
+        try region.restore(region.page(1))
+        let kept = try HostProcess.anonymousMappingsKeptFromChildren().filter { $0.overlaps(region.range) }
+        #expect(kept == [AddressRange(start: region.vmemmapPage(1, of: 1).start, length: ByteCount(7 * 4096))])
+    }
 }

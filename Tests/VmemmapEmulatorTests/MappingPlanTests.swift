@@ -9,6 +9,20 @@ struct MappingPlanTests {
         return try MappingPlan(geometry: geometry, scheme: .firstTail, hugePages: HugePageCount(count))
     }
 
+    @Test("The first zone has the first half of the huge pages, rounded up")
+    func zones() throws {
+        let plan = try plan(.twoMebibytes, 5)
+        #expect((0..<5).map { plan.zone(of: HugePageIndex($0)) } == [0, 0, 0, 1, 1])
+        #expect(plan.zones == 2)
+    }
+
+    @Test("What each scheme keeps and frees of a huge page")
+    func keptPages() throws {
+        let geometry = try plan(.twoMebibytes, 1).geometry
+        #expect(Scheme.allCases.map(\.keptPages.rawValue) == [2, 1, 1])
+        #expect(Scheme.allCases.map { $0.freedPages(geometry).rawValue } == [6, 7, 7])
+    }
+
     @Test(
         "First tail: page 1 keeps its frame and stays writable, every later page shows it, one mapping each, in order")
     func replacements() throws {

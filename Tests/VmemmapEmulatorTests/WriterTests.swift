@@ -26,6 +26,25 @@ struct WriterTests {
         #expect(region.wrongHeads().isEmpty)
     }
 
+    @Test("Sums are exact after refused optimizes have been put back under writers")
+    func putBack() throws {
+        let region = try Shape(size: .twoMebibytes, pages: 1).region()
+        let writers = try RefcountWriters(1, over: region, seed: 5)
+        // Page 1 is replaced by then, and copied once more.
+        let fault = InjectedFault(first: 2, failures: 1, operations: [.mapFile])
+        var refusals = 0
+        let areEnough = HostProcess.eventually {
+            let (error, _) = Operation.optimize.run(on: region, .present, under: fault)
+            if let error, error.residue.isEmpty { refusals += 1 }
+            return refusals >= 2000 && writers.writes > 10_000
+        }
+        let sums = writers.stop()
+        #expect(areEnough, "\(refusals) refusals, \(sums.writes) writes")
+        #expect(sums.failures.isEmpty, "\(sums.failures)")
+        #expect(try sums.lost(in: region) == 0)
+        #expect(region.wrongHeads().isEmpty)
+    }
+
     @Test("The check can fail: with writers about and operations told that there are none, updates are lost")
     func excludedLoses() throws {
         // 64 huge pages are copied in one call and then replaced one after the other: a wide gap.
