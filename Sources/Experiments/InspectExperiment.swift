@@ -35,11 +35,42 @@ public struct InspectExperiment: Sendable {
 
     private var process: ObservedProcess { .other(pid) }
 
-    /// Looks.
+    /// Looks that are taken before a process is given up that changes its region under them.
+    private static let mostLooks = 10
+
+    /// Looks, and again where the region has changed meanwhile: what is read one after the other must belong together. What is
+    /// found wrong must be so twice in a row.
     ///
     /// - Throws: ``ExperimentError/notFound(_:)`` where there is no such process, or no region in it;
-    ///   ``ExperimentError/notPermitted(_:)`` for another user's.
+    ///   ``ExperimentError/notPermitted(_:)`` for another user's; ``ExperimentError/refused(_:)`` where it does not stand still.
     public func run() throws(ExperimentError) -> InspectResult {
+        var suspected: InspectResult?
+        for _ in 0..<Self.mostLooks {
+            let before = try mappings()
+            let result = try look()
+            guard try mappings() == before else {
+                suspected = nil
+                continue
+            }
+            if result.holds || suspected?.checks == result.checks { return result }
+            suspected = result
+        }
+        throw .refused(
+            "process \(pid) changed its region each of the \(Self.mostLooks) times that it was looked at; look at one that stands still, "
+                + "such as vmemmap hold")
+    }
+
+    /// The mappings of the region, to see whether it stands still.
+    private func mappings() throws(ExperimentError) -> [Mapping] {
+        let range = try choose().range
+        return try readable { () throws(HostError) -> [Mapping] in
+            var found: [Mapping] = []
+            try ProcMaps.forEach(of: process, overlapping: HostKernel.withGuardPages(range)) { found.append($0) }
+            return found
+        }
+    }
+
+    private func look() throws(ExperimentError) -> InspectResult {
         let host = try HostBlock.current()
         let (range, label, file) = try choose()
         let plan = try plan(of: range, label)

@@ -84,18 +84,25 @@ public final class PoolSession {
         switch statement {
         case .boot(let configuration, let size, let pages): return try boot(configuration, size, pages)
         case .expectOutcome(let name):
+            _ = try booted()
             return .expected("outcome", expected: name, found: lastRefusal?.errnoName ?? "ok")
         default: return try run(statement, try booted())
+        }
+    }
+
+    /// Sees to it that nothing is left unsaid: what walkers have seen is told by `walkers off`.
+    public func end() throws(PoolSessionError) {
+        if walkers != nil {
+            throw .script(PoolScriptError(found: "walkers that still walk", expected: "walkers off before the end"))
         }
     }
 
     private func boot(
         _ configuration: MachineConfiguration, _ size: HugePageSize, _ pages: HugePageCount
     ) throws(PoolSessionError) -> PoolOutcome {
+        try end()
         // The old machine goes before the new one comes, with what it had put off done.
         machine?.flush()
-        _ = walkers?.stop()
-        walkers = nil
         machine = nil
         try checkRoom(configuration)
         allocated = []

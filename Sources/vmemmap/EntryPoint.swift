@@ -9,6 +9,11 @@ extension VmemmapCommand {
     /// written, the help included.
     static func main() {
         Output.open()
+        // Swift reads them from /proc: without it there are none, not even the program's name.
+        if CommandLine.arguments.isEmpty {
+            Output.error("\(Tool.name): /proc cannot be read, from where the arguments and all figures come: mount it")
+            Glibc.exit(ExitCode.notSupported.rawValue)
+        }
         do {
             var command = try parseAsRoot(CommandArguments.prepared(CommandLine.arguments.dropFirst()))
             try command.run()

@@ -40,6 +40,7 @@ struct PoolCommand: ParsableCommand {
             }
             script.reportViolation(outcome)
         }
+        try script.end()
         try exports.finish(PoolResult(host: host, script: script.name, lines: script.lines))
         if script.violations > 0 { throw ExitCode.violation }
     }
@@ -77,14 +78,28 @@ private final class PoolScriptRun {
             }
             return (outcome, nanoseconds)
         } catch {
-            switch error {
-            case .script(let error):
-                Output.error("\(name):\(number): found \(error.found), expected \(error.expected)")
-                throw ExitCode.validationFailure
-            case .host(let error):
-                Output.error("\(name):\(number): \(ErrorText.line(error, .script))")
-                throw ExitCode(error)
-            }
+            throw exit(error)
+        }
+    }
+
+    /// After the last line. Exits if something is left that the script had to end.
+    func end() throws {
+        do throws(PoolSessionError) {
+            try session.end()
+        } catch {
+            throw exit(error)
+        }
+    }
+
+    /// Says what is wrong with the line, and returns the exit code for it.
+    private func exit(_ error: PoolSessionError) -> ExitCode {
+        switch error {
+        case .script(let error):
+            Output.error("\(name):\(number): found \(error.found), expected \(error.expected)")
+            return .validationFailure
+        case .host(let error):
+            Output.error("\(name):\(number): \(ErrorText.line(error, .script))")
+            return ExitCode(error)
         }
     }
 

@@ -52,6 +52,17 @@ struct PoolCommandTests {
         #expect(!outcome.output.contains("HugePages_Total"))
     }
 
+    @Test("A script that ends while walkers walk is refused: what they saw would go unsaid")
+    func walkersLeft() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("boot memory=64M hugepages=3\nwalkers 2\n", to: "left.pool")
+        let outcome = try await Command.run(["pool", folder.path("left.pool")])
+        #expect(outcome.code == 64, "\(outcome)")
+        #expect(
+            outcome.error.hasSuffix("left.pool:2: found walkers that still walk, expected walkers off before the end\n")
+        )
+    }
+
     @Test("A line without end is refused, and not kept", arguments: ["/dev/zero", "/dev/full"])
     func endless(_ file: String) async throws {
         let outcome = try await Command.run(["pool", file])

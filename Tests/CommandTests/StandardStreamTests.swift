@@ -95,6 +95,18 @@ struct StandardStreamTests {
         #expect(outcome.error.contains("cannot write the export other: write of other: Broken pipe"))
     }
 
+    @Test(
+        "Without /proc no command passes by printing the help", .enabled(if: geteuid() == 0, "only root hides /proc"),
+        arguments: ["plan --memory 1G", "stress --duration 100ms", "--nonsense"])
+    func noProc(_ words: String) async throws {
+        let outcome = try await Command.shell(
+            """
+            unshare -m bash -c 'mount --make-rprivate /; mount -t tmpfs t /proc && "$0" \(words)' "$0"; echo $?
+            """)
+        #expect(outcome.output == "4\n", "\(outcome)")
+        #expect(outcome.error.split(separator: "\n").count == 1, "\(outcome)")
+    }
+
     @Test("The limit on the size of files (ulimit -f) is said, where it ends a run or an export")
     func fileSizeLimit() async throws {
         let outcome = try await Command.shell(

@@ -155,10 +155,20 @@ struct PoolScriptTests {
         wrong.wrong = 1
         #expect(PoolScriptReport.lines(.walked(seen), nanoseconds: 0)[0].hasPrefix("  ok "))
         #expect(PoolScriptReport.lines(.walked(wrong), nanoseconds: 0)[0].hasPrefix("  FAIL "))
-        // A machine goes with its walkers.
+        // What they see is said before anything else becomes of the machine, or of the script.
         _ = try session.run("walkers 2")
+        #expect(throws: PoolSessionError.self) { _ = try session.run("boot memory=64M") }
+        #expect(throws: PoolSessionError.self) { try session.end() }
+        _ = try session.run("walkers off")
+        try session.end()
         _ = try session.run("boot memory=64M")
-        #expect(throws: PoolSessionError.self) { _ = try session.run("walkers off") }
+    }
+
+    @Test("Nothing is as expected before there is a machine")
+    func expectNothing() throws {
+        let session = PoolSession()
+        #expect(throws: PoolSessionError.self) { _ = try session.run("expect ok") }
+        #expect(throws: PoolSessionError.self) { _ = try session.run("expect ENOMEM") }
     }
 
     @Test("The kernel's words for each size of huge page", arguments: [(64, 2), (56, 3), (128, 2)])

@@ -56,13 +56,18 @@ struct TailRunTests {
         figures.frames * 4096 + figures.mappings * cost
     }
 
-    @Test("A run that is asked for is cut to what makes sense", arguments: Case.all)
+    @Test("A run that is asked for is cut to the longest, and one below 1 is refused", arguments: Case.all)
     func fixed(_ given: Case) throws {
         for (asked, expected) in [
-            (Int.min, 1), (-1, 1), (0, 1), (1, 1), (2, min(2, given.longest)), (given.longest, given.longest),
-            (given.longest + 1, given.longest), (.max, given.longest),
+            (1, 1), (2, min(2, given.longest)), (given.longest, given.longest), (given.longest + 1, given.longest),
+            (.max, given.longest),
         ] {
             #expect(try given.plan(.frames(PageCount(asked))).tailRun == PageCount(expected), "\(asked)")
+        }
+        for asked in [Int.min, -1, 0] {
+            #expect(throws: VmemmapError(.plan, .unusableTailRun(PageCount(asked)))) {
+                _ = try given.plan(.frames(PageCount(asked)))
+            }
         }
     }
 
