@@ -76,7 +76,7 @@ struct AnonymousRemapper: Remapper {
             if !parts.isCut(page, by: refusal, isFirst: isFirst) { return }
         }
         do throws(HostError) {
-            try rebuild(page, isUntouched: isUntouched, replaced: parts.pages(of: 0..<replaced))
+            try rebuild(page, isUntouched: isUntouched)
         } catch {
             tearAfterRebuild(
                 page, isUntouched: isUntouched, replaced: parts.pages(of: 0..<replaced),
@@ -87,14 +87,10 @@ struct AnonymousRemapper: Remapper {
     /// Gives every replaced page of a huge page a frame of its own, whatever is mapped there now, with the contents it had.
     ///
     /// The own pages are in their shared frames, complete since before the first replacement. The other tails were alike, and the
-    /// last of them is replaced last: unless it was, they are copied from it, otherwise from what the scheme says they show.
+    /// last of them is replaced last: they are copied from it, or, if the huge page was optimized, from what the scheme says they show.
     ///
-    /// - Parameters:
-    ///   - isUntouched: whether nothing is replaced. The refusal may have come before the shared frames were complete then.
-    ///   - replaced: the vmemmap pages that may show shared frames.
-    private func rebuild(
-        _ page: HugePageIndex, isUntouched: Bool, replaced: Range<VmemmapPageIndex>
-    ) throws(HostError) {
+    /// - Parameter isUntouched: whether nothing is replaced. The refusal may have come before the shared frames were complete then.
+    private func rebuild(_ page: HugePageIndex, isUntouched: Bool) throws(HostError) {
         let (plan, pages) = (parts.plan, page..<page.advanced(by: 1))
         for writable in plan.copiedWritablePages where parts.isIntact(writable, of: page) {
             try parts.protect(writable..<writable.advanced(by: 1), of: page, .readOnly)
@@ -105,7 +101,7 @@ struct AnonymousRemapper: Remapper {
         }
         let last = VmemmapPageIndex(plan.geometry.vmemmapPagesPerHugePage.rawValue - 1)
         let wasOptimized = parts.states.entry(page).state.wasOptimized
-        let isLastOwn = !wasOptimized && !replaced.contains(last) && parts.isIntact(last, of: page)
+        let isLastOwn = !wasOptimized && parts.isIntact(last, of: page)
         let staging = try stage(pages, isLastOwn ? .lastTail : .shown)
         do throws(HostError) {
             try moveIn(staging, page)
@@ -118,7 +114,7 @@ struct AnonymousRemapper: Remapper {
         if !plan.ownPages.isEmpty { parts.states.setStaleFrames(pages, true) }
     }
 
-    /// Notes what a refused ``rebuild(_:isUntouched:replaced:)`` has left. It may have write-protected pages on its way.
+    /// Notes what a refused ``rebuild(_:isUntouched:)`` has left. It may have write-protected pages on its way.
     private func tearAfterRebuild(
         _ page: HugePageIndex, isUntouched: Bool, replaced: Range<VmemmapPageIndex>,
         uncertain: Range<VmemmapPageIndex>
@@ -231,7 +227,7 @@ struct AnonymousRemapper: Remapper {
         }
         let isUntouched = torn.contents == .region
         do throws(HostError) {
-            try rebuild(page, isUntouched: isUntouched, replaced: torn.replaced)
+            try rebuild(page, isUntouched: isUntouched)
         } catch {
             tearAfterRebuild(page, isUntouched: isUntouched, replaced: torn.replaced, uncertain: torn.uncertain)
             throw error
