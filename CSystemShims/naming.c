@@ -108,6 +108,31 @@ static int copy(int from, int folder, const char *name)
     return error;
 }
 
+// Puts a file in the place of a plain file with one name, or of nothing. Exchanged first and looked at then: what has come there
+// meanwhile, a pipe say, is put back. Returns 0 or an errno; the temporary name is gone either way.
+static int replace(int folder, const char *temporary, const char *name)
+{
+    struct stat found;
+    int error = 0;
+    if (renameat2(folder, temporary, folder, name, RENAME_EXCHANGE) == 0) {
+        bool is_plain = fstatat(folder, temporary, &found, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(found.st_mode) &&
+                        found.st_nlink == 1;
+        if (!is_plain)
+            error = renameat2(folder, temporary, folder, name, RENAME_EXCHANGE) == 0 ? EEXIST : errno;
+    } else if (errno == ENOENT) {
+        if (renameat2(folder, temporary, folder, name, RENAME_NOREPLACE) == 0)
+            return 0;
+        error = errno;
+    } else {
+        error = errno;
+    }
+    // A file system without exchanges.
+    if (error == EINVAL || error == ENOSYS)
+        error = renameat(folder, temporary, folder, name) == 0 ? 0 : errno;
+    unlinkat(folder, temporary, 0);
+    return error;
+}
+
 // Returns 0 or an errno. Both ways to link need something: /proc, or CAP_DAC_READ_SEARCH.
 static int give_name(int file, const char *link, int folder, const char *temporary, const char *name)
 {
@@ -117,11 +142,7 @@ static int give_name(int file, const char *link, int folder, const char *tempora
         if (error != 0)
             return error;
     }
-    if (renameat(folder, temporary, folder, name) == 0)
-        return 0;
-    int error = errno;
-    unlinkat(folder, temporary, 0);
-    return error;
+    return replace(folder, temporary, name);
 }
 
 int64_t vme_file_name(int file, int folder, const char *temporary, const char *name)

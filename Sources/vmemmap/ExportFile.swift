@@ -69,8 +69,9 @@ final class ExportFile {
     func finish() {
         add([])
         attempt { () throws(HostError) in
-            if let folder, case .replaced(let path, let name) = target.way {
-                try takePermissions(from: path.appending(name))
+            if let folder, case .replaced(_, let name) = target.way {
+                // In the folder that was opened, wherever it is now.
+                try takePermissions(from: FilePath("/proc/self/fd/\(folder.rawValue)").appending(name))
                 try HostKernel.giveName(name, to: file, in: folder, temporary: Self.newName())
             }
             try close()
@@ -107,11 +108,11 @@ final class ExportFile {
             return
         }
         defer { try? HostKernel.close(replaced) }
-        let status = try HostKernel.status(of: replaced, name: path.string)
+        let status = try HostKernel.status(of: replaced, name: target.destination)
         guard status.type == .regular, status.linkCount == 1 else {
-            throw HostError(.fileExists, .rename, .file(path.string))
+            throw HostError(.fileExists, .rename, .file(target.destination))
         }
-        try HostKernel.copyPermissions(of: replaced, to: file, name: path.string)
+        try HostKernel.copyPermissions(of: replaced, to: file, name: target.destination)
     }
 
     /// Does one step, unless one before has failed.

@@ -135,6 +135,21 @@ struct ExportFileTests {
         #expect(outcome.output == "old\n{", "\(outcome)")
     }
 
+    @Test(
+        "A folder that is moved during the run takes its file along: who may read it stays, and a pipe in its place stays too"
+    )
+    func movedFolder() async throws {
+        let run =
+            "\"$0\" stress --duration 800ms --pages 8 --walkers 1 --export-json d/o -q & sleep 0.3; mv d e; mkdir d"
+        let kept = try await Command.shell(
+            "mkdir d; echo old > d/o; chmod 600 d/o; \(run); wait $!; echo $?; stat -c %a e/o; head -c 1 e/o; ls d")
+        #expect(kept.output == "0\n600\n{", "\(kept)")
+        let pipe = try await Command.shell(
+            "mkdir d; echo old > d/o; \(run); rm e/o; mkfifo e/o; wait $!; echo $?; stat -c %F e/o; ls -A d e")
+        #expect(pipe.output == "3\nfifo\nd:\n\ne:\no\n", "\(pipe)")
+        #expect(pipe.error.contains("cannot write the export d/o: "), "\(pipe)")
+    }
+
     @Test("A name of 255 bytes works")
     func longName() async throws {
         let name = String(repeating: "n", count: 255)
