@@ -52,8 +52,8 @@ public struct ForkProbe: ~Copyable, Sendable {
         _ = try HostKernel.call(.fork, .process) {
             // SAFETY: the array lives for the call, which is past by the time the child ends.
             probe = unsafe words.withUnsafeBufferPointer { words in
-                // SAFETY: an empty array has no base address, and then nothing is forked.
-                unsafe words.baseAddress.map { unsafe vme_fork_probe_start($0, words.count) }
+                guard let first = words.baseAddress, !words.isEmpty else { return nil }
+                return unsafe vme_fork_probe_start(first, words.count)
             }
             return probe?.pid ?? -Int64(Errno.invalidArgument.rawValue)
         }

@@ -116,7 +116,7 @@ struct StandardStreamTests {
             """)
         let lines = outcome.output.split(separator: "\n")
         try #require(lines.count == 4, "\(outcome)")
-        #expect(lines[0].contains("File too large (errno 27); raise the limit on the size of files (ulimit -f)"))
+        #expect(lines[0].contains("File too large (errno 27); take fewer huge pages or raise the limit (ulimit -f)"))
         #expect(lines[2] == "vmemmap: cannot write the export json: write of json: File too large (errno 27)")
         #expect(lines[1] == "3" && lines[3] == "3")
     }

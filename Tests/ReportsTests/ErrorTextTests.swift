@@ -100,8 +100,10 @@ struct ErrorTextTests {
 
     @Test("Absurd counts overflow nothing", arguments: [1 << 40, 1 << 60, Int.max])
     func absurd(_ pages: Int) throws {
-        #expect(line(room(), try plan(pages)) != nil)
-        #expect(line(room(mappings: Int.max / 2), try plan(pages, .oneGibibyte)) != nil)
+        for size in [HugePageSize.twoMebibytes, .oneGibibyte] {
+            #expect(throws: VmemmapError(.plan, .unusableCount(HugePageCount(pages)))) { _ = try plan(pages, size) }
+        }
+        #expect(line(room(mappings: Int.max / 2), try plan(1 << 30)) != nil)
     }
 
     @Test("Where not one fits, the line says so")
