@@ -49,7 +49,7 @@ struct FaultSweepTests {
         let budget = MappingBudget(
             limit: { () throws(HostError) in MappingCount(1_000_000) }, inUse: { () throws(HostError) in .zero })
         var refused = 0
-        for (torn, failures) in [(4, 1), (4, 1_000_000), (7, 1_000_000)] {
+        for (torn, failures) in [(2, 1_000_000), (4, 1), (4, 1_000_000), (7, 1_000_000)] {
             for number in 1...40 {
                 let region = try fault.region(budget)
                 let tearing = InjectedFault(first: torn, failures: 1_000_000, operations: FaultCase.changing)
@@ -68,8 +68,8 @@ struct FaultSweepTests {
                 if outcome.failed == 0 { break }
             }
         }
-        // Where the shared frames are templates, nothing is to be mended but a mapping that is put back at once.
-        if fault.operation == .optimize { #expect(refused > 0) }
+        // With one or two replacements a huge page, a refusal finds nothing replaced yet, and tears nothing.
+        if fault.operation == .optimize, try fault.shape.plan().replacements.count > 3 { #expect(refused > 0) }
     }
 
     /// In a process of its own, so that nobody else's mapping falls into the gap.
