@@ -115,10 +115,12 @@ static int replace(int folder, const char *temporary, const char *name)
     struct stat found;
     int error = 0;
     if (renameat2(folder, temporary, folder, name, RENAME_EXCHANGE) == 0) {
-        bool is_plain = fstatat(folder, temporary, &found, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(found.st_mode) &&
-                        found.st_nlink == 1;
-        if (!is_plain)
-            error = renameat2(folder, temporary, folder, name, RENAME_EXCHANGE) == 0 ? EEXIST : errno;
+        if (fstatat(folder, temporary, &found, AT_SYMLINK_NOFOLLOW) != 0)
+            error = errno;
+        else if (!S_ISREG(found.st_mode) || found.st_nlink != 1)
+            error = S_ISDIR(found.st_mode) ? EISDIR : EEXIST;
+        if (error != 0)
+            renameat2(folder, temporary, folder, name, RENAME_EXCHANGE);
     } else if (errno == ENOENT) {
         if (renameat2(folder, temporary, folder, name, RENAME_NOREPLACE) == 0)
             return 0;
