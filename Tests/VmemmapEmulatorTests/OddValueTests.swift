@@ -77,7 +77,8 @@ struct OddValueTests {
             #expect((geometry != nil) == Geometry.structPageSizes.contains(ByteCount(value)))
             let region = try Shape(size: .twoMebibytes, pages: 2).region()
             let (layout, frame, page) = (region.layout, PageFrameNumber(value), HugePageIndex(value))
-            #expect(region.range.contains(layout.structPage(of: frame)) == layout.frames.contains(frame))
+            // Arithmetic goes round an address space: of a frame that is not there, the place says nothing.
+            #expect(region.range.contains(layout.structPage(of: frame)) || !layout.frames.contains(frame))
             #expect(layout.allHugePages.contains(layout.geometry.hugePage(of: frame)) == layout.frames.contains(frame))
             _ = layout.geometry.headFrame(of: page)
             #expect((0...7).contains(layout.geometry.vmemmapPage(of: frame).rawValue))
