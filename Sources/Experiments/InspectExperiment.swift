@@ -46,9 +46,10 @@ public struct InspectExperiment: Sendable {
     public func run() throws(ExperimentError) -> InspectResult {
         var suspected: InspectResult?
         for _ in 0..<Self.mostLooks {
-            let before = try mappings()
-            let result = try look()
-            guard try mappings() == before else {
+            let region = try choose()
+            let before = try mappings(of: region.range)
+            let result = try look(at: region)
+            guard try mappings(of: region.range) == before else {
                 suspected = nil
                 continue
             }
@@ -61,18 +62,17 @@ public struct InspectExperiment: Sendable {
     }
 
     /// The mappings of the region, to see whether it stands still.
-    private func mappings() throws(ExperimentError) -> [Mapping] {
-        let range = try choose().range
-        return try readable { () throws(HostError) -> [Mapping] in
+    private func mappings(of range: AddressRange) throws(ExperimentError) -> [Mapping] {
+        try readable { () throws(HostError) -> [Mapping] in
             var found: [Mapping] = []
             try ProcMaps.forEach(of: process, overlapping: HostKernel.withGuardPages(range)) { found.append($0) }
             return found
         }
     }
 
-    private func look() throws(ExperimentError) -> InspectResult {
+    private func look(at region: Region) throws(ExperimentError) -> InspectResult {
         let host = try HostBlock.current()
-        let (range, label, file) = try choose()
+        let (range, label, file) = region
         let plan = try plan(of: range, label)
         let layout = VmemmapLayout(geometry: plan.geometry, base: range.start, hugePages: plan.hugePages)
         let view = try readable { () throws(HostError) -> RegionView in
@@ -125,9 +125,9 @@ public struct InspectExperiment: Sendable {
 
     // MARK: Which region, and what it is
 
-    private func choose() throws(ExperimentError) -> (
-        range: AddressRange, label: RegionLabel?, file: Mapping.FileIdentity?
-    ) {
+    private typealias Region = (range: AddressRange, label: RegionLabel?, file: Mapping.FileIdentity?)
+
+    private func choose() throws(ExperimentError) -> Region {
         if let region {
             let named = try readable { () throws(HostError) -> (label: RegionLabel, file: Mapping.FileIdentity)? in
                 try FoundRegion.label(of: region, in: process)

@@ -21,7 +21,7 @@ public final class MemoryFile: Sendable {
 
     private let shield: ForkShield
     /// Mappings of the file that are there for no longer than it takes to give holes small pages, unless unmapping is refused.
-    private let windows = Guarded<[AddressRange]>([])
+    private let windows = Orphans()
 
     /// Creates a file of `length` bytes, all hole, and opens its twin through /proc/self/fd. Children forked later do not get it.
     ///
@@ -59,7 +59,6 @@ public final class MemoryFile: Sendable {
     }
 
     deinit {
-        closeWindows()
         // Before the numbers can belong to other files.
         shield.remove()
         // A close that fails has closed (Linux); there is nobody to tell.
@@ -83,27 +82,17 @@ public final class MemoryFile: Sendable {
     /// Through a mapping that is there for no longer, since it is mappings that can be told to have no huge pages.
     public func populateWithSmallPages(offset: ByteCount, length: ByteCount) throws(HostError) {
         guard mayHaveHugePages, length > .zero else { return }
+        try? windows.unmapAll()
         let window = try HostKernel.mapAnonymous(length: length)
         do throws(HostError) {
             try HostKernel.mapFile(writable, at: window, offset: offset, .readWrite)
             try HostKernel.forbidHugePages(window)
             try HostKernel.populate(window)
         } catch {
-            windows.withLock { $0.append(window) }
-            closeWindows()
+            windows.unmap(window)
             throw error
         }
-        windows.withLock { $0.append(window) }
-        closeWindows()
-    }
-
-    /// Unmaps the windows that are there; those that the host refuses to unmap stay for another attempt.
-    private func closeWindows() {
-        let all = windows.withLock { windows in
-            defer { windows = [] }
-            return windows
-        }
-        for window in all where (try? HostKernel.unmap(window)) == nil { windows.withLock { $0.append(window) } }
+        windows.unmap(window)
     }
 
     /// Writes `pieces` of memory one behind the other from `offset` on. In holes, small pages are written.

@@ -46,12 +46,10 @@ struct FaultSweepTests {
         "A mending that is refused at any call names what is torn, and the next one succeeds",
         arguments: FaultCase.small)
     func mending(_ fault: FaultCase) throws {
-        let budget = MappingBudget(
-            limit: { () throws(HostError) in MappingCount(1_000_000) }, inUse: { () throws(HostError) in .zero })
         var refused = 0
         for (torn, failures) in [(2, 1_000_000), (4, 1), (4, 1_000_000), (7, 1_000_000)] {
             for number in 1...40 {
-                let region = try fault.region(budget)
+                let region = try fault.region(.process)
                 let tearing = InjectedFault(first: torn, failures: 1_000_000, operations: FaultCase.changing)
                 _ = tearing.during { try? fault.operation.run(on: region, fault.writers) }
                 let (result, outcome) = InjectedFault(first: number, failures: failures).during {

@@ -9,12 +9,6 @@ struct AnonymousRemapper: Remapper {
 
     /// Copies what the own frames are to hold with one call, then makes the plan's mappings.
     func optimize(_ batch: Range<HugePageIndex>, _ writers: Writers) -> BatchResult {
-        do throws(HostError) {
-            try parts.blocks?.split(around: parts.layout.vmemmap(of: batch))
-        } catch {
-            // Nothing of the batch has been touched; of blocks their owner knows.
-            return BatchResult(completed: 0, failure: error)
-        }
         var completed = 0
         var replaced = 0
         var isProtected = false

@@ -10,12 +10,6 @@ struct MemfdRemapper: Remapper {
 
     /// Maps the tails to the pages that stay, then punches their own frames out of the file.
     func optimize(_ batch: Range<HugePageIndex>, _ writers: Writers) -> BatchResult {
-        do throws(HostError) {
-            try parts.blocks?.split(around: parts.layout.vmemmap(of: batch))
-        } catch {
-            // Nothing of the batch has been touched; of blocks their owner knows.
-            return BatchResult(completed: 0, failure: error)
-        }
         var completed = 0
         var replaced = 0
         do throws(HostError) {

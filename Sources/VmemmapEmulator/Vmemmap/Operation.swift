@@ -80,8 +80,10 @@ extension VmemmapRegion {
             let needed = plan.mappings(.optimized) * pages.count - states.mappings(of: pages)
             reserved = try reserve(operation == .optimize ? needed : .zero, operation, pages)
             let refusal = advance(pages, operation, writers)
-            if refusal != nil { undo(pages, operation, writers) }
-            if let refusal { throw failure(operation, .host(refusal), pages) }
+            if let refusal {
+                undo(pages, operation, writers)
+                throw failure(operation, .host(refusal), pages)
+            }
         }
         reclaim(pages)
         var residue = residue(of: pages)
@@ -116,7 +118,7 @@ extension VmemmapRegion {
         while let batch = states.nextRun(
             in: rest, atMost: length, where: { $0.isOptimized == (operation == .restore) })
         {
-            let result = operation == .restore ? restoreWithReserve(batch, writers) : remapper.optimize(batch, writers)
+            let result = operation == .restore ? restoreWithReserve(batch, writers) : optimizeSplit(batch, writers)
             states.move(batch.prefix(result.completed), to: operation == .restore ? .restored : .optimized)
             if let failure = result.failure { return failure }
             rest = batch.upperBound..<pages.upperBound
@@ -130,13 +132,24 @@ extension VmemmapRegion {
     ) {
         let length = batchLength(writers)
         while let batch = states.nextRun(in: pages, atMost: length, where: { $0.isChanged }) {
-            let result = operation == .restore ? remapper.optimize(batch, writers) : restoreWithReserve(batch, writers)
+            let result = operation == .restore ? optimizeSplit(batch, writers) : restoreWithReserve(batch, writers)
             states.move(
                 batch.prefix(result.completed), to: operation == .restore ? .optimized : .restored, isChanged: false)
             if result.failure != nil { break }
         }
         // A second attempt at what the failure left; what still cannot be reclaimed is reported.
         reclaim(pages)
+    }
+
+    /// Optimizes a batch, once the blocks that it lies in are split.
+    private func optimizeSplit(_ batch: Range<HugePageIndex>, _ writers: Writers) -> BatchResult {
+        do throws(HostError) {
+            try parts.blocks?.split(around: layout.vmemmap(of: batch))
+        } catch {
+            // Nothing of the batch has been touched; of blocks their owner knows.
+            return BatchResult(completed: 0, failure: error)
+        }
+        return remapper.optimize(batch, writers)
     }
 
     /// Restores a batch; if the host has no memory or no mapping for it, once more with the reserve's mappings.

@@ -13,7 +13,7 @@ struct BatchResult {
 ///
 /// The caller holds the huge pages.
 protocol Remapper: Sendable {
-    /// Makes the plan's replacements. A huge page at which the host refuses is put back, or noted as torn; those before it are
+    /// Makes the plan's replacements, in blocks that are split. A huge page at which the host refuses is put back, or noted as torn; those before it are
     /// complete, those after it untouched.
     func optimize(_ batch: Range<HugePageIndex>, _ writers: Writers) -> BatchResult
 

@@ -1,19 +1,19 @@
-internal import HostMemory
-
-/// Staging memory that the host refused to unmap, kept for another attempt.
-final class Orphans: Sendable {
+/// Mappings of a moment that the host refused to unmap, kept for another attempt.
+package final class Orphans: Sendable {
     private let ranges = Guarded<[AddressRange]>([])
 
+    package init() {}
+
     /// All of it.
-    var bytes: ByteCount { ranges.withLock { $0.reduce(.zero) { $0 + $1.length } } }
+    package var bytes: ByteCount { ranges.withLock { $0.reduce(.zero) { $0 + $1.length } } }
 
     /// Unmaps `range`, or keeps it.
-    func unmap(_ range: AddressRange) {
+    package func unmap(_ range: AddressRange) {
         if range.length > .zero, (try? HostKernel.unmap(range)) == nil { ranges.withLock { $0.append(range) } }
     }
 
     /// Makes another attempt at each, up to the first that is refused.
-    func unmapAll() throws(HostError) {
+    package func unmapAll() throws(HostError) {
         while let range = ranges.withLock({ $0.popLast() }) {
             do throws(HostError) {
                 try HostKernel.unmap(range)
