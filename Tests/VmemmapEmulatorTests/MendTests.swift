@@ -1,4 +1,5 @@
 import HostMemory
+import SystemPackage
 import Testing
 import VmemmapEmulator
 
@@ -13,8 +14,10 @@ struct MendTests {
         let left = try #require(first?.residue.torn.first)
         #expect(left.page == HugePageIndex(0))
         for mender in Operation.allCases {
+            // Short of memory, it would be tried again with the reserve's mappings.
             let (error, outcome) = mender.run(
-                on: region, .excluded, under: InjectedFault(first: 1, operations: [.move]))
+                on: region, .excluded,
+                under: InjectedFault(first: 1, errno: .tooManyOpenFilesInSystem, operations: [.move]))
             #expect(outcome.failed == 1)
             let residue = try #require(error).residue
             #expect(residue.orphanedBytes == .zero)
