@@ -16,6 +16,7 @@ let cSettings: [CSetting] = [
 ]
 
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let parser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 
@@ -39,21 +40,13 @@ let package = Package(
         .target(
             name: "VmemmapEmulator", dependencies: ["CSystemShims", "HostMemory", system],
             swiftSettings: swiftSettings),
-        // The bare C loop that the engine is measured against. Nothing but Experiments may use it.
+        // The bare C loop that the engine is measured against.
         .target(name: "CFloor", cSettings: cSettings),
         .target(
-            name: "Experiments", dependencies: ["VmemmapEmulator", "HostMemory", "CFloor", histogram, system],
+            name: "VmemmapTool",
+            dependencies: ["VmemmapEmulator", "HostMemory", "CFloor", histogram, system, parser],
             swiftSettings: swiftSettings),
-        .target(
-            name: "Reports", dependencies: ["Experiments", "VmemmapEmulator", "HostMemory"],
-            swiftSettings: swiftSettings),
-        .executableTarget(
-            name: "vmemmap",
-            dependencies: [
-                "Experiments", "Reports", "VmemmapEmulator", "HostMemory", system,
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ],
-            swiftSettings: swiftSettings),
+        .executableTarget(name: "vmemmap", dependencies: ["VmemmapTool"], swiftSettings: swiftSettings),
 
         .testTarget(
             name: "HostMemoryTests", dependencies: ["HostMemory", "CSystemShims", system],
@@ -62,43 +55,29 @@ let package = Package(
             name: "VmemmapEmulatorTests", dependencies: ["VmemmapEmulator", "HostMemory", "CSystemShims", system],
             swiftSettings: swiftSettings),
         .testTarget(
-            name: "ExperimentsTests",
-            dependencies: ["Experiments", "Reports", "VmemmapEmulator", "HostMemory", system],
-            swiftSettings: swiftSettings),
-        .testTarget(
-            name: "ReportsTests", dependencies: ["Reports", "Experiments", "VmemmapEmulator", "HostMemory"],
-            swiftSettings: swiftSettings),
-        .testTarget(
-            name: "CommandTests",
-            dependencies: ["vmemmap", "Experiments", "VmemmapEmulator", "HostMemory", subprocess, system],
+            name: "VmemmapToolTests",
+            // The executable is run by the tests of commands, so that it is built before them.
+            dependencies: ["vmemmap", "VmemmapTool", "VmemmapEmulator", "HostMemory", subprocess, system],
             swiftSettings: swiftSettings),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu17
 )
 
-// The fuzz targets (scripts/check --fuzz) are there only when asked for: everything is built with libFuzzer's instrumentation
-// then, and the command as a library whose arguments can be fuzzed.
+// The fuzz targets (scripts/check --fuzz) are there only when asked for: everything is built with libFuzzer's
+// instrumentation then.
 if Context.environment["VMEMMAP_FUZZ"] != nil {
     let fuzzer = SwiftSetting.unsafeFlags(["-sanitize=fuzzer", "-parse-as-library", "-enable-testing"])
     let linkFuzzer = LinkerSetting.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])
-    let parser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
     package.products = []
-    package.targets.removeAll { $0.type == .test }
-    package.targets = package.targets.map { target in
-        guard let settings = target.swiftSettings else { return target }
-        target.swiftSettings = settings + [fuzzer]
-        guard target.type == .executable else { return target }
-        let entry = ["-entry-point-function-name", "vmemmap_main"].flatMap { ["-Xfrontend", $0] }
-        return .target(
-            name: target.name, dependencies: target.dependencies,
-            swiftSettings: settings + [fuzzer, .unsafeFlags(entry)])
-    }
+    package.targets.removeAll { $0.type == .test || $0.type == .executable }
+    for target in package.targets { target.swiftSettings?.append(fuzzer) }
     package.targets.append(.target(name: "FuzzSupport", path: "scripts/fuzz/Support", swiftSettings: swiftSettings))
     package.targets += [
-        ("ProcFiles", ["HostMemory", system]), ("PoolScripts", ["Experiments", "VmemmapEmulator", "HostMemory"]),
-        ("Arguments", ["vmemmap", "Experiments", "VmemmapEmulator", "HostMemory", parser]),
+        ("ProcFiles", ["HostMemory", system]),
+        ("PoolScripts", ["VmemmapTool", "VmemmapEmulator", "HostMemory"]),
+        ("Arguments", ["VmemmapTool", "VmemmapEmulator", "HostMemory", parser]),
     ].map { (name: String, dependencies: [Target.Dependency]) in
         .executableTarget(
             name: "Fuzz" + name, dependencies: ["FuzzSupport"] + dependencies, path: "scripts/fuzz/" + name,

@@ -1,4 +1,4 @@
-internal import SystemPackage
+import SystemPackage
 
 /// Settings of the host changed for a while, and put back in a fixed order.
 ///

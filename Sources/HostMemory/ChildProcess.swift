@@ -1,5 +1,5 @@
-internal import CSystemShims
-internal import Glibc
+import CSystemShims
+import Glibc
 public import SystemPackage
 
 /// A process that this one has started, with pipes for its standard input and output.

@@ -1,5 +1,5 @@
-internal import CSystemShims
-internal import SystemPackage
+import CSystemShims
+import SystemPackage
 
 /// A process that puts settings of the host back should this one die before it has done so.
 final class Guardian: Sendable {

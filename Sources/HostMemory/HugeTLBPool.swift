@@ -1,4 +1,4 @@
-internal import SystemPackage
+import SystemPackage
 
 /// A number of the host's own HugeTLB pages.
 public struct HostHugePageCount: Quantity {

@@ -1,4 +1,4 @@
-internal import SystemPackage
+import SystemPackage
 
 /// Mappings that are there only to use up vm.max_map_count, until they are removed or nobody holds them any more: at the limit the
 /// host refuses for real.

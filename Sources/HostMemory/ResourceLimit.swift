@@ -1,5 +1,5 @@
-internal import Glibc
-internal import SystemPackage
+import Glibc
+import SystemPackage
 
 /// A limit of this process, lowered until it is lifted or nobody holds it any more: the host refuses for real.
 public final class LoweredLimit: Sendable {

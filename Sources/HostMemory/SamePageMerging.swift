@@ -1,4 +1,4 @@
-internal import SystemPackage
+import SystemPackage
 
 /// KSM, the kernel's thread that merges pages with equal contents (`/sys/kernel/mm/ksm`): its tunables and its counters.
 public enum SamePageMerging {

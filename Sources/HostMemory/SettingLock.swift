@@ -1,5 +1,5 @@
-internal import CSystemShims
-internal import Synchronization
+import CSystemShims
+import Synchronization
 public import SystemPackage
 
 /// A lock on settings of the host that are changed together. Whoever changes one has it until all of them are back.

@@ -1,4 +1,4 @@
-internal import CSystemShims
+import CSystemShims
 public import SystemPackage
 
 /// Where memory files take their frames.

@@ -1,5 +1,5 @@
 public import HostMemory
-internal import Synchronization
+import Synchronization
 
 /// The machine's HugeTLB lines of /proc/meminfo, for one size.
 public struct HugePagesInfo: Hashable, Sendable {

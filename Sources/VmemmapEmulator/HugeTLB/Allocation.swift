@@ -1,5 +1,5 @@
 public import HostMemory
-internal import Synchronization
+import Synchronization
 
 /// A huge page in use.
 public struct HugePage: Hashable, Sendable {

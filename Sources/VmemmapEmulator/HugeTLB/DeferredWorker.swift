@@ -1,6 +1,6 @@
-internal import Dispatch
-internal import HostMemory
-internal import Synchronization
+import Dispatch
+import HostMemory
+import Synchronization
 
 /// Work put off: a lock-free list of what is to be done, and a worker that is woken only when the list was empty
 /// (`hpage_freelist` and `hpage_update_work`, v5 patch 10).

@@ -1,5 +1,5 @@
-internal import HostMemory
-internal import Synchronization
+import HostMemory
+import Synchronization
 
 // Free huge pages taken apart one by one: dissolved (memory failure, offlining) and demoted.
 extension EmulatedMachine {

@@ -1,4 +1,4 @@
-internal import HostMemory
+import HostMemory
 
 /// Where the frames behind the vmemmap come from: boot memory, or the page allocator since (v5 patches 1, 2, 6, 7;
 /// `nr_memmap_boot_pages` and `nr_memmap_pages` of /proc/vmstat). A pure value.

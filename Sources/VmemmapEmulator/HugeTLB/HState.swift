@@ -1,4 +1,4 @@
-internal import HostMemory
+import HostMemory
 
 /// The HugeTLB pool of one size of huge page: `struct hstate`. A pure value; the pages themselves are the machine's.
 public struct HState: Hashable, Sendable {

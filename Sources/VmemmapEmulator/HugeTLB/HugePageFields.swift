@@ -1,5 +1,5 @@
-internal import CSystemShims
-internal import HostMemory
+import CSystemShims
+import HostMemory
 
 /// What the first struct pages of a huge page carry of their own (v5 patch 19), by name. They lie in the first vmemmap page, which
 /// stays writable in every scheme (v5 patch 20; held at compile time in struct_page.c).

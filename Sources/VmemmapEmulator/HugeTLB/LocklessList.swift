@@ -1,4 +1,4 @@
-internal import Synchronization
+import Synchronization
 
 /// A list that any thread adds to and one takes from as a whole, without a lock: `llist` in the kernel.
 ///

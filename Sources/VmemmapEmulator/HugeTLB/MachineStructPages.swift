@@ -1,5 +1,5 @@
-internal import CSystemShims
-internal import HostMemory
+import CSystemShims
+import HostMemory
 
 // The struct pages of memory as it becomes a huge page and is taken apart again. Readers go on throughout: each word of a struct page
 // changes in one step from what it was to what it will be.

@@ -1,6 +1,6 @@
-internal import CSystemShims
-internal import HostMemory
-internal import Synchronization
+import CSystemShims
+import HostMemory
+import Synchronization
 
 // Memory errors (`memory_failure()`). The tails of an optimized huge page are read-only and shared, so the error is remembered on
 // the head and by its index; when the page is dissolved, after the restore, it moves to the struct page that it is about (v5 patch 15).

@@ -1,5 +1,5 @@
-internal import HostMemory
-internal import Synchronization
+import HostMemory
+import Synchronization
 
 /// What became of a request for a pool of a certain size.
 public struct PoolChange: Hashable, Sendable {

@@ -1,5 +1,5 @@
-internal import HostMemory
-internal import Synchronization
+import HostMemory
+import Synchronization
 
 // Huge pages promised to somebody before they are taken, as mmap does it (`hugetlb_acct_memory()`).
 extension EmulatedMachine {

@@ -1,4 +1,4 @@
-internal import HostMemory
+import HostMemory
 
 /// Which vmemmap pages of one huge page become what, for any tail run: the formulas behind a ``MappingPlan``.
 struct HugePageShape {

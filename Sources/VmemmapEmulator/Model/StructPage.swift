@@ -1,4 +1,4 @@
-internal import CSystemShims
+import CSystemShims
 public import HostMemory
 
 /// Where things stand in a struct page, and what `prep_compound_page()` leaves there.

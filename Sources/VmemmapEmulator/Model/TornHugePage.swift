@@ -1,4 +1,4 @@
-internal import HostMemory
+import HostMemory
 
 /// What is torn of a huge page after a refusal, where undoing was refused as well.
 ///

@@ -1,10 +1,8 @@
 import ArgumentParser
-import Experiments
 import FuzzSupport
 import HostMemory
 import VmemmapEmulator
-
-@testable import vmemmap
+@testable import VmemmapTool
 
 // Any words as the command's arguments: they are parsed and checked, or refused. What they ask for, however much, is planned on
 // this host, or refused with a figure; nothing is mapped.

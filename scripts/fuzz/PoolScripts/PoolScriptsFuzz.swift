@@ -1,8 +1,8 @@
-import Experiments
 import FoundationEssentials
 import FuzzSupport
 import HostMemory
 import VmemmapEmulator
+@testable import VmemmapTool
 
 // Any text as a pool script: what is read, printed and read again is the same statement, and a script on a small machine
 // runs, on real memory, to its end or to an error.

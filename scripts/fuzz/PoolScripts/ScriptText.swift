@@ -1,6 +1,6 @@
-import Experiments
 import HostMemory
 import VmemmapEmulator
+@testable import VmemmapTool
 
 /// Statements as lines of a script.
 enum ScriptText {

@@ -1,4 +1,4 @@
-internal import FoundationEssentials
+import FoundationEssentials
 
 /// What the fuzz targets share.
 public enum FuzzSupport {

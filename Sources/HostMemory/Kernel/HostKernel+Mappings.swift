@@ -1,0 +1,211 @@
+import CSystemShims
+public import SystemPackage
+
+/// What may be done with a mapping.
+public enum Protection: Sendable {
+    /// PROT_NONE.
+    case none
+    /// PROT_READ.
+    case readOnly
+    /// PROT_READ | PROT_WRITE.
+    case readWrite
+
+    var flags: CInt {
+        switch self {
+        case .none: CInt(VME_PROT_NONE)
+        case .readOnly: CInt(VME_PROT_READ)
+        case .readWrite: CInt(VME_PROT_READ | VME_PROT_WRITE)
+        }
+    }
+}
+
+/// What the kernel is told about a range.
+public enum Advice: Sendable {
+    /// MADV_DONTFORK: a child that is forked does not get it.
+    case dontFork
+    /// MADV_HUGEPAGE: put transparent huge pages here where there are any.
+    case hugePage
+    /// MADV_NOHUGEPAGE: never put a transparent huge page here.
+    case noHugePage
+    /// MADV_MERGEABLE: let KSM merge equal pages here.
+    case mergeable
+    /// MADV_UNMERGEABLE: give merged pages frames of their own again, before it returns.
+    case unmergeable
+    /// MADV_POPULATE_READ (Linux 5.14): fault every page in for reading.
+    case populateRead
+    /// MADV_POPULATE_WRITE (Linux 5.14): give every page a frame of its own, and report what fails instead of dying.
+    case populateWrite
+
+    /// Whether it is the mapping that is marked: one that is marked in part is divided.
+    var marksMapping: Bool {
+        switch self {
+        case .dontFork, .hugePage, .noHugePage, .mergeable, .unmergeable: true
+        case .populateRead, .populateWrite: false
+        }
+    }
+
+    var flag: CInt {
+        switch self {
+        case .dontFork: CInt(VME_MADV_DONTFORK)
+        case .hugePage: CInt(VME_MADV_HUGEPAGE)
+        case .noHugePage: CInt(VME_MADV_NOHUGEPAGE)
+        case .mergeable: CInt(VME_MADV_MERGEABLE)
+        case .unmergeable: CInt(VME_MADV_UNMERGEABLE)
+        case .populateRead: CInt(VME_MADV_POPULATE_READ)
+        case .populateWrite: CInt(VME_MADV_POPULATE_WRITE)
+        }
+    }
+}
+
+extension HostKernel {
+    /// Maps a private, anonymous, read-write region at a multiple of `alignment`, between two guard pages.
+    ///
+    /// The corresponding C function is `mmap`. The region has no frames yet. Throws when the address space or the
+    /// mappings run out, or, unless `isReserved` is false, for more than the host could ever hold (vm.overcommit_memory); and
+    /// ``HostError/Code-swift.struct/invalid`` unless the length is some whole pages and the alignment a power of two of pages.
+    public static func mapRegion(
+        length: ByteCount, alignment: ByteCount, isReserved: Bool = true
+    ) throws(HostError) -> AddressRange {
+        let place = HostError.Place.addresses(AddressRange(start: Address(0), length: length))
+        guard length > .zero, length.isWholePages, alignment.isPowerOfTwo, alignment >= HostLimits.pageSize else {
+            throw HostError(.invalidArgument, .mapRegion, place)
+        }
+        let start = try mappingCall(
+            .mapRegion, place,
+            { vme_region_map(length.rawValue, alignment.rawValue, isReserved) })
+        return AddressRange(start: Address(UInt(start)), length: length)
+    }
+
+    /// Removes a region made by ``mapRegion(length:alignment:)``, its guard pages, and whatever was mapped over it.
+    public static func unmapRegion(_ range: AddressRange) throws(HostError) {
+        _ = try mappingCall(.unmap, .addresses(range)) { vme_region_unmap(range.start.rawValue, range.length.rawValue) }
+    }
+
+    /// The guard pages on both sides of a region made by ``mapRegion(length:alignment:isReserved:)``.
+    public static func guardPages(of range: AddressRange) -> [AddressRange] {
+        let pageSize = HostLimits.pageSize
+        return [
+            AddressRange(start: range.start - pageSize, length: pageSize),
+            AddressRange(start: range.end, length: pageSize),
+        ]
+    }
+
+    /// A region with its guard pages.
+    public static func withGuardPages(_ range: AddressRange) -> AddressRange {
+        AddressRange(start: range.start - HostLimits.pageSize, length: range.length + HostLimits.pageSize * 2)
+    }
+
+    /// Maps private anonymous memory where the kernel likes. The corresponding C function is `mmap`.
+    public static func mapAnonymous(length: ByteCount) throws(HostError) -> AddressRange {
+        let start = try mappingCall(
+            .mapAnonymous, .addresses(AddressRange(start: Address(0), length: length)),
+            { vme_map_anonymous(length.rawValue) })
+        return AddressRange(start: Address(UInt(start)), length: length)
+    }
+
+    /// Maps one of the host's own huge pages of `size`, a power of two, private and read-write; it is taken from its pool when it is
+    /// first written. The corresponding C function is `mmap` with MAP_HUGETLB.
+    ///
+    /// Throws ``HostError/Code-swift.struct/outOfMemory`` where the pool has none free, and ``HostError/Code-swift.struct/invalid`` for a
+    /// size that is none of the host's.
+    public static func mapHugePage(size: ByteCount) throws(HostError) -> AddressRange {
+        let place = HostError.Place.addresses(AddressRange(start: Address(0), length: size))
+        // To the kernel, the logarithm 0 is its default size.
+        guard size.isPowerOfTwo, size > HostLimits.pageSize else {
+            throw HostError(.invalidArgument, .mapHugePage, place)
+        }
+        let start = try mappingCall(
+            .mapHugePage, place,
+            { vme_map_huge_page(UInt32(size.rawValue.trailingZeroBitCount)) })
+        return AddressRange(start: Address(UInt(start)), length: size)
+    }
+
+    /// Replaces whatever is mapped at `range` by private anonymous memory. The corresponding C function is `mmap`.
+    ///
+    /// Readers of the range see zeros from then on: no way to give a page its frame back under readers. It is here for the
+    /// experiment that shows so.
+    public static func mapAnonymous(at range: AddressRange) throws(HostError) {
+        _ = try mappingCall(.mapAnonymous, .addresses(range)) {
+            vme_map_anonymous_at(range.start.rawValue, range.length.rawValue)
+        }
+    }
+
+    /// Replaces whatever is mapped at `range` by pages of a file, shared. The corresponding C function is `mmap`.
+    ///
+    /// The replacement is one step for every reader. When it is refused the old mapping normally stays; a late refusal can
+    /// leave a gap (host limits, 11), so the caller repairs the range, not only what it had changed before.
+    @inline(__always)
+    public static func mapFile(
+        _ file: FileDescriptor, at range: AddressRange, offset: ByteCount, _ protection: Protection
+    ) throws(HostError) {
+        _ = try mappingCall(.mapFile, .addresses(range)) {
+            vme_map_file(
+                range.start.rawValue, range.length.rawValue, protection.flags, file.rawValue, Int64(offset.rawValue))
+        }
+    }
+
+    /// Removes every mapping in `range`. The corresponding C function is `munmap`.
+    public static func unmap(_ range: AddressRange) throws(HostError) {
+        _ = try mappingCall(.unmap, .addresses(range)) { vme_unmap(range.start.rawValue, range.length.rawValue) }
+    }
+
+    /// Changes what may be done with the pages of `range`. The corresponding C function is `mprotect`.
+    ///
+    /// Once it returns, no processor writes through a stale translation.
+    public static func protect(_ range: AddressRange, _ protection: Protection) throws(HostError) {
+        _ = try mappingCall(.protect, .addresses(range)) {
+            vme_protect(range.start.rawValue, range.length.rawValue, protection.flags)
+        }
+    }
+
+    /// Tells the kernel how to treat `range`. The corresponding C function is `madvise`.
+    public static func advise(_ range: AddressRange, _ advice: Advice) throws(HostError) {
+        func advise() -> Int64 { vme_advise(range.start.rawValue, range.length.rawValue, advice.flag) }
+        if advice.marksMapping {
+            _ = try mappingCall(.advise, .addresses(range), advise)
+        } else {
+            _ = try call(.advise, .addresses(range), advise)
+        }
+    }
+
+    /// Moves the pages of `source` to `target`, replacing what is mapped there. The corresponding C function is
+    /// `mremap`.
+    ///
+    /// One step for every reader of the target. The kernel wants six mappings to spare; no other thread that maps through
+    /// ``HostKernel`` takes them while it looks.
+    @inline(__always)
+    public static func move(_ source: AddressRange, to target: Address) throws(HostError) {
+        _ = try moveCall(.move, .addresses(AddressRange(start: target, length: source.length))) {
+            vme_move(source.start.rawValue, source.length.rawValue, target.rawValue)
+        }
+    }
+
+    /// Gives every page of `range` a frame of its own, or reports that there is none.
+    ///
+    /// On kernels before 5.14, which do not know the advice, this does nothing and the first store to each page does
+    /// it. Throws ``HostError/Code-swift.struct/invalid`` unless the range is whole pages.
+    public static func populate(_ range: AddressRange) throws(HostError) {
+        try checkWholePages(range)
+        do {
+            try advise(range, .populateWrite)
+        } catch  where error.errno == .invalidArgument {
+            return
+        }
+    }
+
+    /// Tells the kernel to put no transparent huge pages in `range`. On kernels built without them there is nothing
+    /// to tell. Throws ``HostError/Code-swift.struct/invalid`` unless the range is whole pages.
+    public static func forbidHugePages(_ range: AddressRange) throws(HostError) {
+        try checkWholePages(range)
+        do {
+            try advise(range, .noHugePage)
+        } catch  where error.errno == .invalidArgument {
+            return
+        }
+    }
+
+    /// Tells a range that is none from advice that the kernel does not know: it says EINVAL to both.
+    private static func checkWholePages(_ range: AddressRange) throws(HostError) {
+        if !range.isWholePages { throw HostError(.invalidArgument, .advise, .addresses(range)) }
+    }
+}

@@ -1,0 +1,95 @@
+import CSystemShims
+public import SystemPackage
+
+/// Equal pieces of memory, each `stride` bytes after the one before: page 1 of every huge page, say.
+public struct StridedPieces: Sendable {
+    /// The first byte of the first piece.
+    public var first: Address
+    /// From the start of one piece to the start of the next.
+    public var stride: ByteCount
+    /// The length of each piece.
+    public var length: ByteCount
+    /// How many there are.
+    public var count: Int
+
+    /// `count` pieces of `length` bytes, `stride` apart. Neither a length of 0 nor a count below 0 can be written or read.
+    public init(first: Address, stride: ByteCount, length: ByteCount, count: Int) {
+        self.first = first
+        self.stride = stride
+        self.length = length
+        self.count = count
+    }
+
+    /// All bytes in all pieces.
+    public var total: ByteCount { length * count }
+
+    /// The most pieces that one call moves.
+    public static var mostInOneCall: Int { Int(VME_PIECES_MAX) }
+
+    /// What is left after `pieces` whole pieces.
+    private func dropping(_ pieces: Int) -> StridedPieces {
+        StridedPieces(
+            first: first + ByteCount(stride.rawValue &* pieces), stride: stride, length: length,
+            count: count - pieces)
+    }
+
+    /// Throws unless there are pieces, or none of some length.
+    fileprivate func check(_ operation: HostOperation, name: String) throws(HostError) {
+        if length <= .zero || count < 0 { throw HostError(.invalidArgument, operation, .file(name)) }
+    }
+
+    /// Repeats `move` until every piece is moved. A short count of whole pieces goes on behind them; a piece that was
+    /// moved in part is moved again from its start, which writes the same bytes twice and is harmless.
+    @inline(__always)
+    fileprivate func forEachCall(
+        from offset: ByteCount, _ move: (StridedPieces, ByteCount) throws(HostError) -> Int64
+    ) throws(HostError) -> Bool {
+        var rest = self
+        var offset = offset
+        while rest.count > 0 {
+            let whole = Int(try move(rest, offset)) / length.rawValue
+            if whole == 0 { return false }
+            rest = rest.dropping(whole)
+            offset += length * whole
+        }
+        return true
+    }
+}
+
+extension HostKernel {
+    /// Writes `pieces` one behind the other into a file. The corresponding C function is `pwritev`.
+    ///
+    /// Throws ``HostError/Code-swift.struct/noSpace`` when the file takes no more, and ``HostError/Code-swift.struct/invalid`` for
+    /// pieces that are none.
+    public static func gather(
+        _ pieces: StridedPieces, into file: FileDescriptor, at offset: ByteCount, name: String
+    ) throws(HostError) {
+        try pieces.check(.write, name: name)
+        let done = try pieces.forEachCall(from: offset) { (rest, offset) throws(HostError) in
+            try callThroughSignals(.write, .file(name)) {
+                vme_gather_write(
+                    file.rawValue, rest.first.rawValue, rest.stride.rawValue, rest.length.rawValue,
+                    min(rest.count, StridedPieces.mostInOneCall), Int64(offset.rawValue))
+            }
+        }
+        if !done { throw HostError(.noSpace, .write, .file(name)) }
+    }
+
+    /// Reads `pieces` from a file, where they lie one behind the other. The corresponding C function is `preadv`.
+    ///
+    /// Throws ``HostError/Code-swift.struct/unreadable`` when the file ends before the last piece, and
+    /// ``HostError/Code-swift.struct/invalid`` for pieces that are none.
+    public static func scatter(
+        _ pieces: StridedPieces, from file: FileDescriptor, at offset: ByteCount, name: String
+    ) throws(HostError) {
+        try pieces.check(.read, name: name)
+        let done = try pieces.forEachCall(from: offset) { (rest, offset) throws(HostError) in
+            try callThroughSignals(.read, .file(name)) {
+                vme_scatter_read(
+                    file.rawValue, rest.first.rawValue, rest.stride.rawValue, rest.length.rawValue,
+                    min(rest.count, StridedPieces.mostInOneCall), Int64(offset.rawValue))
+            }
+        }
+        if !done { throw HostError(unreadable: name) }
+    }
+}

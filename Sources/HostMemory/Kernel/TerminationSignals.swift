@@ -1,0 +1,67 @@
+import CSystemShims
+import SystemPackage
+
+/// SIGINT and SIGTERM, taken in order instead of dying of them.
+///
+/// Made before any thread is started, so that every thread has them blocked and they wait here.
+public final class TerminationSignals: Sendable {
+    private let file: FileDescriptor
+
+    /// What ended a wait.
+    public enum Event: Hashable, Sendable {
+        /// A line on standard input.
+        case line
+        /// The end of standard input, where it counts.
+        case endOfInput
+        /// SIGINT or SIGTERM.
+        case signal(Int32)
+    }
+
+    /// Blocks the two signals in the calling thread. The corresponding C function is `signalfd`.
+    public init() throws(HostError) {
+        file = FileDescriptor(
+            rawValue: CInt(try HostKernel.call(.wait, .process) { vme_termination_signals_open() }))
+    }
+
+    deinit { try? HostKernel.close(file) }
+
+    /// Waits for a signal alone.
+    public func waitForSignal() throws(HostError) -> Int32 {
+        while true {
+            if case .signal(let number) = try wait(forInput: false, forItsEnd: false) { return number }
+        }
+    }
+
+    /// Waits for a line on standard input or for a signal, whichever comes first.
+    ///
+    /// The end of standard input is no line: a process started without a terminal waits for a signal.
+    ///
+    /// - Parameter forEndOfInput: whether the end of standard input ends the wait all the same.
+    public func wait(forEndOfInput: Bool = false) throws(HostError) -> Event {
+        try wait(forInput: true, forItsEnd: forEndOfInput)
+    }
+
+    private func wait(forInput: Bool, forItsEnd: Bool) throws(HostError) -> Event {
+        var inputIsOpen = forInput
+        var byte: [UInt8] = [0]
+        while true {
+            let input = inputIsOpen ? FileDescriptor.standardInput.rawValue : -1
+            let ready = try HostKernel.callThroughSignals(.wait, .process) {
+                vme_wait_readable(file.rawValue, input)
+            }
+            if ready & 1 != 0 {
+                // The first field of struct signalfd_siginfo (128 bytes) is the signal's number.
+                var information = [UInt8](repeating: 0, count: 128)
+                _ = try HostKernel.read(file, into: &information, name: "signalfd")
+                return .signal(information[..<4].reversed().reduce(0) { $0 << 8 | Int32($1) })
+            }
+            if ready & 2 != 0 {
+                // Standard input that was closed before the start, or lost its terminal, cannot be read: no line.
+                let count = (try? HostKernel.read(.standardInput, into: &byte, name: "standard input")) ?? 0
+                if count == 0, forItsEnd { return .endOfInput }
+                if count == 0 { inputIsOpen = false }
+                if count == 1, byte[0] == UInt8(ascii: "\n") { return .line }
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+import SystemPackage
+
+/// Whether this kernel was built with HugeTLB vmemmap optimization, whether it is on, and who says so.
+public struct HVOConfiguration: Hashable, Sendable {
+    /// Where the answer comes from.
+    public enum Source: String, Hashable, Sendable, Codable {
+        /// The sysctl vm.hugetlb_optimize_vmemmap (Linux 5.19): there only if the kernel was built with it and can use it
+        /// (`hugetlb_vmemmap_init()`).
+        case sysctl
+        /// The kernel's configuration in /boot.
+        case bootConfig = "boot-config"
+        /// Nothing that can be read: at most /proc/config.gz, which takes decompressing.
+        case none
+    }
+
+    /// Whether the kernel was built with it; nil if nothing says so.
+    public let isConfigured: Bool?
+    /// Where that comes from.
+    public let source: Source
+    /// Whether huge pages that enter a pool now are optimized; nil without the sysctl.
+    public let isOn: Bool?
+    /// Whether the kernel shows its configuration in /proc/config.gz.
+    public let hasCompressedConfig: Bool
+
+    /// Puts together what was read. Pure.
+    ///
+    /// - Parameters:
+    ///   - sysctl: the text of the sysctl; nil if there is none.
+    ///   - bootConfig: the text of /boot/config-RELEASE; nil if there is none.
+    ///   - hasCompressedConfig: whether there is a /proc/config.gz.
+    public init(sysctl: String?, bootConfig: String?, hasCompressedConfig: Bool) {
+        self.hasCompressedConfig = hasCompressedConfig
+        if let sysctl {
+            isConfigured = true
+            source = .sysctl
+            isOn = Int(sysctl.split(whereSeparator: \.isWhitespace).first ?? "").map { $0 != 0 }
+        } else if let bootConfig {
+            isConfigured = bootConfig.split(separator: "\n").contains { Self.options.contains($0) }
+            source = .bootConfig
+            isOn = nil
+        } else {
+            isConfigured = nil
+            source = .none
+            isOn = nil
+        }
+    }
+
+    /// Since Linux 5.18, and in 5.14 to 5.17.
+    private static let options: [Substring] = [
+        "CONFIG_HUGETLB_PAGE_OPTIMIZE_VMEMMAP=y", "CONFIG_HUGETLB_PAGE_FREE_VMEMMAP=y",
+    ]
+
+    /// Asks this host.
+    public static func current() throws(HostError) -> HVOConfiguration {
+        let release = try HostKernel.readText("/proc/sys/kernel/osrelease").split(whereSeparator: \.isWhitespace)
+        return HVOConfiguration(
+            sysctl: try? HostKernel.readText(HostSetting.optimizeVmemmap.path),
+            bootConfig: try? HostKernel.readText(FilePath("/boot/config-\(release.first ?? "")")),
+            hasCompressedConfig: isThere("/proc/config.gz"))
+    }
+
+    private static func isThere(_ path: FilePath) -> Bool {
+        guard let file = try? HostKernel.open(path, .readOnly) else { return false }
+        try? HostKernel.close(file)
+        return true
+    }
+}

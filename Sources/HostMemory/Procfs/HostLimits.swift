@@ -1,0 +1,65 @@
+import Glibc
+import SystemPackage
+
+/// What this host allows, and what it has.
+public enum HostLimits {
+    /// The base page, in bytes.
+    public static let pageSize = ByteCount(sysconf(CInt(_SC_PAGESIZE)))
+
+    /// vm.max_map_count: the most mappings a process may have.
+    public static func maxMapCount() throws(HostError) -> MappingCount {
+        MappingCount(try HostSetting.maxMapCount.value())
+    }
+
+    /// The memory of the host: MemTotal of /proc/meminfo.
+    public static func totalMemory() throws(HostError) -> ByteCount {
+        let path: FilePath = "/proc/meminfo"
+        guard let total = ProcFields(try HostKernel.readText(path)).kibibytes("MemTotal") else {
+            throw HostError(unreadable: path.string)
+        }
+        return total
+    }
+
+    /// How much can be allocated without swapping: MemAvailable of /proc/meminfo, or less where a memory cgroup
+    /// leaves less.
+    ///
+    /// Going beyond the first summons the OOM killer, going beyond the second does too, and neither gives ENOMEM first.
+    public static func availableMemory() throws(HostError) -> AvailableMemory {
+        let host = try hostAvailableMemory()
+        guard let cgroup = CgroupMemory.headroom(), cgroup < host else {
+            return AvailableMemory(bytes: host, source: "MemAvailable")
+        }
+        return AvailableMemory(bytes: cgroup, source: "the memory cgroup's limit")
+    }
+
+    /// MemAvailable of /proc/meminfo: what bounds memory that is charged to nobody, such as a pool of huge pages.
+    public static func hostAvailableMemory() throws(HostError) -> ByteCount {
+        let path: FilePath = "/proc/meminfo"
+        guard let available = ProcFields(try HostKernel.readText(path)).kibibytes("MemAvailable") else {
+            throw HostError(unreadable: path.string)
+        }
+        return available
+    }
+
+    /// An amount of memory and who says so.
+    public struct AvailableMemory: Sendable {
+        /// The amount.
+        public let bytes: ByteCount
+        /// The name of the figure it comes from.
+        public let source: String
+    }
+}
+
+extension ByteCount {
+    /// Whether it is a number of whole pages, 0 at least.
+    var isWholePages: Bool { rawValue >= 0 && rawValue.isMultiple(of: HostLimits.pageSize.rawValue) }
+
+    var isPowerOfTwo: Bool { rawValue > 0 && rawValue & (rawValue - 1) == 0 }
+}
+
+extension AddressRange {
+    /// Whether it consists of whole pages.
+    var isWholePages: Bool {
+        length.isWholePages && start.rawValue.isMultiple(of: UInt(HostLimits.pageSize.rawValue))
+    }
+}

@@ -1,0 +1,138 @@
+import CSystemShims
+import SystemPackage
+
+/// Transparent huge pages of the host: one page table entry of the middle level (PMD) for as much memory as a page table of
+/// the last level maps.
+public enum TransparentHugePages {
+    /// What a PMD maps: 2 MiB where pages are 4 KiB. Nil on a kernel without transparent huge pages.
+    public static func size() throws(HostError) -> ByteCount? {
+        do throws(HostError) {
+            return ByteCount(try HostKernel.readNumber("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"))
+        } catch  where error.code == .notSupported {
+            return nil
+        }
+    }
+
+    /// The parts of `range` that PMDs map, in order of address. For anonymous and for shared memory, without privileges.
+    ///
+    /// Throws ``HostError/Code-swift.struct/notSupported`` before Linux 6.7, which does not tell.
+    public static func pmdMapped(in range: AddressRange) throws(HostError) -> [AddressRange] {
+        let pagemap = try HostKernel.open("/proc/self/pagemap", .readOnly)
+        defer { try? HostKernel.close(pagemap) }
+        return try collect(range) { (rest, triples, scanned) throws(HostError) in
+            try HostKernel.scanPmdMapped(pagemap, rest, &triples, &scanned)
+        }
+    }
+
+    /// What a scan finds in `range`, call by call. Pure.
+    ///
+    /// - Parameter scan: one call over what is left: fills triples (start, end, categories), says up to where it looked,
+    ///   and how many triples there are.
+    static func collect(
+        _ range: AddressRange, scan: (AddressRange, inout [UInt64], inout UInt64) throws(HostError) -> Int
+    ) throws(HostError) -> [AddressRange] {
+        var found: [AddressRange] = []
+        var triples = [UInt64](repeating: 0, count: 3 * 512)
+        var start = range.start
+        while start < range.end {
+            var scanned: UInt64 = 0
+            let rest = AddressRange(start: start, length: range.end - start)
+            let count = try scan(rest, &triples, &scanned)
+            for index in 0..<count {
+                let (first, end) = (triples[3 * index], triples[3 * index + 1])
+                found.append(AddressRange(start: Address(UInt(first)), length: ByteCount(Int(end - first))))
+            }
+            // The buffer may be full; no walk stands still.
+            guard UInt(scanned) > start.rawValue else {
+                throw HostError(unreadable: "/proc/self/pagemap", .scanPageMap)
+            }
+            start = Address(UInt(scanned))
+        }
+        return found
+    }
+}
+
+extension HostKernel {
+    /// Splits the transparent huge page around `part`, which must not be all of it: into small pages, each of which can be given
+    /// back alone. The corresponding C function is `madvise` with MADV_COLD (Linux 5.4), which also marks `part` as not used
+    /// lately.
+    ///
+    /// Replacing a part of a huge page in the page tables alone frees nothing: the rest holds on to the whole of it (host
+    /// limits, 7). The kernel does not report a split that failed: look with ``TransparentHugePages/pmdMapped(in:)``.
+    public static func splitHugePage(around part: AddressRange) throws(HostError) {
+        _ = try call(.splitHugePage, .addresses(part)) {
+            vme_advise(part.start.rawValue, part.length.rawValue, CInt(VME_MADV_COLD))
+        }
+    }
+
+    /// Copies the small pages of `range` to fresh huge ones and maps those by PMDs, in one step for readers and writers. The
+    /// corresponding C function is `madvise` with MADV_COLLAPSE (Linux 6.1).
+    ///
+    /// What is refused, for lack of memory say, stays as it was.
+    public static func collapse(_ range: AddressRange) throws(HostError) {
+        _ = try call(.collapse, .addresses(range)) {
+            vme_advise(range.start.rawValue, range.length.rawValue, CInt(VME_MADV_COLLAPSE))
+        }
+    }
+
+    /// Tells the kernel to put transparent huge pages in `range` where it has any.
+    public static func wantHugePages(_ range: AddressRange) throws(HostError) { try advise(range, .hugePage) }
+
+    /// One call of PAGEMAP_SCAN: fills `triples` (start, end, categories) and says how many there are.
+    fileprivate static func scanPmdMapped(
+        _ pagemap: FileDescriptor, _ range: AddressRange, _ triples: inout [UInt64], _ scanned: inout UInt64
+    ) throws(HostError) -> Int {
+        let count = try call(.scanPageMap, .addresses(range)) {
+            // SAFETY: the kernel writes at most as many triples as the buffer holds, and the word it is given.
+            unsafe triples.withUnsafeMutableBufferPointer { buffer in
+                guard let start = buffer.baseAddress else { return 0 }
+                return unsafe vme_scan_pmd_mapped(
+                    pagemap.rawValue, range.start.rawValue, range.end.rawValue, start, buffer.count / 3, &scanned)
+            }
+        }
+        return Int(count)
+    }
+}
+
+/// How often the host has made, split and collapsed transparent huge pages since it started: /proc/vmstat. All processes
+/// together: the difference over a step is this process's where nobody else uses them meanwhile.
+public struct HugePageEvents: Hashable, Sendable, Codable {
+    /// Faults that were given a huge page (thp_fault_alloc).
+    public let faultAlloc: Int
+    /// PMDs replaced by a page table, the huge page still whole or not (thp_split_pmd).
+    public let splitPmd: Int
+    /// Huge pages split into small ones (thp_split_page).
+    public let splitPage: Int
+    /// Those that could not be (thp_split_page_failed).
+    public let splitPageFailed: Int
+    /// Huge pages of which a part is unused, put on a list to be split when memory is short (thp_deferred_split_page).
+    public let deferredSplitPage: Int
+    /// Huge pages allocated to collapse small ones into (thp_collapse_alloc).
+    public let collapseAlloc: Int
+    /// Collapses for which there was none (thp_collapse_alloc_failed).
+    public let collapseAllocFailed: Int
+
+    /// Parses the text of /proc/vmstat; nil if a field is missing, as on a kernel without transparent huge pages.
+    public init?(_ text: String) {
+        let fields = ProcFields(text)
+        guard let faultAlloc = fields.number("thp_fault_alloc"), let splitPmd = fields.number("thp_split_pmd"),
+            let splitPage = fields.number("thp_split_page"),
+            let splitPageFailed = fields.number("thp_split_page_failed"),
+            let deferredSplitPage = fields.number("thp_deferred_split_page"),
+            let collapseAlloc = fields.number("thp_collapse_alloc"),
+            let collapseAllocFailed = fields.number("thp_collapse_alloc_failed")
+        else { return nil }
+        self.faultAlloc = faultAlloc
+        self.splitPmd = splitPmd
+        self.splitPage = splitPage
+        self.splitPageFailed = splitPageFailed
+        self.deferredSplitPage = deferredSplitPage
+        self.collapseAlloc = collapseAlloc
+        self.collapseAllocFailed = collapseAllocFailed
+    }
+
+    /// Reads them; nil on a kernel without transparent huge pages.
+    public static func current() throws(HostError) -> HugePageEvents? {
+        HugePageEvents(try HostKernel.readText("/proc/vmstat"))
+    }
+}

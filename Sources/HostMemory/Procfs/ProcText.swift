@@ -1,0 +1,62 @@
+import SystemPackage
+
+/// The `Key:   value` (or `key value`) lines that many files of /proc consist of. Pure: text in, values out.
+public struct ProcFields: Sendable {
+    private let values: [Substring: Substring]
+
+    /// Takes `text` apart: one field a line, the key up to the first colon or space. Lines without a value are left
+    /// out.
+    public init(_ text: String) {
+        var values: [Substring: Substring] = [:]
+        for line in text.split(separator: "\n") {
+            guard let end = line.firstIndex(where: { $0 == ":" || $0 == " " }) else { continue }
+            let value = line[end...].drop { $0 == ":" || $0 == " " || $0 == "\t" }
+            if !value.isEmpty { values[line[..<end]] = value }
+        }
+        self.values = values
+    }
+
+    /// The text of a field, without leading space; nil if there is no such field.
+    public func text(_ key: String) -> Substring? { values[key[...]] }
+
+    /// A field that is one whole number; nil if it is missing or something else.
+    public func number(_ key: String) -> Int? { text(key).flatMap { Int($0) } }
+
+    /// A field of the form `123 kB`, in bytes; nil if it is missing, has no such unit, is below zero, or does not fit.
+    public func kibibytes(_ key: String) -> ByteCount? {
+        guard let value = text(key), value.hasSuffix(" kB"), let count = Int(value.dropLast(3)), count >= 0 else {
+            return nil
+        }
+        return ByteCount(1024).multiplied(by: count)
+    }
+}
+
+extension HostKernel {
+    /// Reads a whole file of /proc or /sys, whose size is known only by reading it.
+    static func readText(_ path: FilePath) throws(HostError) -> String {
+        let file = try open(path, .readOnly)
+        var text: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 16384)
+        do {
+            while true {
+                let count = try read(file, into: &chunk, name: path.string)
+                if count == 0 { break }
+                text += chunk[..<count]
+            }
+        } catch {
+            try? close(file)
+            throw error
+        }
+        try close(file)
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// A file that holds one whole number.
+    static func readNumber(_ path: FilePath) throws(HostError) -> Int {
+        let text = try readText(path)
+        guard let number = Int(text.split(whereSeparator: \.isWhitespace).first ?? "") else {
+            throw HostError(unreadable: path.string)
+        }
+        return number
+    }
+}

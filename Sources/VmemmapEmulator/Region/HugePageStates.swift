@@ -1,0 +1,247 @@
+import HostMemory
+
+/// The one owner of what is known of a region's huge pages: the state of each, and who works on which.
+///
+/// An operation takes its huge pages with ``begin(_:)``, moves each from one state to the next, and gives them back with
+/// ``end(_:)``; nobody else changes them meanwhile. These are all the transitions:
+///
+///     populated ──optimize──▶ optimized ──restore──▶ restored ──optimize──▶ optimized
+///
+///     populated, restored ──optimize is refused half-way, and put back──▶ restored, or as it was if nothing was replaced
+///     optimized ──restore is refused, and put back──▶ optimized
+///     any of them ──and putting back is refused as well──▶ torn ──the next operation mends──▶ restored, or
+///                                                               as it was if only its protection was torn
+///
+/// An optimize that is built that way goes from populated to optimized at once. A torn huge page carries what exactly is
+/// torn and where its contents live (``TornHugePage``). Blocks that PMDs map have a tear of their own, since several huge
+/// pages share one; ``PmdBlocks`` owns those, and ``state(of:)`` takes them into account.
+final class HugePageStates: Sendable {
+    struct Entry {
+        /// The huge page's own state, without what is torn of the blocks that it shares.
+        var state: HugePageState = .base
+        var isBusy = false
+        /// Moved to its state by the operation that holds it.
+        var isChanged = false
+        /// The memory file has frames for it that no vmemmap page shows.
+        var hasStaleFrames = false
+
+        var isOptimized: Bool { state == .optimized }
+    }
+
+    /// Huge pages that have gone from one state to another since the region was built, put-backs included.
+    struct Changes {
+        var optimized = 0
+        var restored = 0
+    }
+
+    private struct Book {
+        var entries: [Entry]
+        var changes = Changes()
+    }
+
+    private let plan: MappingPlan
+    private let layout: VmemmapLayout
+    private let blocks: PmdBlocks?
+    private let book: Guarded<Book>
+
+    init(_ plan: MappingPlan, _ layout: VmemmapLayout, _ blocks: PmdBlocks?) {
+        self.plan = plan
+        self.layout = layout
+        self.blocks = blocks
+        book = Guarded(Book(entries: Array(repeating: Entry(), count: plan.hugePages.rawValue)))
+    }
+
+    // MARK: Taking and giving back
+
+    /// Takes all of `pages`, waiting until nobody has any of them. Takes none before it can take all, so two never
+    /// wait for each other.
+    func begin(_ pages: Range<HugePageIndex>) {
+        var waited = 0
+        while !tryBegin(pages) { Self.backOff(&waited) }
+    }
+
+    private func tryBegin(_ pages: Range<HugePageIndex>) -> Bool {
+        book.withLock { book in
+            for page in pages where book.entries[page.rawValue].isBusy { return false }
+            for page in pages { book.entries[page.rawValue].isBusy = true }
+            return true
+        }
+    }
+
+    /// Gives `pages` back.
+    func end(_ pages: Range<HugePageIndex>) {
+        book.withLock { book in
+            for page in pages {
+                book.entries[page.rawValue].isBusy = false
+                book.entries[page.rawValue].isChanged = false
+            }
+        }
+    }
+
+    /// Waits a little: first by letting others run, then by sleeping, since a 1 GiB page takes milliseconds.
+    static func backOff(_ waited: inout Int) {
+        waited += 1
+        if waited < 16 { HostKernel.yield() } else { HostKernel.sleep(nanoseconds: 50_000) }
+    }
+
+    // MARK: Asking
+
+    func entry(_ page: HugePageIndex) -> Entry {
+        book.withLock { $0.entries[page.rawValue] }
+    }
+
+    /// The state of a huge page: torn as well if a block that it lies in is.
+    func state(of page: HugePageIndex) -> HugePageState {
+        let own = entry(page).state
+        guard let tear = blocks?.tear(of: layout.vmemmap(of: page)) else { return own }
+        return .torn(torn(page, own, by: tear))
+    }
+
+    private func torn(_ page: HugePageIndex, _ own: HugePageState, by tear: PmdBlocks.Tear) -> TornHugePage {
+        let none = VmemmapPageIndex(0)..<VmemmapPageIndex(0)
+        return TornHugePage(
+            page: page, last: own.tear?.last ?? own,
+            contents: tear.isInPrivateMemory ? .privateMemory : own.tear?.contents ?? .region,
+            replaced: own.tear?.replaced ?? none,
+            uncertain: tear.uncertain.map { layout.vmemmapPages(of: page, in: $0) } ?? own.tear?.uncertain ?? none,
+            isWriteProtected: tear.isWriteProtected || own.tear?.isWriteProtected == true, isCut: true,
+            staging: own.tear?.staging)
+    }
+
+    /// Whether somebody works on the huge page, or on a block that it lies in.
+    func isBusy(_ page: HugePageIndex) -> Bool {
+        entry(page).isBusy || blocks?.isBusy(layout.vmemmap(of: page)) == true
+    }
+
+    /// The next run of neighbours in `pages`, at most `length` long, whose entries satisfy `condition`.
+    func nextRun(
+        in pages: Range<HugePageIndex>, atMost length: Int, where condition: (Entry) -> Bool
+    ) -> Range<HugePageIndex>? {
+        book.withLock { book in
+            guard let first = pages.first(where: { condition(book.entries[$0.rawValue]) }) else { return nil }
+            var end = first.advanced(by: 1)
+            let last =
+                pages.distance(from: first, to: pages.upperBound) <= length
+                ? pages.upperBound : first.advanced(by: length)
+            while end < last, condition(book.entries[end.rawValue]) { end = end.advanced(by: 1) }
+            return first..<end
+        }
+    }
+
+    var changes: Changes { book.withLock { $0.changes } }
+
+    // MARK: Changing
+
+    /// Moves `pages` to `state`, as a change of the operation under way or (`isChanged` false) as the undoing of one.
+    func move(_ pages: Range<HugePageIndex>, to state: HugePageState, isChanged: Bool = true) {
+        book.withLock { book in
+            for page in pages {
+                set(&book, page, state)
+                book.entries[page.rawValue].isChanged = isChanged
+            }
+        }
+    }
+
+    /// Puts down what a huge page is after putting back or mending. It stays marked as changed if it is.
+    func settle(_ page: HugePageIndex, _ state: HugePageState) {
+        book.withLock { set(&$0, page, state) }
+    }
+
+    private func set(_ book: inout Book, _ page: HugePageIndex, _ state: HugePageState) {
+        if state == .optimized { book.changes.optimized += 1 } else { book.changes.restored += 1 }
+        book.entries[page.rawValue].state = state
+        if showsFileFrames(state) { book.entries[page.rawValue].hasStaleFrames = false }
+    }
+
+    /// Notes what is torn of a huge page.
+    func tear(_ torn: TornHugePage) {
+        book.withLock { book in
+            book.entries[torn.page.rawValue].state = .torn(torn)
+            book.entries[torn.page.rawValue].isChanged = false
+            // What holds the only copy is not to be given back.
+            if showsFileFrames(.torn(torn)) { book.entries[torn.page.rawValue].hasStaleFrames = false }
+        }
+    }
+
+    /// Notes whether the memory file holds frames for `pages` that are to be given back.
+    func setStaleFrames(_ pages: Range<HugePageIndex>, _ isStale: Bool) {
+        book.withLock { book in
+            for page in pages { book.entries[page.rawValue].hasStaleFrames = isStale }
+        }
+    }
+
+    /// Whether a huge page shows the file frames that could otherwise be stale: the own shared frames of one that is optimized;
+    /// on memfd the tails of one that is not.
+    private func showsFileFrames(_ state: HugePageState) -> Bool {
+        switch (plan.backing, state) {
+        case (.anonymous, .torn(let torn)): torn.contents != .region
+        case (.anonymous, _): state == .optimized
+        case (.memfd, _): state != .optimized
+        }
+    }
+
+    // MARK: Mappings
+
+    /// The mappings of a region whose huge pages are in these states.
+    func regionMappings() -> MappingCount {
+        book.withLock { book in MappingCount(layout.allHugePages.reduce(0) { $0 + mappingsBegun(in: $1, book) }) }
+    }
+
+    /// Those of them that begin in the vmemmap of one huge page.
+    func mappingsBegun(in page: HugePageIndex) -> MappingCount {
+        book.withLock { MappingCount(mappingsBegun(in: page, $0)) }
+    }
+
+    private func mappingsBegun(in page: HugePageIndex, _ book: Book) -> Int {
+        let edges = blocks?.edges(in: layout.vmemmap(of: page)) ?? []
+        let start = layout.vmemmap(of: page).start
+        let isBegunAtHead = page.rawValue == 0 || edges.contains(start) || isBoundary(before: page, book)
+        return plan.boundariesInside(book.entries[page.rawValue].state) + edges.count { $0 != start }
+            + (isBegunAtHead ? 1 : 0)
+    }
+
+    /// Whether a mapping ends where `page` begins, going by the states of the two that meet there.
+    func isBoundary(before page: HugePageIndex) -> Bool {
+        if blocks?.edges(in: layout.vmemmap(of: page)).contains(layout.vmemmap(of: page).start) == true { return true }
+        return book.withLock { isBoundary(before: page, $0) }
+    }
+
+    private func isBoundary(before page: HugePageIndex, _ book: Book) -> Bool {
+        plan.isBoundary(between: book.entries[page.rawValue - 1].state, and: book.entries[page.rawValue].state)
+    }
+
+    /// Mappings that huge pages add in the states they are in.
+    func mappings(of pages: Range<HugePageIndex>) -> MappingCount {
+        let (optimized, restored) = book.withLock { book in
+            pages.reduce(into: (0, 0)) { counts, page in
+                switch book.entries[page.rawValue].state {
+                case .base: break
+                case .optimized, .torn: counts.0 += 1
+                case .restored: counts.1 += 1
+                }
+            }
+        }
+        return plan.mappings(.optimized) * optimized + plan.mappings(.restored) * restored
+    }
+
+    // MARK: What failed operations have left
+
+    /// What is not as it should be, seen from an operation on `pages`: complete but for what belongs to the whole region.
+    func residue(of pages: Range<HugePageIndex>) -> VmemmapError.Residue {
+        var residue = VmemmapError.Residue()
+        let framesPerHugePage =
+            plan.backing == .anonymous ? plan.sharedFramesPerHugePage : PageCount(plan.freedPages.count)
+        for page in pages {
+            let entry = entry(page)
+            if entry.hasStaleFrames { residue.staleFrames = residue.staleFrames + framesPerHugePage }
+            let state = state(of: page)
+            // What is merely displaced is counted in bytes.
+            if let torn = state.tear, entry.state.isTorn || !torn.isUsable {
+                residue.torn.append(torn)
+            } else if entry.isChanged {
+                residue.appendNotPutBack(page)
+            }
+        }
+        return residue
+    }
+}

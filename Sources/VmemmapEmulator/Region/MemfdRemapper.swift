@@ -1,0 +1,175 @@
+import HostMemory
+import SystemPackage
+
+/// The memfd backing: the region is one memory file, mapped from end to end. Nothing is copied to optimize, since the pages
+/// that stay are in the file already; and nothing is staged to restore, since a file can be written where nobody maps it.
+struct MemfdRemapper: Remapper {
+    let parts: RegionParts
+
+    // MARK: Optimizing
+
+    /// Maps the tails to the pages that stay, then punches their own frames out of the file.
+    func optimize(_ batch: Range<HugePageIndex>, _ writers: Writers) -> BatchResult {
+        var completed = 0
+        var replaced = 0
+        do throws(HostError) {
+            for page in batch {
+                replaced = 0
+                try parts.replace(page, &replaced)
+                completed += 1
+                punch(page)
+            }
+            return BatchResult(completed: completed)
+        } catch {
+            if error.code == .outOfMemory { MappingReserve.process.letGo() }
+            putBack(
+                batch.lowerBound.advanced(by: completed), after: error, replaced: replaced, isFirst: completed == 0)
+            return BatchResult(completed: completed, failure: error)
+        }
+    }
+
+    /// Gives the freed pages' frames back now, or notes that they are still to be given back.
+    private func punch(_ page: HugePageIndex) {
+        let pages = page..<page.advanced(by: 1)
+        do throws(HostError) {
+            try parts.frames.release(pages)
+        } catch {
+            parts.states.setStaleFrames(pages, true)
+        }
+    }
+
+    /// After a refusal while optimizing: nothing has been punched yet, so every page's own frame still holds what it held.
+    private func putBack(_ page: HugePageIndex, after refusal: HostError, replaced: Int, isFirst: Bool) {
+        let isUntouched = replaced == 0 && parts.isIntact(page)
+        if isUntouched, !parts.isCut(page, by: refusal, isFirst: isFirst) { return }
+        do throws(HostError) {
+            try relink(page..<page.advanced(by: 1))
+        } catch {
+            parts.tear(
+                page, .region, replaced: parts.pages(of: 0..<replaced),
+                uncertain: parts.pages(of: replaced..<(isUntouched ? replaced : replaced + 1)), isCut: isUntouched)
+        }
+    }
+
+    // MARK: Restoring
+
+    /// Restores huge pages in groups that are mapped by one call: a whole batch where the holes are written from tail images (a
+    /// call for each huge page takes 15 % longer), single ones where they are written from the region's own pages, which each
+    /// mapping takes out of the page table (whole batches take 6 % longer on first-tail).
+    func restore(_ batch: Range<HugePageIndex>, _ writers: Writers) -> BatchResult {
+        let atOnce = parts.plan.templates > .zero ? batch.count : 1
+        for start in stride(from: 0, to: batch.count, by: atOnce) {
+            do throws(HostError) {
+                try restoreTogether(batch.dropFirst(start).prefix(atOnce))
+            } catch {
+                return BatchResult(completed: start, failure: error)
+            }
+        }
+        return BatchResult(completed: batch.count)
+    }
+
+    /// Writes the holes of every huge page, then maps the file's pages in their order again, which merges with what is beside them.
+    private func restoreTogether(_ group: Range<HugePageIndex>) throws(HostError) {
+        // Set before the first byte: a refusal half-way leaves frames in what is to be a hole.
+        parts.states.setStaleFrames(group, true)
+        try parts.withScratchPage { (scratch) throws(HostError) in
+            for page in group { try writeHoles(of: page, scratch) }
+        }
+        do throws(HostError) {
+            try relink(group)
+        } catch {
+            // Closing a gap takes mappings too.
+            if error.code == .outOfMemory { MappingReserve.process.letGo() }
+            for page in group { keepOptimized(page) }
+            throw error
+        }
+        for page in group { parts.merge(page) }
+    }
+
+    /// Maps neighbouring huge pages, from the first replaced page on, to their own place in the file: page 0 of the later ones
+    /// too, which is there already. One step for every reader.
+    private func relink(_ pages: Range<HugePageIndex>) throws(HostError) {
+        let first = parts.plan.replacedPages.lowerBound
+        let skipped = parts.plan.geometry.basePageSize * first.rawValue
+        let all = parts.layout.vmemmap(of: pages)
+        try HostKernel.mapFile(
+            parts.frames.file.writable,
+            at: AddressRange(start: all.start + skipped, length: all.length - skipped),
+            offset: parts.frames.offset(of: pages.lowerBound, first), .readWrite)
+    }
+
+    /// After a refusal of ``relink(_:)``: makes sure that `page` is still optimized. The refused call was to map its page 0 too.
+    private func keepOptimized(_ page: HugePageIndex) {
+        do throws(HostError) {
+            try closeGaps(page)
+            var replaced = 0
+            if !parts.isIntact(page) { try parts.replace(page, &replaced) }
+        } catch {
+            let none = parts.pages(of: 0..<0)
+            parts.tear(page, .sharedFrames, replaced: parts.plan.replacedPages, uncertain: none)
+        }
+    }
+
+    /// Maps the pages that keep their frames, as they are while the huge page is optimized, unless they are mapped: those in
+    /// front of the first replaced one, and, read-only, those of a longer run that others show.
+    private func closeGaps(_ page: HugePageIndex) throws(HostError) {
+        let (first, end) = (parts.plan.replacedPages.lowerBound, parts.plan.freedPages.lowerBound)
+        try closeGap(VmemmapPageIndex(0)..<first, of: page, parts.frames.file.writable, .readWrite)
+        if first < end { try closeGap(first..<end, of: page, parts.frames.file.readOnly, .readOnly) }
+    }
+
+    private func closeGap(
+        _ pages: Range<VmemmapPageIndex>, of page: HugePageIndex, _ file: FileDescriptor, _ protection: Protection
+    ) throws(HostError) {
+        if pages.allSatisfy({ parts.isIntact($0, of: page) }) { return }
+        try HostKernel.mapFile(
+            file, at: parts.layout.vmemmap(of: page, pages), offset: parts.frames.offset(of: page, pages.lowerBound),
+            protection)
+    }
+
+    /// Writes what the tails show into the holes of the file. The kernel reads the same page over and over: nothing is
+    /// copied in between but for the head scheme, in which tails must not look like heads any more.
+    ///
+    /// - Parameter scratch: from ``RegionParts/withScratchPage(_:)``.
+    private func writeHoles(of page: HugePageIndex, _ scratch: Address) throws(HostError) {
+        let pageSize = parts.plan.geometry.basePageSize
+        let freed = parts.plan.freedPages
+        let offset = parts.frames.offset(of: page, freed.lowerBound)
+        switch parts.plan.scheme {
+        case .firstTail:
+            let own = parts.layout.vmemmap(of: page, parts.plan.ownPages)
+            let (whole, rest) = freed.count.quotientAndRemainder(dividingBy: parts.plan.ownPages.count)
+            try parts.write(own.start, own.length, times: whole, at: offset)
+            try parts.write(own.start, pageSize * rest, times: 1, at: offset + own.length * whole)
+        case .head:
+            // SAFETY: the scratch page is the caller's own; page 0 is part of the region and mapped readable.
+            unsafe PageCopy.copy(parts.layout.vmemmap(of: page).start, to: scratch, pageSize)
+            unsafe PageCopy.resetUsedStructPages(scratch, structPageSize: parts.plan.geometry.structPageSize)
+            try parts.write(scratch, pageSize, times: freed.count, at: offset)
+        case .sharedTail:
+            guard let image = parts.tailImages?.address(zone: parts.plan.zone(of: page)) else { return }
+            try parts.write(image, pageSize, times: freed.count, at: offset)
+        }
+    }
+
+    // MARK: Mending
+
+    func mend(_ torn: TornHugePage) throws(HostError) {
+        let page = torn.page
+        do throws(HostError) {
+            try closeGaps(page)
+            // Optimized, it has holes. Otherwise nothing was punched, and every page's own frame holds what it held.
+            if torn.contents == .sharedFrames {
+                try parts.withScratchPage { (scratch) throws(HostError) in try writeHoles(of: page, scratch) }
+            }
+            try relink(page..<page.advanced(by: 1))
+        } catch {
+            parts.tear(
+                page, torn.contents, replaced: torn.replaced, uncertain: torn.uncertain, isCut: torn.isCut)
+            throw error
+        }
+        parts.merge(page)
+        parts.states.settle(page, .restored)
+        parts.states.setStaleFrames(page..<page.advanced(by: 1), false)
+    }
+}

@@ -1,0 +1,62 @@
+import CSystemShims
+import HostMemory
+
+extension VmemmapRegion {
+    /// What /proc/kpageflags would say of emulated frames: for each, in order, the bits of `KernelPageFlag` and no others, read off
+    /// the real struct pages as a reader of the scheme sees them. `stable_page_flags()` in the kernel.
+    ///
+    /// A page is a tail if its compound_head leads elsewhere, a head if it leads to itself and has PG_head, and huge if its head's
+    /// first tail says that HugeTLB frees it (`PageHuge()`). PG_hwpoison is asked of the head of a huge page, as the kernel does since
+    /// 6.9, so that a fake head does not show it alone. A frame whose struct page is in a gap that a failed operation left has none.
+    ///
+    /// Readers' rules hold: may be called at any time, whoever optimizes or restores meanwhile.
+    ///
+    /// - Parameter frames: frames of this region; others are left out.
+    public func kernelPageFlags(of frames: Range<PageFrameNumber>) -> [UInt64] {
+        frames.clamped(to: layout.frames).map { frame in
+            flags(ofStructPageAt: layout.structPage(of: frame)) ?? KernelPageFlag.noPage.mask
+        }
+    }
+
+    /// The same of all frames of a huge page, for `HugePageFlagsRule`. None for one that is not of this region.
+    public func kernelPageFlags(ofHugePage page: HugePageIndex) -> [UInt64] {
+        guard layout.allHugePages.contains(page) else { return [] }
+        let first = layout.geometry.headFrame(of: page)
+        return kernelPageFlags(of: first..<first.advanced(by: layout.geometry.basePagesPerHugePage))
+    }
+
+    /// Nil where one of the struct pages that tell is not mapped.
+    private func flags(ofStructPageAt address: Address) -> UInt64? {
+        guard let head = headSurvivingGaps(of: address), let headFlags = load(head + StructPage.flagsOffset) else {
+            return nil
+        }
+        let isPoisoned = headFlags >> UInt64(VME_PG_HWPOISON) & 1 == 1
+        let poison = isPoisoned ? KernelPageFlag.hwPoison.mask : 0
+        guard headFlags & StructPage.headFlag != 0 else { return poison }
+        let position = address == head ? KernelPageFlag.compoundHead.mask : KernelPageFlag.compoundTail.mask
+        guard let destructor = load(head + layout.geometry.structPageSize + StructPage.destructorOffset) else {
+            return nil
+        }
+        let isHuge = UInt8(truncatingIfNeeded: destructor) == UInt8(VME_HUGETLB_PAGE_DTOR)
+        return position | (isHuge ? KernelPageFlag.huge.mask : 0) | poison
+    }
+
+    private func headSurvivingGaps(of address: Address) -> Address? {
+        guard let word = load(address + StructPage.compoundHeadOffset) else { return nil }
+        switch plan.encoding {
+        case .pointer: return CompoundHead.decoded(word, at: address)
+        case .mask: return CompoundHead.masked(word, at: address)
+        case .pointerBesideFakeHeads:
+            return CompoundHead.throughFakeHead(word, at: address, pageSize: plan.geometry.basePageSize) {
+                // In the same vmemmap page, which is there. Should it go away meanwhile, the struct page stands for itself.
+                load(address + layout.geometry.structPageSize + StructPage.compoundHeadOffset) ?? 0
+            }
+        }
+    }
+
+    private func load(_ address: Address) -> UInt64? {
+        guard range.contains(address) else { return nil }
+        // SAFETY: the word is aligned and lies in the region, which this object holds; the load survives a gap in it.
+        return unsafe MemoryAccess.tryLoad(address)
+    }
+}

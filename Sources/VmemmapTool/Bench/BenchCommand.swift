@@ -1,0 +1,130 @@
+import ArgumentParser
+import HostMemory
+import VmemmapEmulator
+
+/// `vmemmap bench`.
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract:
+            "Time the emulated pool with optimizing on and off, beside a bare C loop, KSM and the host's own kernel.",
+        discussion: """
+            Example: vmemmap bench --pages 2048 --scheme all --backing all --peers floor
+
+            What has no room on this host, and peers that may not be used (KSM and the kernel's own pool need root), get a row that \
+            says why. Exits with 3 if nothing fits, with 2 if a reader saw a wrong head (--walkers).
+            """)
+
+    @Option(
+        help: ArgumentHelp("How many huge pages (default: 10240, or as many as fit).", valueName: "N"),
+        transform: WholeNumber.parse)
+    var pages: Int?
+
+    @Option(help: "Their size: 2M or 1G.")
+    var pageSize = HugePageSize.twoMebibytes
+
+    @Option(help: ArgumentHelp("first-tail, head, shared-tail, or all.", valueName: "scheme"))
+    var scheme = OneOrAll<Scheme>.one(.firstTail)
+
+    @Option(help: ArgumentHelp("anonymous, memfd, or all.", valueName: "backing"))
+    var backing = OneOrAll<Backing>.one(.anonymous)
+
+    @Option(
+        help: ArgumentHelp(
+            "How many frames in a row serve the tails (default: 1; shared-tail, where more cost nothing a huge page: auto).",
+            valueName: "R|auto"),
+        transform: TailRun.parse)
+    var tailRun: TailRun?
+
+    @Option(
+        help: ArgumentHelp("Alternating pairs to count (default: 5); one more warms up.", valueName: "N"),
+        transform: WholeNumber.parse)
+    var runs = 5
+
+    @Option(help: ArgumentHelp("What to measure beside the engine: floor, ksm, kernel.", valueName: "peer,..."))
+    var peers = PeerList([.floor])
+
+    @Option(
+        help: ArgumentHelp("Measure with N readers too.", valueName: "N"),
+        transform: WholeNumber.parse)
+    var walkers = 0
+
+    @Flag(help: "Time each huge page alone too, in a pass of its own.")
+    var histograms = false
+
+    @Option(
+        help: ArgumentHelp("Measure N huge pages first, and say how the time of one grows (floor).", valueName: "N"),
+        transform: WholeNumber.parse)
+    var growthFrom: Int?
+
+    @Flag(help: "Raise vm.max_map_count if a plan needs it, and put it back on every way out (root).")
+    var raiseMapLimit = false
+
+    @OptionGroup var export: ExportOptions
+    @OptionGroup var terminal: TerminalOptions
+
+    func validate() throws {
+        try WholeNumber.check(runs, of: "--runs", in: 1...1000)
+        try WholeNumber.check(walkers, of: "--walkers", in: 0...256)
+        if let pages { try WholeNumber.check(pages, of: "--pages", in: 1...Int.max) }
+        if let growthFrom {
+            try OptionRule.check(
+                "--growth-from", isGiven: true, belongsTo: "--peers floor", isOtherGiven: peers.values.contains(.floor))
+            // Without a number, as many as fit are measured: they may be fewer.
+            guard let pages else {
+                throw ValidationError("--growth-from needs --pages N: up to how many huge pages the time grows.")
+            }
+            try WholeNumber.check(growthFrom, of: "--growth-from", in: 1...pages)
+        }
+        // Among all schemes, the head scheme keeps to its one page.
+        if let tailRun { try TailRun.check(tailRun, for: scheme.values, [pageSize]) }
+    }
+
+    func run() throws {
+        let exports = try export.open()
+        // Before any thread is started.
+        let signals = try SignalPutBack()
+        let changes = try runOrExit { () throws(ExperimentError) in
+            try experiment.prepare(raisingMapLimit: raiseMapLimit)
+        }
+        // Where nothing is changed, too: the signals are blocked now, and somebody must take them.
+        try signals.watch(changes.settings)
+        defer { SignalPutBack.putBack(changes.settings) }
+        let progress = terminal.terminal.progress()
+        let result = try runOrExit { () throws(ExperimentError) in
+            defer { progress.clear() }
+            return try signals.unlessEnding { () throws(ExperimentError) in
+                try experiment.run(changes, progress: progress.show)
+            }
+        }
+        try exports.finish(result)
+        terminal.terminal.print(exports) { BenchReport.lines(result, $0) }
+        if result.holds == false { throw ExitCode.violation }
+    }
+
+    private var experiment: BenchExperiment {
+        BenchExperiment(
+            pages: pages.map { HugePageCount($0) }, pageSize: pageSize, schemes: scheme.values,
+            backings: backing.values,
+            tailRun: tailRun, runs: runs, peers: peers.values, walkers: walkers, takesHistograms: histograms,
+            growthFrom: growthFrom.map { HugePageCount($0) })
+    }
+}
+
+/// Peers, with commas between.
+struct PeerList: ExpressibleByArgument {
+    let values: Set<Peer>
+
+    init(_ values: Set<Peer>) { self.values = values }
+
+    init?(argument: String) {
+        let names = argument.split(separator: ",", omittingEmptySubsequences: false)
+        let peers = names.compactMap { Peer(rawValue: String($0)) }
+        guard peers.count == names.count else { return nil }
+        values = Set(peers)
+    }
+
+    var defaultValueDescription: String { Peer.allCases.filter(values.contains).map(\.rawValue).joined(separator: ",") }
+
+    static var allValueStrings: [String] { Peer.allCases.map(\.rawValue) }
+}

@@ -1,0 +1,215 @@
+import HostMemory
+import VmemmapEmulator
+
+/// What optimizing costs on this host, as the cover letter measured it: the emulated pool grown to N huge pages and emptied, with
+/// optimizing on and off; and what stands beside the engine, on the same contents in the same run.
+struct BenchExperiment: Sendable {
+    /// How many huge pages; nil: as many as the cover letter measured, or as fit in every scheme and backing asked for.
+    var pages: HugePageCount?
+    /// Their size.
+    var pageSize: HugePageSize
+    /// The schemes.
+    var schemes: [Scheme]
+    /// The backings.
+    var backings: [Backing]
+    /// How many frames in a row serve the tails; nil: one, and in the shared-tail scheme, where more cost nothing a huge page, `auto`.
+    var tailRun: TailRun?
+    /// Counted pairs of each measurement.
+    var runs: Int
+    /// What is to stand beside the engine.
+    var peers: Set<Peer>
+    /// Readers; 0: none, and nothing is measured with them.
+    var walkers: Int
+    /// Whether single operations are timed too, in a pass of their own.
+    var takesHistograms: Bool
+    /// A smaller number of huge pages for the floor to begin with.
+    var growthFrom: HugePageCount?
+
+    /// The cover letter's number of huge pages.
+    static let letterPages = HugePageCount(10240)
+
+    /// Mappings that stay free while something is timed.
+    static let spareMappings = MappingCount(1024)
+
+    /// A benchmark of `schemes` on `backings`.
+    init(
+        pages: HugePageCount? = nil, pageSize: HugePageSize = .twoMebibytes, schemes: [Scheme] = [.firstTail],
+        backings: [Backing] = [.anonymous], tailRun: TailRun? = nil, runs: Int = 5, peers: Set<Peer> = [],
+        walkers: Int = 0, takesHistograms: Bool = false, growthFrom: HugePageCount? = nil
+    ) {
+        self.pages = pages
+        self.pageSize = pageSize
+        self.schemes = schemes
+        self.backings = backings
+        self.tailRun = tailRun
+        self.runs = runs
+        self.peers = peers
+        self.walkers = walkers
+        self.takesHistograms = takesHistograms
+        self.growthFrom = growthFrom
+    }
+
+    /// Runs it.
+    ///
+    /// - Parameters:
+    ///   - changes: what ``prepare(raisingMapLimit:)`` made.
+    ///   - progress: told how far it is, between two runs.
+    /// - Throws: ``ExperimentError``: a shortage only if there is room for no scheme on no backing.
+    func run(
+        _ changes: BenchHostChanges, progress: ProgressSink = { _ in }
+    ) throws(ExperimentError) -> BenchResult {
+        let host = try HostBlock.current()
+        let pages = try pagesToMeasure()
+        var combinations: [BenchCombination] = []
+        var shortage: ExperimentError?
+        let runsOfEach = runsOfEach(changes)
+        for (number, (scheme, backing)) in pairs.enumerated() {
+            var done = number * runsOfEach
+            do throws(ExperimentError) {
+                let plan = try plan(scheme, backing, pages)
+                combinations.append(
+                    BenchCombination(
+                        scheme: scheme, backing: backing,
+                        outcome: .value(
+                            try measure(
+                                plan, host, changes,
+                                {
+                                    done += 1
+                                    progress(.count("bench", done, of: pairs.count * runsOfEach, unit: "runs"))
+                                })), refusal: .notMeasured))
+            } catch {
+                guard let reason = Self.reasonToGoOn(error) else { throw error }
+                shortage = shortage ?? error
+                combinations.append(
+                    BenchCombination(scheme: scheme, backing: backing, outcome: .notMeasured, refusal: .value(reason)))
+            }
+        }
+        if let shortage, combinations.allSatisfy({ $0.measured == nil }) { throw shortage }
+        let kernel = peers.contains(.kernel) ? try kernelPeer(changes, progress) : .notAskedFor
+        return BenchResult(
+            host: host,
+            configuration: BenchBlock(
+                pagesAsked: Measured(self.pages), pages: pages, hugePageBytes: pageSize.bytes, runs: runs,
+                peers: Peer.allCases.filter(peers.contains), walkers: walkers, takesHistograms: takesHistograms),
+            combinations: combinations, kernel: kernel, goals: BenchGoal.all(combinations, kernel.value))
+    }
+
+    // MARK: What fits
+
+    /// The mappings that vm.max_map_count must allow for every scheme and backing, the rest of the process included.
+    func neededMapLimit() throws(ExperimentError) -> MappingCount {
+        let room = try HostRoom.current()
+        var needed = MappingCount.zero
+        for (scheme, backing) in pairs {
+            let plan = try memory(scheme, backing, pages ?? Self.letterPages).planIgnoringTheMappingLimit()
+            needed = max(needed, room.limitNeeded(for: plan) + Self.spareMappings)
+        }
+        return needed
+    }
+
+    /// The pairs of runs that a scheme on a backing takes, those that warm up too.
+    private func runsOfEach(_ changes: BenchHostChanges) -> Int {
+        let measurements = [true, true, peers.contains(.ksm) && changes.ksmRefusal == nil, walkers > 0]
+        let ofFloor = (runs + 1) * (growthFrom == nil ? 1 : 2)
+        return measurements.count { $0 } * (runs + 1) + (peers.contains(.floor) ? ofFloor : 0)
+    }
+
+    private var pairs: [(Scheme, Backing)] { schemes.flatMap { scheme in backings.map { (scheme, $0) } } }
+
+    private func memory(_ scheme: Scheme, _ backing: Backing, _ pages: HugePageCount) -> EmulatedMemory {
+        let run = tailRun ?? (scheme == .sharedTail ? .auto : .frames(PageCount(1)))
+        return EmulatedMemory(
+            pages: pages, pageSize: pageSize, scheme: scheme, backing: backing,
+            tailRun: scheme == .head ? .frames(PageCount(1)) : run)
+    }
+
+    private func plan(
+        _ scheme: Scheme, _ backing: Backing, _ pages: HugePageCount
+    ) throws(ExperimentError) -> MappingPlan {
+        try memory(scheme, backing, pages).planOnThisHost(keepingFree: Self.spareMappings)
+    }
+
+    func pagesToMeasure() throws(ExperimentError) -> HugePageCount {
+        if let pages { return pages }
+        var fitting = Self.letterPages
+        for (scheme, backing) in pairs {
+            do throws(ExperimentError) {
+                _ = try plan(scheme, backing, fitting)
+            } catch .shortage(let shortage) where shortage.largest > .zero {
+                fitting = shortage.largest
+            } catch {
+                // Its row will say why it is not measured.
+            }
+        }
+        return fitting
+    }
+
+    /// What the row says of what the host has no room for, or does not support; nil for any other error.
+    static func reasonToGoOn(_ error: ExperimentError) -> String? {
+        switch error {
+        case .notSupported(let reason), .notPermitted(let reason): return reason
+        case .inUse(let settings): return "\(settings)"
+        case .shortage(let shortage):
+            let needed = shortage.needed.map { "\($0)" } ?? "more than can be counted"
+            let (resource, wayOut) =
+                switch shortage.resource {
+                case .mappings: ("mappings, vm.max_map_count is \(shortage.limit)", "--raise-map-limit as root")
+                case .memory(let source): ("bytes, \(source) leaves \(shortage.available)", "free memory")
+                case .contiguousMemory: ("huge pages of the host, it has \(shortage.available)", "free memory")
+                }
+            return "needs \(needed) \(resource); \(shortage.largest) fit: --pages \(shortage.largest), or \(wayOut)"
+        case .notFound, .host, .refused, .vmemmap, .setting, .unexpected: return nil
+        }
+    }
+
+    // MARK: One scheme on one backing
+
+    private func measure(
+        _ plan: MappingPlan, _ host: HostBlock, _ changes: BenchHostChanges, _ isThrough: () -> Void
+    ) throws(ExperimentError) -> BenchCombination.Outcome {
+        return try ExperimentError.wrapping {
+            var latencies: [PoolLatency] = []
+            // One machine after the other: restored, the first would still take mappings from the second.
+            func time(_ release: MachineConfiguration.Release) throws -> PoolTiming {
+                let pool = try PoolBench(plan, release)
+                let timing = try pool.time(runs: runs, isThrough: isThrough)
+                if takesHistograms { latencies += try pool.latencies() }
+                return timing
+            }
+            let (synchronous, deferred) = (try time(.synchronous), try time(.deferred))
+            let floor = try floorPeer(plan, isThrough)
+            let ksm = try ksmPeer(plan, changes, isThrough)
+            let readers =
+                walkers > 0
+                ? try ReaderLoad.measure(plan, walkers: walkers, runs: runs, isThrough: isThrough) : nil
+            return BenchCombination.Outcome(
+                plan: PlanBlock(plan, cost: host.mappingCost), synchronous: synchronous, deferred: deferred,
+                latencies: latencies, floor: floor, ksm: ksm, readers: Measured(readers))
+        }
+    }
+
+    private func floorPeer(
+        _ plan: MappingPlan, _ isThrough: () -> Void
+    ) throws(ExperimentError) -> PeerRow<FloorResult> {
+        guard peers.contains(.floor) else { return .notAskedFor }
+        let memory = EmulatedMemory(
+            pages: plan.hugePages, pageSize: pageSize, scheme: plan.scheme, backing: plan.backing,
+            tailRun: .frames(plan.tailRun))
+        return PeerRow(try FloorExperiment(memory, runs: runs, growthFrom: growthFrom).run(isThrough: isThrough))
+    }
+
+    private func ksmPeer(
+        _ plan: MappingPlan, _ changes: BenchHostChanges, _ isThrough: () -> Void
+    ) throws -> PeerRow<KsmResult> {
+        guard peers.contains(.ksm) else { return .notAskedFor }
+        if let refusal = changes.ksmRefusal { return PeerRow(notMeasured: refusal) }
+        guard let settings = changes.ksm else { return PeerRow(notMeasured: "its tunables are not guarded") }
+        do {
+            return PeerRow(try KsmExperiment(plan: plan, runs: runs, settings: settings).run(isThrough: isThrough))
+        } catch let error as KsmExperiment.OutOfReach {
+            return PeerRow(notMeasured: error.reason)
+        } catch let error as HostError where error.code != .interrupted {
+            return PeerRow(notMeasured: "the host refused: \(error)")
+        }
+    }
+}

@@ -1,0 +1,117 @@
+import VmemmapEmulator
+
+/// A figure that the engine is to reach, and whether it did in this run.
+struct BenchGoal: Hashable, Sendable, Codable {
+    /// Which figure.
+    enum Figure: String, Hashable, Sendable, Codable, CaseIterable {
+        /// Engine over bare C loop, the worst of all schemes, backings and operations.
+        case floorRatio
+        /// First-tail optimize over KSM's time to the same frames, on the faster backing.
+        case firstTailOverKsm
+        /// The same, on the anonymous backing.
+        case firstTailAnonymousOverKsm
+        /// Shared-tail optimize over KSM's time to the same frames, on the faster backing.
+        case sharedTailOverKsm
+        /// Shared-tail optimize over what HVO adds to the kernel's allocation of a huge page.
+        case sharedTailOverKernel
+
+        /// What the figure may be at most.
+        var limit: Double {
+            switch self {
+            case .floorRatio: 1.05
+            case .firstTailOverKsm: 0.6
+            case .firstTailAnonymousOverKsm: 0.75
+            case .sharedTailOverKsm: 0.15
+            case .sharedTailOverKernel: 1.5
+            }
+        }
+    }
+
+    /// Which figure.
+    let figure: Figure
+    /// What it may be at most.
+    let limit: Double
+    /// What it was, the median over runs.
+    let measured: Double
+    /// The scheme it is of.
+    let scheme: Scheme
+    /// The backing it is of.
+    let backing: Backing
+    /// Its smallest and largest value over runs; for the kernel's, the medians alone are known.
+    let ratio: Measured<Spread>
+    /// What the bare C loop of the same calls makes of the same figure: nothing that the engine does can get below that. Null where
+    /// the loop was not run, and for its own figure.
+    let boundByFloor: Measured<Double>
+
+    /// Whether it was reached.
+    let isMet: Bool
+
+    /// The goals for which there are figures.
+    static func all(_ combinations: [BenchCombination], _ kernel: KernelPeer?) -> [BenchGoal] {
+        let measured = combinations.compactMap { combination in
+            combination.measured.map { Candidate(combination: combination, outcome: $0) }
+        }
+        let anonymous = measured.filter { $0.combination.backing == .anonymous }
+        return [
+            floorRatio(measured),
+            overKsm(.firstTailOverKsm, .firstTail, measured),
+            overKsm(.firstTailAnonymousOverKsm, .firstTail, anonymous),
+            overKsm(.sharedTailOverKsm, .sharedTail, measured),
+            kernel.flatMap { overKernel($0, measured) },
+        ].compactMap { $0 }
+    }
+
+    private struct Candidate {
+        let combination: BenchCombination
+        let outcome: BenchCombination.Outcome
+    }
+
+    private init(_ figure: Figure, _ of: Candidate, _ measured: Double, _ ratio: Spread?, boundByFloor: Double?) {
+        self.figure = figure
+        limit = figure.limit
+        self.measured = measured
+        isMet = measured <= figure.limit
+        scheme = of.combination.scheme
+        backing = of.combination.backing
+        self.ratio = Measured(ratio)
+        self.boundByFloor = Measured(boundByFloor)
+    }
+
+    private static func floorRatio(_ candidates: [Candidate]) -> BenchGoal? {
+        let ratios = candidates.flatMap { candidate in
+            [candidate.outcome.floor.value?.optimize.ratio, candidate.outcome.floor.value?.restore.ratio]
+                .compactMap { $0 }.map { (candidate, $0) }
+        }
+        return ratios.max { $0.1.median < $1.1.median }.map { candidate, ratio in
+            BenchGoal(.floorRatio, candidate, ratio.median, ratio, boundByFloor: nil)
+        }
+    }
+
+    private static func overKsm(_ figure: Figure, _ scheme: Scheme, _ candidates: [Candidate]) -> BenchGoal? {
+        let beside = candidates.filter { $0.combination.scheme == scheme }.compactMap { candidate in
+            candidate.outcome.ksm.value.map { (candidate, $0.optimize) }
+        }
+        return beside.min { $0.1.engineNanosecondsPerPage.median < $1.1.engineNanosecondsPerPage.median }.map {
+            candidate, runs in
+            let floor = candidate.outcome.floor.value?.optimize.otherNanosecondsPerPage.median
+            return BenchGoal(
+                figure, candidate, runs.ratio.median, runs.ratio,
+                boundByFloor: floor.map { $0 / runs.otherNanosecondsPerPage.median })
+        }
+    }
+
+    private static func overKernel(_ kernel: KernelPeer, _ candidates: [Candidate]) -> BenchGoal? {
+        let engine = candidates.filter { $0.combination.scheme == .sharedTail }.compactMap { candidate in
+            candidate.outcome.floor.value.map { (candidate, $0.optimize) }
+        }
+        // Where optimizing adds nothing that can be told from noise, there is nothing to compare with.
+        guard kernel.addedNanosecondsPerPage > 0 else { return nil }
+        return engine.min { $0.1.engineNanosecondsPerPage.median < $1.1.engineNanosecondsPerPage.median }.map {
+            candidate, runs in
+            BenchGoal(
+                .sharedTailOverKernel, candidate,
+                runs.engineNanosecondsPerPage.median / kernel.addedNanosecondsPerPage, nil,
+                boundByFloor: runs.otherNanosecondsPerPage.median / kernel.addedNanosecondsPerPage)
+        }
+    }
+}

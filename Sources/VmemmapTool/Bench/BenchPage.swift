@@ -1,0 +1,35 @@
+import HostMemory
+import VmemmapEmulator
+
+extension BenchResult {
+    /// What its page shows before the tables.
+    var html: HTMLContent {
+        let block = configuration
+        let reads = combinations.compactMap { $0.measured?.readers.value }
+        let wrong = reads.reduce(0) { $0 + $1.wrongReads }
+        let refused = combinations.compactMap { combination in
+            combination.refusal.value.map { "\(BenchReport.name(combination)): not measured: \($0)" }
+        }
+        return HTMLContent(
+            subject: "What optimizing costs: \(CountText.of(block.pages.rawValue, "huge page")) of "
+                + ByteText.short(block.hugePageBytes),
+            setting: combinations.map(BenchReport.name).joined(separator: "; ").capitalizedFirst
+                + "; \(CountText.of(block.runs, "alternating run")) with optimizing on and off",
+            summary: reads.isEmpty
+                ? ""
+                : "\(CountText.grouped(wrong)) of \(CountText.grouped(reads.reduce(0) { $0 + $1.reads })) reads were wrong.",
+            sections: TableFigures.sections(
+                tables,
+                titles: [
+                    "pool": "The pool, with optimizing on and off", "peer": "The engine beside others",
+                    "kernel": "The host\u{2019}s own pool", "latency_bucket": "How long single huge pages took",
+                    "latency": "Single huge pages, in percentiles",
+                ])
+                + (refused.isEmpty
+                    ? []
+                    : [
+                        HTMLSection(
+                            id: "refused", title: "Not measured", body: refused.map { .paragraph(Markup($0)) })
+                    ]))
+    }
+}

@@ -1,0 +1,109 @@
+import HostMemory
+import VmemmapEmulator
+
+/// What optimizing costs on this host: the emulated pool with and without, and what stands beside it.
+struct BenchResult: Hashable, Sendable, Codable {
+    /// Where it was run.
+    let host: HostBlock
+    /// What was asked for.
+    let configuration: BenchBlock
+    /// Each scheme on each backing.
+    let combinations: [BenchCombination]
+    /// The host's own kernel, with and without HVO.
+    let kernel: PeerRow<KernelPeer>
+    /// The figures to reach, as far as the peers for them ran.
+    let goals: [BenchGoal]
+
+    /// Whether no reader saw a wrong head; nil where nobody read. Goals are no promises.
+    var holds: Bool? {
+        let readers = combinations.compactMap { $0.measured?.readers.value }
+        return readers.isEmpty ? nil : readers.allSatisfy { $0.wrongReads == 0 }
+    }
+}
+
+/// The configuration of a benchmark, as exported.
+struct BenchBlock: Hashable, Sendable, Codable {
+    /// Huge pages asked for; null: as many as the cover letter measured, or as fit.
+    let pagesAsked: Measured<HugePageCount>
+    /// Huge pages measured.
+    let pages: HugePageCount
+    /// The size of each.
+    let hugePageBytes: ByteCount
+    /// Counted pairs.
+    let runs: Int
+    /// What was to stand beside the engine.
+    let peers: [Peer]
+    /// Readers.
+    let walkers: Int
+    /// Whether single operations were timed too.
+    let takesHistograms: Bool
+}
+
+/// One scheme on one backing.
+struct BenchCombination: Hashable, Sendable, Codable {
+    /// How vmemmap is shared.
+    let scheme: Scheme
+    /// What the region consists of.
+    let backing: Backing
+    /// What was measured; null if the host has no room for it.
+    let outcome: Measured<Outcome>
+    /// Why nothing was measured; null if something was.
+    let refusal: Measured<String>
+
+    /// The figures of one scheme on one backing.
+    struct Outcome: Hashable, Sendable, Codable {
+        /// What was optimized and restored.
+        let plan: PlanBlock
+        /// The pool, freed huge pages being restored at once.
+        let synchronous: PoolTiming
+        /// The pool, freed huge pages being restored by a worker.
+        let deferred: PoolTiming
+        /// Huge page by huge page; empty unless asked for.
+        let latencies: [PoolLatency]
+        /// The bare C loop of the same system calls.
+        let floor: PeerRow<FloorResult>
+        /// KSM on the same contents.
+        let ksm: PeerRow<KsmResult>
+        /// With readers; null unless asked for.
+        let readers: Measured<ReaderLoad>
+    }
+
+    /// The figures, if there are any.
+    var measured: Outcome? { outcome.value }
+}
+
+/// What can stand beside the engine.
+enum Peer: String, Hashable, Sendable, Codable, CaseIterable {
+    /// The bare C loop of the same system calls.
+    case floor
+    /// The kernel's thread that merges equal pages.
+    case ksm
+    /// The host's own HugeTLB vmemmap optimization.
+    case kernel
+}
+
+/// What a peer took, or why it was not measured.
+struct PeerRow<Value: Hashable & Sendable & Codable>: Hashable, Sendable, Codable {
+    /// Its figures; null if it was not measured.
+    let measured: Measured<Value>
+    /// Why it was not; null if it was.
+    let reason: Measured<String>
+
+    /// A peer that was measured.
+    init(_ value: Value) {
+        measured = .value(value)
+        reason = .notMeasured
+    }
+
+    /// One that was not.
+    init(notMeasured reason: String) {
+        measured = .notMeasured
+        self.reason = .value(reason)
+    }
+
+    /// The figures, if there are any.
+    var value: Value? { measured.value }
+
+    /// One that nobody asked for.
+    static var notAskedFor: PeerRow { PeerRow(notMeasured: "not asked for (--peers)") }
+}

@@ -1,0 +1,94 @@
+import HostMemory
+import VmemmapEmulator
+
+/// The engine against the bare C loop of the same system calls, by alternating pairs in one run, on the same region in turn.
+struct FloorExperiment: Sendable {
+    /// The huge pages.
+    var memory: EmulatedMemory
+    /// Counted pairs. One more, first, warms up and is looked at.
+    var runs: Int
+    /// A smaller number of huge pages to measure first, for how the time of one grows with their number.
+    var growthFrom: HugePageCount?
+
+    /// A comparison over `memory`.
+    init(_ memory: EmulatedMemory, runs: Int, growthFrom: HugePageCount? = nil) {
+        self.memory = memory
+        self.runs = runs
+        self.growthFrom = growthFrom
+    }
+
+    /// Runs it. Nobody else reads or writes the region.
+    ///
+    /// - Parameter isThrough: called after every pair, the warm-ups too.
+    /// - Throws: ``ExperimentError``; also when the two did not do the same work.
+    func run(isThrough: () -> Void = {}) throws(ExperimentError) -> FloorResult {
+        let plan = try memory.planOnThisHost()
+        let small = try growthFrom.map { (pages) throws(ExperimentError) in
+            var memory = memory
+            memory.pages = pages
+            memory.tailRun = .frames(plan.tailRun)
+            return try memory.planOnThisHost()
+        }
+        return try ExperimentError.wrapping {
+            let before = try small.map { try measure($0, isThrough) }
+            let (optimize, restore) = try measure(plan, isThrough)
+            let growth = before.map { FloorResult.Growth(growthFrom ?? .zero, $0, (optimize, restore)) }
+            return FloorResult(optimize: optimize, restore: restore, growth: Measured(growth))
+        }
+    }
+
+    private func measure(
+        _ plan: MappingPlan, _ isThrough: () -> Void
+    ) throws -> (optimize: PairedRuns, restore: PairedRuns) {
+        let region = try VmemmapRegion(plan)
+        let engine = Side(
+            name: "engine", region: region, optimize: { try region.optimize(region.layout.allHugePages) },
+            restore: { try region.restore(region.layout.allHugePages) })
+        try engine.check()
+        let floor = try BareLoop(region)
+        let bare = Side(
+            name: "floor", region: region, optimize: { try floor.optimize() }, restore: { try floor.restore() })
+        try bare.check()
+        isThrough()
+        let cycles = try PairedRuns.alternate(runs, engine.cycle, bare.cycle, isThrough: isThrough)
+        return (
+            PairedRuns(cycles.map { .init($0.first.optimize, $0.second.optimize) }, pages: plan.hugePages.rawValue),
+            PairedRuns(cycles.map { .init($0.first.restore, $0.second.restore) }, pages: plan.hugePages.rawValue)
+        )
+    }
+}
+
+/// One of the two that are compared.
+private struct Side {
+    let name: String
+    let region: VmemmapRegion
+    let optimize: () throws -> Void
+    let restore: () throws -> Void
+
+    /// One optimize and one restore, timed in nanoseconds.
+    func cycle() throws -> (optimize: Int, restore: Int) {
+        (try timed(optimize).nanoseconds, try timed(restore).nanoseconds)
+    }
+
+    /// Optimizes and restores once, and throws unless what comes of it is what the plan says.
+    func check() throws {
+        let plan = region.plan
+        try optimize()
+        try expect(plan, framesInRegion: plan.framesOptimized, optimized: plan.hugePages)
+        try restore()
+        try expect(plan, framesInRegion: plan.framesPopulated, optimized: .zero)
+        if let difference = region.differencesFromPrepared().first {
+            throw ExperimentError.unexpected("\(name): after the restore \(difference) is not as it was built")
+        }
+    }
+
+    private func expect(_ plan: MappingPlan, framesInRegion: PageCount, optimized: HugePageCount) throws {
+        let frames = try FrameCount.count(in: region.range).distinct
+        let file = try region.sharedFrameBytes()
+        let fileInPlan = plan.fileFrames(optimized: optimized).bytes(pageSize: HostLimits.pageSize)
+        guard frames != framesInRegion || file != fileInPlan else { return }
+        throw ExperimentError.unexpected(
+            "\(name), \(optimized) optimized: \(frames) frames and a file of \(file) bytes, "
+                + "not \(framesInRegion) and \(fileInPlan)")
+    }
+}

@@ -1,0 +1,39 @@
+import VmemmapEmulator
+
+/// What the engine's operations take beside the bare C loop of the same system calls.
+struct FloorResult: Hashable, Sendable, Codable {
+    /// How the time for one huge page grows with their number: larger run over smaller run, medians.
+    struct Growth: Hashable, Sendable, Codable {
+        /// Huge pages of the smaller run.
+        let fromPages: HugePageCount
+        /// The engine's optimize.
+        let engineOptimize: Double
+        /// The floor's.
+        let floorOptimize: Double
+        /// The engine's restore.
+        let engineRestore: Double
+        /// The floor's.
+        let floorRestore: Double
+
+        init(
+            _ pages: HugePageCount, _ small: (optimize: PairedRuns, restore: PairedRuns),
+            _ large: (optimize: PairedRuns, restore: PairedRuns)
+        ) {
+            fromPages = pages
+            func growth(_ time: KeyPath<PairedRuns, Spread>, _ small: PairedRuns, _ large: PairedRuns) -> Double {
+                large[keyPath: time].median / small[keyPath: time].median
+            }
+            engineOptimize = growth(\.engineNanosecondsPerPage, small.optimize, large.optimize)
+            floorOptimize = growth(\.otherNanosecondsPerPage, small.optimize, large.optimize)
+            engineRestore = growth(\.engineNanosecondsPerPage, small.restore, large.restore)
+            floorRestore = growth(\.otherNanosecondsPerPage, small.restore, large.restore)
+        }
+    }
+
+    /// Optimizing every huge page.
+    let optimize: PairedRuns
+    /// Restoring every huge page.
+    let restore: PairedRuns
+    /// Against a smaller number of huge pages; null where none was asked for.
+    let growth: Measured<Growth>
+}

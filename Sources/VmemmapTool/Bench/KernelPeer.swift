@@ -1,0 +1,25 @@
+/// What the host's own HugeTLB vmemmap optimization makes of the kernel's time for a huge page.
+struct KernelPeer: Hashable, Sendable, Codable {
+    /// What the kernel's pool took, off and on in turn.
+    let measurement: KernelMeasurementResult
+
+    /// What optimizing adds to an allocation: the median of the differences between neighbouring cycles. Not above 0 where the host's
+    /// own noise is larger.
+    var addedNanosecondsPerPage: Double { measurement.allocation.addedNanosecondsPerPageMedian }
+}
+
+extension BenchExperiment {
+    /// Measures the kernel's own pool, and puts its settings back.
+    func kernelPeer(_ changes: BenchHostChanges, _ progress: ProgressSink) throws(ExperimentError) -> PeerRow<
+        KernelPeer
+    > {
+        if let refusal = changes.kernelRefusal { return PeerRow(notMeasured: refusal) }
+        guard let pool = changes.pool else { return PeerRow(notMeasured: "its settings are not guarded") }
+        do throws(ExperimentError) {
+            return PeerRow(KernelPeer(measurement: try kernelMeasurement().run(pool, progress: progress)))
+        } catch {
+            guard let reason = Self.reasonToGoOn(error) else { throw error }
+            return PeerRow(notMeasured: reason)
+        }
+    }
+}

@@ -1,0 +1,149 @@
+import HostMemory
+import VmemmapEmulator
+
+/// The demo: builds a vmemmap, optimizes it, has it read, restores it, and proves each claim on real memory.
+struct DemoExperiment {
+    /// The huge pages.
+    var memory: EmulatedMemory
+    /// Threads that read while huge pages are optimized and restored.
+    var walkers: Int
+    /// For how long they are.
+    var raceNanoseconds: Int
+    /// What the walkers' frames follow from.
+    var seed: UInt64
+    /// Where the flags of the emulated frames go, as they are while all huge pages are optimized; nil: nowhere.
+    var flagsSink: PageFlagsSink?
+    /// Whether a thread samples memory until the region is restored, for ``DemoResult/timeline``.
+    var samplesMemory = false
+
+    /// A demo over `memory`.
+    init(_ memory: EmulatedMemory, walkers: Int, raceNanoseconds: Int = 1_000_000_000, seed: UInt64 = 1) {
+        self.memory = memory
+        self.walkers = walkers
+        self.raceNanoseconds = raceNanoseconds
+        self.seed = seed
+    }
+
+    /// Runs it. Takes about ``raceNanoseconds`` and a second.
+    ///
+    /// - Parameter progress: is told how far it is.
+    /// - Throws: ``ExperimentError`` when the host lacks something or refuses. A claim that does not hold is a
+    ///   result, not an error.
+    func run(
+        progress: ProgressSink = { _ in }
+    ) throws(ExperimentError) -> DemoResult {
+        let host = try HostBlock.current()
+        let plan = try memory.planOnThisHost()
+        return try ExperimentError.wrapping { try run(plan, host, progress) }
+    }
+
+    private func run(_ plan: MappingPlan, _ host: HostBlock, _ progress: ProgressSink) throws -> DemoResult {
+        let cost = host.mappingCost
+        let recorder = try TimelineRecorder(isWanted: samplesMemory)
+        // The first measurement faults in its own code and buffers; only the second is a baseline.
+        _ = try MemoryFigures.measure(nil, cost: cost)
+        var stages = Stages(baseline: try .measure(nil, cost: cost), cost: cost, recorder)
+
+        let (region, building) = try timed {
+            try VmemmapRegion(plan) {
+                progress(.count("populated", $0.rawValue, of: $1.rawValue, unit: "vmemmap pages"))
+            }
+        }
+        try stages.add(.populated, region, building)
+        let all = region.layout.allHugePages
+        let sample = HugePageIndex(all.count / 2)
+        let before = try FramePicture.take(sample, in: region.layout)
+
+        try stages.add(
+            .optimized, region,
+            timed { try inSlices(all, .optimized, progress) { try region.optimize($0) } }.nanoseconds)
+        let (tour, touching) = timed { region.visitEveryStructPage() }
+        try stages.add(.touched, region, touching)
+        let after = try FramePicture.take(sample, in: region.layout)
+        let flags = try flagsSink.map { try PageFlagsTally.write(region, to: $0) }
+
+        var proofs = try DemoProofs.optimized(region)
+        try stages.add(
+            .restored, region, timed { try inSlices(all, .restored, progress) { try region.restore($0) } }.nanoseconds)
+        // The walkers' race is not sampled: it goes on for seconds, and is timed.
+        let timeline = stages.timeline.finish()
+        let race = try race(region, progress)
+        proofs += try DemoProofs.restored(region, race: race, tour: tour)
+        if plan.base == .pmd { proofs.append(DemoProofs.hugeBase(plan, stages.results)) }
+        return DemoResult(
+            host: host,
+            configuration: DemoResult.Configuration(
+                memory: MemoryBlock(memory), walkers: walkers, raceNanoseconds: raceNanoseconds, seed: seed),
+            plan: PlanBlock(plan, cost: cost), countingMethod: host.showsFrameNumbers ? .pfn : .fileOffset,
+            before: before, after: after, steps: stages.results, timeline: timeline, race: race,
+            proofs: proofs, pageFlags: Measured(flags))
+    }
+
+    /// Optimizes and restores everything, again and again, under walkers.
+    private func race(_ region: VmemmapRegion, _ progress: ProgressSink) throws -> DemoResult.Race {
+        let all = region.layout.allHugePages
+        let walking = try Walkers(walkers, over: region, seed: seed)
+        defer { _ = walking.stop() }
+        let plan = region.plan
+        let bound = plan.regionMappings(.restored)
+        let unoptimized = plan.fileFrames(optimized: .zero).bytes(pageSize: plan.geometry.basePageSize)
+        var cycles = 0
+        var notBack = 0
+        let start = HostKernel.monotonicNanoseconds()
+        repeat {
+            try region.optimize(all)
+            try region.restore(all)
+            cycles += 1
+            let mappings = try ProcMaps.count(overlapping: region.range)
+            if try region.sharedFrameBytes() != unoptimized || mappings > bound { notBack += 1 }
+            let elapsed = HostKernel.monotonicNanoseconds() - start
+            progress(.time("under walkers", nanoseconds: elapsed, of: raceNanoseconds))
+        } while HostKernel.monotonicNanoseconds() - start < raceNanoseconds
+        let tally = walking.stop()
+        return DemoResult.Race(
+            cycles: cycles, cyclesNotBack: notBack, reads: tally.reads, wrongReads: tally.wrong,
+            durationNanoseconds: HostKernel.monotonicNanoseconds() - start)
+    }
+}
+
+extension DemoExperiment {
+    /// Does something to all huge pages, 4096 at a time where there are more: what is done to a range is everything or nothing, and
+    /// says nothing meanwhile.
+    private func inSlices(
+        _ all: Range<HugePageIndex>, _ step: Step, _ progress: ProgressSink,
+        _ work: (Range<HugePageIndex>) throws -> Void
+    ) throws {
+        for start in stride(from: 0, to: all.count, by: 4096) {
+            progress(.count(step.rawValue, start, of: all.count, unit: "huge pages"))
+            try work(HugePageIndex(start)..<HugePageIndex(min(start + 4096, all.count)))
+        }
+    }
+}
+
+/// The steps taken so far.
+private struct Stages {
+    var results: [StepResult]
+    var timeline: TimelineRecorder
+    let cost: MappingCost
+
+    init(baseline: MemoryFigures, cost: MappingCost, _ timeline: TimelineRecorder) {
+        results = [StepResult(step: .baseline, durationNanoseconds: .notMeasured, figures: baseline)]
+        self.cost = cost
+        self.timeline = timeline
+    }
+
+    /// Measures after a step that took `nanoseconds`.
+    mutating func add(_ step: Step, _ region: VmemmapRegion, _ nanoseconds: Int) throws(HostError) {
+        let end = HostKernel.monotonicNanoseconds()
+        let figures = try MemoryFigures.measure(region, cost: cost)
+        timeline.note(step, from: end - nanoseconds, to: end, figures)
+        results.append(StepResult(step: step, durationNanoseconds: .value(nanoseconds), figures: figures))
+    }
+}
+
+/// Does some work and tells how long it took.
+func timed<Value, Failure>(_ work: () throws(Failure) -> Value) throws(Failure) -> (value: Value, nanoseconds: Int) {
+    let start = HostKernel.monotonicNanoseconds()
+    let value = try work()
+    return (value, HostKernel.monotonicNanoseconds() - start)
+}

@@ -1,0 +1,63 @@
+import HostMemory
+import VmemmapEmulator
+
+/// What a demo found.
+struct DemoResult: Hashable, Sendable, Codable {
+    /// What it was asked to do.
+    struct Configuration: Hashable, Sendable, Codable {
+        /// The huge pages.
+        let memory: MemoryBlock
+        /// Threads that read.
+        let walkers: Int
+        /// How long huge pages are optimized and restored under them, at least.
+        let raceNanoseconds: Int
+        /// What the walkers' frames follow from.
+        let seed: UInt64
+    }
+
+    /// Optimizing and restoring under walkers.
+    struct Race: Hashable, Sendable, Codable {
+        /// Rounds of optimizing and restoring everything.
+        let cycles: Int
+        /// Those of them after which mappings were more than planned, or shared frames were left.
+        let cyclesNotBack: Int
+        /// Reads of the walkers, each checked.
+        let reads: Int
+        /// Reads that gave any other head than the right one.
+        let wrongReads: Int
+        /// How long it took.
+        let durationNanoseconds: Int
+    }
+
+    /// Where it was run.
+    let host: HostBlock
+    /// What was asked for.
+    let configuration: Configuration
+    /// What was expected.
+    let plan: PlanBlock
+    /// How frames were told apart.
+    let countingMethod: FrameCount.Method
+    /// A huge page, populated.
+    let before: FramePicture
+    /// The same huge page, optimized and read.
+    let after: FramePicture
+    /// The figures of each step.
+    let steps: [StepResult]
+    /// Memory over time, up to the end of the last step. Null unless it was asked for: JSON alone does not.
+    let timeline: Measured<MemoryTimeline>
+    /// Optimizing and restoring under walkers.
+    let race: Race
+    /// Each claim and whether it holds.
+    let proofs: [Proof]
+
+    /// The flags written for page-types. Null where none were asked for.
+    let pageFlags: Measured<PageFlagsTally>
+
+    /// Whether no claim is false. One that could not be measured is neither.
+    var holds: Bool {
+        proofs.map(\.claim) == Proof.Claim.all(plan.base) && !proofs.contains { $0.holds.value == false }
+    }
+
+    /// The figures of a step.
+    func figures(_ step: Step) -> MemoryFigures? { steps.first { $0.step == step }?.figures }
+}

@@ -1,0 +1,194 @@
+import HostMemory
+import VmemmapEmulator
+
+/// A huge page before and after: its vmemmap pages at the left, the frames they show at the right, a frame the same colour and letter
+/// wherever it is.
+struct FrameFigure {
+    private let before: FramePicture
+    private let after: FramePicture
+    /// Every frame that can be told from others, in the order of their letters.
+    private var frames: [FramePicture.Frame] = []
+
+    init(before: FramePicture, after: FramePicture) {
+        self.before = before
+        self.after = after
+        for page in before.vmemmapPages + after.vmemmapPages {
+            if Self.hasIdentity(page.frame), !frames.contains(page.frame) { frames.append(page.frame) }
+        }
+    }
+
+    /// Both drawings, and all of it in words.
+    var markup: Markup {
+        let caption =
+            "A vmemmap page is a page of 64 struct pages; an arrow leads to the host frame that it shows. The same letter and "
+            + "colour mean the same frame. "
+            + (hidesNumbers
+                ? "This process may not see frame numbers: private pages have a frame of their own each, and whether it is the one of "
+                    + "before cannot be told. " : "")
+            + "Point at a page for its address and mapping, or see the table below."
+        return .element(
+            "figure", ["id": "frames"],
+            [
+                .element("div", ["class": "pair"], [side(before, "before", "Before"), side(after, "after", "After")]),
+                .element("figcaption", [:], [Markup(caption)]), places,
+            ])
+    }
+
+    private var hidesNumbers: Bool {
+        (before.vmemmapPages + after.vmemmapPages).contains { $0.frame == .anonymous }
+    }
+
+    private func side(_ picture: FramePicture, _ id: String, _ title: String) -> Markup {
+        let pages = picture.vmemmapPages
+        let owners =
+            Set(pages.map(\.frame).filter(Self.hasIdentity)).count
+            + pages.count { $0.frame == .anonymous }
+        let counted = "\(CountText.of(pages.count, "page")) in \(CountText.of(owners, "frame"))"
+        let words = pages.map { "page \($0.index): \(Self.name($0.frame))" }
+        return .element(
+            "div", [:],
+            [
+                .element("h3", [:], [Markup("\(title): \(counted)")]),
+                draw(picture).markup(
+                    id: "frames-\(id)", className: nil, width: 360,
+                    title: "Huge page \(picture.hugePage) \(id) optimizing: \(counted)",
+                    description: words.joined(separator: "; ")),
+            ])
+    }
+
+    private func draw(_ picture: FramePicture) -> Drawing {
+        let pages = picture.vmemmapPages
+        let pitch = 36.0
+        var rows: [Double] = []
+        var y = 2.0
+        var gaps: [Double] = []
+        for (position, page) in pages.enumerated() {
+            if position > 0, page.index > pages[position - 1].index.advanced(by: 1) {
+                gaps.append(y + 13)
+                y += 26
+            }
+            rows.append(y)
+            y += pitch
+        }
+        var drawing = Drawing(height: y - 6)
+        for gap in gaps { drawing.text("soft mid", 42, gap, "\u{22ee}") }
+        for (frame, members) in groups(pages) {
+            // A frame stands in the middle of its pages.
+            let place = (rows[members.first ?? 0] + rows[members.last ?? 0]) / 2
+            for member in members { drawing.add(arrow(pages[member], from: rows[member], to: place)) }
+            drawing.add(box(frame, at: place, pages: members.map { pages[$0] }, picture))
+        }
+        return drawing
+    }
+
+    /// The frames of a picture, each with the positions of its pages.
+    private func groups(_ pages: [FramePicture.VmemmapPage]) -> [(FramePicture.Frame, [Int])] {
+        var groups: [(FramePicture.Frame, [Int])] = []
+        for (position, page) in pages.enumerated() {
+            if Self.hasIdentity(page.frame), let known = groups.firstIndex(where: { $0.0 == page.frame }) {
+                groups[known].1.append(position)
+            } else {
+                groups.append((page.frame, [position]))
+            }
+        }
+        return groups
+    }
+
+    private func arrow(_ page: FramePicture.VmemmapPage, from y: Double, to place: Double) -> Markup {
+        let (start, end) = (Drawing.number(y + 14), Drawing.number(place + 14))
+        return .element(
+            "g", ["class": page.place.value?.isWritable == false ? "page shared" : "page"],
+            [
+                .element("title", [:], [Markup(Self.sentence(page))]),
+                Drawing.rect("", 1, y, 84, 28, radius: 3),
+                Drawing.text("mid", 43, y + 18.5, "page \(page.index)"),
+                .element("path", ["d": "M85,\(start) C130,\(start) 118,\(end) 160,\(end)"]),
+                .element(
+                    "path", ["d": "M154,\(Drawing.number(place + 10)) L160,\(end) L154,\(Drawing.number(place + 18))"]),
+            ])
+    }
+
+    private func box(
+        _ frame: FramePicture.Frame, at y: Double, pages: [FramePicture.VmemmapPage], _ picture: FramePicture
+    ) -> Markup {
+        let letter = frames.firstIndex(of: frame).map(Self.letter)
+        var title = "frame \(letter.map { $0 + ", " } ?? "")\(Self.name(frame)), shown by page "
+        title += pages.map { "\($0.index)" }.joined(separator: ", ")
+        if pages.last?.index == picture.vmemmapPages.last?.index, let count = picture.lastFrameMappings.value {
+            title += "; mapped \(CountText.of(count, "time")) in all (/proc/kpagecount)"
+        }
+        let texts =
+            letter.map {
+                [Drawing.text("strong", 172, y + 18.5, $0), Drawing.text("code", 194, y + 18.5, Self.name(frame))]
+            } ?? [Drawing.text("code", 172, y + 18.5, Self.name(frame))]
+        return .element(
+            "g", ["class": "frame " + style(frame, pages)],
+            [.element("title", [:], [Markup(title)]), Drawing.rect("", 161, y, 198, 28, radius: 3)] + texts)
+    }
+
+    /// Frames behind read-only mappings are solid, the others a tint; both repeat after some.
+    private func style(_ frame: FramePicture.Frame, _ pages: [FramePicture.VmemmapPage]) -> String {
+        guard let letter = frames.firstIndex(of: frame) else { return "none" }
+        let shared = after.vmemmapPages.filter { $0.place.value?.isWritable == false }.map(\.frame)
+        var solid: [FramePicture.Frame] = []
+        for frame in shared where Self.hasIdentity(frame) && !solid.contains(frame) { solid.append(frame) }
+        if let number = solid.firstIndex(of: frame) { return "s\(number % 4)" }
+        return "f\(letter % 8)"
+    }
+
+    /// Every page of both pictures with its address and mapping, for paper and for fingers.
+    private var places: Markup {
+        let rows = [("before", before), ("after", after)].flatMap { when, picture in
+            picture.vmemmapPages.map { (when, $0) }
+        }
+        let table = ExportTable(
+            "place", "Where each of these vmemmap pages lies (/proc/self/maps) and which frame it shows (pagemap).",
+            rows,
+            [
+                .label("when", "Before or after optimizing.") { $0.0 },
+                .label("page", "The vmemmap page.") { "\($0.1.index)" },
+                .label("address", "Its address.") { $0.1.place.value?.address ?? "" },
+                .label("mapping", "The mapping it lies in.") { $0.1.place.value.map(Self.mapping) ?? "" },
+                .label("frame", "The frame.") { row in
+                    let letter = frames.firstIndex(of: row.1.frame).map { Self.letter($0) + ", " } ?? ""
+                    return letter + Self.name(row.1.frame)
+                },
+            ])
+        return .element(
+            "details", [:],
+            [
+                .element("summary", [:], ["Addresses, mappings and frames as a table"]),
+                HTMLTable(table).plain,
+            ])
+    }
+
+    private static func sentence(_ page: FramePicture.VmemmapPage) -> String {
+        let shows = "vmemmap page \(page.index) shows \(name(page.frame))"
+        guard let place = page.place.value else { return shows }
+        return "\(shows); at \(place.address), in the mapping \(mapping(place))"
+    }
+
+    private static func mapping(_ place: FramePicture.Place) -> String {
+        let access = place.isWritable ? "read-write" : "read-only"
+        let source =
+            place.fileOffsetBytes.value.map { "memfd + 0x" + String($0.rawValue, radix: 16) } ?? "private memory"
+        return "\(place.mappingStart)\u{2013}\(place.mappingEnd), \(access), \(source)"
+    }
+
+    private static func hasIdentity(_ frame: FramePicture.Frame) -> Bool { frame != .anonymous && frame != .absent }
+
+    /// A to Z, then A1 and so on.
+    private static func letter(_ number: Int) -> String {
+        let letter = String(UnicodeScalar(UInt8(ascii: "A") + UInt8(number % 26)))
+        return number < 26 ? letter : letter + "\(number / 26)"
+    }
+
+    private static func name(_ frame: FramePicture.Frame) -> String {
+        switch frame {
+        case .pfn(let number): "pfn 0x" + String(number, radix: 16)
+        case .file(let offset): "memfd + 0x" + String(offset.rawValue, radix: 16)
+        case .anonymous: "a private frame"
+        case .absent: "no frame"
+        }
+    }
+}

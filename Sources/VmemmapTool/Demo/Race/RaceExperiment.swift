@@ -1,0 +1,82 @@
+import HostMemory
+import VmemmapEmulator
+
+/// Hocko's question, put to the host: does a pfn walker notice that the vmemmap is remapped under it?
+///
+/// The obvious restore and the engine's take turns on the same huge pages under walkers, which count wrong reads of each. Optimizing
+/// is the engine's in both.
+struct RaceExperiment: Sendable {
+    /// The huge pages.
+    var memory: EmulatedMemory
+    /// Threads that read.
+    var walkers: Int
+    /// How long each way has its turn, in all and at least.
+    var nanosecondsEach: Int
+    /// What the walkers' frames follow from.
+    var seed: UInt64
+
+    /// Short enough that a change of the host's load weighs on both ways.
+    private static let turnNanoseconds = 250_000_000
+
+    /// A race over `memory`.
+    init(_ memory: EmulatedMemory, walkers: Int, nanosecondsEach: Int, seed: UInt64 = 1) {
+        self.memory = memory
+        self.walkers = walkers
+        self.nanosecondsEach = nanosecondsEach
+        self.seed = seed
+    }
+
+    /// Runs it. Takes about twice ``nanosecondsEach``.
+    ///
+    /// - Parameter progress: is told how far it is, between two turns.
+    /// - Throws: ``ExperimentError`` when the host lacks something or refuses. Wrong reads are a result, not an error.
+    func run(progress: ProgressSink = { _ in }) throws(ExperimentError) -> RaceResult {
+        let host = try HostBlock.current()
+        let plan = try memory.planOnThisHost()
+        return try ExperimentError.wrapping {
+            let region = try VmemmapRegion(plan)
+            let naive = try NaiveRestore(region)
+            var sides = RaceResult.Way.allCases.map { RaceResult.Side(way: $0) }
+            var seeds = SplitMix64(seed: seed)
+            while sides.contains(where: { $0.durationNanoseconds < nanosecondsEach || $0.turns == 0 }) {
+                for index in sides.indices {
+                    try turn(&sides[index], region, naive, seed: seeds.next())
+                    let elapsed = sides.reduce(0) { $0 + min($1.durationNanoseconds, nanosecondsEach) }
+                    progress(.time("race", nanoseconds: elapsed, of: sides.count * nanosecondsEach))
+                }
+            }
+            return RaceResult(
+                host: host,
+                configuration: RaceResult.Configuration(
+                    memory: MemoryBlock(memory), walkers: walkers, nanosecondsEach: nanosecondsEach, seed: seed),
+                plan: PlanBlock(plan, cost: host.mappingCost), sides: sides)
+        }
+    }
+
+    /// Optimizes and restores everything again and again, one way, under walkers of its own.
+    private func turn(
+        _ side: inout RaceResult.Side, _ region: VmemmapRegion, _ naive: NaiveRestore, seed: UInt64
+    ) throws {
+        let all = region.layout.allHugePages
+        let length = min(Self.turnNanoseconds, max(1, nanosecondsEach))
+        let walking = try Walkers(walkers, over: region, seed: seed)
+        defer { _ = walking.stop() }
+        let start = HostKernel.monotonicNanoseconds()
+        repeat {
+            try region.optimize(all)
+            if side.way == .naive { try naive.restoreAll() }
+            try region.restore(all)
+            side.cycles += 1
+        } while HostKernel.monotonicNanoseconds() - start < length
+        let seen = walking.stop()
+        side.durationNanoseconds += HostKernel.monotonicNanoseconds() - start
+        side.turns += 1
+        side.turnsWithWrongReads += seen.wrong > 0 ? 1 : 0
+        side.reads += seen.reads
+        side.wrongReads += seen.wrong
+        if side.wrongRead.value == nil {
+            side.wrongRead = Measured(
+                seen.firstWrong.map { RaceResult.WrongRead(frame: $0.frame.rawValue, word: $0.word) })
+        }
+    }
+}

@@ -1,0 +1,30 @@
+import ArgumentParser
+import Glibc
+import HostMemory
+
+/// Where the executable starts.
+package enum EntryPoint {
+    /// What `ParsableCommand.main()` does, with the standard streams seen to first, and with an exit code for what could not be
+    /// written, the help included.
+    package static func main() -> Never {
+        Output.open()
+        // Swift reads them from /proc: without it there are none, not even the program's name.
+        if CommandLine.arguments.isEmpty {
+            Output.error("\(Tool.name): /proc cannot be read, from where the arguments and all figures come: mount it")
+            Glibc.exit(ExitCode.notSupported.rawValue)
+        }
+        do {
+            var command = try VmemmapCommand.parseAsRoot(
+                CommandArguments.prepared(CommandLine.arguments.dropFirst()))
+            try command.run()
+        } catch let error as HostError {
+            Output.error(ErrorText.line(.host(error)))
+            Glibc.exit(ExitCode(error).rawValue)
+        } catch {
+            let code = VmemmapCommand.exitCode(for: error)
+            if code != .success { VmemmapCommand.exit(withError: error) }
+            Output.print(VmemmapCommand.fullMessage(for: error) + "\n")
+        }
+        Glibc.exit(Output.exitCode.rawValue)
+    }
+}

@@ -1,0 +1,76 @@
+import ArgumentParser
+import HostMemory
+
+/// `vmemmap hold`.
+struct HoldCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "hold",
+        abstract: "Build an optimized vmemmap and hold it, so that other tools can look at it.",
+        discussion: """
+            Example: vmemmap hold --pages 64 --touch, then in another terminal: vmemmap inspect --pid PID
+
+            Waits for Enter, SIGINT or SIGTERM, then cleans up.
+            """)
+
+    @OptionGroup var emulation: EmulationOptions
+    @OptionGroup var base: HugeBaseOption
+    @OptionGroup var boot: AtBootOption
+
+    @Option(
+        help: ArgumentHelp("Threads that read all the while (default: 0).", valueName: "N"),
+        transform: WholeNumber.parse)
+    var walkers = 0
+
+    @Flag(help: "Visit every struct page first, so that every tail has its page table entry.")
+    var touch = false
+
+    @Flag(help: "Restore the huge pages again before holding.")
+    var restored = false
+
+    @Flag(help: ArgumentHelp("End with standard input too.", visibility: .hidden))
+    var untilInputEnds = false
+
+    @OptionGroup var pageFlags: PageFlagsOption
+    @OptionGroup var terminal: TerminalOptions
+
+    @Option(help: ArgumentHelp("Write where the region is as JSON; - is standard output.", valueName: "FILE|-"))
+    var exportJson: String?
+
+    func validate() throws {
+        try WholeNumber.check(walkers, of: "--walkers", in: 0...256)
+        try boot.check(base)
+        if boot.atBoot, restored {
+            throw ValidationError("--at-boot sets no memory aside for --restored: use one of the two.")
+        }
+    }
+
+    func run() throws {
+        let files = try ExportFile.open([exportJson, pageFlags.exportKpageflags])
+        let (export, flagsFile) = (files[0], files[1])
+        let ownsOutput = !files.contains { $0?.isStandardOutput == true } && !terminal.quiet
+        // Before any thread is started: they inherit the blocked signals.
+        let signals = try TerminationSignals()
+        let progress = terminal.terminal.progress()
+        let held = try runOrExit { () throws(ExperimentError) in
+            defer { progress.clear() }
+            let memory = boot.applied(to: base.applied(to: emulation.memory))
+            return try HoldExperiment(memory, walkers: walkers, touch: touch, restored: restored).begin(
+                progress: progress.show)
+        }
+        if let flagsFile {
+            let flags = try runOrExit { () throws(ExperimentError) in try held.writePageFlags(to: flagsFile.write) }
+            flagsFile.finish()
+            try PageFlagsOption.check(flags)
+        }
+        export?.finish(try JSONExport.text(held.description, command: "hold"))
+        if ownsOutput {
+            Output.print(HoldReport.lines(held.description, restored: restored, terminal.terminal.style))
+        }
+        // Nobody could find what is held.
+        try Output.check()
+        _ = try signals.wait(forEndOfInput: untilInputEnds)
+        let tally = held.end()
+        if ownsOutput, let tally { Output.print([HoldReport.line(reads: tally.reads, wrong: tally.wrong)]) }
+        if let tally, tally.wrong > 0 { throw ExitCode.violation }
+    }
+}

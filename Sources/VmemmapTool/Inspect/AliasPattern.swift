@@ -1,0 +1,81 @@
+import HostMemory
+import VmemmapEmulator
+
+/// Which vmemmap pages of a huge page ought to show the same frame, worked out from the plan alone, and whether they do.
+///
+/// What is compared is who shares with whom, not where in the memory file a frame lies: an outsider's view, that owes nothing to
+/// how the engine lays its file out. Pure.
+struct AliasPattern {
+    /// What a vmemmap page shows, as far as an outsider can tell it from another.
+    enum Identity: Hashable {
+        /// A page of a file.
+        case file(Mapping.FileIdentity, offset: ByteCount)
+        /// Private memory: shared with nobody.
+        case own(Address)
+        /// Nothing is there.
+        case absent
+    }
+
+    /// What became of a huge page.
+    enum Verdict: Hashable {
+        /// As the scheme has it, optimized.
+        case optimized
+        /// Every vmemmap page has a frame of its own.
+        case own
+        /// Neither.
+        case neither
+    }
+
+    private let pageSize: ByteCount
+    /// For each vmemmap page the first one that ought to show the same frame.
+    private let first: [Int]
+    /// For each template the first vmemmap page that ought to show it.
+    private let templates: [Int]
+
+    init(_ plan: MappingPlan) {
+        var first = Array(0..<plan.geometry.vmemmapPagesPerHugePage.rawValue)
+        // A page that keeps its frame shows the frame that others share from it.
+        var firstOfOwn: [Int: Int] = [:]
+        for (number, page) in plan.ownPages.enumerated() { firstOfOwn[number] = page.rawValue }
+        var firstOfTemplate: [Int: Int] = [:]
+        for replacement in plan.replacements {
+            for step in 0..<replacement.count.rawValue {
+                let page = replacement.first.rawValue + step
+                switch replacement.frame {
+                case .own(let number): first[page] = firstOfOwn[number + step] ?? page
+                case .template(let number):
+                    first[page] = firstOfTemplate[number + step] ?? page
+                    if firstOfTemplate[number + step] == nil { firstOfTemplate[number + step] = page }
+                }
+            }
+        }
+        pageSize = plan.geometry.basePageSize
+        self.first = first
+        templates = (0..<firstOfTemplate.count).compactMap { firstOfTemplate[$0] }
+    }
+
+    /// What the pages of a huge page show of the templates: the same for every huge page of a zone.
+    func templateIdentities(_ pages: [Identity]) -> [Identity] { templates.map { pages[$0] } }
+
+    /// What became of the `index`-th huge page, whose vmemmap pages show `pages`.
+    func verdict(_ pages: [Identity], of index: Int) -> Verdict {
+        guard pages.count == first.count, !pages.contains(.absent) else { return .neither }
+        if isUnoptimized(pages, index) { return .own }
+        let distinct = Set(pages).count
+        let asPlanned = pages.indices.allSatisfy { pages[$0] == pages[first[$0]] }
+        let sharers = pages.indices.count { first[$0] == $0 }
+        return asPlanned && distinct == sharers ? .optimized : .neither
+    }
+
+    /// Private memory throughout, or a file mapped from end to end: a template of as many frames as there are tails is shared with
+    /// other huge pages only, and so is not to be told from that by who shares with whom in this one.
+    private func isUnoptimized(_ pages: [Identity], _ index: Int) -> Bool {
+        pages.indices.allSatisfy { page in
+            switch pages[page] {
+            case .own: true
+            case .file(_, let offset): offset == pageSize * (index * pages.count + page)
+            case .absent: false
+            }
+        }
+    }
+}

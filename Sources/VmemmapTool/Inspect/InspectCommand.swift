@@ -1,0 +1,114 @@
+import ArgumentParser
+import HostMemory
+import VmemmapEmulator
+
+/// `vmemmap inspect`.
+struct InspectCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "inspect",
+        abstract: "Look at a held vmemmap from outside, and compare it with what its scheme says.",
+        discussion: """
+            Example: vmemmap inspect --pages 64 --scheme shared-tail, or of a running vmemmap hold: vmemmap inspect --pid PID
+
+            Reads /proc/PID/maps, pagemap, smaps and fd, as any other tool does: as the same user, or as root. Without --pid it \
+            starts a vmemmap hold of its own and ends it. Exits with 2 if something is not as the scheme says, with 3 if there \
+            is no such process or region, with 4 if it belongs to somebody else.
+            """)
+
+    @Option(help: ArgumentHelp("The process; one of its own if left out.", valueName: "PID"))
+    var pid: Int32?
+
+    @Option(help: ArgumentHelp("Where its region is, as hold prints it.", valueName: "START+LENGTH"))
+    var region: RegionPlace?
+
+    @Option(help: "The size of huge page: 2M or 1G; as the region's label says if left out.")
+    var pageSize: HugePageSize?
+
+    @Option(help: "How the vmemmap is shared; as the region's label says if left out.")
+    var scheme: Scheme?
+
+    @Option(help: "What the region consists of; as the region's label says if left out.")
+    var backing: Backing?
+
+    @Option(
+        help: ArgumentHelp("How many frames in a row serve the tails; as the label says if left out.", valueName: "R"))
+    var tailRun: Int?
+
+    @Option(
+        help: ArgumentHelp("Huge pages of its own hold (64 if left out).", valueName: "N"),
+        transform: WholeNumber.parse)
+    var pages: Int?
+
+    @Flag(help: "Have its own hold restore the huge pages again.")
+    var restored = false
+
+    @OptionGroup var export: ExportOptions
+    @OptionGroup var terminal: TerminalOptions
+
+    func validate() throws {
+        if let pid, pid < 1 { throw ValidationError("--pid must be at least 1, not \(pid).") }
+        if let pages { try WholeNumber.check(pages, of: "--pages", in: 1...Int.max) }
+        if let tailRun { try WholeNumber.check(tailRun, of: "--tail-run", in: 1...Int.max) }
+        if pid != nil, pages != nil || restored {
+            throw ValidationError(
+                "--pages and --restored are for a hold of its own: --pid names one that runs already.")
+        }
+        if pid == nil, region != nil {
+            throw ValidationError("--region says where in a process: --pid has to say in which.")
+        }
+    }
+
+    func run() throws {
+        let exports = try export.open()
+        let terminal = terminal.terminal
+        let result: InspectResult
+        if let pid {
+            result = try inspect(pid)
+        } else {
+            let held = try HeldChild(holdArguments)
+            defer { held.end() }
+            result = try inspect(held.pid)
+        }
+        try exports.finish(result)
+        terminal.print(exports) { InspectReport.lines(result, $0) }
+        if !result.holds { throw ExitCode.violation }
+    }
+
+    private func inspect(_ pid: Int32) throws -> InspectResult {
+        var claim = InspectExperiment.Claim()
+        claim.pageSize = pageSize
+        claim.scheme = scheme
+        claim.backing = backing
+        claim.tailRun = tailRun.map { PageCount($0) }
+        return try runOrExit { () throws(ExperimentError) in
+            try InspectExperiment(pid: pid, region: region?.range, claim: claim).run()
+        }
+    }
+
+    /// The options that its own hold is started with.
+    private var holdArguments: [String] {
+        var arguments = ["--touch", "--pages", "\(pages ?? 64)"]
+        if let pageSize { arguments += ["--page-size", pageSize.defaultValueDescription] }
+        if let scheme { arguments += ["--scheme", scheme.rawValue] }
+        if let backing { arguments += ["--backing", backing.rawValue] }
+        if let tailRun { arguments += ["--tail-run", "\(tailRun)"] }
+        return restored ? arguments + ["--restored"] : arguments
+    }
+}
+
+/// A place in an address space on the command line: `START+LENGTH`, both hexadecimal with 0x or decimal.
+struct RegionPlace: ExpressibleByArgument {
+    let range: AddressRange
+
+    init?(argument: String) {
+        let parts = argument.split(separator: "+", omittingEmptySubsequences: false)
+        guard parts.count == 2, let start = Self.number(parts[0]), let length = Self.number(parts[1]),
+            let bytes = Int(exactly: length), bytes > 0, start.addingReportingOverflow(length).overflow == false
+        else { return nil }
+        range = AddressRange(start: Address(start), length: ByteCount(bytes))
+    }
+
+    private static func number(_ text: Substring) -> UInt? {
+        text.hasPrefix("0x") ? UInt(text.dropFirst(2), radix: 16) : UInt(text)
+    }
+}

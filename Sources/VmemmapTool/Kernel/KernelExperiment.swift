@@ -1,0 +1,77 @@
+import HostMemory
+import VmemmapEmulator
+
+/// `vmemmap kernel`: what the host's own kernel offers, and where asked, what its pool takes beside the emulator's head scheme.
+struct KernelExperiment: Sendable {
+    /// An experiment.
+    init() {}
+
+    /// What the kernel offers and uses. Changes nothing, and needs no privileges.
+    func look() throws(ExperimentError) -> KernelResult {
+        KernelResult(host: try HostBlock.current(), kernel: try KernelOverview.current())
+    }
+
+    /// Looks whether both can be measured here, and starts the guardian of what the measurement will change. Nothing is changed yet.
+    ///
+    /// - Throws: ``ExperimentError``; also when the emulator has no room for as many huge pages.
+    func guardSettings(of measurement: KernelMeasurement) throws(ExperimentError) -> ChangedSettings {
+        // The kernel first: who may not measure it need not make room for the emulator.
+        let settings = try measurement.guardSettings()
+        _ = try Self.memory(measurement.pages, of: measurement).planOnThisHost()
+        return settings
+    }
+
+    /// Measures the host's pool, puts the settings back, and runs the emulator on as many huge pages as the host gave.
+    ///
+    /// - Parameters:
+    ///   - measurement: what is measured.
+    ///   - settings: as ``guardSettings(of:)`` made them.
+    ///   - progress: told how far it is, between two cycles.
+    func measure(
+        _ measurement: KernelMeasurement, _ settings: ChangedSettings, progress: ProgressSink = { _ in }
+    ) throws(ExperimentError) -> KernelResult {
+        let (host, kernel) = (try HostBlock.current(), try KernelOverview.current())
+        let measured = try measurement.run(settings, progress: progress)
+        let plan = try Self.memory(measured.fewestPages, of: measurement).planOnThisHost()
+        return try ExperimentError.wrapping {
+            let emulator = try Self.emulator(plan, beside: measured, cost: host.mappingCost, progress)
+            return KernelResult(host: host, kernel: kernel, measurement: measured, emulator: emulator)
+        }
+    }
+
+    private static func memory(_ pages: HugePageCount, of measurement: KernelMeasurement) -> EmulatedMemory {
+        EmulatedMemory(pages: pages, pageSize: measurement.pageSize, scheme: .head)
+    }
+
+    private static func emulator(
+        _ plan: MappingPlan, beside kernel: KernelMeasurementResult, cost: MappingCost, _ progress: ProgressSink
+    ) throws -> KernelResult.Emulator {
+        let region = try VmemmapRegion(plan)
+        let all = region.layout.allHugePages
+        // The warm-up is looked at, the others are timed.
+        let populated = try FrameCount.count(in: region.range)
+        try region.optimize(all)
+        let optimized = try FrameCount.count(in: region.range)
+        let flags = FlagsCheck(all.lazy.map { region.kernelPageFlags(ofHugePage: $0) }, plan.geometry)
+        try region.restore(all)
+        let rounds = try kernel.rounds.indices.map { round in
+            progress(.count("emulator", round + 1, of: kernel.rounds.count + 1, unit: "cycles"))
+            return KernelResult.Emulator.Round(
+                optimizeNanoseconds: try timed { try region.optimize(all) }.nanoseconds,
+                restoreNanoseconds: try timed { try region.restore(all) }.nanoseconds)
+        }
+        func perPage(_ time: (KernelResult.Emulator.Round) -> Int) -> Double {
+            Statistics.median(rounds.map { Double(time($0)) }) / Double(plan.hugePages.rawValue)
+        }
+        let (optimize, restore) = (perPage(\.optimizeNanoseconds), perPage(\.restoreNanoseconds))
+        func ratio(_ time: Double, _ operation: KernelMeasurementResult.Operation) -> Measured<Double> {
+            let added = operation.addedNanosecondsPerPageMedian
+            return Measured(added > 0 ? time / added : nil)
+        }
+        return KernelResult.Emulator(
+            plan: PlanBlock(plan, cost: cost), framesFreed: populated.distinct - optimized.distinct,
+            countingMethod: optimized.method, rounds: rounds, optimizeNanosecondsPerPageMedian: optimize,
+            restoreNanosecondsPerPageMedian: restore, optimizeOverAdded: ratio(optimize, kernel.allocation),
+            restoreOverAdded: ratio(restore, kernel.freeing), flags: flags)
+    }
+}

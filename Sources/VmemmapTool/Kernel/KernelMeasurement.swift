@@ -1,0 +1,210 @@
+import HostMemory
+import SystemPackage
+import VmemmapEmulator
+
+/// The host's own HugeTLB pool made larger by some huge pages and smaller again, with vmemmap optimization off and on in turn.
+///
+/// Changes the pool's size and vm.hugetlb_optimize_vmemmap, and puts both back; takes root. Never takes a huge page from the pool as it
+/// was: what it asks for is added, and only that is taken out again.
+struct KernelMeasurement: Sendable {
+    /// Huge pages to add.
+    var pages: HugePageCount
+    /// Their size.
+    var pageSize: HugePageSize
+    /// Counted pairs of a cycle with the optimization off and one with it on.
+    var rounds: Int
+
+    /// A measurement with `pages` huge pages of `pageSize`.
+    init(pages: HugePageCount, pageSize: HugePageSize = .twoMebibytes, rounds: Int = 2) {
+        self.pages = pages
+        self.pageSize = pageSize
+        self.rounds = rounds
+    }
+
+    /// Runs it and puts the settings back.
+    func run() throws(ExperimentError) -> KernelMeasurementResult { try run(guardSettings()) }
+
+    /// Looks whether it can be run here, and starts the guardian of what it will change. Nothing is changed yet.
+    ///
+    /// For callers that put the settings back upon a signal; the others call ``run()``.
+    ///
+    /// - Throws: ``ExperimentError/notSupported(_:)`` without root, on a kernel without the optimization or such huge pages, and for a
+    ///   pool with surplus; ``ExperimentError/shortage(_:)`` where there is not memory enough.
+    func guardSettings() throws(ExperimentError) -> ChangedSettings {
+        try checkSupport()
+        let settings: ChangedSettings
+        do throws(SettingRefusal) {
+            let pool: HostSetting
+            do throws(HostError) { pool = try HugeTLBPool.size(ofPagesOf: pageSize.bytes) } catch { throw .host(error) }
+            // The pool first: only then is nothing allocated any more that the other could act on.
+            settings = try ChangedSettings(guarding: [pool, .optimizeVmemmap])
+        } catch {
+            if case .host(let cause) = error, cause.code == .notPermitted || cause.errno == .readOnlyFileSystem {
+                throw .notSupported("the host's settings cannot be changed: \(cause)")
+            }
+            throw ExperimentError(error)
+        }
+        // With the lock in hand: what another run has added is no surplus, and no memory in use.
+        try checkSurplus()
+        try checkMemory()
+        return settings
+    }
+
+    /// Runs it and puts `settings` back, whatever happens.
+    ///
+    /// - Parameters:
+    ///   - settings: as ``guardSettings()`` made them.
+    ///   - progress: told how far it is, between two cycles.
+    /// - Throws: ``ExperimentError``; ``ExperimentError/setting(_:)`` where one of them is not what it was.
+    func run(
+        _ settings: ChangedSettings, progress: ProgressSink = { _ in }
+    ) throws(ExperimentError) -> KernelMeasurementResult {
+        let outcome: Result<KernelMeasurementResult, ExperimentError>
+        do throws(ExperimentError) {
+            outcome = .success(try ExperimentError.wrapping { try measure(settings, progress) })
+        } catch {
+            outcome = .failure(error)
+        }
+        do throws(SettingNotPutBack) { try settings.putBack() } catch { throw .setting(error) }
+        return try outcome.get()
+    }
+
+    // MARK: Before
+
+    private func checkSupport() throws(ExperimentError) {
+        try ExperimentError.wrapping {
+            guard try HostDescription.current().isRoot else {
+                throw ExperimentError.notSupported(
+                    "changing the host's pool of huge pages takes root: sudo vmemmap kernel --measure ...")
+            }
+            guard try HVOConfiguration.current().isOn != nil else {
+                throw ExperimentError.notSupported(
+                    "this kernel has no vm.hugetlb_optimize_vmemmap: it was built without "
+                        + "CONFIG_HUGETLB_PAGE_OPTIMIZE_VMEMMAP, or is older than Linux 5.19")
+            }
+            guard try pool() != nil else {
+                throw ExperimentError.notSupported("this kernel has no huge pages of \(pageSize.bytes) bytes")
+            }
+        }
+    }
+
+    /// Writing the pool's size makes surplus pages ordinary ones: putting the size back could not undo that.
+    private func checkSurplus() throws(ExperimentError) {
+        try ExperimentError.wrapping {
+            guard let pool = try pool(), pool.surplus != .zero else { return }
+            throw ExperimentError.notSupported(
+                "the pool has \(pool.surplus) huge pages in surplus, which a change of its size would make permanent; "
+                    + "try again when they are gone")
+        }
+    }
+
+    private func pool() throws(HostError) -> HugeTLBPool? {
+        try HugeTLBPool.all().first { $0.pageSize == pageSize.bytes }
+    }
+
+    /// Memory that is left to everybody else: a sixteenth of what there is, and no less than this.
+    private static let leastReserve = ByteCount.mebibytes(256)
+
+    private func checkMemory() throws(ExperimentError) {
+        let memory: ByteCount
+        do throws(HostError) { memory = try HostLimits.hostAvailableMemory() } catch { throw .host(error) }
+        let reserve = max(Self.leastReserve, ByteCount(memory.rawValue / 16))
+        let available = max(.zero, memory - reserve)
+        let largest = HugePageCount(available.rawValue / pageSize.bytes.rawValue)
+        guard pages > largest else { return }
+        throw .shortage(
+            Shortage(
+                resource: .memory(source: "MemAvailable"), asked: pages, pageSize: pageSize,
+                needed: pageSize.bytes.multiplied(by: pages.rawValue)?.rawValue, available: available.rawValue,
+                limit: memory.rawValue, largest: largest))
+    }
+
+    // MARK: The run
+
+    private func measure(
+        _ settings: ChangedSettings, _ progress: ProgressSink
+    ) throws -> KernelMeasurementResult {
+        let pool = try HugeTLBPool.size(ofPagesOf: pageSize.bytes)
+        guard let geometry = Geometry(basePageSize: HostLimits.pageSize, hugePageSize: pageSize),
+            let before = settings.original(pool)
+        else { throw ExperimentError.unexpected("\(pool) is not among the settings guarded") }
+        let host = HostPool(settings: settings, size: pool, before: before, asked: pages, pageSize: pageSize)
+        func tell(_ cycles: Int) { progress(.count("kernel", cycles, of: 2 * rounds + 1, unit: "cycles")) }
+        tell(0)
+        let warmUp = try host.cycle(optimizing: true)
+        var flagsOff: FlagsCheck?
+        var flagsOn: FlagsCheck?
+        var measured: [KernelMeasurementResult.Round] = []
+        for round in 0..<rounds {
+            // Off, on, off, on: a drift of the host weighs on both.
+            let isLast = round == rounds - 1
+            tell(2 * round + 1)
+            let off = try host.cycle(optimizing: false) { if isLast { flagsOff = try host.flags(geometry) } }
+            tell(2 * round + 2)
+            let on = try host.cycle(optimizing: true) { if isLast { flagsOn = try host.flags(geometry) } }
+            measured.append(.init(off: off, on: on))
+        }
+        return KernelMeasurementResult(
+            asked: pages, size: pageSize, before: HostHugePageCount(before), warmUp: warmUp, rounds: measured,
+            freedPagesPerHugePage: Scheme.head.freedPages(geometry), flagsOff: flagsOff, flagsOn: flagsOn)
+    }
+}
+
+/// The host's pool while it is measured.
+private struct HostPool {
+    let settings: ChangedSettings
+    let size: HostSetting
+    let before: Int
+    let asked: HugePageCount
+    let pageSize: HugePageSize
+
+    /// Puts the huge pages in and takes them out again.
+    ///
+    /// - Parameter between: what to do while they are in; not timed.
+    func cycle(optimizing: Bool, between: () throws -> Void = {}) throws -> KernelMeasurementResult.Cycle {
+        try settings.set(.optimizeVmemmap, to: optimizing ? 1 : 0)
+        let countsBefore = try MemmapCounts.current()
+        let allocation = try settings.set(size, to: before + asked.rawValue)
+        let given = try size.value() - before
+        let countsWith = try MemmapCounts.current()
+        if given <= 0 { throw try nothingGiven() }
+        try between()
+        let freeing = try settings.set(size, to: before)
+        let left = try size.value() - before
+        let countsAfter = try MemmapCounts.current()
+        if left != 0 {
+            throw ExperimentError.notSupported(
+                "\(left) of the huge pages added to \(size) could not be taken out again: somebody else uses them, or there is no "
+                    + "memory for their struct pages")
+        }
+        func difference(_ later: MemmapCounts?) -> PageCount? {
+            guard let countsBefore, let later else { return nil }
+            return countsBefore.total - later.total
+        }
+        return KernelMeasurementResult.Cycle(
+            isOptimizing: optimizing, pages: HugePageCount(given), allocationNanoseconds: allocation,
+            freeingNanoseconds: freeing, memmapFallPages: Measured(difference(countsWith)),
+            memmapMissingPages: Measured(difference(countsAfter)))
+    }
+
+    /// The flags of a huge page from the pool, mapped for a moment; nil where the kernel does not show them. Not while the pool's size
+    /// is being put back: a page in use would stay in it.
+    func flags(_ geometry: Geometry) throws -> FlagsCheck? {
+        let words = try settings.during { () throws(HostError) in
+            let page = try HostKernel.mapHugePage(size: pageSize.bytes)
+            defer { try? HostKernel.unmap(page) }
+            try HostKernel.populate(page)
+            return try KernelPages.flags(ofHugePageAt: page)
+        }
+        return words.map { FlagsCheck([$0], geometry) }
+    }
+
+    private func nothingGiven() throws(HostError) -> ExperimentError {
+        let memory = try HostLimits.hostAvailableMemory()
+        return .shortage(
+            Shortage(
+                resource: .contiguousMemory, asked: asked, pageSize: pageSize,
+                needed: pageSize.bytes.multiplied(by: asked.rawValue)?.rawValue, available: memory.rawValue,
+                limit: memory.rawValue, largest: .zero))
+    }
+}

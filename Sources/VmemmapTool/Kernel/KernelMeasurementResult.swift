@@ -1,0 +1,137 @@
+import HostMemory
+import VmemmapEmulator
+
+/// What the host's own pool took, with vmemmap optimization off and on, and what that freed.
+struct KernelMeasurementResult: Hashable, Sendable, Codable {
+    /// Huge pages put into the pool and taken out again.
+    struct Cycle: Hashable, Sendable, Codable {
+        /// vm.hugetlb_optimize_vmemmap meanwhile.
+        let isOptimizing: Bool
+        /// Huge pages that the host gave; it may be fewer than it was asked for.
+        let pages: HugePageCount
+        /// The write to nr_hugepages that put them in.
+        let allocationNanoseconds: Int
+        /// The write that took them out.
+        let freeingNanoseconds: Int
+        /// How far nr_memmap_pages + nr_memmap_boot_pages fell with them in. Null before Linux 6.11.
+        let memmapFallPages: Measured<PageCount>
+        /// What was missing of that sum with them out again.
+        let memmapMissingPages: Measured<PageCount>
+
+        /// The time to put one in.
+        var allocationPerPage: Double { Double(allocationNanoseconds) / Double(pages.rawValue) }
+        /// The time to take one out.
+        var freeingPerPage: Double { Double(freeingNanoseconds) / Double(pages.rawValue) }
+    }
+
+    /// One cycle with the optimization off, one with it on, one right after the other.
+    struct Round: Hashable, Sendable, Codable {
+        /// Optimization off.
+        let off: Cycle
+        /// Optimization on.
+        let on: Cycle
+    }
+
+    /// One operation for one huge page, over all rounds, in nanoseconds.
+    struct Operation: Hashable, Sendable, Codable {
+        /// Optimization off: the median.
+        let offNanosecondsPerPageMedian: Double
+        /// Optimization on: the median.
+        let onNanosecondsPerPageMedian: Double
+        /// What the optimization adds: the median of the rounds' differences. Below 0 where the host's own noise is larger.
+        let addedNanosecondsPerPageMedian: Double
+        /// The smallest difference.
+        let addedNanosecondsPerPageMin: Double
+        /// The largest difference.
+        let addedNanosecondsPerPageMax: Double
+
+        init(_ rounds: [Round], _ time: (Cycle) -> Double) {
+            let added = rounds.map { time($0.on) - time($0.off) }
+            offNanosecondsPerPageMedian = Statistics.median(rounds.map { time($0.off) })
+            onNanosecondsPerPageMedian = Statistics.median(rounds.map { time($0.on) })
+            addedNanosecondsPerPageMedian = Statistics.median(added)
+            addedNanosecondsPerPageMin = added.min() ?? .nan
+            addedNanosecondsPerPageMax = added.max() ?? .nan
+        }
+    }
+
+    /// Huge pages asked for, on top of those that were there.
+    let pagesAsked: HugePageCount
+    /// The size of each.
+    let hugePageBytes: ByteCount
+    /// Huge pages that the pool had.
+    let pagesBefore: HostHugePageCount
+    /// The cycle that is not counted: it pays for memory that the host sees for the first time. Optimization on.
+    let warmUp: Cycle
+    /// The counted cycles, in the order of the run.
+    let rounds: [Round]
+    /// Putting into the pool.
+    let allocation: Operation
+    /// Taking out.
+    let freeing: Operation
+    /// Base pages of struct pages that the kernel frees for each huge page: 7 (2 MiB) or 4095 (1 GiB).
+    let freedPagesPerHugePage: PageCount
+    /// The flags of one of the host's huge pages, not optimized. Null where the kernel does not show them to this process.
+    let flagsOff: Measured<FlagsCheck>
+    /// The flags of one that is.
+    let flagsOn: Measured<FlagsCheck>
+
+    init(
+        asked: HugePageCount, size: HugePageSize, before: HostHugePageCount, warmUp: Cycle, rounds: [Round],
+        freedPagesPerHugePage: PageCount, flagsOff: FlagsCheck?, flagsOn: FlagsCheck?
+    ) {
+        pagesAsked = asked
+        hugePageBytes = size.bytes
+        pagesBefore = before
+        self.warmUp = warmUp
+        self.rounds = rounds
+        allocation = Operation(rounds, \.allocationPerPage)
+        freeing = Operation(rounds, \.freeingPerPage)
+        self.freedPagesPerHugePage = freedPagesPerHugePage
+        self.flagsOff = Measured(flagsOff)
+        self.flagsOn = Measured(flagsOn)
+    }
+
+    /// The fewest huge pages that the host gave in any cycle.
+    var fewestPages: HugePageCount {
+        rounds.flatMap { [$0.off.pages, $0.on.pages] }.reduce(warmUp.pages) { min($0, $1) }
+    }
+}
+
+/// The rule of the kernel's own test (``HugePageFlagsRule``) applied to huge pages.
+struct FlagsCheck: Hashable, Sendable, Codable {
+    /// Base pages looked at.
+    let basePages: Int
+    /// Those that break the rule.
+    let violations: Int
+    /// Those of them that are fake heads, shown as heads.
+    let fakeHeadsShown: Int
+    /// The first other one, in words; null if there is none.
+    let firstOtherViolation: Measured<String>
+
+    /// Whether every page keeps the rule.
+    var holds: Bool { violations == 0 }
+
+    /// - Parameters:
+    ///   - hugePages: the flags of each huge page looked at.
+    ///   - geometry: theirs.
+    init(_ hugePages: some Sequence<[UInt64]>, _ geometry: Geometry) {
+        var (basePages, violations, fakeHeads) = (0, 0, 0)
+        var other: HugePageFlagsRule.Violation?
+        for flags in hugePages {
+            basePages += flags.count
+            for violation in HugePageFlagsRule.violations(flags) {
+                violations += 1
+                if violation.isFakeHead(structPagesPerVmemmapPage: geometry.structPagesPerVmemmapPage) {
+                    fakeHeads += 1
+                } else {
+                    other = other ?? violation
+                }
+            }
+        }
+        self.basePages = basePages
+        self.violations = violations
+        fakeHeadsShown = fakeHeads
+        firstOtherViolation = Measured(other.map { "\($0)" })
+    }
+}

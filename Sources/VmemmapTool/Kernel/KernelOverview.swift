@@ -1,0 +1,112 @@
+import HostMemory
+import VmemmapEmulator
+
+/// What the host's own kernel offers of vmemmap optimization and uses, and what it would give here. Read without privileges.
+struct KernelOverview: Hashable, Sendable, Codable {
+    /// What optimizing gives for some huge pages of one size. Worked out from the geometry, not measured.
+    struct Saving: Hashable, Sendable, Codable {
+        /// The huge pages.
+        let pages: HugePageCount
+        /// Their struct pages, none of them optimized.
+        let structPageBytes: ByteCount
+        /// What optimizing frees of that: all but the head's vmemmap page of each.
+        let freedBytes: ByteCount
+        /// What the kernel spends on page tables for it: one for each 2 MiB of vmemmap, which a PMD mapped before.
+        let pageTableBytes: ByteCount
+        /// What is left.
+        let netBytes: ByteCount
+    }
+
+    /// One of the host's pools (hstates).
+    struct Pool: Hashable, Sendable, Codable {
+        /// Its huge page.
+        let hugePageBytes: ByteCount
+        /// Whether that is the default size.
+        let isDefaultSize: Bool
+        /// Huge pages there are.
+        let pages: HostHugePageCount
+        /// Those nobody uses.
+        let freePages: HostHugePageCount
+        /// Free ones that are promised to a mapping.
+        let reservedPages: HostHugePageCount
+        /// Those above the size the pool was given.
+        let surplusPages: HostHugePageCount
+        /// How many of those there may be.
+        let overcommitPages: HostHugePageCount
+        /// What optimizing all of its huge pages gives.
+        let asItIs: Saving
+        /// What it would give with all of memory in huge pages of this size.
+        let allOfMemory: Saving
+    }
+
+    /// Whether the kernel was built with it; null where nothing that can be read says so.
+    let isConfigured: Measured<Bool>
+    /// Where that comes from.
+    let configuredSource: HVOConfiguration.Source
+    /// Whether the kernel shows its configuration in /proc/config.gz, which this tool does not decompress.
+    let hasCompressedConfig: Bool
+    /// vm.hugetlb_optimize_vmemmap: whether huge pages that enter a pool now are optimized; null without the sysctl.
+    let isOptimizing: Measured<Bool>
+    /// nr_memmap_pages of /proc/vmstat; null before Linux 6.11.
+    let memmapPages: Measured<PageCount>
+    /// nr_memmap_boot_pages; null before Linux 6.11.
+    let memmapBootPages: Measured<PageCount>
+    /// MemTotal.
+    let memoryBytes: ByteCount
+    /// What the huge pages of all pools occupy (Hugetlb of /proc/meminfo); null on a kernel that does not say.
+    let hugetlbBytes: Measured<ByteCount>
+    /// Every pool, by size.
+    let pools: [Pool]
+
+    /// Asks this host.
+    static func current() throws(ExperimentError) -> KernelOverview {
+        do throws(HostError) {
+            return KernelOverview(
+                try HVOConfiguration.current(), try MemmapCounts.current(), try HugeTLBMeminfo.current(),
+                try HugeTLBPool.all(), memory: try HostLimits.totalMemory(), basePage: HostLimits.pageSize)
+        } catch {
+            throw .host(error)
+        }
+    }
+
+    /// Puts together what was read. Pure.
+    init(
+        _ configuration: HVOConfiguration, _ memmap: MemmapCounts?, _ meminfo: HugeTLBMeminfo?, _ pools: [HugeTLBPool],
+        memory: ByteCount, basePage: ByteCount
+    ) {
+        isConfigured = Measured(configuration.isConfigured)
+        configuredSource = configuration.source
+        hasCompressedConfig = configuration.hasCompressedConfig
+        isOptimizing = Measured(configuration.isOn)
+        memmapPages = Measured(memmap?.memmap)
+        memmapBootPages = Measured(memmap?.memmapBoot)
+        memoryBytes = memory
+        hugetlbBytes = Measured(meminfo?.memory)
+        self.pools = pools.map { pool in
+            let most = HugePageCount(memory.rawValue / pool.pageSize.rawValue)
+            return Pool(
+                hugePageBytes: pool.pageSize, isDefaultSize: pool.pageSize == meminfo?.pageSize, pages: pool.pages,
+                freePages: pool.free, reservedPages: pool.reserved, surplusPages: pool.surplus,
+                overcommitPages: pool.overcommit,
+                asItIs: Saving(HugePageCount(pool.pages.rawValue), of: pool.pageSize, basePage: basePage),
+                allOfMemory: Saving(most, of: pool.pageSize, basePage: basePage))
+        }
+    }
+}
+
+extension KernelOverview.Saving {
+    /// As the forecast of the head scheme has it: what Linux 5.18 to 7.0 does, and 7.1 to within the tails of all huge pages.
+    init(_ pages: HugePageCount, of size: ByteCount, basePage: ByteCount) {
+        self.pages = pages
+        structPageBytes = StructPage.size * (size.rawValue / basePage.rawValue * pages.rawValue)
+        let row = HugePageSize(bytes: size).flatMap { size in
+            Forecast(
+                memory: size.bytes * pages.rawValue, basePage: basePage, sizes: [size], schemes: [.head],
+                backing: .anonymous, tailRun: .frames(PageCount(1)), cost: .assumed, limit: MappingCount(.max)
+            )?.rows.first
+        }
+        freedBytes = row?.freedBytes ?? .zero
+        pageTableBytes = row?.pageTableBytes ?? .zero
+        netBytes = row?.kernelNetBytes ?? .zero
+    }
+}

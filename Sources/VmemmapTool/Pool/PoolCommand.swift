@@ -1,0 +1,130 @@
+import ArgumentParser
+import HostMemory
+import VmemmapEmulator
+
+/// `vmemmap pool`.
+struct PoolCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pool",
+        abstract: "Run a script of HugeTLB pool operations on real memory, one a line.",
+        discussion: """
+            Example: vmemmap pool scripts/examples/surplus.pool
+
+            Lines: boot memory=SIZE [hugepages=N] [hugepagesz=2M|1G] [hugetlb_free_vmemmap=on|off] [scheme=...] [backing=...];
+            sysctl hugetlb_optimize_vmemmap=0|1; nr_hugepages SIZE N; nr_overcommit_hugepages SIZE N; alloc SIZE [N];
+            free PFN|all; reserve SIZE N; unreserve SIZE N; poison PFN; dissolve PFN; demote PFN; budget FRAMES|off; flush;
+            walkers N|off; meminfo; vmstat; page PFN; expect FIGURE VALUE; expect ok|ENOMEM|EBUSY|EINVAL|ENXIO.
+            A PFN is a number, or #N+OFFSET in the N-th huge page allocated. "# " begins a comment. A line has at most 4096 bytes.
+            Exits with 2 if something is not as expected, with 64 at a line that is none: nothing after it runs.
+            """)
+
+    @Argument(help: ArgumentHelp("The script; - or nothing: standard input.", valueName: "FILE"))
+    var file: String?
+
+    @OptionGroup var export: ExportOptions
+    @OptionGroup var terminal: TerminalOptions
+
+    func run() throws {
+        let exports = try export.open()
+        let host = try runOrExit { () throws(ExperimentError) in try HostBlock.current() }
+        let progress = terminal.terminal.progress()
+        defer { progress.clear() }
+        let script = PoolScriptRun(name: file == nil || file == "-" ? "standard input" : file ?? "", progress)
+        let source = try ScriptSource(file)
+        while let line = try source.nextLine() {
+            guard let (outcome, nanoseconds) = try script.run(line, isRecorded: !exports.isEmpty) else { continue }
+            terminal.terminal.print(exports) {
+                ["> \(line.trimmingSpaces)"] + $0.wrapped(PoolScriptReport.lines(outcome, nanoseconds: nanoseconds, $0))
+            }
+            script.reportViolation(outcome)
+        }
+        try script.end()
+        try exports.finish(PoolResult(host: host, script: script.name, lines: script.lines))
+        if script.violations > 0 { throw ExitCode.violation }
+    }
+}
+
+/// A script under way: the line it is at, and what it has found.
+private final class PoolScriptRun {
+    let name: String
+    private let session: PoolSession
+    private let progress: ProgressLine
+    private var number = 0
+    private(set) var violations = 0
+    private(set) var lines: [PoolResult.Line] = []
+
+    init(name: String, _ progress: ProgressLine) {
+        self.name = name
+        self.progress = progress
+        session = PoolSession(progress: progress.show)
+    }
+
+    /// Runs a line; nil for one that says nothing. Exits at one that is none, or that the host cannot do.
+    ///
+    /// - Parameter isRecorded: whether the machine is measured after it, for an export.
+    func run(_ line: String, isRecorded: Bool) throws -> (outcome: PoolOutcome, nanoseconds: Int)? {
+        number += 1
+        do throws(PoolSessionError) {
+            let start = HostKernel.monotonicNanoseconds()
+            guard let outcome = try run(line) else { return nil }
+            let nanoseconds = HostKernel.monotonicNanoseconds() - start
+            if isRecorded {
+                lines.append(
+                    PoolResult.Line(
+                        number: number, statement: String(line.trimmingSpaces), durationNanoseconds: nanoseconds,
+                        outcome: outcome, machine: try session.snapshot()))
+            }
+            return (outcome, nanoseconds)
+        } catch {
+            throw exit(error)
+        }
+    }
+
+    /// After the last line. Exits if something is left that the script had to end.
+    func end() throws {
+        do throws(PoolSessionError) {
+            try session.end()
+        } catch {
+            throw exit(error)
+        }
+    }
+
+    /// Says what is wrong with the line, and returns the exit code for it.
+    private func exit(_ error: PoolSessionError) -> ExitCode {
+        switch error {
+        case .script(let error):
+            Output.error("\(name):\(number): found \(error.found), expected \(error.expected)")
+            return .validationFailure
+        case .host(let error):
+            Output.error("\(name):\(number): \(ErrorText.line(error, .script))")
+            return ExitCode(error)
+        }
+    }
+
+    /// What a line says stands where its progress stood.
+    private func run(_ line: String) throws(PoolSessionError) -> PoolOutcome? {
+        defer { progress.clear() }
+        return try session.run(line[...])
+    }
+
+    /// Says on standard error what is not as expected.
+    func reportViolation(_ outcome: PoolOutcome) {
+        guard outcome.holds == false else { return }
+        violations += 1
+        switch outcome {
+        case .expected(let figure, let expected, let found):
+            Output.error("\(name):\(number): \(figure) is \(found), not as expected: \(expected)")
+        case .walked(let seen): Output.error("\(name):\(number): walkers saw \(seen.wrong) wrong compound_heads")
+        default: break
+        }
+    }
+}
+
+extension String {
+    fileprivate var trimmingSpaces: Substring {
+        var text = self[...]
+        while text.first?.isWhitespace == true { text.removeFirst() }
+        while text.last?.isWhitespace == true { text.removeLast() }
+        return text
+    }
+}

@@ -1,0 +1,124 @@
+import HostMemory
+import VmemmapEmulator
+
+/// What a pool script's lines did, for people: what the kernel would print, and beside it what the host measured.
+enum PoolScriptReport {
+    /// The lines for one statement, and how long it took.
+    static func lines(_ outcome: PoolOutcome, nanoseconds: Int, _ style: Style = .plain) -> [String] {
+        let took = DurationText.short(nanoseconds: nanoseconds)
+        return switch outcome {
+        case .pool, .allocated, .refused, .booted: lines(outcome, style) + style.notes(["  took \(took)"])
+        case .done: style.notes(["  done, took \(took)"])
+        default: lines(outcome, style)
+        }
+    }
+
+    private static func lines(_ outcome: PoolOutcome, _ style: Style) -> [String] {
+        switch outcome {
+        case .booted(let configuration, let change, let size): booted(configuration, change, size)
+        case .pool(let change, let size): pool(change, size)
+        case .allocated(let pages):
+            pages.map { "  #\($0.number): \(ByteText.short($0.page.size.bytes)) page at pfn \($0.page.head)" }
+        case .done: []
+        case .refused(let error): ["  -\(error.errnoName): \(error)"]
+        case .meminfo(let infos, let host): meminfo(infos) + infos.map(pool) + hostLines(host)
+        case .vmstat(let info, let host): vmstat(info) + hostLines(host)
+        case .page(let page): self.page(page)
+        case .walked(let seen):
+            [
+                "  " + style.mark(seen.wrong == 0)
+                    + "walkers: \(CountText.grouped(seen.reads)) reads of compound_head, "
+                    + "\(CountText.grouped(seen.wrong)) wrong"
+            ]
+        case .expected(let name, let expected, let found):
+            [
+                "  " + style.mark(expected == found) + "\(name) is \(found)"
+                    + (expected == found ? "" : ", expected \(expected)")
+            ]
+        }
+    }
+
+    private static func booted(
+        _ configuration: MachineConfiguration, _ change: PoolChange?, _ size: HugePageSize
+    ) -> [String] {
+        var lines = [
+            "  \(ByteText.short(configuration.memory)) of memory, \(configuration.scheme.rawValue) scheme, "
+                + "\(configuration.backing.rawValue) backing"
+        ]
+        let plans = EmulatedMachine.sizes.compactMap(configuration.plan)
+        if plans.contains(where: { !$0.geometry.hasPowerOfTwoStructPage }) {
+            lines.append("  " + KernelMessage.crossing(configuration.structPageSize))
+        }
+        lines += plans.map { "  " + message($0) }
+        return lines + (change.map { pool($0, size) } ?? [])
+    }
+
+    private static func message(_ plan: MappingPlan) -> String {
+        let hugePage = plan.geometry.hugePageSize.bytes
+        guard plan.geometry.hasPowerOfTwoStructPage else { return KernelMessage.disabled(hugePage) }
+        let freed = PageCount(plan.freedPages.count).bytes(pageSize: plan.geometry.basePageSize)
+        return KernelMessage.freed(freed, hugePage: hugePage)
+    }
+
+    private static func pool(_ change: PoolChange, _ size: HugePageSize) -> [String] {
+        let got = "  \(change.got) of \(change.asked) huge pages of \(ByteText.short(size.bytes))"
+        return [change.refusal.map { got + ": -\($0.errnoName): \($0)" } ?? got]
+    }
+
+    /// The HugeTLB lines of /proc/meminfo, to the column (`hugetlb_report_meminfo()`): of the default size, the first, but for the
+    /// last line, which is about all sizes.
+    static func meminfo(_ infos: [HugePagesInfo]) -> [String] {
+        guard let info = infos.first else { return [] }
+        func line(_ name: String, _ value: Int, _ unit: String = "") -> String {
+            let spaces = max(1, 24 - name.count - 1 - "\(value)".count)
+            return "  \(name):" + String(repeating: " ", count: spaces) + "\(value)" + unit
+        }
+        let all = infos.reduce(0) { $0 + $1.size.bytes.rawValue / 1024 * $1.total.rawValue }
+        return [
+            line("HugePages_Total", info.total.rawValue), line("HugePages_Free", info.free.rawValue),
+            line("HugePages_Rsvd", info.reserved.rawValue), line("HugePages_Surp", info.surplus.rawValue),
+            line("Hugepagesize", info.size.bytes.rawValue / 1024, " kB"), line("Hugetlb", all, " kB"),
+        ]
+    }
+
+    /// What sysfs has of a size, in the names of its files, and how many huge pages of it are optimized.
+    private static func pool(_ info: HugePagesInfo) -> String {
+        "  hugepages-\(info.size.bytes.rawValue / 1024)kB: nr_hugepages \(info.total), free_hugepages \(info.free), "
+            + "resv_hugepages \(info.reserved), surplus_hugepages \(info.surplus), "
+            + "nr_overcommit_hugepages \(info.overcommit); \(info.optimized) optimized"
+    }
+
+    private static func vmstat(_ info: MemmapInfo) -> [String] {
+        [
+            "  nr_memmap_pages \(info.allocatorPages)", "  nr_memmap_boot_pages \(info.bootPages)",
+            "  split page tables \(info.splitPageTables), not optimized for lack of memory \(info.optimizeFailures), "
+                + "refused restores \(info.restoreFailures), base pages set aside \(info.setAsidePages), "
+                + "frame budget \(info.frameBudget.map { "\($0)" } ?? "none"), free base pages \(info.freePages)",
+        ]
+    }
+
+    private static func hostLines(_ host: PoolHostFigures) -> [String] {
+        let method = host.countingMethod == .pfn ? "frame numbers" : "file offsets"
+        return [
+            "  host: \(CountText.grouped(host.distinctFrames.rawValue)) distinct frames (by \(method)), "
+                + "\(CountText.grouped(host.expectedFrames.rawValue)) expected; "
+                + "\(CountText.of(host.mappings.rawValue, "mapping")), VmPTE \(ByteText.short(host.pageTableBytes))"
+        ]
+    }
+
+    private static func page(_ page: StructPageView) -> [String] {
+        var parts = ["zone \(page.zone == 0 ? "Normal" : "Movable")"]
+        if let hugePage = page.hugePage {
+            parts.append("in the \(ByteText.short(hugePage.size.bytes)) page at pfn \(hugePage.head)")
+            parts.append(hugePage.head == page.frame ? "head" : "tail")
+            parts.append(page.isActive ? "in use" : "free")
+            parts.append(page.isOptimized ? "optimized" : "not optimized")
+        } else {
+            parts.append("in no huge page")
+        }
+        if page.isPoisoned { parts.append("hwpoison") }
+        if let index = page.rawErrorIndex { parts.append("raw error at +\(index)") }
+        let head = page.compoundHead.map { "pfn \($0)" } ?? "nowhere"
+        return ["  pfn \(page.frame) at \(page.address): compound_head \(head); " + parts.joined(separator: ", ")]
+    }
+}

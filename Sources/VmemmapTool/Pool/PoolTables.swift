@@ -1,0 +1,54 @@
+import HostMemory
+
+extension PoolResult: ExportableResult {
+    /// The subcommand.
+    static var command: String { "pool" }
+    /// Whether everything is as the script expects.
+    var verdict: Bool? { holds }
+
+    /// Its tables.
+    var tables: [ExportTable] {
+        [
+            ExportTable(
+                "line", "What each line did, and the machine after it.", lines,
+                [
+                    .label("line", "The line's number.") { "\($0.number)" },
+                    .label("statement", "What it says.") { $0.statement },
+                    .label("refusal", "The errno it was refused with; nothing where it was carried out.") {
+                        $0.refusal.value ?? ""
+                    },
+                    .truth("holds", "Whether what it expects is so.") { $0.holds.value },
+                    .nanoseconds("duration", "What it took.") { $0.durationNanoseconds },
+                    .count("memmap_pages", "nr_memmap_pages.") { $0.machine.value?.memmapPages.rawValue },
+                    .count("memmap_boot_pages", "nr_memmap_boot_pages.") {
+                        $0.machine.value?.memmapBootPages.rawValue
+                    },
+                    .count("split_page_tables", "Page tables that splitting PMDs has taken.") {
+                        $0.machine.value?.splitPageTables
+                    },
+                    .count("distinct_frames", "Different frames behind the struct pages (pagemap).") {
+                        $0.machine.value?.measured.distinctFrames.rawValue
+                    },
+                    .count("expected_frames", "Those that the counters make one expect.") {
+                        $0.machine.value?.measured.expectedFrames.rawValue
+                    },
+                    .count("region_mappings", "Mappings of the struct pages' region.") {
+                        $0.machine.value?.measured.mappings.rawValue
+                    },
+                    .bytes("page_tables", "VmPTE of the process.") { $0.machine.value?.measured.pageTableBytes },
+                ]),
+            ExportTable(
+                "pool", "Each pool after each line, as /proc/meminfo has it.",
+                lines.flatMap { line in (line.machine.value?.pools ?? []).map { (line.number, $0) } },
+                [
+                    .label("line", "The line's number.") { "\($0.0)" },
+                    .label("huge_page_bytes", "Hugepagesize.") { "\($0.1.hugePageBytes)" },
+                    .count("total_pages", "HugePages_Total.") { $0.1.totalPages },
+                    .count("free_pages", "HugePages_Free.") { $0.1.freePages },
+                    .count("reserved_pages", "HugePages_Rsvd.") { $0.1.reservedPages },
+                    .count("surplus_pages", "HugePages_Surp.") { $0.1.surplusPages },
+                    .count("optimized_pages", "Those whose vmemmap is optimized.") { $0.1.optimizedPages },
+                ]),
+        ]
+    }
+}

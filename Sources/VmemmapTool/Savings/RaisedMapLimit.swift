@@ -1,0 +1,37 @@
+import ArgumentParser
+import HostMemory
+
+/// vm.max_map_count raised for an experiment, and put back when it ends, fails, or is ended by a signal.
+final class RaisedMapLimit: Sendable {
+    private let signals: SignalPutBack
+    private let settings: [ChangedSettings]
+
+    /// - Parameter neededLimit: works out what it has to be.
+    init(_ neededLimit: () throws(ExperimentError) -> MappingCount) throws {
+        signals = try SignalPutBack()
+        let needed = try runOrExit(.memory, neededLimit)
+        do throws(SettingRefusal) {
+            settings = try MapCountLimit.raise(to: needed).map { [$0] } ?? []
+        } catch {
+            switch error {
+            case .inUse(let inUse):
+                Output.error("cannot raise vm.max_map_count to \(needed): \(inUse)")
+                throw ExitCode.shortage
+            case .host(let error), .noLock(let error):
+                Output.error(
+                    "cannot raise vm.max_map_count to \(needed): \(error); as root: sysctl -w vm.max_map_count=\(needed), or take "
+                        + "--tail-run auto or fewer huge pages")
+                throw ExitCode.notSupported
+            }
+        }
+        // Where it is high enough already, too: the signals are blocked now, and somebody must take them.
+        try signals.watch(settings)
+    }
+
+    func putBack() { SignalPutBack.putBack(settings) }
+
+    /// Does what a signal may cut short: see ``SignalPutBack/unlessEnding(_:)``.
+    func unlessEnding<Value, Failure>(_ body: () throws(Failure) -> Value) throws(Failure) -> Value {
+        try signals.unlessEnding(body)
+    }
+}

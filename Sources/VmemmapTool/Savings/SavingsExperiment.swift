@@ -1,0 +1,88 @@
+import HostMemory
+import VmemmapEmulator
+
+/// The saving for an amount of emulated HugeTLB memory, executed and measured step by step.
+struct SavingsExperiment: Sendable {
+    /// The huge pages.
+    var memory: EmulatedMemory
+    /// Whether a thread samples memory meanwhile, for ``SavingsResult/timeline``.
+    var samplesMemory = false
+
+    /// The saving for `memory`.
+    init(_ memory: EmulatedMemory) { self.memory = memory }
+
+    /// The mappings that vm.max_map_count must allow for it, the rest of the process included.
+    func neededMapLimit() throws(ExperimentError) -> MappingCount { try memory.neededMapLimit() }
+
+    /// What is planned, without doing it: where there is no room for it, that is an error, as for ``run(progress:)``.
+    ///
+    /// - Parameter raisingMapLimit: plans as if vm.max_map_count had been raised as far as it takes.
+    func plan(raisingMapLimit: Bool = false) throws(ExperimentError) -> SavingsResult {
+        let host = try HostBlock.current()
+        let plan = raisingMapLimit ? try memory.planIgnoringTheMappingLimit() : try memory.planOnThisHost()
+        return SavingsResult(
+            host: host, memory: memory, plan: PlanBlock(plan, cost: host.mappingCost))
+    }
+
+    /// Does it. Each step is reported as it advances.
+    func run(progress: ProgressSink) throws(ExperimentError) -> SavingsResult {
+        let host = try HostBlock.current()
+        let plan = try memory.planOnThisHost()
+        return try ExperimentError.wrapping { try run(plan, host, progress) }
+    }
+
+    private func run(
+        _ plan: MappingPlan, _ host: HostBlock, _ progress: ProgressSink
+    ) throws -> SavingsResult {
+        let cost = host.mappingCost
+        let total = plan.hugePages.rawValue
+        var timeline = try TimelineRecorder(isWanted: samplesMemory)
+        let isPopulated = memory.construction == .populated
+        let built = isPopulated ? Step.populated : .optimized
+        // The first measurement faults in its own code and buffers; only the second is a baseline.
+        _ = try MemoryFigures.measure(nil, cost: cost)
+        let baseline = try MemoryFigures.measure(nil, cost: cost)
+        let (region, building) = try timed {
+            try VmemmapRegion(plan, memory.construction) {
+                progress(.count(built.rawValue, $0.rawValue, of: $1.rawValue, unit: "vmemmap pages"))
+            }
+        }
+        let isBuilt = HostKernel.monotonicNanoseconds()
+        let peak = isPopulated ? nil : try Self.peak(since: baseline, region)
+        let figures = try MemoryFigures.measure(region, cost: cost)
+        timeline.note(built, from: isBuilt - building, to: isBuilt, figures)
+        let reference = SavingsResult.Reference(plan, isPopulated ? figures : nil, baseline)
+        var rows = [SavingsResult.Row(built, building, figures, reference, plan, cost)]
+        func add(_ step: Step, _ work: (Range<HugePageIndex>) throws -> Void) throws {
+            // Slices, for the progress line: a range is everything or nothing, and says nothing meanwhile.
+            let slice = max(1, min(4096, total / 20))
+            var nanoseconds = 0
+            let begin = HostKernel.monotonicNanoseconds()
+            for start in stride(from: 0, to: total, by: slice) {
+                progress(.count(step.rawValue, start, of: total, unit: "huge pages"))
+                let pages = HugePageIndex(start)..<HugePageIndex(min(total, start + slice))
+                nanoseconds += try timed { try work(pages) }.nanoseconds
+            }
+            progress(.count(step.rawValue, total, of: total, unit: "huge pages"))
+            let end = HostKernel.monotonicNanoseconds()
+            let figures = try MemoryFigures.measure(region, cost: cost)
+            timeline.note(step, from: begin, to: end, figures)
+            rows.append(SavingsResult.Row(step, nanoseconds, figures, reference, plan, cost))
+        }
+        if isPopulated { try add(.optimized) { try region.optimize($0) } }
+        var wrong = 0
+        try add(.touched) { wrong += region.visitStructPages(of: $0).wrong }
+        // What was built optimized has been promised no more memory than that.
+        if isPopulated { try add(.restored) { try region.restore($0) } }
+        return SavingsResult(
+            host: host, memory: memory, plan: PlanBlock(plan, cost: cost),
+            countingMethod: host.showsFrameNumbers ? .pfn : .fileOffset, baseline: baseline, rows: rows, peak: peak,
+            wrongReads: wrong, timeline: timeline.finish())
+    }
+
+    /// The most memory there can have been while the region was built.
+    private static func peak(since baseline: MemoryFigures, _ region: VmemmapRegion) throws(HostError) -> ByteCount? {
+        guard let before = baseline.rssBytes.value else { return nil }
+        return try ProcessStatus.current().peakRSS - before + region.sharedFrameBytes()
+    }
+}

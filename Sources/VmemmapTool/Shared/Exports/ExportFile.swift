@@ -1,0 +1,137 @@
+import ArgumentParser
+import Glibc
+import HostMemory
+import SystemPackage
+
+/// An export that is being written.
+///
+/// It is opened before the run, so that a bad name fails at once. A plain file is replaced when the export is complete, by a file
+/// that has had no name until then: nobody ever reads half of it, and a run that fails or is killed leaves nothing. What is no plain
+/// file, or has several names, is written where it is.
+///
+/// What cannot be written after the run is said on standard error and remembered by ``Output``: the other exports are written all the
+/// same.
+final class ExportFile {
+    private let target: ExportTarget
+    private let file: FileDescriptor
+    private let folder: FileDescriptor?
+    private var isOpen = true
+    private var hasBegun = false
+    private var hasFailed = false
+
+    /// Whether standard output belongs to the export.
+    var isStandardOutput: Bool { target.isStandardOutput }
+
+    /// Opens every destination that is named. Exits as a usage error if one cannot be written, or if two are the same.
+    static func open(_ destinations: [String?]) throws -> [ExportFile?] {
+        let targets = try destinations.map { try $0.map(ExportTarget.init) }
+        try ExportTarget.checkDistinct(targets.compactMap(\.self))
+        return try targets.map { try $0.map(ExportFile.init) }
+    }
+
+    private init(_ target: ExportTarget) throws {
+        self.target = target
+        do throws(HostError) {
+            switch target.way {
+            case .stream(let stream):
+                file = stream
+                folder = nil
+            case .inPlace(let path):
+                file = try HostKernel.open(path, .writeOnly, options: [.init(rawValue: O_NOCTTY), .closeOnExec])
+                folder = nil
+            case .replaced(let path, _):
+                let opened = try HostKernel.openFolder(path)
+                file = try HostKernel.openUnnamedFile(
+                    in: opened, temporary: Self.newName(),
+                    permissions: [.ownerReadWrite, .groupRead, .otherRead], name: target.destination)
+                folder = opened
+            }
+        } catch {
+            throw ExportTarget.refused(target.destination, error)
+        }
+    }
+
+    deinit { try? close() }
+
+    /// Writes words as they are in memory: in the machine's own byte order.
+    func write(_ words: [UInt64]) {
+        // SAFETY: whole words are copied, byte by byte.
+        add(unsafe words.withUnsafeBytes { unsafe Array($0) })
+    }
+
+    /// Writes the whole text, and completes the export.
+    func finish(_ text: String) {
+        add(Array(text.utf8))
+        finish()
+    }
+
+    /// Completes the export: all of it is written.
+    func finish() {
+        add([])
+        attempt { () throws(HostError) in
+            if let folder, case .replaced(_, let name) = target.way {
+                // In the folder that was opened, wherever it is now.
+                try takePermissions(from: FilePath("/proc/self/fd/\(folder.rawValue)").appending(name))
+                try HostKernel.giveName(name, to: file, in: folder, temporary: Self.newName())
+            }
+            try close()
+        }
+    }
+
+    private func close() throws(HostError) {
+        if case .stream = target.way { return }
+        if !isOpen { return }
+        isOpen = false
+        if let folder { try HostKernel.close(folder) }
+        // A file system over a network may say only now that it has no room.
+        try HostKernel.close(file)
+    }
+
+    private func add(_ bytes: [UInt8]) {
+        attempt { () throws(HostError) in
+            if !hasBegun, case .inPlace = target.way,
+                try HostKernel.status(of: file, name: target.destination).type == .regular
+            {
+                try HostKernel.setLength(file, .zero, name: target.destination)
+            }
+            hasBegun = true
+            try HostKernel.write(bytes, to: file, name: isStandardOutput ? "standard output" : target.destination)
+        }
+    }
+
+    /// Takes over who may do what with the file that is to be replaced. It may have come, gone or changed since the run began.
+    private func takePermissions(from path: FilePath) throws(HostError) {
+        let replaced: FileDescriptor
+        do throws(HostError) {
+            replaced = try HostKernel.open(path, .writeOnly, options: [.noFollow, .nonBlocking, .closeOnExec])
+        } catch  where error.errno == .noSuchFileOrDirectory {
+            return
+        }
+        defer { try? HostKernel.close(replaced) }
+        let status = try HostKernel.status(of: replaced, name: target.destination)
+        guard status.type == .regular, status.linkCount == 1 else {
+            throw HostError(.fileExists, .rename, .file(target.destination))
+        }
+        try HostKernel.copyPermissions(of: replaced, to: file, name: target.destination)
+    }
+
+    /// Does one step, unless one before has failed.
+    private func attempt(_ step: () throws(HostError) -> Void) {
+        if hasFailed { return }
+        do throws(HostError) {
+            try step()
+        } catch {
+            hasFailed = true
+            if isStandardOutput {
+                Output.failed(toPrint: "the export", error)
+            } else {
+                Output.failed("cannot write the export \(target.destination)", error)
+            }
+        }
+    }
+
+    /// A name that nobody has: drawn, as no program may count on it.
+    private static func newName() -> String {
+        ".vmemmap-" + String(UInt64.random(in: 0...UInt64.max), radix: 36) + ".tmp"
+    }
+}

@@ -1,0 +1,45 @@
+/// A result that every form of export can be made of.
+protocol ExportableResult: Encodable, Sendable {
+    /// The subcommand that made it.
+    static var command: String { get }
+    /// Where it was run.
+    var host: HostBlock { get }
+    /// The verdict: whether what was measured is what was promised. Nil where the command promises nothing.
+    var verdict: Bool? { get }
+    /// Its tables, the main one first.
+    var tables: [ExportTable] { get }
+    /// What its page shows before the tables. Unless it says otherwise, the figures that can be drawn of the tables.
+    var html: HTMLContent { get }
+}
+
+extension ExportableResult {
+    /// The subcommand as a heading, and the figures of the tables.
+    var html: HTMLContent {
+        HTMLContent(subject: "The result of \(Self.command)", sections: TableFigures.sections(tables))
+    }
+}
+
+/// A form of export.
+enum ExportFormat: String, Hashable, Sendable, CaseIterable {
+    /// Everything there is, as one object.
+    case json
+    /// The main table.
+    case csv
+    /// Every table, for people.
+    case markdown
+    /// Every figure, for the textfile collector of node_exporter.
+    case prometheus
+    /// Figures and tables on one page, for a browser or a printer.
+    case html
+
+    /// The text of a result, with a newline at its end.
+    func text(_ result: some ExportableResult) throws -> String {
+        switch self {
+        case .json: try JSONExport.text(result)
+        case .csv: CSVExport.text(result)
+        case .markdown: MarkdownExport.text(result)
+        case .prometheus: PrometheusExport.text(result)
+        case .html: HTMLExport.text(result)
+        }
+    }
+}

@@ -1,0 +1,48 @@
+import FoundationEssentials
+
+/// Results as JSON: keys in snake_case with their units, bytes and nanoseconds as integers, null where nothing was
+/// measured.
+enum JSONExport {
+    /// What every exported object starts with.
+    private struct Envelope<Result: Encodable>: Encodable {
+        let schemaVersion = Tool.schemaVersion
+        let tool = Tool.name
+        let toolVersion = Tool.version
+        let command: String
+        let holds: Bool?
+        let result: Result
+
+        enum Key: String, CodingKey {
+            case schemaVersion, tool, toolVersion, command, holds
+        }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: Key.self)
+            try container.encode(schemaVersion, forKey: .schemaVersion)
+            try container.encode(tool, forKey: .tool)
+            try container.encode(toolVersion, forKey: .toolVersion)
+            try container.encode(command, forKey: .command)
+            try container.encodeIfPresent(holds, forKey: .holds)
+            try result.encode(to: encoder)
+        }
+    }
+
+    /// The text of a result, with a newline at its end; its keys stand beside those of the envelope.
+    static func text(_ result: some ExportableResult) throws -> String {
+        try text(result, command: type(of: result).command, holds: result.verdict)
+    }
+
+    /// The text of what has no tables.
+    ///
+    /// - Parameters:
+    ///   - result: what to export.
+    ///   - command: the subcommand that made it.
+    ///   - holds: the verdict, where there is one.
+    static func text(_ result: some Encodable, command: String, holds: Bool? = nil) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        let data = try encoder.encode(Envelope(command: command, holds: holds, result: result))
+        return String(decoding: data, as: UTF8.self) + "\n"
+    }
+}

@@ -1,0 +1,41 @@
+import HostMemory
+
+/// A result as Markdown: where it comes from, then every table.
+enum MarkdownExport {
+    /// The text, with a newline at its end.
+    static func text(_ result: some ExportableResult) -> String {
+        let host = result.host
+        var lines = [
+            "# \(Tool.name) \(type(of: result).command)", "",
+            "\(Tool.name) \(Tool.version) on Linux \(host.kernelRelease) \(host.machine), pages of \(host.pageSizeBytes) bytes, "
+                + "\(CountText.of(host.processors, "processor")), \(host.isRoot ? "root" : "an ordinary user").",
+        ]
+        if let holds = result.verdict {
+            lines += ["", holds ? "What was measured is what was promised." : "**Not everything is as promised.**"]
+        }
+        for table in result.tables where !table.rows.isEmpty { lines += [""] + self.lines(table) }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static func lines(_ table: ExportTable) -> [String] {
+        [
+            "## \(table.name)", "", table.help, "",
+            line(table.headings.map { escaped($0.name) }),
+            line(table.headings.map { $0.unit == .label ? ":---" : "---:" }),
+        ] + table.rows.map { row in line(row.map { escaped($0.plain ?? "") }) }
+    }
+
+    private static func line(_ cells: [String]) -> String { "| " + cells.joined(separator: " | ") + " |" }
+
+    private static func escaped(_ text: String) -> String {
+        var escaped = ""
+        for character in text {
+            switch character {
+            case "|", "\\", "`", "*", "<", "[": escaped += "\\\(character)"
+            case _ where character.isNewline: escaped += " "
+            default: escaped.append(character)
+            }
+        }
+        return escaped
+    }
+}

@@ -1,0 +1,225 @@
+import HostMemory
+
+/// Figures that a result's tables are enough for: times side by side, ratios, and histograms of powers of two. So every result has
+/// pictures, whoever adds it.
+struct TableFigures {
+    private let table: ExportTable
+
+    init(_ table: ExportTable) { self.table = table }
+
+    /// The figures of every table that has some, a section each, under the table's name unless `titles` has a better one for it.
+    static func sections(_ tables: [ExportTable], titles: [String: String] = [:]) -> [HTMLSection] {
+        tables.compactMap { table in
+            let figures = TableFigures(table).figures
+            if figures.isEmpty { return nil }
+            return HTMLSection(
+                id: "figures-\(table.name)",
+                title: titles[table.name] ?? HTMLTable.words(table.name).capitalizedFirst,
+                body: [.paragraph(Markup(table.help))] + figures)
+        }
+    }
+
+    private var figures: [Markup] {
+        if let buckets { return [.element("div", ["class": "pair"], buckets)] }
+        guard (1...24).contains(table.rows.count), !isOfSingleRuns else { return [] }
+        return parts.flatMap { part in
+            let figures = [times(part), ratios(part)].compactMap { $0 }
+            return (part.name.isEmpty || figures.isEmpty ? [] : [.element("h3", [:], [Markup(part.name)])]) + figures
+        }
+    }
+
+    /// Rows that are drawn together.
+    private struct Part {
+        /// What they have in common; empty where there is nothing to say.
+        var name = ""
+        /// What the names of its figures end with.
+        var suffix = ""
+        /// The label that needs not be said of each.
+        var label: Int?
+        var rows: [[ExportTable.Cell]]
+    }
+
+    /// All rows, or where they would be taller than a page, those of one kind after those of another: by the first label.
+    private var parts: [Part] {
+        guard table.rows.count > 12, let label = columns(.label).first else { return [Part(rows: table.rows)] }
+        let kinds = table.rows.reduce(into: [ExportTable.Cell]()) {
+            if !$0.contains($1[label]) { $0.append($1[label]) }
+        }
+        guard (2...6).contains(kinds.count) else { return [Part(rows: table.rows)] }
+        return kinds.enumerated().map { number, kind in
+            Part(
+                name: HTMLTable.label(kind, table.headings[label])?.capitalizedFirst ?? "", suffix: "-\(number + 1)",
+                label: label,
+                rows: table.rows.filter { $0[label] == kind })
+        }
+    }
+
+    private func columns(_ unit: ExportTable.Unit) -> [Int] {
+        table.headings.indices.filter { table.headings[$0].unit == unit }
+    }
+
+    /// What tells a row from others, without what all rows have in common.
+    private func name(_ row: [ExportTable.Cell], without excluded: Int? = nil) -> String {
+        let labels = columns(.label).filter { label in
+            label != excluded
+                && (table.rows.count == 1 || table.headings[label].key == "peer"
+                    || Set(table.rows.map { $0[label] }).count > 1)
+        }
+        return labels.compactMap { label in
+            guard let text = HTMLTable.label(row[label], table.headings[label]) else { return nil }
+            // A bare number, or yes and no, says nothing without its heading.
+            let isBare = text.allSatisfy(\.isNumber) || ["on", "off"].contains(text)
+            return (isBare ? HTMLTable.words(table.headings[label].key) + " " : "") + text
+        }.joined(separator: ", ")
+    }
+
+    /// Every run on its own is for those who look for it: the medians are drawn.
+    private var isOfSingleRuns: Bool { columns(.label).contains { table.headings[$0].key == "run" } }
+
+    // MARK: Times and ratios
+
+    /// The extremes and shares of what is drawn already stay in the table.
+    private func isDetail(_ key: String) -> Bool {
+        ["min", "max", "user", "system"].contains { key == $0 || key.hasSuffix("_" + $0) }
+            || key.first == "p" && key.dropFirst().allSatisfy(\.isNumber)
+    }
+
+    private func times(_ part: Part) -> Markup? {
+        let drawn = columns(.nanoseconds).filter { !isDetail(table.headings[$0].key) }.prefix(4)
+        let rows = part.rows.map { row in
+            GroupedBarFigure.Row(name: name(row, without: part.label), bars: drawn.map { Self.value(row[$0]) })
+        }
+        // One scale for all parts.
+        let values = table.rows.flatMap { row in drawn.compactMap { Self.value(row[$0])?.value } }
+        guard table.rows.count > 1 || drawn.count > 1, let most = values.max(), most > 0 else { return nil }
+        let axis = Axis.durations(upTo: most, count: 4)
+        let figure = GroupedBarFigure(key: key(Array(drawn)), rows: rows, axis: axis, axisName: "time, \(axis.unit)")
+        return Figure(
+            id: "times-\(table.name)\(part.suffix)", title: "Times: \(table.help) \(part.name)",
+            description: rows.map { row in
+                "\(row.name): " + row.bars.map { $0?.text ?? "not measured" }.joined(separator: ", ")
+            }.joined(separator: "; "),
+            caption: drawn.map {
+                "\(HTMLTable.words(table.headings[$0].key).capitalizedFirst): \(table.headings[$0].help)"
+            }.joined(separator: " "), draw: figure.draw
+        ).markup
+    }
+
+    /// What this program took stands out.
+    private func key(_ columns: [Int]) -> FigureKey {
+        let ours = ["emulator", "engine", "on"].lazy.compactMap { name in
+            columns.first { table.headings[$0].key.split(separator: "_").first.map(String.init) == name }
+        }.first
+        var others = ["used", "third", "cost", ""][...]
+        return FigureKey(
+            names: columns.map { column in
+                (
+                    HTMLTable.words(table.headings[column].key),
+                    column == ours || columns.count == 1 ? "accent" : others.popFirst() ?? ""
+                )
+            })
+    }
+
+    private func ratios(_ part: Part) -> Markup? {
+        // Where each row has a limit of its own, no one mark is right: that stays in the table.
+        if columns(.ratio).contains(where: { table.headings[$0].key == "limit" }) { return nil }
+        let medians = columns(.ratio).filter { !isDetail(table.headings[$0].key) }
+        guard
+            let column = medians.first(where: { table.headings[$0].key == "median" })
+                ?? medians.first
+        else {
+            return nil
+        }
+        func bound(_ key: String, _ row: [ExportTable.Cell]) -> Double? {
+            columns(.ratio).first { table.headings[$0].key == key }.flatMap { Self.number(row[$0]) }
+        }
+        func bars(_ rows: [[ExportTable.Cell]]) -> [BarFigure.Bar] {
+            rows.compactMap { row in
+                Self.number(row[column]).map { ratio in
+                    var bar = BarFigure.Bar(
+                        name: name(row, without: part.label), value: ratio, text: DecimalText.fixed(ratio, decimals: 3),
+                        style: "accent")
+                    if let low = bound("min", row), let high = bound("max", row), low <= high { bar.range = low...high }
+                    return bar
+                }
+            }
+        }
+        // One scale for all parts.
+        let all = bars(table.rows)
+        let largest = all.map(\.value).max() ?? 0
+        guard largest > 0, largest.isFinite else { return nil }
+        // A single run that was disturbed must not make all the others small.
+        let most = min(all.compactMap(\.range?.upperBound).max() ?? 0, 2 * largest)
+        let bars = bars(part.rows)
+        let isCut = bars.contains { ($0.range?.upperBound ?? 0) > most }
+        let heading = table.headings[column]
+        let figure = BarFigure(
+            bars: bars, axis: .ratios(upTo: max(1.1, largest, most), count: 5), axisName: "ratio",
+            mark: (1, "1: no difference"))
+        return Figure(
+            id: "ratios-\(table.name)\(part.suffix)", title: "Ratios: \(heading.help) \(part.name)",
+            description: bars.map { "\($0.name): \($0.text)" }.joined(separator: "; "),
+            caption: heading.help
+                + (bars.contains { $0.range != nil } ? " The thin line goes from the smallest to the largest." : "")
+                + (isCut ? " Where it has no end, the largest is beyond the scale." : ""),
+            draw: figure.draw
+        ).markup
+    }
+
+    private static func number(_ cell: ExportTable.Cell) -> Double? {
+        switch cell {
+        case .integer(let number): Double(number)
+        case .number(let number): number
+        case .text, .missing: nil
+        }
+    }
+
+    private static func value(_ cell: ExportTable.Cell) -> (value: Double, text: String)? {
+        guard let number = number(cell), number.magnitude < 1e18 else { return nil }
+        return (number, DurationText.short(nanoseconds: Int(number)))
+    }
+
+    // MARK: Histograms
+
+    /// A histogram for each group of rows that have all labels but `from_ns` in common; nil of a table without that label.
+    private var buckets: [Markup]? {
+        guard let from = table.headings.firstIndex(where: { $0.key == "from_ns" && $0.unit == .label }),
+            let count = columns(.count).first, !table.rows.isEmpty
+        else { return nil }
+        var groups: [(name: String, buckets: [HistogramFigure.Bucket])] = []
+        for row in table.rows {
+            guard let lower = row[from].plain.flatMap({ Int($0) }), let found = Self.number(row[count]) else {
+                continue
+            }
+            let bucket = HistogramFigure.Bucket(lowerNanoseconds: lower, count: Int(found))
+            let name = name(row, without: from)
+            if let known = groups.firstIndex(where: { $0.name == name }) {
+                groups[known].buckets.append(bucket)
+            } else {
+                groups.append((name, [bucket]))
+            }
+        }
+        let what = HTMLTable.words(table.headings[count].key)
+        // The same scale for all, so that one can be held against another.
+        let all = groups.flatMap(\.buckets).filter { $0.count > 0 }.map(\.lowerNanoseconds)
+        let range = (all.min() ?? 0)...(all.max() ?? 0)
+        return groups.enumerated().map { number, group in
+            let figure = HistogramFigure(buckets: group.buckets, range: range, what: what)
+            let total = group.buckets.reduce(0) { $0 + $1.count }
+            return .element(
+                "figure", [:],
+                [
+                    .element(
+                        "h3", [:],
+                        [Markup(group.name.isEmpty ? HTMLTable.words(table.name).capitalizedFirst : group.name)]),
+                    figure.draw().markup(
+                        id: "histogram-\(table.name)-\(number + 1)", className: nil, width: 352,
+                        title: "\(table.help) \(group.name)",
+                        description: "\(CountText.grouped(total)) \(what): "
+                            + group.buckets.filter { $0.count > 0 }.map {
+                                "from \(DurationText.short(nanoseconds: $0.lowerNanoseconds)) \($0.count)"
+                            }.joined(separator: ", ")),
+                ])
+        }
+    }
+}

@@ -1,0 +1,30 @@
+import HostMemory
+import VmemmapEmulator
+
+/// The emulated huge pages that were asked for, as exported.
+struct MemoryBlock: Hashable, Sendable, Codable {
+    /// Huge pages.
+    let pages: HugePageCount
+    /// The size of each.
+    let hugePageBytes: ByteCount
+    /// How their vmemmap is shared.
+    let scheme: Scheme
+    /// What the region consists of.
+    let backing: Backing
+    /// How the region is mapped as it is built.
+    let base: BaseMapping
+    /// How the region is built.
+    let construction: Construction
+    /// How many frames in a row serve the tails: a number, or `auto`. What came of it is in the plan.
+    let tailRun: String
+
+    init(_ memory: EmulatedMemory) {
+        pages = memory.pages
+        hugePageBytes = memory.pageSize.bytes
+        scheme = memory.scheme
+        backing = memory.backing
+        base = memory.base
+        construction = memory.construction
+        tailRun = "\(memory.tailRun)"
+    }
+}

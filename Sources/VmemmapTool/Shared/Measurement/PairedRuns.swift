@@ -1,0 +1,81 @@
+/// Two things timed in turn, in one run of the program: the engine and what stands beside it.
+struct PairedRuns: Hashable, Sendable, Codable {
+    /// One run of each, one right after the other.
+    struct Pair: Hashable, Sendable, Codable {
+        /// The engine's time for all huge pages.
+        let engineNanoseconds: Int
+        /// The other's time for as many.
+        let otherNanoseconds: Int
+
+        /// One pair: the engine's time and the other's.
+        init(_ engineNanoseconds: Int, _ otherNanoseconds: Int) {
+            self.engineNanoseconds = engineNanoseconds
+            self.otherNanoseconds = otherNanoseconds
+        }
+
+        /// Engine over other.
+        var ratio: Double { Double(engineNanoseconds) / Double(otherNanoseconds) }
+    }
+
+    /// The engine's time for one huge page.
+    let engineNanosecondsPerPage: Spread
+    /// The other's.
+    let otherNanosecondsPerPage: Spread
+    /// Engine over other, pair by pair.
+    let ratio: Spread
+    /// Every pair, in the order of the run.
+    let pairs: [Pair]
+
+    /// What is said of `pairs`, each over so many huge pages.
+    init(_ pairs: [Pair], pages: Int) {
+        engineNanosecondsPerPage = Spread(pairs.map { Double($0.engineNanoseconds) / Double(pages) })
+        otherNanosecondsPerPage = Spread(pairs.map { Double($0.otherNanoseconds) / Double(pages) })
+        ratio = Spread(pairs.map(\.ratio))
+        self.pairs = pairs
+    }
+
+    /// Runs two things `runs` times each. Who goes first changes with every pair, so that a drift of the host weighs on both.
+    ///
+    /// - Parameter isThrough: called after every pair.
+    static func alternate<Value>(
+        _ runs: Int, _ first: () throws -> Value, _ second: () throws -> Value, isThrough: () -> Void = {}
+    ) rethrows -> [(first: Value, second: Value)] {
+        try (0..<runs).map { run in
+            defer { isThrough() }
+            if run.isMultiple(of: 2) {
+                let one = try first()
+                return (one, try second())
+            }
+            let other = try second()
+            return (try first(), other)
+        }
+    }
+}
+
+/// What is said of several runs: the middle, the smallest and the largest value.
+struct Spread: Hashable, Sendable, Codable {
+    /// The middle value, or the mean of the two in the middle.
+    let median: Double
+    /// The smallest.
+    let min: Double
+    /// The largest.
+    let max: Double
+
+    /// The spread of `values`; NaN of none.
+    init(_ values: [Double]) {
+        median = Statistics.median(values)
+        min = values.min() ?? .nan
+        max = values.max() ?? .nan
+    }
+}
+
+/// What is said of several values.
+enum Statistics {
+    /// The middle value, or the mean of the two in the middle; NaN of nothing.
+    static func median(_ values: [Double]) -> Double {
+        let sorted = values.sorted()
+        if sorted.isEmpty { return .nan }
+        let upper = sorted[sorted.count / 2]
+        return sorted.count.isMultiple(of: 2) ? (sorted[sorted.count / 2 - 1] + upper) / 2 : upper
+    }
+}

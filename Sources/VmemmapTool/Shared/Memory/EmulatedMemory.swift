@@ -1,0 +1,144 @@
+import HostMemory
+import VmemmapEmulator
+
+/// The emulated huge pages that an experiment runs on.
+struct EmulatedMemory: Hashable, Sendable {
+    /// How many huge pages.
+    var pages: HugePageCount
+    /// Their size.
+    var pageSize: HugePageSize
+    /// How their vmemmap is shared.
+    var scheme: Scheme
+    /// What the region consists of.
+    var backing: Backing
+    /// How many frames in a row serve the tails.
+    var tailRun: TailRun
+    /// How the region is mapped as it is built.
+    var base: BaseMapping
+    /// Whether the region is built populated or optimized.
+    var construction: Construction
+
+    /// `pages` huge pages of `pageSize`.
+    init(
+        pages: HugePageCount, pageSize: HugePageSize, scheme: Scheme, backing: Backing = .anonymous,
+        tailRun: TailRun = .frames(PageCount(1)), base: BaseMapping = .pte, construction: Construction = .populated
+    ) {
+        self.pages = pages
+        self.pageSize = pageSize
+        self.scheme = scheme
+        self.backing = backing
+        self.tailRun = tailRun
+        self.base = base
+        self.construction = construction
+    }
+
+    /// What optimizing them does on this host, if it has room for them.
+    ///
+    /// - Parameter spare: mappings that must stay free beside it.
+    /// - Throws: ``ExperimentError`` when the host's base page has no use for the scheme, or there is no room: nothing
+    ///   has been mapped then.
+    func planOnThisHost(keepingFree spare: MappingCount = .zero) throws(ExperimentError) -> MappingPlan {
+        try plan(on: HostRoom.current().keepingFree(spare))
+    }
+
+    /// The same where there is `room`.
+    func plan(on room: HostRoom) throws(ExperimentError) -> MappingPlan {
+        let plan = try plan(room, mappingLimit: room.freeMappings)
+        try room.check(plan, construction, asked: pages)
+        return plan
+    }
+
+    /// What optimizing them does where vm.max_map_count is as high as it has to be.
+    ///
+    /// - Throws: ``ExperimentError`` when the host's base page has no use for the scheme, or there is not memory enough.
+    func planIgnoringTheMappingLimit() throws(ExperimentError) -> MappingPlan {
+        let room = try HostRoom.current().withoutMappingLimit
+        let plan = try plan(room, mappingLimit: room.freeMappings)
+        try room.check(plan, construction, asked: pages)
+        return plan
+    }
+
+    /// The mappings that vm.max_map_count must allow for optimizing them, the rest of the process included.
+    func neededMapLimit() throws(ExperimentError) -> MappingCount {
+        let plan = try planIgnoringTheMappingLimit()
+        return try HostRoom.current().limitNeeded(for: plan)
+    }
+
+    private func plan(
+        _ room: HostRoom, mappingLimit: MappingCount
+    ) throws(ExperimentError) -> MappingPlan {
+        guard let geometry = Geometry(basePageSize: HostLimits.pageSize, hugePageSize: pageSize) else {
+            throw .notSupported(
+                "no huge page of \(pageSize.bytes) bytes has base pages of \(HostLimits.pageSize) bytes; use --page-size 1G"
+            )
+        }
+        // A plan's figures must fit their numbers: more than memory could ever hold is refused by the plan for what it
+        // can.
+        let most = construction == .populated ? room.mostPages(geometry) : geometry.mostPages
+        let fitting = max(HugePageCount(1), min(pages, most))
+        let plan = try ExperimentError.wrapping {
+            try MappingPlan(
+                geometry: geometry, scheme: scheme, backing: backing, base: base, hugePages: fitting, tailRun: tailRun,
+                cost: .current(), mappingLimit: mappingLimit)
+        }
+        guard plan.isWorthwhile else {
+            throw .notSupported(
+                "with base pages of \(HostLimits.pageSize) bytes a huge page of \(pageSize.bytes) bytes has "
+                    + "\(geometry.vmemmapPagesPerHugePage) vmemmap pages; \(scheme.rawValue) keeps \(scheme.keptPages): use --page-size 1G"
+            )
+        }
+        return plan
+    }
+}
+
+/// Why an experiment was not run to its end.
+enum ExperimentError: Error, Sendable {
+    /// The host lacks what was asked for. Nothing was mapped.
+    case shortage(Shortage)
+    /// The host cannot do it at all.
+    case notSupported(String)
+    /// What was to be looked at is not there.
+    case notFound(String)
+    /// It belongs to somebody else.
+    case notPermitted(String)
+    /// Another process is changing the settings of the host that this needs.
+    case inUse(SettingInUse)
+    /// The host refused a call.
+    case host(HostError)
+    /// The host let only a part of it be done, or others on it disturbed it: why.
+    case refused(String)
+    /// The engine could not do it.
+    case vmemmap(VmemmapError)
+    /// A setting of the host was changed and is not what it was.
+    case setting(SettingNotPutBack)
+    /// Anything else: a bug of this tool.
+    case unexpected(String)
+
+    /// The error for settings that may not be changed.
+    init(_ refusal: SettingRefusal) {
+        self =
+            switch refusal {
+            case .host(let error): .host(error)
+            case .inUse(let settings): .inUse(settings)
+            case .noLock(let error): .notSupported("the host's settings cannot be locked: \(error)")
+            }
+    }
+
+    /// A violation of what the engine promises is never thrown: it is a result.
+    static func wrapping<Value>(_ body: () throws -> Value) throws(ExperimentError) -> Value {
+        do {
+            return try body()
+        } catch let error as HostError {
+            throw .host(error)
+        } catch let error as VmemmapError {
+            throw .vmemmap(error)
+        } catch let error as HugeTLBError {
+            if case .vmemmap(let cause) = error.cause { throw .vmemmap(cause) }
+            throw .unexpected("\(error)")
+        } catch let error as ExperimentError {
+            throw error
+        } catch {
+            throw .unexpected("\(error)")
+        }
+    }
+}

@@ -1,0 +1,52 @@
+import HostMemory
+
+/// The host a result comes from, as exported.
+struct HostBlock: Hashable, Sendable, Codable {
+    /// `uname -r`.
+    let kernelRelease: String
+    /// `uname -m`.
+    let machine: String
+    /// The base page.
+    let pageSizeBytes: ByteCount
+    /// Processors online.
+    let processors: Int
+    /// vm.max_map_count.
+    let maxMapCount: MappingCount
+    /// The setting of transparent huge pages; null on a kernel without them.
+    let transparentHugePages: Measured<String>
+    /// Available memory before the run.
+    let memoryAvailableBytes: ByteCount
+    /// Effective user 0.
+    let isRoot: Bool
+    /// Whether the kernel shows this process frame numbers.
+    let showsFrameNumbers: Bool
+    /// What a mapping costs the kernel.
+    let mappingCostBytes: ByteCount
+    /// Where that figure comes from: `slab` or `assumed`.
+    let mappingCostSource: MappingCost.Source
+
+    /// The cost of a mapping, for arithmetic.
+    var mappingCost: MappingCost {
+        MappingCost(bytesPerMapping: mappingCostBytes, source: mappingCostSource)
+    }
+
+    /// Asks this host.
+    static func current() throws(ExperimentError) -> HostBlock {
+        do throws(HostError) {
+            return try asked()
+        } catch {
+            throw .host(error)
+        }
+    }
+
+    private static func asked() throws(HostError) -> HostBlock {
+        let host = try HostDescription.current()
+        return HostBlock(
+            kernelRelease: host.kernelRelease, machine: host.machine, pageSizeBytes: host.pageSize,
+            processors: host.processors, maxMapCount: host.maxMapCount,
+            transparentHugePages: Measured(host.transparentHugePages),
+            memoryAvailableBytes: try HostLimits.availableMemory().bytes, isRoot: host.isRoot,
+            showsFrameNumbers: host.showsFrameNumbers, mappingCostBytes: host.mappingCost.bytesPerMapping,
+            mappingCostSource: host.mappingCost.source)
+    }
+}

@@ -1,0 +1,224 @@
+import HostMemory
+import VmemmapEmulator
+
+/// What an experiment asks of the host and the host does not have, with the largest number that fits.
+struct Shortage: Hashable, Sendable {
+    /// What runs out.
+    enum Resource: Hashable, Sendable {
+        /// Mappings: vm.max_map_count.
+        case mappings
+        /// Memory, by the named figure.
+        case memory(source: String)
+        /// Memory in pieces as large as a huge page of the host's own.
+        case contiguousMemory
+    }
+
+    /// What runs out first.
+    let resource: Resource
+    /// Huge pages asked for.
+    let asked: HugePageCount
+    /// The size of each.
+    let pageSize: HugePageSize
+    /// What they need of the resource, in its unit (mappings or bytes); nil if that does not fit a number.
+    let needed: Int?
+    /// What there is of it.
+    let available: Int
+    /// The host's limit, of which the rest is in use.
+    let limit: Int
+    /// The most huge pages for which there is room.
+    let largest: HugePageCount
+}
+
+/// What this host has to give to one experiment, asked once, before anything is mapped.
+struct HostRoom: Hashable, Sendable {
+    /// vm.max_map_count.
+    let mappingLimit: MappingCount
+    /// Mappings the process has.
+    let mappingsInUse: MappingCount
+    /// Memory that can be had.
+    let memory: ByteCount
+    /// The name of the figure that says so.
+    let memorySource: String
+    /// What else limits memory: the process's own limits.
+    let limits: [MemoryLimit]
+
+    /// A limit of the process's own memory.
+    struct MemoryLimit: Hashable, Sendable {
+        /// What is left of it.
+        let left: ByteCount
+        /// Its name.
+        let source: String
+        /// Whether shared memory counts too: RLIMIT_AS counts all of a region, RLIMIT_DATA what is private.
+        let countsSharedMemory: Bool
+
+        /// A limit of which so much is left.
+        init(left: ByteCount, source: String, countsSharedMemory: Bool) {
+            self.left = left
+            self.source = source
+            self.countsSharedMemory = countsSharedMemory
+        }
+    }
+
+    /// Mappings kept for the rest of the process: the restore's headroom, the stacks and malloc arenas of walkers,
+    /// the report.
+    static let mappingReserve = MappingReserve.size + MappingCount(64)
+    /// What the next process may have more than this one: the runtime's stacks and malloc arenas, two mappings each, come when
+    /// they like. A number that is named leaves room for them.
+    static let mappingVariation = MappingCount(16)
+    /// Memory kept for the process itself: staging, the books of measuring.
+    static let memoryReserve = ByteCount.mebibytes(32)
+    /// What the next process may take more of its own limits than this one: stacks that the runtime's threads map when they like.
+    static let stackVariation = ByteCount.mebibytes(16)
+    /// Threads whose stacks the process's own limits must have room for.
+    private static let threads = 8
+
+    /// What a host has.
+    init(
+        mappingLimit: MappingCount, mappingsInUse: MappingCount, memory: ByteCount, memorySource: String,
+        limits: [MemoryLimit] = []
+    ) {
+        self.mappingLimit = mappingLimit
+        self.mappingsInUse = mappingsInUse
+        self.memory = memory
+        self.memorySource = memorySource
+        self.limits = limits
+    }
+
+    /// Asks this host.
+    static func current() throws(ExperimentError) -> HostRoom {
+        do throws(HostError) {
+            let memory = try HostLimits.availableMemory()
+            return HostRoom(
+                mappingLimit: try HostLimits.maxMapCount(), mappingsInUse: try ProcMaps.count(), memory: memory.bytes,
+                memorySource: memory.source, limits: try currentLimits())
+        } catch {
+            throw .host(error)
+        }
+    }
+
+    /// What the process's own limits leave beside the stacks of its threads.
+    ///
+    /// Where there are any, all threads share one heap from now on: of its own a thread maps 64 MiB for it, and where
+    /// that is refused, its first allocation ends the process.
+    private static func currentLimits() throws(HostError) -> [MemoryLimit] {
+        let (addressSpace, privateMemory) = (
+            try ProcessLimits.addressSpaceLeft(), try ProcessLimits.privateMemoryLeft()
+        )
+        if addressSpace == nil, privateMemory == nil { return [] }
+        HeapReserve.fill()
+        let stacks = try ProcessLimits.threadStack() * threads
+        func limit(_ left: ByteCount?, _ source: String, countsSharedMemory: Bool) -> MemoryLimit? {
+            left.map {
+                MemoryLimit(left: max(.zero, $0 - stacks), source: source, countsSharedMemory: countsSharedMemory)
+            }
+        }
+        return [
+            limit(try ProcessLimits.addressSpaceLeft(), "RLIMIT_AS (ulimit -v)", countsSharedMemory: true),
+            limit(try ProcessLimits.privateMemoryLeft(), "RLIMIT_DATA (ulimit -d)", countsSharedMemory: false),
+        ].compactMap { $0 }
+    }
+
+    /// Mappings that an experiment may have.
+    var freeMappings: MappingCount { max(.zero, mappingLimit - mappingsInUse - Self.mappingReserve) }
+
+    /// The same host with vm.max_map_count out of the way: the kernel's own bound is an int.
+    var withoutMappingLimit: HostRoom {
+        HostRoom(
+            mappingLimit: MappingCount(Int(Int32.max)), mappingsInUse: mappingsInUse, memory: memory,
+            memorySource: memorySource, limits: limits)
+    }
+
+    /// The same host with so many mappings more taken: for who measures and must not come near the limit, where the budget counts
+    /// every mapping of the process anew.
+    func keepingFree(_ mappings: MappingCount) -> HostRoom {
+        HostRoom(
+            mappingLimit: mappingLimit, mappingsInUse: mappingsInUse + mappings, memory: memory,
+            memorySource: memorySource, limits: limits)
+    }
+
+    /// Half of what is free: for one of two that need as much.
+    var half: HostRoom {
+        HostRoom(
+            mappingLimit: mappingsInUse + MappingCount((mappingLimit - mappingsInUse).rawValue / 2),
+            mappingsInUse: mappingsInUse, memory: ByteCount(memory.rawValue / 2),
+            memorySource: "half of \(memorySource)",
+            limits: limits.map {
+                MemoryLimit(
+                    left: ByteCount($0.left.rawValue / 2), source: "half of \($0.source)",
+                    countsSharedMemory: $0.countsSharedMemory)
+            })
+    }
+
+    /// What vm.max_map_count must be for a plan, the rest of the process included, with room for its growth meanwhile.
+    func limitNeeded(for plan: MappingPlan) -> MappingCount {
+        mappingsInUse + Self.mappingReserve + MappingCount(1024) + plan.mappings(.optimized) * plan.hugePages.rawValue
+    }
+
+    /// The most huge pages whose populated struct pages find memory here.
+    func mostPages(_ geometry: Geometry) -> HugePageCount {
+        HugePageCount(freeMemory.rawValue / Self.bytesPerPage(geometry))
+    }
+
+    /// Throws ``Shortage`` if there is no room for a plan. Where both resources are short, it names the scarcer one.
+    ///
+    /// - Parameters:
+    ///   - plan: what is to be mapped, for as many huge pages as memory holds.
+    ///   - construction: built optimized, it takes only what stays.
+    ///   - asked: the huge pages asked for; nil: those of the plan.
+    func check(
+        _ plan: MappingPlan, _ construction: Construction = .populated, asked: HugePageCount? = nil
+    ) throws(ExperimentError) {
+        let asked = asked ?? plan.hugePages
+        let mappings = shortage(
+            .mappings, asked, plan, perPage: plan.mappings(.optimized).rawValue, free: freeMappings.rawValue,
+            variation: Self.mappingVariation.rawValue, limit: mappingLimit.rawValue)
+        let perPage = Self.bytesPerPage(plan, construction)
+        let memory = shortage(
+            .memory(source: memorySource), asked, plan, perPage: perPage, free: freeMemory.rawValue,
+            variation: Self.variation(of: freeMemory), limit: memory.rawValue)
+        let ofLimits = limits.map { limit in
+            let free = max(.zero, limit.left - Self.memoryReserve)
+            let isCounted = limit.countsSharedMemory || plan.backing == .anonymous
+            let region = isCounted ? 0 : plan.geometry.vmemmapBytesPerHugePage.rawValue
+            return shortage(
+                .memory(source: limit.source), asked, plan, perPage: max(1, perPage - region), free: free.rawValue,
+                variation: Self.variation(of: free) + Self.stackVariation.rawValue, limit: limit.left.rawValue)
+        }
+        let shortages = ([mappings, memory] + ofLimits).compactMap { $0 }
+        if let worst = shortages.min(by: { $0.largest < $1.largest }) { throw .shortage(worst) }
+    }
+
+    /// What may be gone until the next process asks: a number that is named leaves room for it.
+    private static func variation(of memory: ByteCount) -> Int { memory.rawValue / 8 }
+
+    private var freeMemory: ByteCount { max(.zero, memory - Self.memoryReserve) }
+
+    /// Populated, a huge page has all its struct pages, their share of a page table, and a few words of books a vmemmap page.
+    private static func bytesPerPage(_ geometry: Geometry) -> Int {
+        let vmemmap = geometry.vmemmapBytesPerHugePage.rawValue
+        return vmemmap + vmemmap / 512 + geometry.vmemmapPagesPerHugePage.rawValue * 32
+    }
+
+    private static func bytesPerPage(_ plan: MappingPlan, _ construction: Construction) -> Int {
+        // The kernel's own memory for the mappings counts in a memory cgroup too.
+        let populated = bytesPerPage(plan.geometry) + MappingCost.assumed.total(plan.mappings(.optimized)).rawValue
+        if construction == .populated { return populated }
+        // What stays, its share of the templates, and what is there for every page anyway.
+        let frames = plan.framesOptimized.bytes(pageSize: plan.geometry.basePageSize).rawValue
+        let vmemmap = plan.geometry.vmemmapBytesPerHugePage.rawValue
+        return frames / plan.hugePages.rawValue + populated - vmemmap
+    }
+
+    private func shortage(
+        _ resource: Shortage.Resource, _ asked: HugePageCount, _ plan: MappingPlan, perPage: Int, free: Int,
+        variation: Int = 0, limit: Int
+    ) -> Shortage? {
+        // Where nothing is optimized, a huge page costs no mapping.
+        guard perPage > 0, asked.rawValue > free / perPage else { return nil }
+        let (needed, overflow) = perPage.multipliedReportingOverflow(by: asked.rawValue)
+        let available = max(0, free - variation)
+        return Shortage(
+            resource: resource, asked: asked, pageSize: plan.geometry.hugePageSize, needed: overflow ? nil : needed,
+            available: available, limit: limit, largest: HugePageCount(available / perPage))
+    }
+}

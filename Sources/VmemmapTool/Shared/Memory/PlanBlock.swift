@@ -1,0 +1,69 @@
+import HostMemory
+import VmemmapEmulator
+
+/// A mapping plan's figures, as exported.
+struct PlanBlock: Hashable, Sendable, Codable {
+    /// Huge pages.
+    let pages: HugePageCount
+    /// The size of each.
+    let hugePageBytes: ByteCount
+    /// How their vmemmap is shared.
+    let scheme: Scheme
+    /// What the region consists of.
+    let backing: Backing
+    /// How the region is mapped as it is built.
+    let base: BaseMapping
+    /// How many frames in a row serve the tails.
+    let tailRun: PageCount
+    /// Vmemmap pages of each.
+    let vmemmapPagesPerHugePage: PageCount
+    /// Those of them whose frame is given back.
+    let freedPagesPerHugePage: PageCount
+    /// The region.
+    let regionBytes: ByteCount
+    /// Frames behind the region, populated.
+    let framesPopulated: PageCount
+    /// Frames behind the region, optimized.
+    let framesOptimized: PageCount
+    /// Mappings of the region, optimized.
+    let mappingsOptimized: MappingCount
+    /// What the frames given back amount to.
+    let grossSavingBytes: ByteCount
+    /// What the mappings for it cost the kernel.
+    let overheadBytes: ByteCount
+    /// What is left.
+    let netSavingBytes: ByteCount
+
+    /// The figures of a plan on a host where a mapping costs `cost`.
+    init(_ plan: MappingPlan, cost: MappingCost) {
+        pages = plan.hugePages
+        hugePageBytes = plan.geometry.hugePageSize.bytes
+        scheme = plan.scheme
+        backing = plan.backing
+        base = plan.base
+        tailRun = plan.tailRun
+        vmemmapPagesPerHugePage = plan.geometry.vmemmapPagesPerHugePage
+        freedPagesPerHugePage = PageCount(plan.freedPages.count)
+        regionBytes = plan.geometry.vmemmapBytesPerHugePage * plan.hugePages.rawValue
+        framesPopulated = plan.framesPopulated
+        framesOptimized = plan.framesOptimized
+        mappingsOptimized = plan.regionMappings(.optimized)
+        grossSavingBytes = plan.grossSaving
+        overheadBytes = plan.overhead(cost)
+        netSavingBytes = plan.netSaving(cost)
+    }
+}
+
+extension TailRun {
+    /// The longest run of a scheme, in frames, for huge pages of a size; nil where this host has none of them.
+    static func longest(
+        _ scheme: Scheme, _ size: HugePageSize, structPageSize: ByteCount = StructPage.size
+    ) -> PageCount? {
+        Geometry(basePageSize: HostLimits.pageSize, hugePageSize: size, structPageSize: structPageSize).flatMap {
+            geometry in
+            try? MappingPlan(
+                geometry: geometry, scheme: scheme, hugePages: HugePageCount(1), tailRun: .frames(PageCount(.max))
+            ).tailRun
+        }
+    }
+}

@@ -1,0 +1,63 @@
+import ArgumentParser
+
+/// The options that say where a result goes besides the terminal.
+struct ExportOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Write the result as JSON; - is standard output.", valueName: "FILE|-"))
+    var exportJson: String?
+
+    @Option(help: ArgumentHelp("Write the main table as comma-separated values.", valueName: "FILE|-"))
+    var exportCsv: String?
+
+    @Option(help: ArgumentHelp("Write the tables as Markdown.", valueName: "FILE|-"))
+    var exportMarkdown: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Write the figures as Prometheus text, for node_exporter's textfile collector.", valueName: "FILE|-"))
+    var exportPrometheus: String?
+
+    @Option(help: ArgumentHelp("Write one HTML page with figures, for a browser or a printer.", valueName: "FILE|-"))
+    var exportHtml: String?
+
+    private var destinations: [(ExportFormat, String)] {
+        [
+            (.json, exportJson), (.csv, exportCsv), (.markdown, exportMarkdown), (.prometheus, exportPrometheus),
+            (.html, exportHtml),
+        ].compactMap { format, destination in destination.map { (format, $0) } }
+    }
+
+    /// Opens every destination, before anything is run. Exits as a usage error if one cannot be written, or if two are the same.
+    ///
+    /// - Parameter flags: where `--export-kpageflags` writes.
+    func open(beside flags: String? = nil) throws -> Exports {
+        let files = try ExportFile.open(destinations.map(\.1) + [flags])
+        return Exports(
+            files: zip(destinations, files).compactMap { named, file in file.map { (named.0, $0) } },
+            pageFlags: files.last ?? nil)
+    }
+}
+
+/// The exports of a run.
+struct Exports {
+    fileprivate let files: [(format: ExportFormat, file: ExportFile)]
+
+    /// What `--export-kpageflags` names.
+    let pageFlags: ExportFile?
+
+    /// Whether there are none.
+    var isEmpty: Bool { files.isEmpty }
+
+    /// Whether the report may be printed: an export to standard output has it to itself.
+    var leaveStandardOutput: Bool {
+        !files.contains { $0.file.isStandardOutput } && pageFlags?.isStandardOutput != true
+    }
+
+    /// Whether a page is made: it shows memory over time, which is sampled for nothing else.
+    var showMemoryOverTime: Bool { files.contains { $0.format == .html } }
+
+    /// Writes the result in every form asked for, before the report is printed: whoever reads that may go away.
+    func finish(_ result: some ExportableResult) throws {
+        for (format, file) in files { file.finish(try format.text(result)) }
+        pageFlags?.finish()
+    }
+}

@@ -1,0 +1,35 @@
+import ArgumentParser
+import HostMemory
+import VmemmapEmulator
+
+/// An amount of memory on the command line: a whole number and K, M, G or T.
+struct MemorySize {
+    /// More than any machine has, and little enough for every figure derived from it.
+    private static let most = ByteCount(1 << 60)
+
+    let bytes: ByteCount
+
+    /// An amount, with an error that says what may stand there.
+    static func parse(_ text: String) throws -> MemorySize {
+        guard let bytes = ByteCount(text: text.uppercased()), bytes <= most else {
+            throw ValidationError(
+                "it must be a whole number of bytes, or of K, M, G or T, above 0 and at most \(most.rawValue >> 40)T")
+        }
+        return MemorySize(bytes: bytes)
+    }
+
+    /// Throws unless it is a whole number of huge pages of `size`: the rest would be dropped without a word.
+    func check(holds size: HugePageSize) throws {
+        let pages = bytes.rawValue / size.bytes.rawValue
+        if pages == 0 {
+            throw ValidationError(
+                "--memory \(ByteText.short(bytes)) is less than one huge page of \(ByteText.short(size.bytes)): use at least "
+                    + "--memory \(size.defaultValueDescription).")
+        }
+        if size.bytes * pages == bytes { return }
+        let megabytes = [pages, pages + 1].map { (size.bytes * $0).rawValue >> 20 }
+        throw ValidationError(
+            "--memory \(bytes) bytes is no whole number of huge pages of \(ByteText.short(size.bytes)): use "
+                + "--memory \(megabytes[0])M or --memory \(megabytes[1])M.")
+    }
+}

@@ -1,0 +1,44 @@
+/// What a result says of itself on its page, before the tables that every result has.
+struct HTMLContent: Sendable {
+    /// What was run, as the page's heading.
+    let subject: String
+    /// How: scheme, backing and what else was chosen; empty for nothing.
+    let setting: String
+    /// What came of it, in a sentence; empty for nothing.
+    let summary: String
+    /// The few figures that matter most.
+    let highlights: [Highlight]
+    /// Figures and what belongs beside them.
+    let sections: [HTMLSection]
+
+    /// A figure that stands out.
+    struct Highlight: Sendable {
+        let value: String
+        let label: String
+    }
+
+    init(
+        subject: String, setting: String = "", summary: String = "", highlights: [Highlight] = [],
+        sections: [HTMLSection] = []
+    ) {
+        self.subject = subject
+        self.setting = setting
+        self.summary = summary
+        self.highlights = highlights
+        self.sections = sections
+    }
+}
+
+/// A part of a page under a heading.
+struct HTMLSection: Sendable {
+    /// What links and the figures' names start with: lower-case letters.
+    let id: String
+    /// The heading.
+    let title: String
+    /// What stands under it.
+    let body: [Markup]
+
+    var markup: Markup {
+        .element("section", ["id": id], [.element("h2", [:], [Markup(title)])] + body)
+    }
+}

@@ -1,0 +1,57 @@
+import ArgumentParser
+import HostMemory
+import VmemmapEmulator
+
+extension ExitCode {
+    /// A claim does not hold.
+    static let violation = ExitCode(2)
+    /// The host lacks a resource, or refused otherwise.
+    static let shortage = ExitCode(3)
+    /// Not supported on this host.
+    static let notSupported = ExitCode(4)
+
+    /// The code for an error.
+    init(_ error: ExperimentError) {
+        switch error {
+        case .shortage, .refused: self = .shortage
+        case .notSupported, .notPermitted: self = .notSupported
+        case .notFound, .inUse: self = .shortage
+        case .host(let error): self.init(error)
+        case .vmemmap(let error): self.init(error)
+        case .setting, .unexpected: self = .failure
+        }
+    }
+
+    /// The code for a refusal by the host.
+    init(_ error: HostError) {
+        switch HostRefusal(error) {
+        case .memory, .fileSystem, .fileSize, .descriptors, .threads, .other: self = .shortage
+        case .permission, .support: self = .notSupported
+        case .misuse: self = .failure
+        }
+    }
+
+    private init(_ error: VmemmapError) {
+        switch error.cause {
+        case .host(let error): self.init(error)
+        case .mappingLimit, .unusableCount: self = .shortage
+        case .basePageSize, .noHugeBase: self = .notSupported
+        case .hugeBaseAtBoot, .unusableFirstZone, .unusableTailRun, .unusableStructPage: self = .validationFailure
+        case .sharedTail, .torn, .fault, .heldUp, .outOfRange, .frameOutOfRange: self = .failure
+        }
+    }
+}
+
+/// Runs an experiment; says why on standard error and exits with the right code if it cannot be run.
+///
+/// - Parameter sizing: the option that says how much the command is to do.
+func runOrExit<Value>(
+    _ sizing: ErrorText.Sizing = .pages, _ body: () throws(ExperimentError) -> Value
+) throws -> Value {
+    do throws(ExperimentError) {
+        return try body()
+    } catch {
+        Output.error(ErrorText.line(error, sizing))
+        throw ExitCode(error)
+    }
+}

@@ -1,0 +1,72 @@
+/// A promise that a stress run puts to the test.
+enum StressClaim: String, Hashable, Sendable, Codable, CaseIterable {
+    /// Of every read: the word leads to the head that the geometry alone says.
+    case walkerSeesHead = "a walker sees the right compound_head"
+    /// By the one who holds it, when it is got and when it is given back.
+    case heldFramesLeadToHead = "each frame of a huge page in use leads to its head"
+    /// Word for word, by walkers while it changes, and by the oracle.
+    case pageIsLegal = "a vmemmap page equals one of its legal states"
+    /// Of huge pages that one worker has for itself.
+    case operationIsWhole = "an operation does all that was asked, or nothing but what its error names"
+    /// Of every operation.
+    case failsOnlyIfHindered = "an operation fails only if something stands in its way"
+    /// With nothing in the way any more.
+    case leftoversAreMended = "what a failure left is mended by the next operation"
+    /// The same for huge pages of the machine that were set aside.
+    case setAsideIsMended = "huge pages set aside are mended by the next change of a pool"
+    /// Huge pages and surplus, by what stood before.
+    case poolIsAsAsked = "a pool becomes as large as asked"
+    /// Against what the workers hold and have reserved.
+    case poolCountsAddUp = "the pool's counts add up"
+    /// All of the machine's memory.
+    case basePagesAddUp = "every base page is free, in a huge page, or has a memory error"
+    /// In rounds that have one.
+    case keepsToFrameBudget = "restores keep to the frame budget"
+    /// nr_memmap_pages and nr_memmap_boot_pages.
+    case memmapCountersAgree = "the counters of the memory map agree with the pool"
+    /// By pagemap.
+    case machineFrames = "the frames behind the machine are those of the model"
+    /// By /proc/self/maps.
+    case machineMappings = "the machine has no more mappings than its plans say"
+    /// By st_blocks, of machine and region.
+    case fileHoldsWhatIsShown = "the memory file holds what is shown"
+    /// By pagemap.
+    case regionFrames = "the frames behind the region are those of the plan"
+    /// By /proc/self/maps.
+    case regionMappings = "the region has the mappings of the plan"
+    /// Private or shared, and with which access, of each vmemmap page. That it is the right page of the file, its contents tell.
+    case pagesAreMappedAsTheirState = "each vmemmap page is mapped as its state says"
+    /// By /proc/self/fd.
+    case noDescriptorIsLost = "no descriptor is lost"
+    /// Neither stores nor mappings.
+    case childGetsNothing = "a child gets no part of the memory"
+    /// At the end of an epoch, as all that follow but the last.
+    case heldCanBeFreed = "a huge page in use can be freed"
+    /// Of both sizes.
+    case poolShrinksToNothing = "a pool shrinks to nothing"
+    /// The region.
+    case everythingCanBeRestored = "everything can be restored at the end"
+    /// The machine.
+    case everythingIsBack = "everything is back at the end"
+    /// Between epochs: resident memory, mappings, descriptors.
+    case processDoesNotGrow = "the process does not grow"
+}
+
+/// A promise, how often a run has looked at it, and whether it held.
+struct StressClaimCheck: Hashable, Sendable, Codable {
+    /// Which promise.
+    let claim: StressClaim
+    /// How often it was looked at, by whoever looks: reads, operations, pages or rounds.
+    let times: Int
+    /// Whether it held each time; null where it was not put to the test.
+    let holds: Measured<Bool>
+
+    /// A promise that was looked at so often.
+    ///
+    /// - Parameter isViolated: whether it did not hold once, which ends a run.
+    init(_ claim: StressClaim, times: Int, isViolated: Bool) {
+        self.claim = claim
+        self.times = times
+        holds = isViolated ? .value(false) : times > 0 ? .value(true) : .notMeasured
+    }
+}

@@ -1,0 +1,134 @@
+import ArgumentParser
+import Glibc
+import HostMemory
+import VmemmapEmulator
+
+/// `vmemmap stress`.
+struct StressCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "stress",
+        abstract: "Remap and restore under concurrent readers and failures, and check everything against a model.",
+        discussion: """
+            Example: vmemmap stress --duration 10m --scheme all --backing all --faults all
+
+            Exits with 2 if anything is not as it must be, and shows what led to it; the seed leads to it again. SIGINT and SIGTERM \
+            end the run with a verdict on what was run, a second one ends it at once.
+
+            For --faults host, RLIMIT_AS and RLIMIT_NOFILE are lowered, vm.max_map_count is reached, frames are budgeted and, as root, a \
+            tmpfs that frames come from is filled. The summary says in how many rounds each was so, and what could not be.
+            """)
+
+    @Option(
+        help: ArgumentHelp("For how long, all combinations together (default: 60s).", valueName: "N[ms|s|m|h]"),
+        transform: RunTime.parse)
+    var duration = RunTime(nanoseconds: 60_000_000_000)
+
+    @Option(
+        help: ArgumentHelp("End after N huge pages optimized and restored.", valueName: "N"),
+        transform: WholeNumber.parse)
+    var cycles: Int?
+
+    @Option(
+        help: ArgumentHelp("How many huge pages; 256, or 2 of 1 GiB, unless told.", valueName: "N"),
+        transform: WholeNumber.parse)
+    var pages: Int?
+
+    @Option(help: "Their size: 2M or 1G.")
+    var pageSize = HugePageSize.twoMebibytes
+
+    @Option(help: "How their vmemmap is shared; all: one scheme after the other.")
+    var scheme = OneOrAll<Scheme>.one(.firstTail)
+
+    @Option(help: "What the region consists of; all: one backing after the other.")
+    var backing = OneOrAll<Backing>.one(.anonymous)
+
+    @Option(
+        help: ArgumentHelp("Threads that read; one more than there are processors unless told.", valueName: "N"),
+        transform: WholeNumber.parse)
+    var walkers: Int?
+
+    @Option(
+        help: ArgumentHelp("Threads that optimize, restore, allocate, free (default: 2).", valueName: "N"),
+        transform: WholeNumber.parse)
+    var workers = 2
+
+    @Option(help: ArgumentHelp("Everything drawn follows from it; a new one unless told.", valueName: "S"))
+    var seed: UInt64?
+
+    @Option(help: "What is made to fail: off, injected (calls), host (the host refuses for real), or all.")
+    var faults = StressConfiguration.Faults.off
+
+    @Option(
+        help: ArgumentHelp("From one line of progress to the next (default: 5s).", valueName: "N[ms|s|m|h]"),
+        transform: RunTime.parse)
+    var reportEvery = RunTime(nanoseconds: 5_000_000_000)
+
+    @OptionGroup var export: ExportOptions
+    @OptionGroup var terminal: TerminalOptions
+
+    func validate() throws {
+        if let cycles { try WholeNumber.check(cycles, of: "--cycles", in: 1...Int.max) }
+        if let pages { try WholeNumber.check(pages, of: "--pages", in: 2...Int.max) }
+        if let walkers { try WholeNumber.check(walkers, of: "--walkers", in: 1...256) }
+        try WholeNumber.check(workers, of: "--workers", in: 1...256)
+    }
+
+    private func configuration() throws -> StressConfiguration {
+        StressConfiguration(
+            pages: HugePageCount(pages ?? (pageSize == .oneGibibyte ? 2 : 256)), pageSize: pageSize,
+            schemes: scheme.values, backings: backing.values, durationNanoseconds: duration.nanoseconds, cycles: cycles,
+            walkers: walkers ?? (HostDescription.processorsOnline + 1), workers: workers,
+            seed: seed ?? UInt64(HostKernel.monotonicNanoseconds()), faults: faults,
+            reportEveryNanoseconds: reportEvery.nanoseconds)
+    }
+
+    func run() throws {
+        let exports = try export.open()
+        let terminal = terminal.terminal
+        let printsProgress = exports.leaveStandardOutput && !terminal.isQuiet
+        // Before any thread is started: they inherit the blocked signals.
+        let signals = try TerminationSignals()
+        let configuration = try configuration()
+        terminal.print(exports) { StressReport.opening(configuration, $0) }
+        let control = StressControl()
+        _ = try HostThread {
+            guard (try? signals.waitForSignal()) != nil else { return }
+            control.end()
+            guard let second = try? signals.waitForSignal() else { return }
+            _exit(128 + second)
+        }
+        // The run's own thread writes both, and this one nothing until it has ended.
+        let line = Guarded(terminal.progress())
+        let result = try runOrExit { () throws(ExperimentError) in
+            defer { line.withLock { $0.clear() } }
+            return try StressExperiment(configuration).run(
+                control: control,
+                progress: { progress in
+                    line.withLock { $0.clear() }
+                    if printsProgress { Output.print(StressReport.lines(progress, terminal.style)) }
+                }, heartbeat: { progress in line.withLock { $0.show(progress) } })
+        }
+        try exports.finish(result)
+        terminal.print(exports) { StressReport.lines(result, $0) }
+        if !result.holds { throw ExitCode.violation }
+    }
+}
+
+extension StressConfiguration.Faults: ExpressibleByArgument {}
+
+/// A time on the command line: a whole number and ms, s, m or h; seconds if nothing follows.
+struct RunTime: Sendable {
+    let nanoseconds: Int
+
+    /// A time, with an error that says what may stand there.
+    static func parse(_ text: String) throws -> RunTime {
+        let units = [("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000)]
+        let unit = units.first { text.hasSuffix($0.0) }
+        if let number = Int(text.dropLast(unit?.0.count ?? 0)), number > 0 {
+            let (product, overflow) = number.multipliedReportingOverflow(by: unit?.1 ?? 1_000_000_000)
+            if !overflow { return RunTime(nanoseconds: product) }
+        }
+        throw ValidationError(
+            "it must be a whole number above 0, of ms, s, m or h (s if nothing follows), 292 years at most")
+    }
+}

@@ -1,0 +1,295 @@
+import HostMemory
+import Synchronization
+import VmemmapEmulator
+
+/// One epoch: a machine and a region are built, worked on in rounds with readers beside, checked after each round, and taken down.
+///
+/// Runs on the coordinator's thread.
+final class StressEpoch {
+    private let run: StressRun
+    private let scene: StressScene
+    private let workers: [StressWorker]
+    private let oracle: StressOracle
+    private let fileSystem: SmallFileSystem?
+    private var generator: SplitMix64
+    private var workerThreads: [HostThread] = []
+    private var walkerThreads: [HostThread] = []
+    private var pressure = StressPressure()
+    private var rounds = 0
+    private var nextFork = HostKernel.monotonicNanoseconds()
+
+    /// Rounds between two buildings.
+    private var mostRounds: Int { scene.configuration.pageSize == .twoMebibytes ? 40 : 6 }
+
+    init(_ run: StressRun, _ combination: StressCombination, number: Int) throws(ExperimentError) {
+        self.run = run
+        let configuration = run.configuration
+        generator = SplitMix64(seed: StressSeed.derive(configuration.seed, 4, UInt64(number)))
+        let plan = try run.plan(combination, tailRun: Self.tailRun(combination.scheme, number))
+        fileSystem = number.isMultiple(of: 2) ? nil : run.fileSystem(for: plan)
+        let store = fileSystem.map { FrameStore.fileSystem($0) } ?? .memory
+        var machine = MachineConfiguration(
+            memory: configuration.pageSize.bytes * configuration.pages.rawValue, scheme: combination.scheme,
+            backing: combination.backing, tailRun: .frames(plan.tailRun), optimizesAtBoot: true)
+        // The kernel's own lists put off what v5 puts off; and then everything at once, where calls can be failed.
+        machine.release = number.isMultiple(of: 2) ? .deferred : .synchronous
+        let (built, region) = try ExperimentError.wrapping {
+            (try EmulatedMachine(machine), try VmemmapRegion(plan, store: store))
+        }
+        let scene = StressScene(configuration, combination, epoch: number, run.counters, built, region)
+        self.scene = scene
+        workers = (0..<configuration.workers).map { StressWorker(scene, number: $0) }
+        // The descriptors of the epoch's own files included.
+        let atWork = try ExperimentError.wrapping { try OpenFiles.count() }
+        oracle = StressOracle(scene: scene, workers: workers, openFiles: atWork)
+    }
+
+    /// Short runs and long ones in turn; the head scheme has none.
+    private static func tailRun(_ scheme: Scheme, _ number: Int) -> TailRun {
+        switch scheme {
+        case .head: .frames(PageCount(1))
+        case .firstTail: .frames(PageCount(number % 3 == 2 ? 3 : 1))
+        case .sharedTail: .frames(PageCount(number % 3 == 2 ? 7 : 1))
+        }
+    }
+
+    /// Runs rounds until the epoch is over or the run is, then takes everything down. Returns what is violated, if anything is.
+    func execute(until isOver: () -> Bool) throws(ExperimentError) -> StressViolation? {
+        defer { if let text = scene.firstHindrance { run.leaveOut(text) } }
+        do throws(HostError) {
+            try runRounds(until: isOver)
+            if scene.firstFinding == nil { try takeDown() }
+        } catch {
+            // What has been found stands.
+            if scene.firstFinding == nil { throw .host(error) }
+        }
+        return scene.firstFinding.map(violation)
+    }
+
+    private func runRounds(until isOver: () -> Bool) throws(HostError) {
+        defer { stop() }
+        try start()
+        while rounds < mostRounds, !isOver(), scene.firstFinding == nil { try round(isOver) }
+    }
+
+    private func start() throws(HostError) {
+        for worker in workers { workerThreads.append(try HostThread { worker.run() }) }
+        for number in 0..<scene.configuration.walkers {
+            let scene = scene
+            walkerThreads.append(
+                try HostThread {
+                    var walker = StressWalker(scene, number: number)
+                    walker.run()
+                })
+        }
+    }
+
+    private func stop() {
+        scene.shouldStop.store(true, ordering: .releasing)
+        try? pressure.lift()
+        for thread in workerThreads + walkerThreads { thread.join() }
+        workerThreads = []
+        walkerThreads = []
+    }
+
+    // MARK: Rounds
+
+    private func round(_ isOver: () -> Bool) throws(HostError) {
+        let budget = beginPressure()
+        let plannedPressure = try drawPressure()
+        scene.finished.store(0, ordering: .releasing)
+        rounds += 1
+        scene.round.store(rounds, ordering: .releasing)
+        var ticks = 0
+        while scene.finished.load(ordering: .acquiring) < workers.count, scene.firstFinding == nil {
+            HostKernel.sleep(nanoseconds: 300_000)
+            ticks += 1
+            try disturb(plannedPressure, ticks)
+            if isOver() { break }
+        }
+        try pressure.lift()
+        // Whoever is in the middle of an operation ends it first.
+        if scene.finished.load(ordering: .acquiring) < workers.count {
+            scene.shouldStop.store(true, ordering: .releasing)
+            for thread in workerThreads { thread.join() }
+            workerThreads = []
+        }
+        scene.isUnderPressure.store(false, ordering: .releasing)
+        scene.hasFrameBudget.store(false, ordering: .releasing)
+        if scene.firstFinding == nil { try oracle.check(budget, part: rounds) }
+        run.note(scene, scene.combination)
+    }
+
+    /// A frame budget for one round in four.
+    private func beginPressure() -> StressOracle.Budget? {
+        let draw = generator.next()
+        guard scene.configuration.faults != .off, draw % 4 == 0 else { return nil }
+        scene.hasFrameBudget.store(true, ordering: .releasing)
+        run.counters.shortages.withLock { $0.frames += 1 }
+        return oracle.setBudget(PageCount(Int((draw >> 8) % 64)))
+    }
+
+    private struct PlannedPressure {
+        let kind: StressPressure.Kind
+        let draw: UInt64
+        let firstTick: Int
+        let lastTick: Int
+    }
+
+    /// What is made scarce in two rounds of three. Mappings take long to use up, so that is done before the round begins.
+    private func drawPressure() throws(HostError) -> PlannedPressure? {
+        let (choice, draw) = (generator.next(), generator.next())
+        guard scene.configuration.faults.isHost, choice % 3 != 0 else { return nil }
+        let kind = StressPressure.Kind.allCases[Int(choice >> 8 & 0xff) % StressPressure.Kind.allCases.count]
+        scene.isUnderPressure.store(true, ordering: .releasing)
+        let first = Int(draw >> 16 & 0x1f)
+        if kind == .mappings || kind == .fileSystem {
+            let planned = PlannedPressure(kind: kind, draw: draw, firstTick: .max, lastTick: first + 8)
+            try apply(planned)
+            return planned
+        }
+        return PlannedPressure(kind: kind, draw: draw, firstTick: first, lastTick: first + 1 + Int(draw >> 24 & 0xf))
+    }
+
+    private func apply(_ planned: PlannedPressure) throws(HostError) {
+        try pressure.apply(planned.kind, fileSystem, draw: planned.draw)
+        if pressure.isApplied { run.counters.shortages.withLock { $0.note(planned.kind) } }
+    }
+
+    /// What happens beside the workers at a moment of a round.
+    private func disturb(_ planned: PlannedPressure?, _ tick: Int) throws(HostError) {
+        if let planned {
+            if tick == planned.firstTick { try apply(planned) }
+            if tick == planned.lastTick { try pressure.lift() }
+        }
+        if scene.configuration.faults != .off { interrupt() }
+        // What follows takes memory and descriptors itself.
+        if pressure.isApplied { return }
+        if scene.configuration.faults != .off { try fork() }
+        run.reportIfDue(scene, scene.combination)
+    }
+
+    private func interrupt() {
+        let draw = Int(truncatingIfNeeded: generator.next() & 0xffff)
+        for threads in [workerThreads, walkerThreads] where !threads.isEmpty {
+            threads[draw % threads.count].interrupt()
+            run.counters.interruptions.count()
+        }
+    }
+
+    // MARK: Children
+
+    /// A child gets none of the memory, and so can neither write to it nor keep frames of it.
+    private func fork() throws(HostError) {
+        let now = HostKernel.monotonicNanoseconds()
+        guard now >= nextFork else { return }
+        nextFork = now + 400_000_000
+        let region = scene.region
+        let number = HugePageIndex(Int(generator.next() % UInt64(region.plan.hugePages.rawValue)))
+        let start = region.layout.vmemmap(of: number).start
+        let pageSize = region.plan.geometry.basePageSize
+        // The index of struct page 0, 64 (page 1) and 128 (page 2): nobody reads them but those who look at whole pages.
+        let targets = (0..<3).map { start + pageSize * $0 + ByteCount(32) }
+        let probe = try ForkProbe(storingTo: targets + [scene.machine.range.start + ByteCount(32)])
+        var left = MappingCount(0)
+        for range in [region.range, scene.machine.range].map(HostKernel.withGuardPages) {
+            left += try ProcMaps.count(of: .other(probe.processID), overlapping: range)
+        }
+        run.counters.forks.count()
+        run.counters.looked(at: .childGetsNothing)
+        if probe.storesMade == 0, left == .zero { return }
+        scene.report(
+            StressFinding(
+                .childGetsNothing,
+                "\(probe.storesMade) stores made, \(left) mappings left in the child",
+                StressFinding.Place(region: region, page: number)))
+    }
+
+    // MARK: The end
+
+    /// Everything back to where it was before the first operation. Where the host, short of something, refuses a part
+    /// of that, what would be seen at the end is not looked at.
+    private func takeDown() throws(HostError) {
+        var isWhole = giveBackHeld()
+        for size in EmulatedMachine.sizes where scene.machine.region(size) != nil { isWhole = empty(size) && isWhole }
+        scene.machine.flush()
+        do throws(VmemmapError) {
+            try scene.region.restore(scene.region.layout.allHugePages)
+            run.counters.looked(at: .everythingCanBeRestored)
+        } catch {
+            if scene.isHostShortage(error) {
+                scene.noteHindrance("the check at the end", error)
+                isWhole = false
+            } else {
+                scene.report(StressFinding(.everythingCanBeRestored, "\(error)"))
+            }
+        }
+        if isWhole {
+            try oracle.check(nil, part: nil)
+            run.counters.looked(at: .everythingIsBack)
+            for size in EmulatedMachine.sizes where scene.machine.hugePages(size).total > .zero {
+                scene.report(
+                    StressFinding(.everythingIsBack, "\(size.bytes): \(scene.machine.hugePages(size))"))
+            }
+        }
+        run.note(scene, scene.combination)
+    }
+
+    /// Frees what workers hold. False if the host refuses.
+    private func giveBackHeld() -> Bool {
+        var isWhole = true
+        for worker in workers {
+            worker.state.withLock { state in
+                for page in state.held {
+                    worker.checkHeld(page)
+                    run.counters.looked(at: .heldCanBeFreed)
+                    do throws(HugeTLBError) {
+                        try scene.machine.free(page)
+                    } catch {
+                        isWhole = judge(error, .heldCanBeFreed, "\(page)") && isWhole
+                    }
+                }
+                for (size, count) in state.reserved { scene.machine.unreserve(size, HugePageCount(count)) }
+                state.held = []
+                state.reserved = [:]
+            }
+        }
+        return isWhole
+    }
+
+    /// Shrinks a pool to nothing. False if the host refuses.
+    private func empty(_ size: HugePageSize) -> Bool {
+        try? scene.machine.setOvercommit(size, .zero)
+        run.counters.looked(at: .poolShrinksToNothing)
+        do throws(HugeTLBError) {
+            let change = try scene.machine.setPool(size, to: .zero)
+            if let refusal = change.refusal { return judge(refusal, .poolShrinksToNothing, "\(size.bytes): \(change)") }
+            if change.got != .zero { scene.report(StressFinding(.poolShrinksToNothing, "\(size.bytes): \(change)")) }
+            return true
+        } catch {
+            return judge(error, .poolShrinksToNothing, "\(size.bytes): \(error)")
+        }
+    }
+
+    /// False for a refusal by a host that is short of something; anything else violates `claim`.
+    private func judge(_ error: HugeTLBError, _ claim: StressClaim, _ detail: String) -> Bool {
+        if scene.isHostShortage(error) {
+            scene.noteHindrance("the check at the end", error)
+            return false
+        }
+        scene.report(StressFinding(claim, detail))
+        return true
+    }
+
+    private func violation(_ finding: StressFinding) -> StressViolation {
+        StressViolation(
+            claim: finding.claim.rawValue, detail: finding.detail, seed: scene.configuration.seed,
+            scheme: scene.combination.scheme, backing: scene.combination.backing, epoch: scene.epoch, round: rounds,
+            states: finding.states, mappings: finding.mappings,
+            lastOperations: workers.flatMap { worker in
+                worker.state.withLock { state in
+                    state.recent.map { "worker \(worker.number) \($0.0): \($0.1)" }
+                }
+            })
+    }
+}

@@ -1,0 +1,293 @@
+import HostMemory
+import Synchronization
+import VmemmapEmulator
+
+/// Holds everything that the host shows against what it must be, while no worker works. Readers go on.
+struct StressOracle {
+    let scene: StressScene
+    let workers: [StressWorker]
+    /// Descriptors that were open when the epoch began.
+    let openFiles: Int
+
+    /// The budget that the machine was given for a round, and what stood then.
+    struct Budget {
+        let frames: PageCount
+        let freed: PageCount
+        let splitPageTables: Int
+    }
+
+    /// Gives the machine a frame budget for a round.
+    func setBudget(_ frames: PageCount) -> Budget {
+        scene.machine.setFrameBudget(frames)
+        return Budget(frames: frames, freed: freedByMachine, splitPageTables: scene.machine.memmap().splitPageTables)
+    }
+
+    /// Checks all of it and reports what does not hold.
+    ///
+    /// - Parameters:
+    ///   - budget: the frame budget that there was.
+    ///   - part: contents are compared of one vmemmap page in eight, from this one on; nil: of all.
+    func check(_ budget: Budget?, part: Int?) throws(HostError) {
+        scene.machine.flush()
+        if let budget { checkBudget(budget) }
+        guard mend() else { return }
+        shrinkExactly()
+        checkCounts()
+        let pages = part.map { stride(from: $0 % 8, to: .max, by: 8) } ?? stride(from: 0, to: .max, by: 1)
+        try checkMachineMemory(pages)
+        try checkRegion(pages)
+        try expect(.noDescriptorIsLost, "descriptors", openFiles, try OpenFiles.count())
+        scene.counters.checks.count()
+    }
+
+    private func expect(
+        _ claim: StressClaim, _ figure: String, _ expected: Int, _ found: Int, _ place: StressFinding.Place? = nil
+    ) throws(HostError) {
+        look(at: claim)
+        if expected != found { report(claim, "\(figure): expected \(expected), found \(found)", place) }
+    }
+
+    private func look(at claim: StressClaim, _ times: Int = 1) { scene.counters.looked(at: claim, times) }
+
+    private func report(_ claim: StressClaim, _ detail: String, _ place: StressFinding.Place? = nil) {
+        scene.report(StressFinding(claim, detail, place))
+    }
+
+    // MARK: What failed operations have left
+
+    /// With nothing in the way, everything that errors have named is mended. False if the host, short of something,
+    /// refuses that: no figure can be as it must be then.
+    private func mend() -> Bool {
+        scene.counters.mendedPages.count(scene.region.hugePageStates.count(where: \.isTorn))
+        guard mend(scene.region, "the region") else { return false }
+        // Writing nr_hugepages again retries, whatever is written.
+        for size in EmulatedMachine.sizes where scene.machine.memmap().setAsidePages > 0 {
+            scene.counters.mendedPages.count()
+            _ = try? scene.machine.setPool(size, to: scene.machine.pool(size).persistent)
+        }
+        scene.machine.flush()
+        let aside = scene.machine.memmap().setAsidePages
+        let views = EmulatedMachine.sizes.compactMap { scene.machine.region($0) }
+        // A view that the host still refuses to mend says why they are set aside.
+        guard views.allSatisfy({ mend($0, "the machine") }) else { return false }
+        look(at: .setAsideIsMended)
+        if aside > 0 {
+            report(.setAsideIsMended, "\(aside) base pages are not")
+        }
+        return true
+    }
+
+    private func mend(_ region: VmemmapRegion, _ name: String) -> Bool {
+        do throws(VmemmapError) {
+            try region.mend(region.layout.allHugePages)
+        } catch {
+            if scene.isHostShortage(error) {
+                scene.noteHindrance("a check of all figures", error)
+                return false
+            }
+            report(.leftoversAreMended, "\(name): \(error)")
+        }
+        look(at: .leftoversAreMended)
+        return true
+    }
+
+    // MARK: The pools
+
+    /// Frees huge pages whose restore is put off, waits for the deferred work, and has the counts exactly.
+    private func shrinkExactly() {
+        let size = HugePageSize.twoMebibytes
+        let before = scene.machine.pool(size)
+        let asked = max(0, before.total.rawValue - 12)
+        guard let change = try? scene.machine.setPool(size, to: HugePageCount(asked)) else { return }
+        scene.machine.flush()
+        var (total, surplus) = (before.total.rawValue, before.surplus.rawValue)
+        if asked > total - surplus {
+            surplus -= min(surplus, asked - (total - surplus))
+        } else {
+            let given = min(max(0, before.available.rawValue), total - asked)
+            surplus -= min(given, surplus)
+            total -= given
+            surplus += max(0, total - surplus - asked)
+        }
+        let after = scene.machine.hugePages(size)
+        look(at: .poolIsAsAsked)
+        if change.refusal == nil, after.total.rawValue == total, after.surplus.rawValue == surplus { return }
+        // What grows may find no memory in one piece.
+        if case .noContiguousMemory = change.refusal?.cause { return }
+        if let refusal = change.refusal, scene.isHostShortage(refusal) {
+            return scene.noteHindrance("a change of a pool to a size exactly", refusal)
+        }
+        report(
+            .poolIsAsAsked,
+            "\(before.total) huge pages, \(before.surplus) surplus, \(before.available) available, asked for \(asked): expected "
+                + "\(total) and \(surplus) surplus, found \(after.total) and \(after.surplus), "
+                + (change.refusal.map { "\($0)" } ?? "nothing refused"))
+    }
+
+    private func checkCounts() {
+        let held = workers.flatMap { worker in worker.state.withLock { $0.held } }
+        var used = 0
+        for size in EmulatedMachine.sizes {
+            let info = scene.machine.hugePages(size)
+            let active = held.count { $0.size == size }
+            let reserved = workers.reduce(0) { $0 + $1.state.withLock { $0.reserved[size] ?? 0 } }
+            used += info.total.rawValue * (size.bytes.rawValue / HostLimits.pageSize.rawValue)
+            look(at: .poolCountsAddUp)
+            let isExact = info.total.rawValue - info.free.rawValue == active && info.reserved.rawValue == reserved
+            if isExact, info.reserved <= info.free, info.surplus <= info.total, info.optimized <= info.total {
+                continue
+            }
+            report(
+                .poolCountsAddUp,
+                "\(size.bytes): \(info); in use by workers: \(active), reserved by them: \(reserved)")
+        }
+        let frames = scene.machine.region(.twoMebibytes)?.layout.frames.count ?? 0
+        let lost = scene.poisoned.withLock { $0 }.count { scene.machine.hugePage(of: $0) == nil }
+        let free = scene.machine.memmap().freePages
+        look(at: .basePagesAddUp)
+        if free + used + lost == frames { return }
+        report(
+            .basePagesAddUp,
+            "\(free) free, \(used) in huge pages, \(lost) with errors, of \(frames)")
+    }
+
+    /// Frames that the machine's huge pages have given back.
+    private var freedByMachine: PageCount {
+        EmulatedMachine.sizes.reduce(.zero) { sum, size in
+            guard let view = scene.machine.region(size) else { return sum }
+            return sum + PageCount(view.plan.freedPages.count) * optimizedCount(view)
+        }
+    }
+
+    private func optimizedCount(_ view: VmemmapRegion) -> Int {
+        view.hugePageStates.count { $0 == .optimized }
+    }
+
+    /// Restores have taken no more frames than there were, and those that were optimized have given theirs back.
+    private func checkBudget(_ budget: Budget) {
+        let memmap = scene.machine.memmap()
+        let left = memmap.frameBudget ?? PageCount(-1)
+        let tables = PageCount(memmap.splitPageTables - budget.splitPageTables)
+        let expected = budget.frames + freedByMachine - budget.freed - tables
+        scene.machine.setFrameBudget(nil)
+        look(at: .keepsToFrameBudget)
+        if left == expected, left >= .zero { return }
+        report(
+            .keepsToFrameBudget,
+            "of \(budget.frames) frames \(left) are left, \(expected) by the huge pages and page tables there are")
+    }
+
+    // MARK: Memory
+
+    private func checkMachineMemory(_ pages: StrideTo<Int>) throws(HostError) {
+        let machine = scene.machine
+        guard let small = machine.region(.twoMebibytes) else { return }
+        let memmap = machine.memmap()
+        let expected = small.plan.framesPopulated - freedByMachine
+        let views = EmulatedMachine.sizes.compactMap { machine.region($0) }
+        let templates = views.reduce(PageCount.zero) { $0 + $1.plan.templates }
+        try expect(
+            .memmapCountersAgree, "frames for the memory map",
+            (expected + templates).rawValue, (memmap.allocatorPages + memmap.bootPages).rawValue)
+        try expect(
+            .machineFrames, "distinct frames",
+            machine.expectedFrames().rawValue,
+            try FrameCount.count(in: machine.range).distinct.rawValue)
+        try checkMachineFile(views)
+        try checkContents(pages, scene.machineContents, small)
+        let mappings = try ProcMaps.count(overlapping: machine.range).rawValue
+        let most = views.reduce(1) { $0 + $1.expectedMappings.rawValue - 1 }
+        look(at: .machineMappings)
+        // Two views meet where huge pages of one size lie beside those of the other.
+        if mappings > most + views.count {
+            report(.machineMappings, "expected at most \(most), found \(mappings)")
+        }
+    }
+
+    private func checkMachineFile(_ views: [VmemmapRegion]) throws(HostError) {
+        let pageSize = HostLimits.pageSize
+        switch scene.combination.backing {
+        case .anonymous:
+            for view in views {
+                let frames = view.plan.fileFrames(optimized: HugePageCount(optimizedCount(view)))
+                try expect(
+                    .fileHoldsWhatIsShown, "bytes", frames.bytes(pageSize: pageSize).rawValue,
+                    try view.sharedFrameBytes().rawValue)
+            }
+        case .memfd:
+            guard let small = views.first else { return }
+            let templates = views.reduce(PageCount.zero) { $0 + $1.plan.templates }
+            let frames = small.plan.framesPopulated - freedByMachine + templates
+            try expect(
+                .fileHoldsWhatIsShown, "bytes", frames.bytes(pageSize: pageSize).rawValue,
+                try small.sharedFrameBytes().rawValue)
+        }
+    }
+
+    private func checkRegion(_ pages: StrideTo<Int>) throws(HostError) {
+        let region = scene.region
+        let plan = region.plan
+        let states = region.hugePageStates
+        let optimized = region.layout.allHugePages.filter { states[$0.rawValue] == .optimized }
+        try expect(
+            .fileHoldsWhatIsShown, "bytes",
+            plan.fileFrames(optimized: HugePageCount(optimized.count)).bytes(pageSize: plan.geometry.basePageSize)
+                .rawValue,
+            try region.sharedFrameBytes().rawValue)
+        let zones = Set(optimized.map { plan.zone(of: $0) }).count
+        let frames =
+            plan.framesPopulated - PageCount(plan.freedPages.count) * optimized.count + plan.templatesPerZone * zones
+        try expect(
+            .regionFrames, "distinct frames", frames.rawValue,
+            try FrameCount.count(in: region.range).distinct.rawValue)
+        try checkMappings(region)
+        try checkContents(pages, scene.regionContents, region)
+    }
+
+    private func checkMappings(_ region: VmemmapRegion) throws(HostError) {
+        let found = try ProcMaps.count(overlapping: region.range)
+        let expected = region.expectedMappings
+        // Of the head scheme, whole huge pages that were moved in together may merge.
+        let isUpperBound = region.plan.scheme == .head && region.plan.backing == .anonymous
+        look(at: .regionMappings)
+        if isUpperBound ? found > expected : found != expected {
+            report(.regionMappings, "expected \(expected), found \(found)", try unexpectedMappings(region))
+        }
+        let kinds = try PageMappings(of: region)
+        look(at: .pagesAreMappedAsTheirState, region.plan.framesPopulated.rawValue)
+        for (page, state) in zip(region.layout.allHugePages, region.hugePageStates) {
+            guard let wrong = kinds.pagesNotAs(state, in: page.rawValue).first else { continue }
+            return report(
+                .pagesAreMappedAsTheirState,
+                "huge page \(page), \(state): \(wrong)",
+                StressFinding.Place(region: region, page: page))
+        }
+    }
+
+    /// The first huge page in which another number of mappings begins than the plan says; nil if each has its own.
+    private func unexpectedMappings(_ region: VmemmapRegion) throws(HostError) -> StressFinding.Place? {
+        var found = [Int](repeating: 0, count: region.plan.hugePages.rawValue)
+        let bytes = region.plan.geometry.vmemmapBytesPerHugePage.rawValue
+        try ProcMaps.forEach(overlapping: region.range) { (mapping) throws(HostError) in
+            found[(max(mapping.range.start, region.range.start) - region.range.start).rawValue / bytes] += 1
+        }
+        return region.layout.allHugePages.first { page in
+            (try? region.expectedMappings(beginningIn: page)) != MappingCount(found[page.rawValue])
+        }.map { StressFinding.Place(region: region, page: $0) }
+    }
+
+    /// Every vmemmap page is one of its legal states, and with nobody at work, wholly.
+    private func checkContents(
+        _ pages: StrideTo<Int>, _ contents: LegalContents, _ region: VmemmapRegion
+    ) throws(HostError) {
+        let pages = pages.prefix { $0 < region.plan.framesPopulated.rawValue }
+        look(at: .pageIsLegal, pages.count)
+        for page in pages {
+            switch contents.observe(page) {
+            case .whole: continue
+            case .crossed: return scene.report(StressWalker.finding(page, nil, region))
+            case .wrong(let wrong): return scene.report(StressWalker.finding(page, wrong, region))
+            }
+        }
+    }
+}

@@ -1,0 +1,245 @@
+import HostMemory
+import Synchronization
+import VmemmapEmulator
+
+/// A run under way: its clock, its figures, its combinations one after the other. The coordinator's alone.
+final class StressRun {
+    let configuration: StressConfiguration
+    let counters = StressCounters()
+    private let control: StressControl
+    private let progress: @Sendable (StressProgress) -> Void
+    private let heartbeat: @Sendable (Progress) -> Void
+    private let start = HostKernel.monotonicNanoseconds()
+    private var lastReport: StressFigures?
+    private var lastBeat = 0
+    private static let beatNanoseconds = 200_000_000
+    private var epochs = 0
+    private var bouts: [StressBout] = []
+    private var footprints: [StressFootprint] = []
+    private var leftOut: [String] = []
+    /// What epochs before this one have done: huge pages optimized and restored, in all and by the region.
+    private var before = Turns()
+    private var current = Turns()
+
+    private struct Turns {
+        var optimized = 0
+        var restored = 0
+        var ofRegion = 0
+    }
+
+    init(
+        _ configuration: StressConfiguration, _ control: StressControl,
+        _ progress: @escaping @Sendable (StressProgress) -> Void, _ heartbeat: @escaping @Sendable (Progress) -> Void
+    ) {
+        self.configuration = configuration
+        self.control = control
+        self.progress = progress
+        self.heartbeat = heartbeat
+    }
+
+    func run() throws(ExperimentError) -> StressResult {
+        let host = try HostBlock.current()
+        do throws(HostError) {
+            try HostKernel.enableInterruptions()
+            if configuration.faults.isHost,
+                let text = StressPressure.leftOut(mappingLimit: try HostLimits.maxMapCount())
+            {
+                leftOut.append(text)
+            }
+        } catch {
+            throw .host(error)
+        }
+        let combinations = configuration.combinations
+        var violation: StressViolation?
+        for (number, combination) in combinations.enumerated() where violation == nil && !control.shouldEnd {
+            let earlier = figures()
+            violation = try run(combination, share: number + 1, of: combinations.count)
+            bouts.append(
+                StressBout(
+                    scheme: combination.scheme, backing: combination.backing, figures: figures().since(earlier)))
+        }
+        return StressResult(
+            host: host, seed: configuration.seed, pages: configuration.pages,
+            hugePageBytes: configuration.pageSize.bytes, walkers: configuration.walkers, workers: configuration.workers,
+            faults: configuration.faults, bouts: bouts, total: figures(), leftOut: leftOut,
+            footprints: footprints, claims: claims(violation), wasEnded: control.shouldEnd, violation: violation)
+    }
+
+    /// A combination, epoch by epoch, until its share of the run is over.
+    private func run(
+        _ combination: StressCombination, share: Int, of shares: Int
+    ) throws(ExperimentError) -> StressViolation? {
+        let (sum, isNever) = start.addingReportingOverflow(configuration.durationNanoseconds / shares * share)
+        let end = isNever ? .max : sum
+        let lastCycle = configuration.cycles.map { $0 / shares * share + $0 % shares * share / shares }
+        func isOver() -> Bool {
+            if control.shouldEnd || HostKernel.monotonicNanoseconds() >= end { return true }
+            return lastCycle.map { before.restored + current.restored >= $0 } ?? false
+        }
+        repeat {
+            let violation = try runEpoch(combination, isOver)
+            before.optimized += current.optimized
+            before.restored += current.restored
+            before.ofRegion += current.ofRegion
+            current = Turns()
+            if let violation { return violation }
+            if let growth = try takeFootprint(combination) { return growth }
+            if footprints.count > 3 { counters.looked(at: .processDoesNotGrow) }
+        } while !isOver()
+        return nil
+    }
+
+    private func runEpoch(
+        _ combination: StressCombination, _ isOver: () -> Bool
+    ) throws(ExperimentError) -> StressViolation? {
+        let epoch = try StressEpoch(self, combination, number: epochs)
+        epochs += 1
+        return try epoch.execute(until: isOver)
+    }
+
+    // MARK: Room
+
+    /// Throws where there is no room to begin with: before a thread is started that would not have any either.
+    func checkRoom() throws(ExperimentError) {
+        for combination in configuration.combinations.prefix(1) {
+            _ = try plan(combination, tailRun: .frames(PageCount(1)))
+        }
+    }
+
+    /// The plan of the region. There is to be room for the machine too, which is as large.
+    func plan(_ combination: StressCombination, tailRun: TailRun) throws(ExperimentError) -> MappingPlan {
+        let memory = EmulatedMemory(
+            pages: configuration.pages, pageSize: configuration.pageSize, scheme: combination.scheme,
+            backing: combination.backing, tailRun: tailRun)
+        let room = try HostRoom.current()
+        do throws(ExperimentError) {
+            return try memory.plan(on: room.half)
+        } catch .shortage(let shortage) where shortage.resource == .mappings {
+            // The limit is one for both, and so is what they need.
+            let both = shortage.needed.flatMap { needed in
+                let (twice, overflow) = needed.multipliedReportingOverflow(by: 2)
+                return overflow ? nil : twice
+            }
+            throw .shortage(
+                Shortage(
+                    resource: .mappings, asked: shortage.asked, pageSize: shortage.pageSize, needed: both,
+                    available: 2 * shortage.available, limit: room.mappingLimit.rawValue, largest: shortage.largest))
+        }
+    }
+
+    /// A file system that is just large enough for the region's memory file; nil where there can be none.
+    func fileSystem(for plan: MappingPlan) -> SmallFileSystem? {
+        guard configuration.faults.isHost else { return nil }
+        let most = max(plan.fileFrames(optimized: plan.hugePages), plan.fileFrames(optimized: .zero))
+        do throws(HostError) {
+            return try SmallFileSystem(
+                size: (most + PageCount(64)).bytes(pageSize: plan.geometry.basePageSize))
+        } catch {
+            leaveOut("ENOSPC of a size-limited tmpfs: \(error)")
+            return nil
+        }
+    }
+
+    /// Notes what could not be done, once.
+    func leaveOut(_ text: String) {
+        if !leftOut.contains(text) { leftOut.append(text) }
+    }
+
+    // MARK: Figures
+
+    /// Takes over what an epoch's machine and region have done so far.
+    func note(_ scene: StressScene, _ combination: StressCombination) {
+        let turns = scene.turns
+        let own = scene.region.turns
+        current = Turns(
+            optimized: turns.optimized, restored: turns.restored, ofRegion: own.optimized + own.restored)
+    }
+
+    private func claims(_ violation: StressViolation?) -> [StressClaimCheck] {
+        let looks = counters.claims
+        return StressClaim.allCases.map { claim in
+            StressClaimCheck(claim, times: looks[claim] ?? 0, isViolated: violation?.claim == claim.rawValue)
+        }
+    }
+
+    func figures() -> StressFigures {
+        var figures = StressFigures()
+        let restored = before.restored + current.restored
+        figures.elapsedNanoseconds = HostKernel.monotonicNanoseconds() - start
+        figures.cycles = restored
+        figures.remaps = restored + before.optimized + current.optimized
+        figures.regionRemaps = before.ofRegion + current.ofRegion
+        figures.regionRemapNanoseconds = StressCounters.read(counters.remapNanoseconds)
+        figures.takeMean()
+        figures.operations = StressCounters.read(counters.operations)
+        figures.headReads = StressCounters.read(counters.reads)
+        figures.pageReads = StressCounters.read(counters.pageReads)
+        figures.crossedReads = StressCounters.read(counters.crossedReads)
+        figures.wrongReads = StressCounters.read(counters.wrongReads)
+        figures.failedCalls = StressCounters.read(counters.failedCalls)
+        figures.faultedOperations = StressCounters.read(counters.faultedOperations)
+        figures.refusedOperations = StressCounters.read(counters.refusedOperations)
+        figures.hostRefusals = StressCounters.read(counters.hostRefusals)
+        figures.mendedPages = StressCounters.read(counters.mendedPages)
+        figures.shortages = counters.shortages.withLock { $0 }
+        figures.signals = StressCounters.read(counters.interruptions)
+        figures.forks = StressCounters.read(counters.forks)
+        figures.checks = StressCounters.read(counters.checks)
+        figures.epochs = epochs
+        return figures
+    }
+
+    func reportIfDue(_ scene: StressScene, _ combination: StressCombination) {
+        let last = lastReport ?? StressFigures()
+        let elapsed = HostKernel.monotonicNanoseconds() - start
+        guard elapsed - lastBeat >= min(Self.beatNanoseconds, configuration.reportEveryNanoseconds) else { return }
+        lastBeat = elapsed
+        note(scene, combination)
+        beat(elapsed)
+        guard elapsed - last.elapsedNanoseconds >= configuration.reportEveryNanoseconds else { return }
+        let now = figures()
+        progress(
+            StressProgress(
+                scheme: combination.scheme, backing: combination.backing, sinceLast: now.since(last), total: now))
+        lastReport = now
+    }
+
+    private func beat(_ elapsed: Int) {
+        let cycles = before.restored + current.restored
+        if let all = configuration.cycles {
+            heartbeat(.count("stress", min(cycles, all), of: all, unit: "cycles"))
+        } else {
+            let rate = "\(Int(Double(cycles) * 1e9 / Double(max(1, elapsed)))) cycles/s"
+            heartbeat(.time("stress", nanoseconds: elapsed, of: configuration.durationNanoseconds, rate: rate))
+        }
+    }
+
+    // MARK: Growth
+
+    /// What may be added to the resident memory from the third epoch to any later one: stacks and heaps that glibc keeps.
+    private static let mostGrowth = ByteCount.mebibytes(4)
+    /// The same, in mappings: glibc keeps up to 16 heaps of two mappings each on two processors, and 40 MiB of stacks.
+    private static let mostMappingGrowth = MappingCount(64)
+
+    /// Looks at the process between epochs. Returns a violation if it grows.
+    private func takeFootprint(_ combination: StressCombination) throws(ExperimentError) -> StressViolation? {
+        let now = try ExperimentError.wrapping {
+            try MappingReserve.process.fill()
+            return StressFootprint(
+                rssBytes: Measured((try? SmapsRollup.current())?.rss), mappings: try ProcMaps.count(),
+                openFiles: try OpenFiles.count())
+        }
+        footprints.append(now)
+        guard footprints.count > 3 else { return nil }
+        let then = footprints[2]
+        let grown = (now.rssBytes.value ?? .zero) - (then.rssBytes.value ?? .zero)
+        let isGrowing =
+            grown > Self.mostGrowth || now.openFiles != then.openFiles
+            || now.mappings - then.mappings > Self.mostMappingGrowth
+        guard isGrowing else { return nil }
+        return StressViolation(
+            claim: "the process does not grow", detail: "after epoch 3: \(then); now: \(now)", seed: configuration.seed,
+            scheme: combination.scheme, backing: combination.backing, epoch: epochs, round: 0, states: [], mappings: [],
+            lastOperations: [])
+    }
+}

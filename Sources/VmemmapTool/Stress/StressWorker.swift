@@ -1,0 +1,125 @@
+import HostMemory
+import Synchronization
+import VmemmapEmulator
+
+/// A thread's worth of operations. While its round runs, nobody else touches it; between rounds, the coordinator may.
+final class StressWorker: Sendable {
+    /// What it has of the machine, and what it did last.
+    struct State {
+        var operations: StressOperations
+        var held: [HugePage] = []
+        var reserved: [HugePageSize: Int] = [:]
+        var executed = 0
+        var recent: [(StressOperation, StressOutcome)] = []
+    }
+
+    static let recentCount = 24
+
+    let number: Int
+    let scene: StressScene
+    let state: Guarded<State>
+
+    init(_ scene: StressScene, number: Int) {
+        self.scene = scene
+        self.number = number
+        state = Guarded(
+            State(
+                operations: StressOperations(
+                    seed: scene.configuration.seed, epoch: scene.epoch, worker: number)))
+    }
+
+    /// Operations between two looks of the oracle.
+    private var operationsPerRound: Int { scene.configuration.pageSize == .twoMebibytes ? 96 : 8 }
+
+    func run() {
+        var round = 1
+        while true {
+            while scene.round.load(ordering: .acquiring) < round {
+                if scene.shouldStop.load(ordering: .acquiring) { return }
+                HostKernel.sleep(nanoseconds: 50_000)
+            }
+            state.withLock { state in
+                for _ in 0..<operationsPerRound where !scene.shouldStop.load(ordering: .acquiring) {
+                    guard let operation = state.operations.next() else { break }
+                    let outcome = perform(operation, &state)
+                    state.executed += 1
+                    if state.recent.count == Self.recentCount { state.recent.removeFirst() }
+                    state.recent.append((operation, outcome))
+                    scene.counters.operations.count()
+                }
+            }
+            scene.finished.add(1, ordering: .acquiringAndReleasing)
+            round += 1
+        }
+    }
+
+    private func perform(_ operation: StressOperation, _ state: inout State) -> StressOutcome {
+        guard scene.configuration.faults.isInjected, let fault = operation.fault else {
+            let outcome = carryOut(operation.action, &state)
+            judge(outcome, wasFaulted: false, operation)
+            return outcome
+        }
+        let injected = InjectedFault(
+            first: fault.first, failures: fault.failures, errno: fault.errno, operations: Set(fault.operations))
+        let (outcome, seen) = injected.during { carryOut(operation.action, &state) }
+        if seen.failed > 0 {
+            scene.counters.failedCalls.count(seen.failed)
+            scene.counters.faultedOperations.count()
+        }
+        judge(outcome, wasFaulted: seen.failed > 0, operation)
+        return outcome
+    }
+
+    /// An operation may fail if something stood in its way, and only then: a call that was failed, or the host, on
+    /// purpose or because it is short of something.
+    func judge(_ outcome: StressOutcome, wasFaulted: Bool, _ operation: StressOperation) {
+        scene.counters.looked(at: .failsOnlyIfHindered)
+        guard outcome.isRefusal(scene.hasFrameBudget.load(ordering: .relaxed)) else { return }
+        scene.counters.refusedOperations.count()
+        if wasFaulted { return }
+        let isHostShort =
+            switch outcome {
+            case .region(let error): scene.isHostShortage(error)
+            case .pool(let error): scene.isHostShortage(error)
+            case .done, .nothing: false
+            }
+        guard isHostShort || scene.isUnderPressure.load(ordering: .relaxed) else {
+            return scene.report(
+                StressFinding(.failsOnlyIfHindered, "worker \(number), \(operation): \(outcome)"))
+        }
+        scene.counters.hostRefusals.count()
+    }
+}
+
+/// What became of an operation.
+enum StressOutcome: Sendable, CustomStringConvertible {
+    case done
+    /// There was nothing that it could be done to.
+    case nothing
+    case pool(HugeTLBError)
+    case region(VmemmapError)
+
+    /// Whether it was refused for want of something that the host, or a budget, did not give.
+    func isRefusal(_ hasFrameBudget: Bool) -> Bool {
+        switch self {
+        case .done, .nothing: return false
+        case .region: return true
+        case .pool(let error):
+            switch error.cause {
+            // The pool's own answers.
+            case .poolEmpty, .noContiguousMemory, .notAHugePage, .inUse, .reserved, .poisoned: return false
+            case .frameBudget, .pageTables: return !hasFrameBudget
+            case .vmemmap, .alreadyFree, .noSuchSize, .unusableCount, .keepsPages, .noSuchFrame: return true
+            }
+        }
+    }
+
+    var description: String {
+        switch self {
+        case .done: "done"
+        case .nothing: "nothing to do"
+        case .pool(let error): "\(error)"
+        case .region(let error): "\(error)"
+        }
+    }
+}

@@ -1,0 +1,3 @@
+import VmemmapTool
+
+EntryPoint.main()

@@ -1,0 +1,162 @@
+import Glibc
+import HostMemory
+import Testing
+import VmemmapEmulator
+
+@testable import VmemmapTool
+
+@Suite("The benchmark's result on real memory")
+struct BenchResultTests {
+    @Test("Every scheme on every backing is measured, on and off, synchronous and deferred; every run is told")
+    func everyCombination() throws {
+        let bench = BenchExperiment(
+            pages: HugePageCount(32), schemes: Scheme.allCases, backings: Backing.allCases, runs: 2, peers: [.floor])
+        let result = try bench.run(.none)
+        #expect(result.combinations.count == 6)
+        for combination in result.combinations {
+            let outcome = try #require(combination.measured)
+            for timing in [outcome.synchronous, outcome.deferred] {
+                #expect(timing.pairs.count == 2)
+                for run in timing.pairs.flatMap({ [$0.on, $0.off] }) {
+                    #expect(run.allocate.wallNanoseconds > 0 && run.free.wallNanoseconds > 0)
+                    #expect(run.freeUntilRestored.wallNanoseconds >= run.free.wallNanoseconds)
+                }
+                let wall = timing.pairs.map {
+                    (on: $0.on.allocate.wallNanoseconds, off: $0.off.allocate.wallNanoseconds)
+                }
+                #expect(timing.allocate.ratio == Spread(wall.map { Double($0.on) / Double($0.off) }))
+                #expect(timing.allocate.onNanosecondsPerPage == Spread(wall.map { Double($0.on) / 32 }))
+                #expect(timing.allocate.offNanosecondsPerPage == Spread(wall.map { Double($0.off) / 32 }))
+            }
+            #expect(outcome.synchronous.free == outcome.synchronous.freeUntilRestored)
+            #expect(outcome.latencies.isEmpty && outcome.readers.value == nil && outcome.ksm.value == nil)
+        }
+        #expect(result.holds == nil)
+        let goal = try #require(result.goals.first)
+        #expect(result.goals.count == 1 && goal.figure == .floorRatio && goal.limit == 1.05)
+        let ratios = result.combinations.compactMap { $0.measured?.floor.value }.flatMap {
+            [$0.optimize.ratio.median, $0.restore.ratio.median]
+        }
+        #expect(goal.measured == ratios.max())
+        let lines = BenchReport.lines(result, Style(width: nil, isColored: false, isVerbose: true))
+        #expect(lines.count { $0.hasPrefix("allocate ") } == 6)
+        #expect(lines.count { $0.contains(": optimizing makes allocation ") } == 6)
+        #expect(lines.count { $0.hasPrefix("run 2 ") } == 12)
+    }
+
+    @Test("Single huge pages are timed in a pass of their own, each of them; readers see nothing wrong")
+    func latenciesAndReaders() throws {
+        let bench = BenchExperiment(pages: HugePageCount(16), runs: 1, walkers: 1, takesHistograms: true)
+        var told: [Progress] = []
+        let result = try bench.run(.none, progress: { told.append($0) })
+        // Two pools and the readers, each once to warm up and once to count.
+        #expect(told == (1...6).map { .count("bench", $0, of: 6, unit: "runs") })
+        let outcome = try #require(result.combinations.first?.measured)
+        #expect(
+            outcome.latencies.map(\.release) == [.synchronous, .synchronous, .deferred, .deferred]
+                && outcome.latencies.map(\.isOptimizing) == [false, true, false, true])
+        for latency in outcome.latencies { #expect(latency.allocate.count == 16 && latency.free.count == 16) }
+        let readers = try #require(outcome.readers.value)
+        #expect(readers.reads > 0 && readers.wrongReads == 0)
+        #expect(result.holds == true)
+        #expect(outcome.floor.reason.value == "not asked for (--peers)")
+    }
+
+    @Test("1 GiB pages are measured as well")
+    func gigantic() throws {
+        let result = try BenchExperiment(pages: HugePageCount(2), pageSize: .oneGibibyte, runs: 1).run(.none)
+        #expect(result.combinations.first?.measured?.plan.pages == HugePageCount(2))
+    }
+
+    @Test(
+        "What does not fit has a row with the figure, the limit and the way out; the rest is measured",
+        .enabled(
+            if: (try? HostLimits.maxMapCount()) == MappingCount(65530), "vm.max_map_count is not the kernel's default"))
+    func doesNotFit() throws {
+        // 8 mappings a huge page, and 2.
+        let bench = BenchExperiment(pages: HugePageCount(9000), schemes: [.firstTail, .sharedTail], runs: 1)
+        let result = try bench.run(.none)
+        let reason = try #require(result.combinations[0].refusal.value)
+        #expect(reason.hasPrefix("needs 72000 mappings, vm.max_map_count is 65530; "))
+        #expect(reason.contains(" fit: --pages "))
+        #expect(result.combinations[1].measured != nil)
+        #expect(BenchReport.lines(result).contains { $0.hasPrefix("first-tail, anonymous: not measured: needs 72000") })
+        #expect(throws: ExperimentError.self) {
+            try BenchExperiment(pages: HugePageCount(1_000_000_000), runs: 1).run(.none)
+        }
+    }
+
+    @Test("Peers that may not be used say why", .enabled(if: geteuid() != 0, "only for an ordinary user"))
+    func notPermitted() throws {
+        let bench = BenchExperiment(pages: HugePageCount(16), runs: 1, peers: [.ksm, .kernel])
+        let changes = try bench.prepare(raisingMapLimit: false)
+        let result = try bench.run(changes)
+        #expect(changes.settings.isEmpty)
+        #expect(result.combinations.first?.measured?.ksm.value == nil)
+        #expect(result.kernel.value == nil && result.kernel.reason.value != nil)
+        #expect(BenchReport.lines(result).contains { $0.hasPrefix("ksm: not permitted") })
+    }
+
+    @Test("Runs take turns: who goes first changes with every pair")
+    func order() {
+        var order = ""
+        let pairs = PairedRuns.alternate(
+            3,
+            { () -> Int in
+                order += "a"
+                return 1
+            },
+            { () -> Int in
+                order += "b"
+                return 2
+            })
+        #expect(order == "abbaab")
+        #expect(pairs.allSatisfy { $0.first == 1 && $0.second == 2 })
+    }
+
+    @Test("The spread of runs is their middle, their smallest and their largest; ratios are taken pair by pair")
+    func spread() {
+        #expect(Spread([3, 1, 2]) == Spread([2, 3, 1]))
+        #expect(Spread([4, 1, 2, 3]).median == 2.5)
+        #expect(Spread([]).median.isNaN)
+        let runs = PairedRuns([.init(200, 100), .init(300, 300), .init(100, 400)], pages: 10)
+        #expect(runs.ratio.median == 1 && runs.ratio.min == 0.25 && runs.ratio.max == 2)
+        #expect(runs.engineNanosecondsPerPage.median == 20 && runs.otherNanosecondsPerPage.median == 30)
+    }
+
+    @Test("What growing and emptying a pool took is told apart, for one huge page, in what it was measured in")
+    func comparison() {
+        func cost(_ wall: Int) -> PoolTiming.Cost {
+            .init(wallNanoseconds: wall, userNanoseconds: wall / 10, systemNanoseconds: wall / 5)
+        }
+        func run(_ scale: Int) -> PoolTiming.Run {
+            .init(allocate: cost(1000 * scale), free: cost(200 * scale), freeUntilRestored: cost(400 * scale))
+        }
+        let timing = PoolTiming(
+            .deferred, [.init(on: run(3), off: run(1)), .init(on: run(8), off: run(2))], pages: HugePageCount(10))
+        #expect(timing.allocate.onNanosecondsPerPage == Spread([300, 800]))
+        #expect(timing.allocate.onUserNanosecondsPerPage == Spread([30, 80]))
+        #expect(timing.allocate.onSystemNanosecondsPerPage == Spread([60, 160]))
+        #expect(timing.allocate.offNanosecondsPerPage == Spread([100, 200]))
+        #expect(timing.free.onNanosecondsPerPage == Spread([60, 160]))
+        #expect(timing.freeUntilRestored.offNanosecondsPerPage == Spread([40, 80]))
+        for comparison in [timing.allocate, timing.free, timing.freeUntilRestored] {
+            #expect(comparison.ratio == Spread([3, 4]))
+        }
+    }
+
+    @Test(
+        "Ratios are rounded and padded",
+        arguments: [(0.98351, 3, "0.984"), (2, 2, "2.00"), (10.006, 2, "10.01"), (-1.5, 1, "-1.5"), (.nan, 2, "-")])
+    func ratioText(_ value: Double, _ decimals: Int, _ text: String) {
+        #expect(RatioText.of(value, decimals: decimals) == text)
+    }
+
+    @Test("The published figures are those of the letters")
+    func published() {
+        let ratios = PublishedFigures.all.map {
+            RatioText.times($0.allocateRatio) + " " + RatioText.times($0.freeRatio)
+        }
+        #expect(ratios == ["2.5x 0.05x", "2.5x 2.6x"])
+    }
+}

@@ -1,0 +1,66 @@
+import FoundationEssentials
+import HostMemory
+import Testing
+import VmemmapEmulator
+@testable import VmemmapTool
+
+@Suite("The demo's result on real memory")
+struct DemoResultTests {
+    private static func run(_ pages: Int, _ size: HugePageSize) throws -> DemoResult {
+        try DemoExperiment(
+            EmulatedMemory(pages: HugePageCount(pages), pageSize: size, scheme: .firstTail), walkers: 1,
+            raceNanoseconds: 20_000_000
+        ).run()
+    }
+
+    @Test(
+        "Every proof holds, and says what it measured", arguments: [(3, HugePageSize.twoMebibytes), (1, .oneGibibyte)])
+    func proofs(_ pages: Int, _ size: HugePageSize) throws {
+        let result = try Self.run(pages, size)
+        #expect(result.proofs.map(\.claim) == Proof.Claim.all(.pte))
+        for proof in result.proofs { #expect(proof.holds.value == true, "\(proof)") }
+        #expect(result.holds)
+        let optimized = try #require(result.figures(.optimized))
+        #expect(optimized.distinctFrames.value == PageCount(2 * pages))
+        #expect(optimized.memfdBytes.value == HostLimits.pageSize * pages)
+        #expect(result.race.cycles > 0)
+        #expect(result.race.reads > 0)
+    }
+
+    @Test("The report has a line for each proof and for each step")
+    func report() throws {
+        let lines = DemoReport.lines(try Self.run(2, .twoMebibytes))
+        #expect(lines.count { $0.hasPrefix("ok    ") } == Proof.Claim.all(.pte).count)
+        for step in Step.allCases { #expect(lines.contains { $0.hasPrefix(step.rawValue + " ") }) }
+        #expect(lines.contains { $0.hasSuffix("HugeTLB: 24 KiB vmemmap can be freed for a 2.00 MiB page") })
+        #expect(lines.last == "all 7 proofs hold")
+    }
+
+    @Test("The JSON has the envelope, snake_case keys with units, integers, and null where nothing was measured")
+    func json() throws {
+        let result = try Self.run(2, .twoMebibytes)
+        let text = try JSONExport.text(result)
+        #expect(text.hasSuffix("}\n"))
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        let envelope = try decoder.decode(Envelope.self, from: Data(text.utf8))
+        #expect(envelope.schemaVersion == Tool.schemaVersion)
+        #expect(envelope.command == "demo")
+        #expect(envelope.holds)
+        // What was written is what was measured.
+        #expect(try decoder.decode(DemoResult.self, from: Data(text.utf8)) == result)
+        #expect(text.contains("\"distinct_frames\" : null"))
+        #expect(text.contains("\"page_size_bytes\" : \(HostLimits.pageSize)"))
+        for key in text.matches(of: /"([^"]*)" :/) {
+            #expect(key.output.1.allSatisfy { $0.isLowercase || $0.isNumber || $0 == "_" }, "\(key.output.1)")
+        }
+    }
+
+    private struct Envelope: Decodable {
+        let schemaVersion: Int
+        let tool: String
+        let toolVersion: String
+        let command: String
+        let holds: Bool
+    }
+}

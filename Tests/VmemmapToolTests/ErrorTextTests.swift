@@ -1,0 +1,116 @@
+import HostMemory
+import Testing
+import VmemmapEmulator
+@testable import VmemmapTool
+
+@Suite("What the host has no room for")
+struct ErrorTextTests {
+    private func plan(_ pages: Int, _ size: HugePageSize = .twoMebibytes) throws -> MappingPlan {
+        let geometry = try #require(Geometry(basePageSize: .kibibytes(4), hugePageSize: size))
+        return try MappingPlan(geometry: geometry, scheme: .firstTail, hugePages: HugePageCount(pages))
+    }
+
+    private func room(mappings: Int = 65530, inUse: Int = 60, memory: ByteCount = .gibibytes(24)) -> HostRoom {
+        HostRoom(
+            mappingLimit: MappingCount(mappings), mappingsInUse: MappingCount(inUse), memory: memory,
+            memorySource: "MemAvailable")
+    }
+
+    private func line(_ room: HostRoom, _ plan: MappingPlan) -> String? {
+        do throws(ExperimentError) {
+            try room.check(plan)
+            return nil
+        } catch {
+            return ErrorText.line(error)
+        }
+    }
+
+    @Test("The cover letter's 10240 pages exceed the default limit; the line names what fits")
+    func mappings() throws {
+        #expect(
+            line(room(), try plan(10240)) == "10 240 huge pages of 2.00 MiB need 81 920 mappings, but "
+                + "vm.max_map_count is 65530, 65380 of them free; 8172 fit: use --pages 8172, or raise it (as "
+                + "root: sysctl vm.max_map_count=83094, or --raise-map-limit of savings and bench)")
+        #expect(line(room(mappings: 83094), try plan(10240)) == nil)
+        #expect(line(room(mappings: 82053), try plan(10240)) != nil)
+        #expect(line(room(), try plan(8174)) == nil)
+        #expect(line(room(), try plan(8175)) != nil)
+    }
+
+    @Test("A number that is named fits the next process too, which may have some threads more")
+    func nextProcess() throws {
+        #expect(line(room(inUse: 60 + 16), try plan(8172)) == nil)
+        #expect(line(room(inUse: 60 + 16 + 8), try plan(8172)) != nil)
+    }
+
+    @Test(
+        "What fits is named by the option that the command has",
+        arguments: [(ErrorText.Sizing.pages, "--pages 8172"), (.memory, "--memory 16344M"), (.script, "memory=16344M")])
+    func sizing(_ sizing: ErrorText.Sizing, _ option: String) throws {
+        let plan = try plan(10240)
+        do throws(ExperimentError) {
+            try room().check(plan)
+            Issue.record("it fits")
+        } catch {
+            let text = ErrorText.line(error, sizing)
+            #expect(text.contains("; 8172 fit: use \(option), or raise it"))
+            #expect(text.contains("--memory") == (sizing == .memory) && text.contains("--pages") == (sizing == .pages))
+        }
+    }
+
+    @Test("More than memory is refused by the scarcer resource, with the figure that says so")
+    func memory() throws {
+        let room = room(mappings: 1 << 30, memory: .gibibytes(1))
+        let text = try #require(line(room, try plan(1 << 20)))
+        // An eighth of the 992 MiB beside the reserve may be gone when the next process asks.
+        #expect(text.contains("but MemAvailable leaves 868.00 MiB"))
+        let fits = try #require(text.firstMatch(of: /; (\d+) fit:/).flatMap { Int($0.output.1) })
+        #expect(line(room, try plan(fits)) == nil)
+        #expect(line(self.room(mappings: 1 << 30, memory: .mebibytes(1024 - 120)), try plan(fits)) == nil)
+        #expect(line(self.room(mappings: 1 << 30, memory: .mebibytes(1024 - 128)), try plan(fits)) != nil)
+    }
+
+    @Test("The kernel's memory for the mappings is a part of what is needed: it is charged to a memory cgroup too")
+    func mappingMemory() throws {
+        let text = try #require(line(room(mappings: 1 << 30, memory: .gibibytes(1)), try plan(1 << 15)))
+        // 32 KiB of struct pages, 64 bytes of page table, 256 of books, 8 mappings of 256 bytes; times 32 768.
+        #expect(text.contains("32 768 huge pages of 2.00 MiB need 1.07 GiB, "))
+    }
+
+    @Test("The process's own limits count, each with its name; one on private memory leaves a memory file out")
+    func limits() throws {
+        func line(_ backing: Backing, _ limit: HostRoom.MemoryLimit) throws -> String? {
+            let geometry = try #require(Geometry(basePageSize: .kibibytes(4), hugePageSize: .twoMebibytes))
+            let plan = try MappingPlan(
+                geometry: geometry, scheme: .firstTail, backing: backing, hugePages: HugePageCount(4000))
+            let room = HostRoom(
+                mappingLimit: MappingCount(65530), mappingsInUse: MappingCount(60), memory: .gibibytes(24),
+                memorySource: "MemAvailable", limits: [limit])
+            return self.line(room, plan)
+        }
+        let left = ByteCount.mebibytes(100)
+        let all = HostRoom.MemoryLimit(left: left, source: "RLIMIT_AS", countsSharedMemory: true)
+        let privateOnly = HostRoom.MemoryLimit(left: left, source: "RLIMIT_DATA", countsSharedMemory: false)
+        #expect(try line(.anonymous, all)?.contains("but RLIMIT_AS leaves 43.50 MiB; ") == true)
+        #expect(try line(.memfd, all)?.contains("but RLIMIT_AS leaves 43.50 MiB; ") == true)
+        #expect(try line(.anonymous, privateOnly)?.contains("but RLIMIT_DATA leaves 43.50 MiB; ") == true)
+        #expect(try line(.memfd, privateOnly) == nil)
+    }
+
+    @Test("Absurd counts overflow nothing", arguments: [1 << 40, 1 << 60, Int.max])
+    func absurd(_ pages: Int) throws {
+        for size in [HugePageSize.twoMebibytes, .oneGibibyte] {
+            switch Result(catching: { try plan(pages, size) }) {
+            case .success(let plan): #expect(line(room(mappings: Int.max / 2), plan) != nil)
+            case .failure(let error):
+                #expect(error as? VmemmapError == VmemmapError(.plan, .unusableCount(HugePageCount(pages))))
+            }
+        }
+        #expect(line(room(mappings: Int.max / 2), try plan(1 << 30)) != nil)
+    }
+
+    @Test("Where not one fits, the line says so")
+    func none() throws {
+        #expect(line(room(mappings: 100), try plan(1))?.contains("not one fits") == true)
+    }
+}

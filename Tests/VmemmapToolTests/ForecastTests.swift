@@ -1,0 +1,126 @@
+import HostMemory
+import Testing
+import VmemmapEmulator
+@testable import VmemmapTool
+
+@Suite("Forecasts")
+struct ForecastTests {
+    private func forecast(
+        _ memory: ByteCount, _ size: HugePageSize, _ scheme: Scheme, run: TailRun = .frames(PageCount(1)),
+        limit: Int = 65530
+    ) throws -> Forecast.Row {
+        let forecast = Forecast(
+            memory: memory, basePage: .kibibytes(4), sizes: [size], schemes: [scheme], backing: .anonymous,
+            tailRun: run,
+            cost: .assumed, limit: MappingCount(limit))
+        return try #require(forecast?.rows.first)
+    }
+
+    @Test("What a user reported: 128 GiB of 2 MiB pages, head scheme, frees 1.75 GiB")
+    func reported() throws {
+        let row = try forecast(.gibibytes(128), .twoMebibytes, .head)
+        #expect(row.freedBytes == .mebibytes(1792))
+        #expect(row.pages == HugePageCount(65536))
+    }
+
+    @Test("The struct page's size counts: 28 KiB freed become 60 with 128 bytes, and nothing with 56")
+    func structPageSizes() throws {
+        for (size, freed) in [(56, 0), (64, 28), (128, 60)] {
+            let result = try PlanExperiment(
+                memory: .gibibytes(1), sizes: [.twoMebibytes], schemes: [.head], backing: .anonymous,
+                tailRun: .frames(PageCount(1)), structPageSize: ByteCount(size)
+            ).run()
+            #expect(result.forecast.rows.map(\.freedBytesPerPage) == [.kibibytes(freed)])
+            #expect(result.forecast.structPageBytes == ByteCount(size << 18))
+            let explains = ForecastReport.lines(result).contains { $0.contains("crosses page boundaries (56 bytes)") }
+            #expect(explains == (size == 56))
+        }
+    }
+
+    @Test("The kernel's boot messages: 28 KiB for a 2 MiB page, 16380 KiB for a 1 GiB page; v5: 24 and 16376")
+    func messages() throws {
+        #expect(try forecast(.gibibytes(1), .twoMebibytes, .head).freedBytesPerPage == .kibibytes(28))
+        #expect(try forecast(.gibibytes(1), .oneGibibyte, .head).freedBytesPerPage == .kibibytes(16380))
+        #expect(try forecast(.gibibytes(1), .twoMebibytes, .firstTail).freedBytesPerPage == .kibibytes(24))
+        #expect(try forecast(.gibibytes(1), .oneGibibyte, .firstTail).freedBytesPerPage == .kibibytes(16376))
+    }
+
+    @Test("The cover letter's 1 TiB: 16 GiB of struct pages, 12 GiB freed at best with 2 MiB pages, 16 with 1 GiB")
+    func coverLetter() throws {
+        let small = try forecast(.gibibytes(1024), .twoMebibytes, .firstTail)
+        #expect(small.freedBytes == .gibibytes(12))
+        // One table of 4 KiB for each 64 huge pages: the net saving of a page is 6 - 1/64 pages.
+        #expect(small.pageTableBytes == .mebibytes(32))
+        #expect(small.mappingBytes + ByteCount(256) == .gibibytes(1))
+        let large = try forecast(.gibibytes(1024), .oneGibibyte, .firstTail)
+        #expect(large.freedBytes == ByteCount.kibibytes(16376) * 1024)
+        #expect(large.kernelNetBytes == ByteCount.kibibytes(16376 - 32) * 1024)
+    }
+
+    @Test("With a tail run, 1 TiB of 1 GiB pages fits the default mapping limit")
+    func tailRuns() throws {
+        let first = try forecast(.gibibytes(1024), .oneGibibyte, .firstTail, run: .auto)
+        #expect(first.mappings <= MappingCount(65530))
+        #expect(first.emulationNetBytes >= ByteCount.mebibytes(16077), "15.7 GiB")
+        let raised = try forecast(.gibibytes(1024), .oneGibibyte, .firstTail, run: .auto, limit: .max)
+        #expect(raised.emulationNetBytes >= ByteCount.mebibytes(16180), "15.8 GiB")
+        let shared = try forecast(.gibibytes(1024), .oneGibibyte, .sharedTail, run: .auto)
+        #expect(shared.mappings <= MappingCount(65530))
+        #expect(shared.mappings.rawValue <= 64 * 1024)
+        #expect(shared.emulationNetBytes >= ByteCount.mebibytes(16333), "15.95 GiB")
+    }
+
+    @Test(
+        "Memory that holds no huge page, or more than there can be, has no forecast", arguments: [0, -1, 4096, Int.max])
+    func none(_ bytes: Int) {
+        let forecast = Forecast(
+            memory: ByteCount(bytes), basePage: .kibibytes(4), sizes: [.twoMebibytes, .oneGibibyte],
+            schemes: Scheme.allCases, backing: .memfd, tailRun: .auto, cost: .assumed, limit: MappingCount(65530))
+        #expect(forecast == nil)
+    }
+
+    @Test("The first screen answers for this host and names the letter's figures")
+    func report() throws {
+        let result = try PlanExperiment(
+            memory: nil, sizes: [.twoMebibytes, .oneGibibyte], schemes: Scheme.allCases, backing: .anonymous,
+            tailRun: .auto
+        ).run()
+        let lines = ForecastReport.lines(result)
+        #expect(lines.contains { $0.contains("of this host's memory, all in huge pages") })
+        #expect(lines.contains { $0.hasPrefix("the letter: ~16 GB of 16") })
+        #expect(lines.count { $0.hasPrefix("head ") } == 4)
+        #expect(lines.count <= 40)
+    }
+}
+
+@Suite("Savings on real memory")
+struct SavingsTests {
+    @Test(
+        "Frames are as planned at every step, on every scheme and backing",
+        arguments: Scheme.allCases.flatMap { scheme in Backing.allCases.map { (scheme, $0) } })
+    func run(_ scheme: Scheme, _ backing: Backing) throws {
+        let memory = EmulatedMemory(
+            pages: HugePageCount(50), pageSize: .twoMebibytes, scheme: scheme, backing: backing,
+            tailRun: scheme == .head ? .frames(PageCount(1)) : .auto)
+        var seen: [String] = []
+        let result = try SavingsExperiment(memory).run { progress in
+            guard case .count(let step, let done, let total, _) = progress else { return }
+            if seen.last != step { seen.append(step) }
+            #expect((0...total).contains(done))
+        }
+        #expect(seen == ["populated", "optimized", "touched", "restored"])
+        #expect(result.rows.map(\.step.rawValue) == seen)
+        #expect(result.holds)
+        let optimized = result.rows[1]
+        #expect(optimized.grossSavingBytes - optimized.templateBytes == result.plan.grossSavingBytes)
+        #expect(SavingsReport.lines(result).last == "as planned")
+    }
+
+    @Test("A dry run maps nothing and says so")
+    func dryRun() throws {
+        let memory = EmulatedMemory(pages: HugePageCount(1000), pageSize: .twoMebibytes, scheme: .firstTail)
+        let result = try SavingsExperiment(memory).plan()
+        #expect(result.rows.isEmpty)
+        #expect(SavingsReport.lines(result).last == "A dry run: nothing was mapped.")
+    }
+}

@@ -1,0 +1,218 @@
+import Glibc
+import HostMemory
+import SystemPackage
+import Testing
+import VmemmapEmulator
+@testable import VmemmapTool
+
+/// A region of this process is changed behind its back, as a debugger would do it, and looked at from outside.
+@Suite("Inspect notices every difference that it can read")
+struct InspectTests {
+    private typealias Subject = InspectResult.Check.Subject
+
+    private static func region(
+        _ scheme: Scheme = .firstTail, _ backing: Backing = .anonymous, pages: Int = 6, isOptimized: Bool = true
+    ) throws -> VmemmapRegion {
+        let region = try VmemmapRegion(
+            MappingPlan(
+                geometry: try #require(Geometry(basePageSize: HostLimits.pageSize, hugePageSize: .twoMebibytes)),
+                scheme: scheme, backing: backing, hugePages: HugePageCount(pages), tailRun: .frames(PageCount(1))))
+        if isOptimized { try region.optimize(region.layout.allHugePages) }
+        _ = region.visitEveryStructPage()
+        return region
+    }
+
+    private static func inspect(_ region: VmemmapRegion) throws -> InspectResult {
+        try InspectExperiment(pid: getpid(), region: region.range).run()
+    }
+
+    /// Looks, and returns what does not agree.
+    private static func differences(_ region: VmemmapRegion) throws -> Set<Subject> {
+        let result = try inspect(region)
+        let failed = Set(result.checks.filter { $0.holds == false }.map(\.subject))
+        #expect(result.holds == failed.isEmpty)
+        // Of huge pages out of scheme the scheme says nothing.
+        #expect(result.isComplete || failed.contains(.hugePagesOutOfScheme))
+        #expect((result.firstDifference.value == nil) == !failed.contains(.pagesMappedOtherwise))
+        return failed
+    }
+
+    private static func tail(_ region: VmemmapRegion, _ vmemmapPage: Int, of page: Int) -> AddressRange {
+        region.layout.vmemmap(of: HugePageIndex(page), from: VmemmapPageIndex(vmemmapPage), count: PageCount(1))
+    }
+
+    /// mprotect as a debugger calls it.
+    private static func protect(_ range: AddressRange, _ flags: CInt) {
+        // SAFETY: the range is a page of the test's own region, which nobody uses meanwhile.
+        let result = unsafe mprotect(
+            UnsafeMutableRawPointer(bitPattern: range.start.rawValue), range.length.rawValue, flags)
+        #expect(result == 0)
+    }
+
+    /// mmap with MAP_FIXED as a debugger calls it.
+    private static func map(_ range: AddressRange, _ protection: CInt, _ flags: CInt, _ file: CInt, _ offset: Int) {
+        // SAFETY: as above.
+        let result = unsafe mmap(
+            UnsafeMutableRawPointer(bitPattern: range.start.rawValue), range.length.rawValue, protection,
+            flags | MAP_FIXED, file, offset)
+        #expect(unsafe result != MAP_FAILED)
+    }
+
+    @Test(
+        "What nobody has changed is what the scheme says: optimized, restored, some of each",
+        arguments: Scheme.allCases,
+        Backing.allCases)
+    func unchanged(_ scheme: Scheme, _ backing: Backing) throws {
+        let region = try Self.region(scheme, backing, isOptimized: false)
+        #expect(try Self.differences(region) == [])
+        for pages in [1..<3, 5..<6, 0..<6] {
+            try region.optimize(HugePageIndex(pages.lowerBound)..<HugePageIndex(pages.upperBound))
+            #expect(try Self.differences(region) == [], "\(pages)")
+        }
+        try region.restore(HugePageIndex(2)..<HugePageIndex(4))
+        #expect(try Self.differences(region) == [])
+        try region.restore(region.layout.allHugePages)
+        #expect(try Self.differences(region) == [])
+    }
+
+    @Test("A tail that nobody can read any more, or that may be executed", arguments: Scheme.allCases, Backing.allCases)
+    func protection(_ scheme: Scheme, _ backing: Backing) throws {
+        let region = try Self.region(scheme, backing)
+        for (page, flags) in [(0, PROT_NONE), (3, PROT_READ | PROT_EXEC)] {
+            let tail = Self.tail(region, 5, of: page)
+            Self.protect(tail, flags)
+            #expect(try Self.differences(region).contains(.pagesMappedOtherwise), "\(flags)")
+            // It is no guard page: the region is as long as it was.
+            #expect(try FoundRegion.all(in: .current).contains { $0.range == region.range })
+            Self.protect(tail, PROT_READ)
+            #expect(try Self.differences(region) == [])
+        }
+    }
+
+    @Test("A tail of the first huge page and of the last that look like guard pages do not shorten the region")
+    func likeGuardPages() throws {
+        let region = try Self.region(.sharedTail)
+        for page in [0, 2, 5] {
+            Self.map(
+                Self.tail(region, 4, of: page), PROT_NONE, MAP_SHARED, region.memoryFile.readOnly.rawValue, 0)
+        }
+        #expect(try FoundRegion.all(in: .current).contains { $0.range == region.range })
+        #expect(try Self.differences(region).contains(.pagesMappedOtherwise))
+    }
+
+    @Test("A head that is read-only, and a tail that can be written", arguments: Scheme.allCases, Backing.allCases)
+    func writable(_ scheme: Scheme, _ backing: Backing) throws {
+        let region = try Self.region(scheme, backing)
+        Self.protect(Self.tail(region, 0, of: 2), PROT_READ)
+        #expect(try Self.differences(region).contains(.pagesMappedOtherwise))
+        Self.protect(Self.tail(region, 0, of: 2), PROT_READ | PROT_WRITE)
+        // The same page of the file, through the descriptor that writes.
+        let tail = Self.tail(region, 6, of: 1)
+        var offset: ByteCount?
+        try ProcMaps.forEach(overlapping: tail) { (mapping) throws(HostError) in
+            offset = mapping.offset + (tail.start - mapping.range.start)
+        }
+        let file = region.memoryFile.writable.rawValue
+        Self.map(tail, PROT_READ | PROT_WRITE, MAP_SHARED, file, try #require(offset).rawValue)
+        _ = region.visitEveryStructPage()
+        #expect(try Self.differences(region) == [.pagesMappedOtherwise])
+        // And privately: what is stored there nobody else sees.
+        Self.map(tail, PROT_READ, MAP_PRIVATE, file, try #require(offset).rawValue)
+        _ = region.visitEveryStructPage()
+        #expect(try Self.differences(region).contains(.pagesMappedOtherwise))
+    }
+
+    @Test("A page that is not mapped, moved away, or private memory in its place", arguments: Backing.allCases)
+    func gone(_ backing: Backing) throws {
+        let region = try Self.region(.firstTail, backing)
+        try HostKernel.unmap(Self.tail(region, 4, of: 0))
+        let elsewhere = try HostKernel.mapAnonymous(length: HostLimits.pageSize)
+        defer { try? HostKernel.unmap(elsewhere) }
+        try HostKernel.move(Self.tail(region, 7, of: 5), to: elsewhere.start)
+        try HostKernel.mapAnonymous(at: Self.tail(region, 3, of: 2))
+        let result = try Self.inspect(region)
+        #expect(result.checks.first { $0.subject == .hugePagesOutOfScheme }?.measured == .value(3))
+        // Private memory is what a page of an unoptimized huge page shows, on the anonymous backing.
+        #expect(
+            result.checks.first { $0.subject == .pagesMappedOtherwise }?.measured
+                == .value(backing == .anonymous ? 2 : 3))
+        #expect(
+            result.firstDifference.value?.hasPrefix("vmemmap page 4 of huge page 0 is not mapped; the scheme says r--s")
+                == true)
+        #expect(InspectReport.lines(result).last == "it is NOT what the scheme says")
+    }
+
+    @Test(
+        "Two huge pages whose tails show each other's frames: as many frames, shared by as many, and all of them wrong")
+    func exchanged() throws {
+        let region = try Self.region()
+        let file = region.memoryFile
+        for (page, other) in [(1, 4), (4, 1)] {
+            for vmemmapPage in 1..<8 {
+                try HostKernel.mapFile(
+                    vmemmapPage == 1 ? file.writable : file.readOnly, at: Self.tail(region, vmemmapPage, of: page),
+                    offset: HostLimits.pageSize * other, vmemmapPage == 1 ? .readWrite : .readOnly)
+            }
+        }
+        _ = region.visitEveryStructPage()
+        #expect(try Self.differences(region) == [.pagesMappedOtherwise])
+    }
+
+    @Test("Another file in the place of the region's own, with the same protection and at the same offset")
+    func anotherFile() throws {
+        let region = try Self.region()
+        let other = try MemoryFile(name: "other", length: HostLimits.pageSize * 6)
+        for vmemmapPage in 1..<8 {
+            try HostKernel.mapFile(
+                vmemmapPage == 1 ? other.writable : other.readOnly, at: Self.tail(region, vmemmapPage, of: 3),
+                offset: HostLimits.pageSize * 3, vmemmapPage == 1 ? .readWrite : .readOnly)
+        }
+        _ = region.visitEveryStructPage()
+        #expect(try Self.differences(region).contains(.pagesMappedOtherwise))
+    }
+
+    @Test("What is restored must be writable and private again", arguments: Backing.allCases)
+    func restored(_ backing: Backing) throws {
+        let region = try Self.region(.firstTail, backing)
+        try region.restore(region.layout.allHugePages)
+        #expect(try Self.differences(region) == [])
+        Self.protect(Self.tail(region, 5, of: 3), PROT_READ)
+        #expect(try Self.differences(region).contains(.pagesMappedOtherwise))
+    }
+
+    @Test(
+        "Without a guard page the region is found by the other one, and said to lack it; without both it is not found",
+        arguments: [0, 1])
+    func guards(_ gone: Int) throws {
+        let region = try Self.region()
+        let pages = HostKernel.guardPages(of: region.range)
+        // Taken by nobody else, so that the region can be given back with what lies beside it.
+        try HostKernel.mapAnonymous(at: pages[gone])
+        #expect(try FoundRegion.all(in: .current).contains { $0.range == region.range })
+        #expect(try Self.differences(region) == [.guardPages])
+        try HostKernel.mapAnonymous(at: pages[1 - gone])
+        #expect(try !FoundRegion.all(in: .current).contains { $0.range == region.range })
+        #expect(try Self.inspect(region).checks.first { $0.subject == .guardPages }?.measured == .value(0))
+    }
+
+    @Test("A frame too many in a region of which only some are optimized")
+    func frames() throws {
+        let region = try Self.region(.sharedTail, isOptimized: false)
+        try region.optimize(HugePageIndex(0)..<HugePageIndex(4))
+        _ = region.visitEveryStructPage()
+        let result = try Self.inspect(region)
+        #expect(result.holds && result.isComplete)
+        let frames = result.checks.first { $0.subject == .distinctFrames }
+        let zones = Set((0..<4).map { region.plan.zone(of: HugePageIndex($0)) }).count
+        #expect(frames?.expected == .value(48 - 4 * 7 + zones) && frames?.measured == frames?.expected)
+        let bytes = result.checks.first { $0.subject == .memfdBytes }
+        #expect(bytes?.measured == .value(4096 * region.plan.templates.rawValue))
+    }
+
+    @Test("What could not be measured is neither as the scheme says nor otherwise, and the verdict says so")
+    func notMeasured() throws {
+        let check = InspectResult.Check(
+            subject: .memfdBytes, expected: .value(4096), isUpperBound: false, measured: .notMeasured)
+        #expect(check.holds == nil)
+    }
+}

@@ -1,0 +1,164 @@
+import HostMemory
+import Testing
+import VmemmapEmulator
+@testable import VmemmapTool
+
+@Suite("The kernel beside the emulator")
+struct KernelResultTests {
+    private static let geometry = Geometry(basePageSize: .kibibytes(4), hugePageSize: .twoMebibytes)
+
+    private static func pool(_ size: ByteCount, _ pages: Int) -> HugeTLBPool? {
+        HugeTLBPool(pageSize: size) { $0 == "nr_hugepages" || $0 == "free_hugepages" ? "\(pages)\n" : "0\n" }
+    }
+
+    private static func overview(memmap: MemmapCounts? = nil, sysctl: String? = "0\n") throws -> KernelOverview {
+        KernelOverview(
+            HVOConfiguration(sysctl: sysctl, bootConfig: nil, hasCompressedConfig: true), memmap,
+            HugeTLBMeminfo("Hugepagesize: 2048 kB\nHugePages_Total: 512\nHugetlb: 1048576 kB\n"),
+            [try #require(pool(.mebibytes(2), 512)), try #require(pool(.gibibytes(1), 0))],
+            memory: ByteCount.gibibytes(1024), basePage: .kibibytes(4))
+    }
+
+    @Test("Savings by page size are those of the kernel's scheme, for the pools and for all of memory")
+    func savings() throws {
+        let overview = try Self.overview()
+        let small = overview.pools[0]
+        #expect(small.isDefaultSize && small.asItIs.structPageBytes == .mebibytes(16))
+        #expect(small.asItIs.freedBytes == .kibibytes(28) * 512)
+        // 16 MiB of vmemmap: 8 page tables.
+        #expect(small.asItIs.netBytes == .kibibytes(28) * 512 - .kibibytes(32))
+        #expect(small.allOfMemory.pages == HugePageCount(524_288))
+        #expect(small.allOfMemory.freedBytes == .gibibytes(14))
+        let large = overview.pools[1]
+        #expect(!large.isDefaultSize && large.asItIs.structPageBytes == .zero && large.asItIs.freedBytes == .zero)
+        #expect(large.allOfMemory.freedBytes == .kibibytes(16380) * 1024)
+    }
+
+    @Test("What the kernel does not say is null, and the report says so")
+    func unknown() throws {
+        let overview = try Self.overview(sysctl: nil)
+        #expect(overview.isConfigured.value == nil && overview.isOptimizing.value == nil)
+        #expect(overview.memmapPages.value == nil)
+        let lines = KernelReport.lines(KernelResult(host: try .current(), kernel: overview)).joined(separator: "\n")
+        #expect(lines.contains("zgrep OPTIMIZE_VMEMMAP /proc/config.gz"))
+        #expect(lines.contains("not counted (before Linux 6.11)"))
+    }
+
+    // MARK: Checks
+
+    private typealias Cycle = KernelMeasurementResult.Cycle
+
+    private static func cycle(_ isOptimizing: Bool, _ pages: Int, fall: Int?, missing: Int? = 0, time: Int = 1000)
+        -> Cycle
+    {
+        Cycle(
+            isOptimizing: isOptimizing, pages: HugePageCount(pages), allocationNanoseconds: time * pages,
+            freeingNanoseconds: 2 * time * pages, memmapFallPages: Measured(fall.map { PageCount($0) }),
+            memmapMissingPages: Measured(missing.map { PageCount($0) }))
+    }
+
+    private static func measurement(_ rounds: [(Cycle, Cycle)], flagsOn: [UInt64]? = nil) throws
+        -> KernelMeasurementResult
+    {
+        let geometry = try #require(geometry)
+        return KernelMeasurementResult(
+            asked: HugePageCount(64), size: .twoMebibytes, before: HostHugePageCount(3),
+            warmUp: cycle(true, 64, fall: rounds[0].1.memmapFallPages.value == nil ? nil : 448),
+            rounds: rounds.map { KernelMeasurementResult.Round(off: $0, on: $1) }, freedPagesPerHugePage: PageCount(7),
+            flagsOff: nil, flagsOn: flagsOn.map { FlagsCheck([$0], geometry) })
+    }
+
+    private static func result(_ measurement: KernelMeasurementResult, framesFreed: Int = 448) throws -> KernelResult {
+        let plan = try EmulatedMemory(pages: HugePageCount(64), pageSize: .twoMebibytes, scheme: .head).planOnThisHost()
+        let emulator = KernelResult.Emulator(
+            plan: PlanBlock(plan, cost: .assumed), framesFreed: PageCount(framesFreed), countingMethod: .pfn,
+            rounds: [],
+            optimizeNanosecondsPerPageMedian: 5000, restoreNanosecondsPerPageMedian: 4000,
+            optimizeOverAdded: .value(2.5), restoreOverAdded: .notMeasured,
+            flags: FlagsCheck([], try #require(geometry)))
+        return KernelResult(
+            host: try .current(), kernel: try overview(), measurement: measurement, emulator: emulator)
+    }
+
+    private static let rounds = [
+        (cycle(false, 64, fall: 0), cycle(true, 64, fall: 448, time: 3000)),
+        (cycle(false, 64, fall: 0, time: 1500), cycle(true, 64, fall: 448, time: 3100)),
+    ]
+
+    private static func refuted(_ result: KernelResult) -> [KernelResult.Check.Claim] {
+        result.checks.filter { $0.holds.value == false }.map(\.claim)
+    }
+
+    @Test("What the optimization adds is on less off, round by round, for one huge page")
+    func added() throws {
+        let measurement = try Self.measurement(Self.rounds)
+        #expect(measurement.allocation.offNanosecondsPerPageMedian == 1250)
+        #expect(measurement.allocation.onNanosecondsPerPageMedian == 3050)
+        #expect(measurement.allocation.addedNanosecondsPerPageMedian == 1800)
+        #expect(measurement.allocation.addedNanosecondsPerPageMin == 1600)
+        #expect(measurement.freeing.addedNanosecondsPerPageMax == 4000)
+    }
+
+    @Test("Where all agrees, nothing is refuted; what was not measured is neither")
+    func agrees() throws {
+        let result = try Self.result(Self.measurement(Self.rounds))
+        #expect(result.holds && Self.refuted(result).isEmpty)
+        #expect(result.checks.first { $0.claim == .hostFlagsOn }?.holds.value == nil)
+        let old = [(Self.cycle(false, 64, fall: nil, missing: nil), Self.cycle(true, 64, fall: nil, missing: nil))]
+        let unknown = try Self.result(Self.measurement(old))
+        #expect(unknown.holds)
+        #expect(unknown.checks.first { $0.claim == .emulatorFreesTheSame }?.holds.value == nil)
+        #expect(KernelReport.lines(unknown).contains { $0.hasPrefix("?     emulator: frames freed") })
+        let page = HTMLExport.text(unknown)
+        #expect(page.contains("What a huge page costs") && page.contains("aria-label=\"not put to the test\""))
+        #expect(page.contains("all of 1.00 TiB in huge pages of 2.00 MiB: struct pages 16.00 GiB, HVO frees 14.00 GiB"))
+    }
+
+    @Test("Each claim can be refuted")
+    func refutations() throws {
+        let good = Self.rounds[1]
+        func claims(_ off: Cycle, _ on: Cycle, _ framesFreed: Int = 448) throws -> [KernelResult.Check.Claim] {
+            Self.refuted(try Self.result(Self.measurement([(off, on), good]), framesFreed: framesFreed))
+        }
+        let (off, on) = Self.rounds[0]
+        #expect(try claims(off, on, 447) == [.emulatorFreesTheSame])
+        #expect(try claims(Self.cycle(false, 64, fall: -1), on) == [.kernelFreesNothingWhenOff])
+        #expect(try claims(off, Self.cycle(true, 64, fall: 448, missing: 2)) == [.kernelIsBack])
+        #expect(try claims(off, Self.cycle(true, 64, fall: 441)) == [.kernelFreesAsPlanned, .emulatorFreesTheSame])
+        // One cycle's surplus does not make up for another's lack.
+        let uneven = [(off, Self.cycle(true, 64, fall: 449)), (off, Self.cycle(true, 64, fall: 447))]
+        #expect(try Self.refuted(Self.result(Self.measurement(uneven))) == [.kernelFreesAsPlanned])
+    }
+
+    @Test("The host may give fewer: the figures are of what it gave")
+    func fewer() throws {
+        let rounds = [(Self.cycle(false, 60, fall: 0), Self.cycle(true, 50, fall: 350))]
+        let measurement = try Self.measurement(rounds)
+        #expect(measurement.fewestPages == HugePageCount(50))
+        let result = try Self.result(measurement)
+        #expect(result.holds)
+        #expect(KernelReport.lines(result).contains { $0.hasPrefix("The host gave only 50") })
+    }
+
+    @Test("Fake heads that the host shows as heads are noted, other pages refute")
+    func flags() throws {
+        let tail: UInt64 = 1 << 16 | 1 << 17
+        var words: [UInt64] = [1 << 15 | 1 << 17] + Array(repeating: tail, count: 511)
+        words[64] = words[0]
+        let noted = try Self.result(Self.measurement(Self.rounds, flagsOn: words))
+        #expect(noted.holds)
+        #expect(KernelReport.lines(noted).contains { $0.hasPrefix("note  /proc/kpageflags shows 1 fake head of 512") })
+        words[65] = words[0]
+        let refuted = try Self.result(Self.measurement(Self.rounds, flagsOn: words))
+        #expect(Self.refuted(refuted) == [.hostFlagsOn])
+        #expect(KernelReport.lines(refuted).contains { $0.contains("page 65 has flags 0x28000") })
+    }
+
+    @Test("Every form of export has what was measured", arguments: ExportFormat.allCases)
+    func exports(_ format: ExportFormat) throws {
+        let result = try Self.result(Self.measurement(Self.rounds))
+        let text = try format.text(result)
+        #expect(text.hasSuffix("\n"))
+        #expect(text.contains(format == .prometheus ? "vmemmap_kernel_check_holds{claim=" : "added"))
+    }
+}

@@ -1,0 +1,210 @@
+import HostMemory
+import Testing
+import VmemmapEmulator
+@testable import VmemmapTool
+
+@Suite("Pool scripts")
+struct PoolScriptTests {
+    @Test(
+        "Lines are read as they are meant",
+        arguments: [
+            ("nr_hugepages 2M 512", .pool(.twoMebibytes, HugePageCount(512))),
+            ("  nr_hugepages   1G 0  # none", .pool(.oneGibibyte, HugePageCount(0))),
+            ("nr_overcommit_hugepages 2M 3", .overcommit(.twoMebibytes, HugePageCount(3))),
+            ("alloc 2M", .allocate(.twoMebibytes, HugePageCount(1))),
+            ("alloc 1G 2", .allocate(.oneGibibyte, HugePageCount(2))),
+            ("free all", .free(nil)), ("free 512", .free(.frame(PageFrameNumber(512)))),
+            ("poison 0x1ff", .poison(.frame(PageFrameNumber(511)))),
+            ("poison #2+7", .poison(.allocated(2, offset: 7))), ("dissolve #1", .dissolve(.allocated(1, offset: 0))),
+            ("demote 0", .demote(.frame(PageFrameNumber(0)))), ("budget off", .budget(nil)),
+            ("budget 100", .budget(PageCount(100))), ("flush", .flush), ("meminfo", .meminfo), ("vmstat", .vmstat),
+            ("page 3", .page(.frame(PageFrameNumber(3)))), ("sysctl vm.hugetlb_optimize_vmemmap=1", .optimize(true)),
+            ("reserve 2M 4", .reserve(.twoMebibytes, HugePageCount(4))),
+            ("unreserve 2M 4", .unreserve(.twoMebibytes, HugePageCount(4))),
+            ("expect HugePages_Surp 2M 1", .expect(.hugePages("HugePages_Surp", .twoMebibytes), 1)),
+            ("expect nr_memmap_pages 60", .expect(.machine("nr_memmap_pages"), 60)),
+            ("expect EBUSY", .expectOutcome("EBUSY")),
+            (
+                "boot memory=4G hugepages=1024",
+                .boot(MachineConfiguration(memory: .gibibytes(4)), pool: .twoMebibytes, hugePages: HugePageCount(1024))
+            ),
+            (
+                "boot memory=2M hugetlb_free_vmemmap=on scheme=head backing=memfd release=deferred",
+                .boot(
+                    MachineConfiguration(
+                        memory: .mebibytes(2), scheme: .head, backing: .memfd, optimizesAtBoot: true,
+                        release: .deferred), pool: .twoMebibytes, hugePages: HugePageCount(0))
+            ),
+        ] as [(String, PoolStatement)])
+    func statements(_ line: String, _ statement: PoolStatement) throws {
+        #expect(try PoolScript.parse(line[...]) == statement)
+    }
+
+    @Test("Empty lines and comments say nothing", arguments: ["", "   ", "# boot memory=4G", "  # x"])
+    func nothing(_ line: String) throws {
+        #expect(try PoolScript.parse(line[...]) == nil)
+    }
+
+    @Test(
+        "What is no statement is refused with what could have stood there",
+        arguments: [
+            ("frobnicate", "one of alloc, boot"), ("nr_hugepages", "2M or 1G, and a number"),
+            ("nr_hugepages 3M 1", "1G or 2M"), ("nr_hugepages 2M -1", "a number of huge pages"),
+            ("nr_hugepages 2M 1 2", "2M or 1G, and a number"), ("boot", "memory=SIZE of at least 2M"),
+            ("boot memory=4", "a size such as"), ("boot memory=4G hugetlb_free_vmemmap=1", "off or on"),
+            ("boot memory=4G hugetlb_free_vmemmap=ON", "off or on"), ("boot memory=4G x=1", "hugepagesz="),
+            ("boot memory=99999999999999999999G", "a size such as"), ("sysctl x=1", "hugetlb_optimize_vmemmap=0"),
+            ("poison", "a frame"), ("poison #0", "a frame"), ("poison #1+", "a frame"), ("poison -1", "a frame"),
+            ("flush now", "the end of the line"), ("budget -1", "off"), ("expect", "HugePages_Total"),
+            ("expect HugePages_Total 2M", "HugePages_Total"), ("expect EPERM", "ENOMEM"),
+            ("boot memory=4G struct_page_size=100", "one of 56, 64, 72"),
+            ("boot memory=4G struct_page_size=", "one of 56"),
+            ("boot memory=3M", "a multiple of 2M"), ("boot memory=1G memory=2G", "each of them once"),
+            ("boot memory=1G tail_run=0", "a number of frames from 1"),
+            ("boot memory=512M tail_run=7", "at most 6 in the first-tail scheme"),
+            ("boot memory=512M scheme=shared-tail tail_run=8", "at most 7 in the shared-tail scheme"),
+            ("boot memory=1G tail_run=4095", "at most 4094"), ("boot memory=1G scheme=head tail_run=2", "at most 1"),
+            ("boot memory=1G hugepagesz=1G", "hugepages=N with it"),
+            ("walkers 0", "from 1 to 64, or off"), ("walkers", "from 1 to 64, or off"), ("walkers off off", "or off"),
+        ])
+    func errors(_ line: String, _ expected: String) {
+        let error = #expect(throws: PoolScriptError.self) { _ = try PoolScript.parse(line[...]) }
+        #expect(error?.expected.contains(expected) == true, "\(String(describing: error))")
+    }
+
+    @Test("A long word is shortened in the message, and what would break the line is written out")
+    func quoting() throws {
+        let long = String(repeating: "x", count: 1 << 20)
+        for line in [long, "nr_hugepages 2M \(long)", "boot memory=\(long)", "expect \(long)", "poison \(long)"] {
+            let error = try #require(throws: PoolScriptError.self) { _ = try PoolScript.parse(line[...]) }
+            #expect(
+                error.found.utf8.count < 120 && error.found.contains("characters more"), "\(error.found.prefix(200))")
+        }
+        let error = try #require(throws: PoolScriptError.self) { _ = try PoolScript.parse("x\u{1b}[31my") }
+        #expect(error.found == "'x\\u{1B}[31my'")
+    }
+
+    @Test("Damaged lines never trap the parser", arguments: [1, 2, 3] as [UInt64])
+    func fuzz(_ seed: UInt64) {
+        var generator = SplitMix64(seed: seed)
+        let lines = [
+            "boot memory=4G hugepages=1024 scheme=head", "nr_hugepages 2M 512", "poison #2+7",
+            "expect HugePages_Surp 2M 1",
+            "budget 100", "alloc 1G 2",
+        ]
+        for _ in 0..<3000 {
+            var text = Array((lines.randomElement(using: &generator) ?? "").unicodeScalars)
+            for _ in 0..<Int.random(in: 1...4, using: &generator) {
+                let at = Int.random(in: 0...text.count, using: &generator)
+                let scalar = Unicode.Scalar(UInt8.random(in: 9...255, using: &generator))
+                if Bool.random(using: &generator) || at == text.count {
+                    text.insert(scalar, at: at)
+                } else {
+                    text.remove(at: at)
+                }
+            }
+            var line = String.UnicodeScalarView()
+            line.append(contentsOf: text)
+            _ = try? PoolScript.parse(String(line)[...])
+        }
+    }
+
+    @Test("Nothing runs before a machine is booted, and no page is named before it is allocated")
+    func order() throws {
+        let session = PoolSession()
+        #expect(throws: PoolSessionError.self) { _ = try session.run("meminfo") }
+        _ = try session.run("boot memory=64M")
+        #expect(throws: PoolSessionError.self) { _ = try session.run("free #1") }
+        #expect(try session.run("free 7") != nil)
+        guard case .expected(_, "EINVAL", "EINVAL") = try session.run("expect EINVAL") else {
+            Issue.record("freeing what is no huge page is EINVAL")
+            return
+        }
+    }
+
+    @Test(
+        "A frame beyond the memory is refused, however far",
+        arguments: ["#1+32768", "#1+9223372036854775807", "9223372036854775807"])
+    func farFrames(_ frame: String) throws {
+        let session = PoolSession()
+        _ = try session.run("boot memory=64M hugepages=1")
+        _ = try session.run("alloc 2M")
+        for operation in ["poison", "page", "dissolve", "demote", "free"] {
+            guard case .refused = try session.run("\(operation) \(frame)"[...]) else {
+                Issue.record("\(operation) \(frame)")
+                continue
+            }
+        }
+    }
+
+    @Test("Walkers walk once, and only off stops them")
+    func walkers() throws {
+        let session = PoolSession()
+        _ = try session.run("boot memory=64M hugepages=2 hugetlb_free_vmemmap=on")
+        #expect(throws: PoolSessionError.self) { _ = try session.run("walkers off") }
+        _ = try session.run("walkers 1")
+        #expect(throws: PoolSessionError.self) { _ = try session.run("walkers 1") }
+        _ = try session.run("nr_hugepages 2M 0")
+        guard case .walked(let seen) = try session.run("walkers off") else {
+            Issue.record("what they saw")
+            return
+        }
+        #expect(seen.reads > 0 && seen.wrong == 0)
+        var wrong = seen
+        wrong.wrong = 1
+        #expect(PoolScriptReport.lines(.walked(seen), nanoseconds: 0)[0].hasPrefix("  ok "))
+        #expect(PoolScriptReport.lines(.walked(wrong), nanoseconds: 0)[0].hasPrefix("  FAIL "))
+        // What they see is said before anything else becomes of the machine, or of the script.
+        _ = try session.run("walkers 2")
+        #expect(throws: PoolSessionError.self) { _ = try session.run("boot memory=64M") }
+        #expect(throws: PoolSessionError.self) { try session.end() }
+        _ = try session.run("walkers off")
+        try session.end()
+        _ = try session.run("boot memory=64M")
+    }
+
+    @Test("Nothing is as expected before there is a machine")
+    func expectNothing() throws {
+        let session = PoolSession()
+        #expect(throws: PoolSessionError.self) { _ = try session.run("expect ok") }
+        #expect(throws: PoolSessionError.self) { _ = try session.run("expect ENOMEM") }
+    }
+
+    @Test("The kernel's words for each size of huge page", arguments: [(64, 2), (56, 3), (128, 2)])
+    func bootMessages(_ size: Int, _ count: Int) throws {
+        let outcome = try #require(try PoolSession().run("boot memory=1G struct_page_size=\(size)"))
+        let lines = PoolScriptReport.lines(outcome, nanoseconds: 0).filter { $0.contains("HugeTLB: ") }
+        #expect(lines.count == count)
+        let expected =
+            switch size {
+            case 64: "  HugeTLB: 16376 KiB vmemmap can be freed for a 1.00 GiB page"
+            case 56: "  HugeTLB: disable free vmemmap pages for hugepages-1048576kB"
+            default: "  HugeTLB: 32760 KiB vmemmap can be freed for a 1.00 GiB page"
+            }
+        #expect(lines.last == expected)
+    }
+
+    @Test("A machine that does not fit the host is refused before anything is mapped")
+    func tooLarge() {
+        let session = PoolSession()
+        for memory in ["900T", "8000000T"] {
+            let error = #expect(throws: PoolSessionError.self) { _ = try session.run("boot memory=\(memory)"[...]) }
+            guard case .host = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+        }
+    }
+
+    @Test("A line that takes long tells how far it is")
+    func progress() throws {
+        var told: [Progress] = []
+        let session = PoolSession { told.append($0) }
+        _ = try session.run("boot memory=64M hugepages=3")
+        #expect(told.first == .count("boot", 0, of: 256, unit: "vmemmap pages"))
+        #expect(told.dropFirst() == (0...3).map { .count("nr_hugepages", $0, of: 3, unit: "huge pages") }[...])
+        told = []
+        _ = try session.run("nr_hugepages 2M 1")
+        #expect(told == (1...2).map { .count("nr_hugepages", $0, of: 2, unit: "huge pages") })
+    }
+}

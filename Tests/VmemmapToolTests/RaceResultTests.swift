@@ -1,0 +1,105 @@
+import FoundationEssentials
+import HostMemory
+import Testing
+import VmemmapEmulator
+@testable import VmemmapTool
+
+@Suite("The naive restore beside the engine's")
+struct RaceResultTests {
+    private static func run(
+        _ scheme: Scheme, _ backing: Backing, run tailRun: Int = 1, milliseconds: Int = 100
+    ) throws -> RaceResult {
+        try RaceExperiment(
+            EmulatedMemory(
+                pages: HugePageCount(16), pageSize: .twoMebibytes, scheme: scheme, backing: backing,
+                tailRun: .frames(PageCount(tailRun))), walkers: 2, nanosecondsEach: milliseconds * 1_000_000
+        ).run()
+    }
+
+    @Test("Walkers catch the naive way, and never the engine", arguments: Scheme.allCases, Backing.allCases)
+    func caught(_ scheme: Scheme, _ backing: Backing) throws {
+        // On a busy host a walker may not look in time.
+        for _ in 0..<100 {
+            let result = try Self.run(scheme, backing, run: scheme == .head ? 1 : 3)
+            let (naive, atomic) = (result.side(.naive), result.side(.atomic))
+            #expect(result.holds && atomic.wrongReads == 0 && atomic.wrongRead == .notMeasured)
+            #expect(naive.reads > 0 && naive.cycles > 0 && naive.turns == atomic.turns)
+            #expect(naive.durationNanoseconds >= 100_000_000 && atomic.durationNanoseconds >= 100_000_000)
+            guard naive.wrongReads > 0 else { continue }
+            #expect(naive.wrongReads < naive.reads && naive.turnsWithWrongReads > 0)
+            #expect(naive.wrongRead.value?.word == 0)
+            let lines = RaceReport.lines(result)
+            #expect(lines.contains { $0.hasPrefix("It is a real one.") })
+            #expect(lines.contains { $0.hasPrefix("ok    it holds where each replacement is one step: 0 of ") })
+            return
+        }
+        Issue.record("the naive way was not caught in 100 runs")
+    }
+
+    @Test("The naive way leaves every vmemmap page with its bytes, and the engine's books in order")
+    func contents() throws {
+        for (scheme, backing) in [(Scheme.firstTail, Backing.anonymous), (.sharedTail, .memfd), (.head, .anonymous)] {
+            let plan = try EmulatedMemory(
+                pages: HugePageCount(3), pageSize: .twoMebibytes, scheme: scheme, backing: backing
+            ).planOnThisHost()
+            let region = try VmemmapRegion(plan)
+            let naive = try NaiveRestore(region)
+            try region.optimize(region.layout.allHugePages)
+            try naive.restoreAll()
+            #expect(region.visitEveryStructPage().wrong == 0)
+            #expect(try FrameCount.count(in: region.range).distinct > plan.framesOptimized)
+            try region.restore(region.layout.allHugePages)
+            #expect(region.differencesFromPrepared().isEmpty)
+            #expect(try FrameCount.count(in: region.range).distinct == plan.framesPopulated)
+            #expect(try ProcMaps.count(overlapping: region.range) <= plan.regionMappings(.restored))
+        }
+    }
+
+    /// A result with counts of one's own choosing.
+    private static func result(naive: Int, atomic: Int) throws -> RaceResult {
+        let real = try run(.firstTail, .anonymous, milliseconds: 1)
+        let sides = [(RaceResult.Way.naive, naive), (.atomic, atomic)].map { way, wrong in
+            var side = RaceResult.Side(way: way)
+            (side.turns, side.cycles, side.reads, side.wrongReads) = (1, 1, 1_000_000, wrong)
+            if wrong > 0 { side.wrongRead = .value(RaceResult.WrongRead(frame: 77, word: 0xbad1)) }
+            return side
+        }
+        return RaceResult(host: real.host, configuration: real.configuration, plan: real.plan, sides: sides)
+    }
+
+    @Test("A naive way that was not caught is no failure, and is not called right")
+    func notCaught() throws {
+        let result = try Self.result(naive: 0, atomic: 0)
+        #expect(result.holds && result.verdict == true && result.wrongReadsAtTheNaiveRate == nil)
+        let lines = RaceReport.lines(result)
+        #expect(lines.contains { $0.hasPrefix("The naive way was not caught in 1 000 000 reads.") })
+        #expect(lines.contains { $0.hasSuffix("with nothing caught of the naive way, that says little.") })
+    }
+
+    @Test("A wrong read under the engine is a violation, whatever the naive way did", arguments: [0, 10])
+    func violation(_ naive: Int) throws {
+        let result = try Self.result(naive: naive, atomic: 1)
+        #expect(!result.holds && result.verdict == false)
+        #expect(
+            RaceReport.lines(result).last
+                == "FAIL  it does not hold here: 1 wrong read under the engine: for frame 77, say, compound_head read 0xbad1."
+        )
+    }
+
+    @Test("What the naive rate would have come to is read off the counts")
+    func rate() throws {
+        let result = try Self.result(naive: 250, atomic: 0)
+        #expect(result.wrongReadsAtTheNaiveRate == 250)
+        #expect(RaceReport.lines(result).contains { $0.contains("  4 000  ") })
+    }
+
+    @Test("The JSON gives the result back, null where there was no wrong read")
+    func json() throws {
+        let result = try Self.result(naive: 3, atomic: 0)
+        let text = try JSONExport.text(result)
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        #expect(try decoder.decode(RaceResult.self, from: Data(text.utf8)) == result)
+        #expect(text.contains("\"command\" : \"race\"") && text.contains("\"wrong_read\" : null"))
+    }
+}

@@ -1,0 +1,57 @@
+import HostMemory
+import Testing
+@testable import VmemmapTool
+
+@Suite("Numbers as text")
+struct TextTests {
+    static let byteTexts: [Int: String] = [
+        0: "0 B", 1023: "1023 B", 1024: "1 KiB", 24576: "24 KiB", 1536: "1.50 KiB", 2_097_152: "2.00 MiB",
+        1_073_741_824: "1.00 GiB", 1_073_741_823: "1024.00 MiB", 12_884_901_888: "12.00 GiB",
+        1_099_511_627_776: "1.00 TiB", -3_145_728: "-3.00 MiB", .max: "8388608.00 TiB",
+    ]
+
+    @Test("Byte counts", arguments: byteTexts)
+    func bytes(_ count: Int, _ text: String) { #expect(ByteText.short(ByteCount(count)) == text) }
+
+    @Test(
+        "In a cell, byte counts have four digits at most",
+        arguments: [
+            (1023, "1023 B"), (24576, "24 KiB"), (1_048_320, "1024 KiB"), (-261_888, "-255.8 KiB"),
+            (12_884_901_888, "12.00 GiB"), (1_073_741_568, "1024 MiB"), (296_222_720, "282.5 MiB"),
+            (1_047_552, "1023 KiB"), (104_857_599, "100.0 MiB"),
+        ])
+    func briefBytes(_ count: Int, _ text: String) { #expect(ByteText.brief(ByteCount(count)) == text) }
+
+    @Test(
+        "Durations",
+        arguments: [
+            (0, "0 ns"), (9_999, "9999 ns"), (45_430, "45.4 us"), (8_765_700, "8.8 ms"), (25_000_000, "25.0 ms"),
+            (39_000_000_000, "39.0 s"), (999_900_000, "999.9 ms"), (6_099_900_000, "6.10 s"), (9_994_999_999, "9.99 s"),
+            (9_996_000_000, "10.0 s"), (1_004_000_000, "1.00 s"),
+        ])
+    func durations(_ nanoseconds: Int, _ text: String) {
+        #expect(DurationText.short(nanoseconds: nanoseconds) == text)
+    }
+
+    @Test(
+        "Counts",
+        arguments: [
+            (0, "0 pages"), (1, "1 page"), (999, "999 pages"), (1000, "1 000 pages"), (-12345, "-12 345 pages"),
+            (1_234_567, "1 234 567 pages"),
+        ])
+    func counts(_ count: Int, _ text: String) { #expect(CountText.of(count, "page") == text) }
+
+    @Test("A table aligns its columns and leaves no space at the end of a line")
+    func table() {
+        var table = TextTable(headings: ["", "RSS\nKiB", "frames"])
+        table.add(["baseline", "1024", "-"])
+        table.add(["x", "7", "12345678"])
+        #expect(
+            table.lines == [
+                "           RSS",
+                "           KiB    frames",
+                "baseline  1024         -",
+                "x            7  12345678",
+            ])
+    }
+}
