@@ -60,8 +60,16 @@ struct SchemePlanTests {
         }
         #expect(covered == Array(plan.replacedPages))
         #expect(plan.replacements.allSatisfy { $0.count > .zero })
-        let shape = HugePageShape(try given.geometry, given.scheme, given.backing)
-        #expect(plan.replacements.count == shape.replacementCount(plan.tailRun.rawValue))
+        let (tails, run) = (plan.geometry.vmemmapPagesPerHugePage.rawValue - 1, plan.tailRun.rawValue)
+        let isAnonymous = given.backing == .anonymous ? 1 : 0
+        let expected =
+            switch given.scheme {
+            case _ where !plan.isWorthwhile: 0
+            case .firstTail: isAnonymous + (run > 1 ? 1 : 0) + (tails - 1) / run
+            case .head: isAnonymous + tails
+            case .sharedTail: (tails + run - 1) / run
+            }
+        #expect(plan.replacements.count == expected)
     }
 
     @Test(

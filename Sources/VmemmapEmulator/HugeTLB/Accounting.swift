@@ -109,7 +109,7 @@ extension EmulatedMachine {
         let page = hugePage(of: frame)
         let view = page.flatMap { views[$0.size] } ?? small
         let address = small.layout.structPage(of: frame)
-        let head = view.head(of: address)
+        let head = view.read(address).head
         let fields = HugePageFields(head: page?.head ?? frame, small.layout)
         return StructPageView(
             frame: frame, address: address, compoundHead: small.layout.frame(describedAt: head), hugePage: page,

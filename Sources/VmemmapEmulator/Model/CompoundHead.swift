@@ -10,6 +10,27 @@ public enum CompoundHead {
         case pointerBesideFakeHeads
         /// A tail holds a mask: ``masked(_:at:)``.
         case mask
+
+        /// The head of the struct page at `address`: the one function through which every reader of a region finds it.
+        ///
+        /// - Parameters:
+        ///   - word: the word in its compound_head.
+        ///   - address: the struct page.
+        ///   - geometry: the huge pages that it belongs to.
+        ///   - load: loads a word; asked for the next struct page's compound_head where there are fake heads.
+        @inline(__always)
+        func head(
+            _ word: UInt64, at address: Address, _ geometry: Geometry, load: (Address) -> UInt64
+        ) -> Address {
+            switch self {
+            case .pointer: CompoundHead.decoded(word, at: address)
+            case .mask: CompoundHead.masked(word, at: address)
+            case .pointerBesideFakeHeads:
+                CompoundHead.throughFakeHead(word, at: address, pageSize: geometry.basePageSize) {
+                    load(address + geometry.structPageSize + StructPage.compoundHeadOffset)
+                }
+            }
+        }
     }
 
     /// What a tail of the huge page at `head` holds: the head's address with bit 0 set (`set_compound_head()`), or a mask with

@@ -21,6 +21,8 @@ public struct MappingPlan: Hashable, Sendable {
     public let tailRun: PageCount
     /// How struct pages lead to their heads.
     public let encoding: CompoundHead.Encoding
+    /// Where a restored tail page takes its contents from.
+    let tailSource: TailSource
     /// The mappings that replace vmemmap pages of one huge page, in the order in which they are made. Empty where the
     /// scheme frees nothing.
     public let replacements: [Replacement]
@@ -42,6 +44,13 @@ public struct MappingPlan: Hashable, Sendable {
             case own(Int)
             /// The n-th template of the huge page's zone.
             case template(Int)
+        }
+
+        init(_ first: Int, _ count: Int, _ frame: Frame, _ protection: ReplacementProtection) {
+            self.first = VmemmapPageIndex(first)
+            self.count = PageCount(count)
+            self.frame = frame
+            self.protection = protection
         }
     }
 
@@ -86,13 +95,14 @@ public struct MappingPlan: Hashable, Sendable {
         self.base = base
         self.hugePages = hugePages
         encoding = scheme.encoding(geometry)
+        tailSource = scheme.rules.tailSource
         let inFirstZone = firstZone ?? HugePageCount(hugePages.rawValue - hugePages.rawValue / 2)
         hugePagesInFirstZone = inFirstZone
         let zones = inFirstZone < hugePages ? 2 : 1
         let shape = HugePageShape(geometry, scheme, backing)
         let run = tailRun.resolved(longest: shape.longestRun, cost: cost, limit: mappingLimit) { run in
             let frames = shape.keptPages(run) * hugePages.rawValue + shape.templates(run) * zones
-            let mappings = (shape.replacementCount(run) + shape.boundaryAfterHead) * hugePages.rawValue
+            let mappings = (shape.replacements(run).count + shape.boundaryAfterHead) * hugePages.rawValue
             return (geometry.basePageSize * frames, MappingCount(mappings))
         }
         self.tailRun = PageCount(run)

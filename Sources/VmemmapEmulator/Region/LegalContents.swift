@@ -23,7 +23,7 @@ package struct LegalContents: Sendable {
     private struct View: Sendable {
         let geometry: Geometry
         let layout: VmemmapLayout
-        let scheme: Scheme
+        let tailSource: TailSource
         let encoding: CompoundHead.Encoding
         let pages: Int
         /// What the blocks of a huge page of it are used as, in a machine.
@@ -73,7 +73,7 @@ package struct LegalContents: Sendable {
         self.brand = brand
         views = regions.map {
             View(
-                geometry: $0.plan.geometry, layout: $0.layout, scheme: $0.plan.scheme, encoding: $0.plan.encoding,
+                geometry: $0.plan.geometry, layout: $0.layout, tailSource: $0.plan.tailSource, encoding: $0.plan.encoding,
                 pages: $0.plan.hugePages.rawValue, use: .huge($0.plan.geometry.hugePageSize))
         }
         let first = regions.first?.plan
@@ -171,7 +171,7 @@ package struct LegalContents: Sendable {
         let perPage = view.geometry.vmemmapPagesPerHugePage.rawValue
         guard page / perPage < view.pages else { return false }
         let isFirst = page % perPage == 0
-        return image.isHead ? isFirst || view.scheme == .head : !isFirst
+        return image.isHead ? isFirst || view.tailSource == .head : !isFirst
     }
 
     private func headWord(_ image: Image, at page: Int) -> UInt64 {
@@ -197,24 +197,5 @@ package struct LegalContents: Sendable {
         guard uses != nil else { return false }
         if field == 0 { return word & ~Self.volatileFlags == image.words[index] & ~Self.volatileFlags }
         return index == Self.errorWord && image.isHead && word < UInt64(Int32.max)
-    }
-}
-
-extension VmemmapRegion {
-    /// The compound head that a reader of the scheme finds for a frame, and the word it found; nil in a gap.
-    package func observedHead(of frame: PageFrameNumber) -> (head: Address, word: UInt64)? {
-        let address = layout.structPage(of: frame)
-        // SAFETY: the words lie in the region, which is this process's own; the loads survive a gap in it.
-        guard let word = unsafe MemoryAccess.tryLoad(address + StructPage.compoundHeadOffset) else { return nil }
-        switch plan.encoding {
-        case .pointer: return (CompoundHead.decoded(word, at: address), word)
-        case .mask: return (CompoundHead.masked(word, at: address), word)
-        case .pointerBesideFakeHeads:
-            let head = CompoundHead.throughFakeHead(word, at: address, pageSize: plan.geometry.basePageSize) {
-                let next = address + plan.geometry.structPageSize + StructPage.compoundHeadOffset
-                return unsafe MemoryAccess.tryLoad(next) ?? 0
-            }
-            return (head, word)
-        }
     }
 }

@@ -135,8 +135,8 @@ struct MemfdRemapper: Remapper {
         let pageSize = parts.plan.geometry.basePageSize
         let freed = parts.plan.freedPages
         let offset = parts.frames.offset(of: page, freed.lowerBound)
-        switch parts.plan.scheme {
-        case .firstTail:
+        switch parts.plan.tailSource {
+        case .ownTails:
             let own = parts.layout.vmemmap(of: page, parts.plan.ownPages)
             let (whole, rest) = freed.count.quotientAndRemainder(dividingBy: parts.plan.ownPages.count)
             try parts.write(own.start, own.length, times: whole, at: offset)
@@ -146,7 +146,7 @@ struct MemfdRemapper: Remapper {
             unsafe PageCopy.copy(parts.layout.vmemmap(of: page).start, to: scratch, pageSize)
             unsafe PageCopy.resetUsedStructPages(scratch, structPageSize: parts.plan.geometry.structPageSize)
             try parts.write(scratch, pageSize, times: freed.count, at: offset)
-        case .sharedTail:
+        case .template:
             guard let image = parts.tailImages?.address(zone: parts.plan.zone(of: page)) else { return }
             try parts.write(image, pageSize, times: freed.count, at: offset)
         }

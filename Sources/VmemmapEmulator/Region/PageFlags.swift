@@ -27,7 +27,7 @@ extension VmemmapRegion {
 
     /// Nil where one of the struct pages that tell is not mapped.
     private func flags(ofStructPageAt address: Address) -> UInt64? {
-        guard let head = headSurvivingGaps(of: address), let headFlags = load(head + StructPage.flagsOffset) else {
+        guard let head = readSurvivingGaps(address)?.head, let headFlags = load(head + StructPage.flagsOffset) else {
             return nil
         }
         let isPoisoned = headFlags >> UInt64(VME_PG_HWPOISON) & 1 == 1
@@ -39,19 +39,6 @@ extension VmemmapRegion {
         }
         let isHuge = UInt8(truncatingIfNeeded: destructor) == UInt8(VME_HUGETLB_PAGE_DTOR)
         return position | (isHuge ? KernelPageFlag.huge.mask : 0) | poison
-    }
-
-    private func headSurvivingGaps(of address: Address) -> Address? {
-        guard let word = load(address + StructPage.compoundHeadOffset) else { return nil }
-        switch plan.encoding {
-        case .pointer: return CompoundHead.decoded(word, at: address)
-        case .mask: return CompoundHead.masked(word, at: address)
-        case .pointerBesideFakeHeads:
-            return CompoundHead.throughFakeHead(word, at: address, pageSize: plan.geometry.basePageSize) {
-                // In the same vmemmap page, which is there. Should it go away meanwhile, the struct page stands for itself.
-                load(address + layout.geometry.structPageSize + StructPage.compoundHeadOffset) ?? 0
-            }
-        }
     }
 
     private func load(_ address: Address) -> UInt64? {

@@ -50,7 +50,7 @@ extension VmemmapRegion {
         of page: HugePageIndex, _ state: HugePageState
     ) -> some BidirectionalCollection<(VmemmapPageIndex, [UInt64])> {
         let first = StructPage.prepared(VmemmapPageIndex(0), of: page, plan, in: layout)
-        let showsFirst = plan.scheme == .head && plan.isWorthwhile && state == .optimized
+        let showsFirst = plan.tailSource == .head && plan.isWorthwhile && state == .optimized
         let other = showsFirst ? first : StructPage.prepared(VmemmapPageIndex(1), of: page, plan, in: layout)
         let isStraddled = !layout.geometry.hasPowerOfTwoStructPage
         let (pageSize, length) = (plan.geometry.basePageSize.rawValue, plan.geometry.vmemmapBytesPerHugePage.rawValue)

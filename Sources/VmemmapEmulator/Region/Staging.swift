@@ -89,12 +89,12 @@ extension AnonymousRemapper {
         }
         // SAFETY: the staged pages are mapped read-write and known to nobody else. Each source is a staged page before the
         // one written, a tail image, or the region's first or last vmemmap page: all mapped readable, and none the target.
-        switch (contents, parts.plan.scheme) {
+        switch (contents, parts.plan.tailSource) {
         case _ where vmemmapPage.rawValue == 0:
             unsafe PageCopy.copy(parts.layout.vmemmap(of: page).start, to: target, pageSize)
         case (.lastTail, _):
             unsafe PageCopy.copy(lastTail(of: page).start, to: target, pageSize)
-        case (.shown, .firstTail):
+        case (.shown, .ownTails):
             let source = (vmemmapPage.rawValue - own.lowerBound.rawValue) % own.count
             unsafe PageCopy.copy(staged(own.lowerBound.advanced(by: source)), to: target, pageSize)
         case (.shown, .head) where vmemmapPage == own.upperBound:
@@ -102,7 +102,7 @@ extension AnonymousRemapper {
             unsafe PageCopy.resetUsedStructPages(target, structPageSize: parts.plan.geometry.structPageSize)
         case (.shown, .head):
             unsafe PageCopy.copy(staged(own.upperBound), to: target, pageSize)
-        case (.shown, .sharedTail):
+        case (.shown, .template):
             guard let image = parts.tailImages?.address(zone: parts.plan.zone(of: page)) else { return }
             unsafe PageCopy.copy(image, to: target, pageSize)
         }

@@ -155,28 +155,6 @@ extension VmemmapRegion: Walkable {
     }
 }
 
-extension VmemmapRegion {
-    /// Where the struct page at `address`, one of this region's, leads, as a reader of the scheme has it.
-    func head(of address: Address) -> Address { read(address).head }
-
-    @inline(__always)
-    func read(_ address: Address) -> (head: Address, word: UInt64) {
-        // SAFETY: the struct page lies in the region, which is readable at every moment as long as this object lives:
-        // that is the promise under test. The one behind the first of a vmemmap page lies in the same page.
-        let word = unsafe MemoryAccess.load(address + StructPage.compoundHeadOffset)
-        let head =
-            switch plan.encoding {
-            case .pointer: CompoundHead.decoded(word, at: address)
-            case .pointerBesideFakeHeads:
-                CompoundHead.throughFakeHead(word, at: address, pageSize: plan.geometry.basePageSize) {
-                    unsafe MemoryAccess.load(address + layout.geometry.structPageSize + StructPage.compoundHeadOffset)
-                }
-            case .mask: CompoundHead.masked(word, at: address)
-            }
-        return (head, word)
-    }
-}
-
 /// A small generator with a seed, for sequences that can be run again (Steele, Lea, Flood 2014).
 public struct SplitMix64: RandomNumberGenerator, Sendable {
     private var state: UInt64

@@ -5,49 +5,31 @@ import VmemmapEmulator
 /// optimizing on and off; and what stands beside the engine, on the same contents in the same run.
 struct BenchExperiment: Sendable {
     /// How many huge pages; nil: as many as the cover letter measured, or as fit in every scheme and backing asked for.
-    var pages: HugePageCount?
+    var pages: HugePageCount? = nil
     /// Their size.
-    var pageSize: HugePageSize
+    var pageSize: HugePageSize = .twoMebibytes
     /// The schemes.
-    var schemes: [Scheme]
+    var schemes: [Scheme] = [.firstTail]
     /// The backings.
-    var backings: [Backing]
+    var backings: [Backing] = [.anonymous]
     /// How many frames in a row serve the tails; nil: one, and in the shared-tail scheme, where more cost nothing a huge page, `auto`.
-    var tailRun: TailRun?
+    var tailRun: TailRun? = nil
     /// Counted pairs of each measurement.
-    var runs: Int
+    var runs: Int = 5
     /// What is to stand beside the engine.
-    var peers: Set<Peer>
+    var peers: Set<Peer> = []
     /// Readers; 0: none, and nothing is measured with them.
-    var walkers: Int
+    var walkers: Int = 0
     /// Whether single operations are timed too, in a pass of their own.
-    var takesHistograms: Bool
+    var takesHistograms: Bool = false
     /// A smaller number of huge pages for the floor to begin with.
-    var growthFrom: HugePageCount?
+    var growthFrom: HugePageCount? = nil
 
     /// The cover letter's number of huge pages.
     static let letterPages = HugePageCount(10240)
 
     /// Mappings that stay free while something is timed.
     static let spareMappings = MappingCount(1024)
-
-    /// A benchmark of `schemes` on `backings`.
-    init(
-        pages: HugePageCount? = nil, pageSize: HugePageSize = .twoMebibytes, schemes: [Scheme] = [.firstTail],
-        backings: [Backing] = [.anonymous], tailRun: TailRun? = nil, runs: Int = 5, peers: Set<Peer> = [],
-        walkers: Int = 0, takesHistograms: Bool = false, growthFrom: HugePageCount? = nil
-    ) {
-        self.pages = pages
-        self.pageSize = pageSize
-        self.schemes = schemes
-        self.backings = backings
-        self.tailRun = tailRun
-        self.runs = runs
-        self.peers = peers
-        self.walkers = walkers
-        self.takesHistograms = takesHistograms
-        self.growthFrom = growthFrom
-    }
 
     /// Runs it.
     ///

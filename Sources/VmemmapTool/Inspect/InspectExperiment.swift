@@ -22,16 +22,9 @@ struct InspectExperiment: Sendable {
     /// The process.
     var pid: Int32
     /// Where its region is; nil: where its guard pages say.
-    var region: AddressRange?
+    var region: AddressRange? = nil
     /// What is said of it.
-    var claim: Claim
-
-    /// A look at process `pid`.
-    init(pid: Int32, region: AddressRange? = nil, claim: Claim = Claim()) {
-        self.pid = pid
-        self.region = region
-        self.claim = claim
-    }
+    var claim: Claim = Claim()
 
     private var process: ObservedProcess { .other(pid) }
 

@@ -10,16 +10,9 @@ struct KernelMeasurement: Sendable {
     /// Huge pages to add.
     var pages: HugePageCount
     /// Their size.
-    var pageSize: HugePageSize
+    var pageSize: HugePageSize = .twoMebibytes
     /// Counted pairs of a cycle with the optimization off and one with it on.
-    var rounds: Int
-
-    /// A measurement with `pages` huge pages of `pageSize`.
-    init(pages: HugePageCount, pageSize: HugePageSize = .twoMebibytes, rounds: Int = 2) {
-        self.pages = pages
-        self.pageSize = pageSize
-        self.rounds = rounds
-    }
+    var rounds: Int = 2
 
     /// Runs it and puts the settings back.
     func run() throws(ExperimentError) -> KernelMeasurementResult { try run(guardSettings()) }

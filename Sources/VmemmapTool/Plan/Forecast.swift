@@ -105,20 +105,7 @@ struct PlanExperiment: Sendable {
     /// The frames that would serve its tails.
     var tailRun: TailRun
     /// sizeof(struct page): one of `Geometry.structPageSizes`.
-    var structPageSize: ByteCount
-
-    /// A plan over all of these.
-    init(
-        memory: ByteCount?, sizes: [HugePageSize], schemes: [Scheme], backing: Backing, tailRun: TailRun,
-        structPageSize: ByteCount = StructPage.size
-    ) {
-        self.structPageSize = structPageSize
-        self.memory = memory
-        self.sizes = sizes
-        self.schemes = schemes
-        self.backing = backing
-        self.tailRun = tailRun
-    }
+    var structPageSize: ByteCount = StructPage.size
 
     /// Works it out. Maps nothing and needs no privileges.
     func run() throws(ExperimentError) -> PlanResult {

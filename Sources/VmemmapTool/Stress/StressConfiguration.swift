@@ -21,47 +21,27 @@ struct StressConfiguration: Hashable, Sendable {
     }
 
     /// Huge pages of the region, and of the machine, which is a second one.
-    var pages: HugePageCount
+    var pages: HugePageCount = HugePageCount(256)
     /// Their size. The machine has huge pages of both sizes, if its memory holds a 1 GiB page.
-    var pageSize: HugePageSize
+    var pageSize: HugePageSize = .twoMebibytes
     /// Run one after the other, each on every backing.
-    var schemes: [Scheme]
+    var schemes: [Scheme] = [.firstTail]
     /// As ``schemes``.
-    var backings: [Backing]
+    var backings: [Backing] = [.anonymous]
     /// For all combinations together.
-    var durationNanoseconds: Int
+    var durationNanoseconds: Int = 60_000_000_000
     /// Ends the run after so many cycles if they come before the duration is over. A cycle is a huge page optimized and restored.
-    var cycles: Int?
+    var cycles: Int? = nil
     /// Threads that read all the while.
-    var walkers: Int
+    var walkers: Int = 3
     /// Threads that optimize, restore, allocate, free, dissolve, demote and poison.
-    var workers: Int
+    var workers: Int = 2
     /// Everything drawn at random follows from it.
-    var seed: UInt64
+    var seed: UInt64 = 1
     /// What is made to fail.
-    var faults: Faults
+    var faults: Faults = .off
     /// From one line of progress to the next.
-    var reportEveryNanoseconds: Int
-
-    /// A run; what is left out is as the command has it.
-    init(
-        pages: HugePageCount = HugePageCount(256), pageSize: HugePageSize = .twoMebibytes,
-        schemes: [Scheme] = [.firstTail], backings: [Backing] = [.anonymous],
-        durationNanoseconds: Int = 60_000_000_000, cycles: Int? = nil, walkers: Int = 3, workers: Int = 2,
-        seed: UInt64 = 1, faults: Faults = .off, reportEveryNanoseconds: Int = 5_000_000_000
-    ) {
-        self.pages = pages
-        self.pageSize = pageSize
-        self.schemes = schemes
-        self.backings = backings
-        self.durationNanoseconds = durationNanoseconds
-        self.cycles = cycles
-        self.walkers = walkers
-        self.workers = workers
-        self.seed = seed
-        self.faults = faults
-        self.reportEveryNanoseconds = reportEveryNanoseconds
-    }
+    var reportEveryNanoseconds: Int = 5_000_000_000
 
     /// What is run one after the other.
     var combinations: [StressCombination] {

@@ -10,13 +10,6 @@ struct MemoryTimeline: Hashable, Sendable, Codable {
         let rssBytes: ByteCount
         /// Pss by smaps_rollup. Null where it was not this sample's turn: that costs too much to be read every time.
         let pssBytes: Measured<ByteCount>
-
-        /// A look at the process.
-        init(nanoseconds: Int, rssBytes: ByteCount, pssBytes: Measured<ByteCount>) {
-            self.nanoseconds = nanoseconds
-            self.rssBytes = rssBytes
-            self.pssBytes = pssBytes
-        }
     }
 
     /// When a step was taken, and the frames after it.
@@ -31,18 +24,6 @@ struct MemoryTimeline: Hashable, Sendable, Codable {
         let distinctFrameBytes: Measured<ByteCount>
         /// Pss of smaps_rollup after it.
         let pssBytes: Measured<ByteCount>
-
-        /// When a step was taken, and the frames after it.
-        init(
-            step: Step, startNanoseconds: Int, endNanoseconds: Int, distinctFrameBytes: Measured<ByteCount>,
-            pssBytes: Measured<ByteCount>
-        ) {
-            self.step = step
-            self.startNanoseconds = startNanoseconds
-            self.endNanoseconds = endNanoseconds
-            self.distinctFrameBytes = distinctFrameBytes
-            self.pssBytes = pssBytes
-        }
     }
 
     /// What sampling itself took.
@@ -71,17 +52,4 @@ struct MemoryTimeline: Hashable, Sendable, Codable {
     let statmCost: Cost
     /// What reading smaps_rollup took.
     let rollupCost: Cost
-
-    /// A timeline.
-    init(
-        samples: [Sample], steps: [StepSpan], intervalNanoseconds: Int, durationNanoseconds: Int, statmCost: Cost,
-        rollupCost: Cost
-    ) {
-        self.samples = samples
-        self.steps = steps
-        self.intervalNanoseconds = intervalNanoseconds
-        self.durationNanoseconds = durationNanoseconds
-        self.statmCost = statmCost
-        self.rollupCost = rollupCost
-    }
 }

@@ -10,27 +10,13 @@ struct EmulatedMemory: Hashable, Sendable {
     /// How their vmemmap is shared.
     var scheme: Scheme
     /// What the region consists of.
-    var backing: Backing
+    var backing: Backing = .anonymous
     /// How many frames in a row serve the tails.
-    var tailRun: TailRun
+    var tailRun: TailRun = .frames(PageCount(1))
     /// How the region is mapped as it is built.
-    var base: BaseMapping
+    var base: BaseMapping = .pte
     /// Whether the region is built populated or optimized.
-    var construction: Construction
-
-    /// `pages` huge pages of `pageSize`.
-    init(
-        pages: HugePageCount, pageSize: HugePageSize, scheme: Scheme, backing: Backing = .anonymous,
-        tailRun: TailRun = .frames(PageCount(1)), base: BaseMapping = .pte, construction: Construction = .populated
-    ) {
-        self.pages = pages
-        self.pageSize = pageSize
-        self.scheme = scheme
-        self.backing = backing
-        self.tailRun = tailRun
-        self.base = base
-        self.construction = construction
-    }
+    var construction: Construction = .populated
 
     /// What optimizing them does on this host, if it has room for them.
     ///

@@ -40,7 +40,7 @@ struct HostRoom: Hashable, Sendable {
     /// The name of the figure that says so.
     let memorySource: String
     /// What else limits memory: the process's own limits.
-    let limits: [MemoryLimit]
+    var limits: [MemoryLimit] = []
 
     /// A limit of the process's own memory.
     struct MemoryLimit: Hashable, Sendable {
@@ -50,13 +50,6 @@ struct HostRoom: Hashable, Sendable {
         let source: String
         /// Whether shared memory counts too: RLIMIT_AS counts all of a region, RLIMIT_DATA what is private.
         let countsSharedMemory: Bool
-
-        /// A limit of which so much is left.
-        init(left: ByteCount, source: String, countsSharedMemory: Bool) {
-            self.left = left
-            self.source = source
-            self.countsSharedMemory = countsSharedMemory
-        }
     }
 
     /// Mappings kept for the rest of the process: the restore's headroom, the stacks and malloc arenas of walkers,
@@ -71,18 +64,6 @@ struct HostRoom: Hashable, Sendable {
     static let stackVariation = ByteCount.mebibytes(16)
     /// Threads whose stacks the process's own limits must have room for.
     private static let threads = 8
-
-    /// What a host has.
-    init(
-        mappingLimit: MappingCount, mappingsInUse: MappingCount, memory: ByteCount, memorySource: String,
-        limits: [MemoryLimit] = []
-    ) {
-        self.mappingLimit = mappingLimit
-        self.mappingsInUse = mappingsInUse
-        self.memory = memory
-        self.memorySource = memorySource
-        self.limits = limits
-    }
 
     /// Asks this host.
     static func current() throws(ExperimentError) -> HostRoom {

@@ -3,29 +3,18 @@ struct HTMLContent: Sendable {
     /// What was run, as the page's heading.
     let subject: String
     /// How: scheme, backing and what else was chosen; empty for nothing.
-    let setting: String
+    var setting: String = ""
     /// What came of it, in a sentence; empty for nothing.
-    let summary: String
+    var summary: String = ""
     /// The few figures that matter most.
-    let highlights: [Highlight]
+    var highlights: [Highlight] = []
     /// Figures and what belongs beside them.
-    let sections: [HTMLSection]
+    var sections: [HTMLSection] = []
 
     /// A figure that stands out.
     struct Highlight: Sendable {
         let value: String
         let label: String
-    }
-
-    init(
-        subject: String, setting: String = "", summary: String = "", highlights: [Highlight] = [],
-        sections: [HTMLSection] = []
-    ) {
-        self.subject = subject
-        self.setting = setting
-        self.summary = summary
-        self.highlights = highlights
-        self.sections = sections
     }
 }
 

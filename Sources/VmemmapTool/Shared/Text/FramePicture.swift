@@ -18,14 +18,7 @@ struct FramePicture: Hashable, Sendable, Codable {
         /// The frame.
         let frame: Frame
         /// Where it lies; null in a picture of nothing that is mapped.
-        let place: Measured<Place>
-
-        /// The vmemmap page `index`, showing `frame`.
-        init(index: VmemmapPageIndex, frame: Frame, place: Measured<Place> = .notMeasured) {
-            self.index = index
-            self.frame = frame
-            self.place = place
-        }
+        var place: Measured<Place> = .notMeasured
     }
 
     /// The address of a vmemmap page, and the mapping it lies in as /proc/self/maps has it. Addresses are hexadecimal.

@@ -1,0 +1,47 @@
+import HostMemory
+
+/// What a scheme decides about one huge page. To add a scheme, copy one of the files beside this one and give it a case
+/// in ``Scheme``: plans, both remappers, readers and checks follow from what stands there.
+protocol SchemeRules: Sendable {
+    /// Vmemmap pages, from the first on, that may be written while the huge page is optimized.
+    var writablePages: PageCount { get }
+
+    /// How a reader finds the head.
+    var encoding: CompoundHead.Encoding { get }
+
+    /// Where a restored tail page takes its contents from.
+    var tailSource: TailSource { get }
+
+    /// The most tail frames that make sense for a huge page with `tails` tail pages.
+    func longestRun(tails: Int) -> Int
+
+    /// The vmemmap pages whose frames others show, with `run` tail frames: empty where tails show templates.
+    func ownPages(run: Int) -> Range<VmemmapPageIndex>
+
+    /// The mappings that replace vmemmap pages of a huge page with `pages` of them, in the order in which they are made.
+    func replacements(pages: Int, run: Int, _ backing: Backing) -> [MappingPlan.Replacement]
+}
+
+/// Where a restored tail page takes its contents from.
+enum TailSource: Sendable {
+    /// The huge page's own tails that the others show, over and over.
+    case ownTails
+    /// The huge page's head page, with what makes its struct pages a head taken away.
+    case head
+    /// The image of the zone's templates (``TailImages``).
+    case template
+}
+
+extension SchemeRules {
+    /// Whether the tails show frames that all huge pages of a zone share.
+    var usesTemplates: Bool { tailSource == .template }
+
+    /// The vmemmap pages from `first` on, `run` at a time, all by the same frames.
+    func repeated(
+        _ frame: MappingPlan.Replacement.Frame, from first: Int, to pages: Int, run: Int
+    ) -> [MappingPlan.Replacement] {
+        stride(from: first, to: pages, by: run).map {
+            MappingPlan.Replacement($0, min(run, pages - $0), frame, .readOnly)
+        }
+    }
+}

@@ -1,0 +1,17 @@
+import HostMemory
+
+/// Linux 7.1: page 0 stays private, the tails of all huge pages of a zone and an order show the same few pages, read-only. Works
+/// because a tail holds a mask and not an address (``CompoundHead/masked(_:at:)``).
+struct SharedTailScheme: SchemeRules {
+    let writablePages = PageCount(1)
+    let encoding = CompoundHead.Encoding.mask
+    let tailSource = TailSource.template
+
+    func longestRun(tails: Int) -> Int { tails }
+
+    func ownPages(run: Int) -> Range<VmemmapPageIndex> { VmemmapPageIndex(1)..<VmemmapPageIndex(1) }
+
+    func replacements(pages: Int, run: Int, _ backing: Backing) -> [MappingPlan.Replacement] {
+        repeated(.template(0), from: 1, to: pages, run: run)
+    }
+}
