@@ -62,10 +62,10 @@ enum Command {
         ["-c", #"\#(limit) && exec "$0" "$@""#, binary.string] + arguments
     }
 
-    /// The folder of the package: these tests' own file lies three levels below it.
+    /// The folder of the package: four levels above this file.
     static let repository: String = {
         var path = FilePath(#filePath)
-        for _ in 0..<3 { path.removeLastComponent() }
+        for _ in 0..<4 { path.removeLastComponent() }
         return path.string
     }()
 
