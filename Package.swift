@@ -17,7 +17,6 @@ let cSettings: [CSetting] = [
 
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let parser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
-let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 
 let package = Package(
@@ -27,10 +26,13 @@ let package = Package(
         .executable(name: "vmemmap", targets: ["vmemmap"]),
     ],
     dependencies: [
+        // Commands, options, help, completions and manual pages.
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        // File descriptors, paths and errno.
         .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
-        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+        // Tests run the command as users do.
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0", traits: []),
+        // scripts/docs builds the documentation.
         .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"),
     ],
     targets: [
@@ -44,7 +46,7 @@ let package = Package(
         .target(name: "CFloor", cSettings: cSettings),
         .target(
             name: "VmemmapTool",
-            dependencies: ["VmemmapEmulator", "HostMemory", "CFloor", histogram, system, parser],
+            dependencies: ["VmemmapEmulator", "HostMemory", "CFloor", system, parser],
             swiftSettings: swiftSettings),
         .executableTarget(name: "vmemmap", dependencies: ["VmemmapTool"], swiftSettings: swiftSettings),
 

@@ -183,7 +183,7 @@ extension BenchResult: ExportableResult {
 
     private var percentileTable: ExportTable {
         ExportTable(
-            "latency", "How long single huge pages took; percentiles to three digits (HdrHistogram).", latencyRows,
+            "latency", "How long single huge pages took.", latencyRows,
             [
                 .label("scheme", "How vmemmap is shared.") { $0.combination.scheme.rawValue },
                 .label("backing", "What the region consists of.") { $0.combination.backing.rawValue },

@@ -1,5 +1,3 @@
-import Histogram
-
 /// How long single operations took, in powers of two of nanoseconds, as bpftrace's `hist()` counts them.
 struct LatencyHistogram: Hashable, Sendable, Codable {
     /// Operations that took from one power of two up to, and not including, the next.
@@ -18,7 +16,7 @@ struct LatencyHistogram: Hashable, Sendable, Codable {
     let count: Int
     /// The shortest.
     let minNanoseconds: Int
-    /// So long or shorter were half of them; this and the other percentiles to three significant digits (HdrHistogram).
+    /// So long or shorter were half of them.
     let p50Nanoseconds: Int
     /// 90 of 100.
     let p90Nanoseconds: Int
@@ -32,14 +30,10 @@ struct LatencyHistogram: Hashable, Sendable, Codable {
     /// The histogram of some durations; nil of none.
     init?(nanoseconds durations: [Int]) {
         // A clock may stand still; time below zero is none.
-        let durations = durations.map { max(0, $0) }
-        guard let shortest = durations.min(), let longest = durations.max() else { return nil }
+        let durations = durations.map { max(0, $0) }.sorted()
+        guard let shortest = durations.first, let longest = durations.last else { return nil }
         var counts = [Int](repeating: 0, count: Self.bucket(of: longest) + 1)
-        var percentiles = Histogram<UInt64>(numberOfSignificantValueDigits: .three)
-        for duration in durations {
-            counts[Self.bucket(of: duration)] += 1
-            percentiles.record(UInt64(duration))
-        }
+        for duration in durations { counts[Self.bucket(of: duration)] += 1 }
         buckets = (Self.bucket(of: shortest)..<counts.count).map { bucket in
             Bucket(
                 fromNanoseconds: bucket == 0 ? 0 : 1 << (bucket - 1), belowNanoseconds: Self.end(of: bucket),
@@ -48,11 +42,12 @@ struct LatencyHistogram: Hashable, Sendable, Codable {
         count = durations.count
         minNanoseconds = shortest
         maxNanoseconds = longest
-        func percentile(_ share: Double) -> Int { min(longest, Int(percentiles.valueAtPercentile(share))) }
-        p50Nanoseconds = percentile(50)
-        p90Nanoseconds = percentile(90)
-        p99Nanoseconds = percentile(99)
-        p999Nanoseconds = percentile(99.9)
+        // The shortest that at least so many of a thousand do not exceed.
+        func percentile(_ perMille: Int) -> Int { durations[(durations.count * perMille + 999) / 1000 - 1] }
+        p50Nanoseconds = percentile(500)
+        p90Nanoseconds = percentile(900)
+        p99Nanoseconds = percentile(990)
+        p999Nanoseconds = percentile(999)
     }
 
     /// 0 for nothing, and then one for each power of two: the number of bits that the duration takes.
