@@ -2,7 +2,9 @@
 ///
 /// Arithmetic traps on overflow like `Int`'s: sizes that come from outside are checked where they enter
 /// (``ByteCount/multiplied(by:)`` and ``ByteCount/adding(_:)`` answer nil), and everything after that is known to fit.
-public protocol Quantity: RawRepresentable<Int>, Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
+public protocol Quantity: RawRepresentable<Int>, Hashable, Comparable, Sendable, Codable, CustomStringConvertible,
+    ExpressibleByIntegerLiteral
+{
     /// Makes a quantity of `rawValue` units.
     init(_ rawValue: Int)
 }
@@ -10,6 +12,9 @@ public protocol Quantity: RawRepresentable<Int>, Hashable, Comparable, Sendable,
 extension Quantity {
     /// Makes a quantity of `rawValue` units.
     public init(rawValue: Int) { self.init(rawValue) }
+
+    /// Makes a quantity of so many units.
+    public init(integerLiteral value: Int) { self.init(value) }
 
     /// No units.
     public static var zero: Self { Self(0) }

@@ -10,7 +10,8 @@ public struct HugePageCount: Quantity {
 }
 
 /// A place in a sequence, as opposed to a number of things. Its arithmetic traps on overflow like `Int`'s.
-public protocol Position: RawRepresentable<Int>, Hashable, Strideable, Sendable, Codable, CustomStringConvertible
+public protocol Position: RawRepresentable<Int>, Hashable, Strideable, Sendable, Codable, CustomStringConvertible,
+    ExpressibleByIntegerLiteral
 where Stride == Int {
     /// The position `rawValue`.
     init(_ rawValue: Int)
@@ -19,6 +20,9 @@ where Stride == Int {
 extension Position {
     /// The position `rawValue`.
     public init(rawValue: Int) { self.init(rawValue) }
+
+    /// The position that a literal names.
+    public init(integerLiteral value: Int) { self.init(value) }
 
     /// Orders by place. Strideable's own `<` subtracts, and so traps where two places are too far apart.
     public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }

@@ -28,6 +28,8 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
         case mappingLimit(MappingBudget.Exceeded, largest: HugePageCount)
         /// The geometry's base page is not the host's, on which the engine runs.
         case basePageSize(wanted: ByteCount, host: ByteCount)
+        /// A huge page of this size is not larger than this host's base page.
+        case hugePageSize(ByteCount, host: ByteCount)
         /// There is no region of so many huge pages: none at all, or more than fit an address space.
         case unusableCount(HugePageCount)
         /// So many huge pages are no first zone of a region: it has 1 at least, and no more than there are.
@@ -111,6 +113,8 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
                     + "at most \(largest) huge pages fit (raise vm.max_map_count or take fewer)"
             case .basePageSize(let wanted, let host):
                 "a base page of \(wanted) bytes was asked for, this host has \(host)"
+            case .hugePageSize(let size, let host):
+                "a huge page of \(size) bytes is not larger than this host's base page of \(host)"
             case .unusableCount(let count):
                 count > .zero
                     ? "the struct pages of \(count) huge pages do not fit an address space"

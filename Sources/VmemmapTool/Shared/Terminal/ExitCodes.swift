@@ -35,7 +35,7 @@ extension ExitCode {
         switch error.cause {
         case .host(let error): self.init(error)
         case .mappingLimit, .unusableCount: self = .shortage
-        case .basePageSize, .noHugeBase: self = .notSupported
+        case .basePageSize, .hugePageSize, .noHugeBase: self = .notSupported
         case .hugeBaseAtBoot, .unusableFirstZone, .unusableTailRun, .unusableStructPage: self = .validationFailure
         case .sharedTail, .torn, .fault, .heldUp, .outOfRange, .frameOutOfRange: self = .failure
         }
