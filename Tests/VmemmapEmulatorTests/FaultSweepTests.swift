@@ -1,3 +1,4 @@
+import Glibc
 import HostMemory
 import SystemPackage
 import Testing
@@ -9,16 +10,16 @@ import VmemmapEmulator
 struct FaultSweepTests {
     @Test(
         "Everything or nothing, or exactly what is said; mended by the next",
-        arguments: FaultCase.small + FaultCase.batches, [1, 2, 1_000_000])
-    func sweep(_ fault: FaultCase, _ failures: Int) throws {
-        try FaultSweep(fault).run { InjectedFault(first: $0, failures: failures) }
+        arguments: FaultCase.small + FaultCase.batches)
+    func sweep(_ fault: FaultCase) throws {
+        try FaultSweep.run(fault, [1, 2, 1_000_000]) { InjectedFault(first: $0, failures: $1) }
     }
 
-    @Test(
-        "The same on blocks that PMDs map, and on gigantic pages", arguments: FaultCase.large,
-        FaultCase.isFull ? [1, 2, 1_000_000] : [1, 1_000_000])
-    func large(_ fault: FaultCase, _ failures: Int) throws {
-        try FaultSweep(fault).run { InjectedFault(first: $0, failures: failures) }
+    @Test("The same on blocks that PMDs map, and on gigantic pages", arguments: FaultCase.large)
+    func large(_ fault: FaultCase) throws {
+        try FaultSweep.run(fault, FaultCase.isFull ? [1, 2, 1_000_000] : [1, 1_000_000]) {
+            InjectedFault(first: $0, failures: $1)
+        }
     }
 
     @Test("The same with readers at it", arguments: FaultCase.small.filter { $0.writers == .present })
@@ -29,6 +30,7 @@ struct FaultSweepTests {
         try sweep.run { InjectedFault(first: $0) }
         let seen = walkers.stop()
         #expect(seen.wrong == 0, "\(String(describing: seen.firstWrong))")
+        try sweep.expectNoStaging()
     }
 
     @Test(
@@ -36,7 +38,9 @@ struct FaultSweepTests {
         arguments: FaultCase.small.filter { $0.writers == .excluded },
         [Errno.interrupted, .resourceTemporarilyUnavailable, .resourceBusy])
     func reasons(_ fault: FaultCase, _ errno: Errno) throws {
-        let outcomes = try FaultSweep(fault).run { InjectedFault(first: $0, errno: errno) }
+        let sweep = try FaultSweep(fault)
+        let outcomes = try sweep.run { InjectedFault(first: $0, errno: errno) }
+        try sweep.expectNoStaging()
         // A call on a file is made again after a signal; what is only to be given back does not fail an operation.
         let hasFileCalls = fault.shape.backing == .memfd || fault.shape.scheme != .sharedTail
         if errno == .interrupted { #expect((outcomes.succeeded > 0) == hasFileCalls && outcomes.refused > 0) }
@@ -78,10 +82,8 @@ struct FaultSweepTests {
         await #expect(processExitsWith: .success) { [number] in
             let fault = FaultCase.late[number]
             let isShort = fault.shape.base == .pmd && !FaultCase.isFull
-            for failures in isShort ? [1_000_000] : [1, 2, 1_000_000] {
-                try FaultSweep(fault).run {
-                    InjectedFault(first: $0, failures: failures, operations: FaultCase.replacing, manner: .late)
-                }
+            try FaultSweep.run(fault, isShort ? [1_000_000] : [1, 2, 1_000_000]) {
+                InjectedFault(first: $0, failures: $1, operations: FaultCase.replacing, manner: .late)
             }
         }
     }
@@ -120,6 +122,15 @@ struct FaultSweep {
         sum = budget.balance + region.mappingsBeyondPopulated
     }
 
+    /// Sweeps a new region with each number of failures: put back, a region is not always what it was.
+    static func run(_ fault: FaultCase, _ failures: [Int], _ injected: (Int, Int) -> InjectedFault) throws {
+        for failures in failures {
+            let sweep = try FaultSweep(fault)
+            try sweep.run { injected($0, failures) }
+            try sweep.expectNoStaging()
+        }
+    }
+
     /// Fails call after call until the operation makes fewer. Returns how many refusals failed it, and how many did not.
     @discardableResult
     func run(_ injected: (Int) -> InjectedFault) throws -> (refused: Int, succeeded: Int) {
@@ -134,20 +145,32 @@ struct FaultSweep {
             if outcome.failed == 0 { break }
             let (residue, isFailed) = try residue(of: result, comment)
             if isFailed { outcomes.refused += 1 } else { outcomes.succeeded += 1 }
+            // Staging stays only where its unmapping is refused after another call.
             let check = ResidueCheck(
                 region: region, pages: pages, operation: fault.operation, before: before, isFailed: isFailed,
-                residue: residue)
+                residue: residue, looksForStaging: outcome.failed > 1)
             let disagreements = try check.disagreements()
             #expect(disagreements.isEmpty, "\(comment): \(disagreements.prefix(3)) \(result)")
             expectBalance(comment)
+            let states = region.states
             #expect(try region.mend(region.all).isEmpty, "\(comment)")
-            try region.expectWhole(region.states, comment)
+            if residue.isEmpty {
+                // There was nothing to mend: all but the frames has just been looked at.
+                #expect(region.states == states, "\(comment)")
+                try region.expectFrames(states, comment)
+            } else {
+                try region.expectWhole(region.states, comment)
+            }
             expectBalance(comment + ", mended")
             try fault.prepare(region)
         }
-        try region.expectNoStaging()
         #expect(outcomes.refused + outcomes.succeeded > 0)
         return outcomes
+    }
+
+    /// No staged page is left.
+    func expectNoStaging(_ location: SourceLocation = #_sourceLocation) throws {
+        #expect(try region.staging().isEmpty, sourceLocation: location)
     }
 
     private func residue(
@@ -177,41 +200,53 @@ extension VmemmapRegion {
         states.reduce(.zero) { $0 + plan.mappings($1) }
     }
 
-    /// No staged page is left outside the region: staging is taken from children as soon as it is mapped ("dc").
-    fileprivate func expectNoStaging(_ location: SourceLocation = #_sourceLocation) throws {
-        let staging = try HostProcess.anonymousMappingsKeptFromChildren().filter { !$0.overlaps(range) }
-        #expect(staging.isEmpty, sourceLocation: location)
+    /// Staged pages outside the region: staging is taken from children as soon as it is mapped ("dc").
+    func staging() throws -> [AddressRange] {
+        try HostProcess.anonymousMappingsKeptFromChildren().filter { !$0.overlaps(range) }
     }
 }
 
 extension HostProcess {
     /// Private anonymous mappings that /proc/self/smaps shows with "dc" (MADV_DONTFORK).
     static func anonymousMappingsKeptFromChildren() throws -> [AddressRange] {
-        var found: [AddressRange] = []
-        var current: AddressRange?
-        for line in try text(of: "/proc/self/smaps").split(separator: "\n") {
-            let words = line.split(separator: " ")
-            if line.hasPrefix("VmFlags:") {
-                if let range = current, words.contains("dc") { found.append(range) }
-            } else if words.count >= 5, let bounds = words.first, bounds.contains("-"), !bounds.hasSuffix(":") {
-                let ends = bounds.split(separator: "-").compactMap { UInt($0, radix: 16) }
-                let isAnonymous = words.count == 5 && words[1].hasSuffix("p")
-                current =
-                    isAnonymous && ends.count == 2
-                    ? AddressRange(start: Address(ends[0]), length: Address(ends[1]) - Address(ends[0])) : nil
+        // By the C library's search: the file has thousands of lines, and few of them are of interest.
+        let text = try text(of: "/proc/self/smaps") + [0]
+        var ends: [Int] = []
+        // SAFETY: the text ends with a zero, and each search starts in it.
+        unsafe text.withUnsafeBufferPointer { text in
+            let start = unsafe UnsafeRawPointer(text.baseAddress)?.assumingMemoryBound(to: CChar.self)
+            var rest = unsafe start
+            while let place = unsafe rest, let hit = unsafe strstr(place, " dc ") {
+                unsafe rest = UnsafePointer(hit + 1)
+                if let start = unsafe start { ends.append(unsafe UnsafePointer(hit) - start) }
             }
         }
-        return found
+        return ends.compactMap { anonymousMapping(before: $0, in: text) }
     }
 
-    private static func text(of path: String) throws -> String {
+    /// The private anonymous mapping whose flags are at `place`; nil if it is another.
+    private static func anonymousMapping(before place: Int, in text: [UInt8]) -> AddressRange? {
+        let lines = String(decoding: text[max(0, place - 2048)..<place], as: UTF8.self).split(separator: "\n")
+        for line in lines.reversed() {
+            let words = line.split(separator: " ")
+            guard words.count >= 5, let bounds = words.first, bounds.contains("-"), !bounds.hasSuffix(":") else {
+                continue
+            }
+            let ends = bounds.split(separator: "-").compactMap { UInt($0, radix: 16) }
+            guard words.count == 5, words[1].hasSuffix("p"), ends.count == 2 else { return nil }
+            return AddressRange(start: Address(ends[0]), length: Address(ends[1]) - Address(ends[0]))
+        }
+        return nil
+    }
+
+    private static func text(of path: String) throws -> [UInt8] {
         let file = try FileDescriptor.open(FilePath(path), .readOnly)
         return try file.closeAfter {
             var text: [UInt8] = []
             var chunk = [UInt8](repeating: 0, count: 1 << 16)
             while true {
                 let count = try unsafe chunk.withUnsafeMutableBytes { buffer in try unsafe file.read(into: buffer) }
-                if count == 0 { return String(decoding: text, as: UTF8.self) }
+                if count == 0 { return text }
                 text += chunk[..<count]
             }
         }

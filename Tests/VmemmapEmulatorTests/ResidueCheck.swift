@@ -13,6 +13,8 @@ struct ResidueCheck {
     /// Whether it failed.
     let isFailed: Bool
     let residue: VmemmapError.Residue
+    /// Whether to look for staged pages that are still mapped, which reads /proc/self/smaps.
+    var looksForStaging = true
 
     /// Everything in which the two disagree.
     func disagreements() throws -> [String] {
@@ -42,7 +44,23 @@ struct ResidueCheck {
         problems += region.differencesFromPrepared().prefix(5).map { "\($0)" }
         problems += wrongHeads()
         problems += writersKeptOut()
+        if residue.torn.isEmpty, residue.displacedBytes == .zero, !region.expects(mappings.count) {
+            problems.append("\(mappings.count) mappings")
+        }
+        if looksForStaging { problems += try orphanDisagreements() }
         return try problems + fileDisagreements()
+    }
+
+    /// Every staged page that is still mapped is named: as kept for a torn huge page, or as not unmapped. Staging that
+    /// has not been taken from children yet cannot be told from other memory.
+    private func orphanDisagreements() throws -> [String] {
+        let torn = region.plan.backing == .anonymous ? region.states.compactMap(\.tear) : []
+        let kept =
+            region.plan.geometry.basePageSize
+            * (region.plan.movedPages.count * torn.count { $0.contents == .privateMemory })
+        let found = try region.staging().reduce(.zero) { $0 + $1.length }
+        if found <= kept + residue.orphanedBytes { return [] }
+        return ["\(found) staged bytes are mapped, \(kept) are kept, \(residue.orphanedBytes) named as not unmapped"]
     }
 
     private func disagreements(_ tear: TornHugePage, _ mappings: PageMappings) -> [String] {
@@ -51,10 +69,7 @@ struct ResidueCheck {
             if tear.uncertain.contains(vmemmapPage) { return nil }
             let found = mappings.kind(index, of: tear.page.rawValue)
             let isShown = tear.replaced.contains(vmemmapPage)
-            let replacement = region.plan.replacements.first {
-                $0.first <= vmemmapPage && vmemmapPage < $0.first.advanced(by: $0.count.rawValue)
-            }
-            let isWritable = !isShown || replacement?.protection != .readOnly
+            let isWritable = !isShown || mappings.replacement(of: index) != .readOnly
             let isShared = isShown || (region.plan.backing == .memfd && tear.contents != .privateMemory)
             func kind(_ isWritable: Bool) -> PageMappings.Kind {
                 isShared ? .shared(isWritable: isWritable) : .own(isWritable: isWritable)

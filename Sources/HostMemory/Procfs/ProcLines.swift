@@ -2,13 +2,16 @@ import SystemPackage
 
 /// Reads a file of /proc line by line. It may have millions of them: nothing is allocated for each.
 enum ProcLines {
-    /// Calls `body` for each line, without its newline.
-    static func forEach(_ path: FilePath, _ body: (Span<UInt8>) throws(HostError) -> Void) throws(HostError) {
+    /// Calls `body` for each line, without its newline, up to the end or until `isDone`, which is asked before each
+    /// read.
+    static func forEach(
+        _ path: FilePath, until isDone: () -> Bool = { false }, _ body: (Span<UInt8>) throws(HostError) -> Void
+    ) throws(HostError) {
         let file = try HostKernel.open(path, .readOnly)
         do {
             var chunk = [UInt8](repeating: 0, count: 1 << 16)
             var splitter = LineSplitter()
-            while true {
+            while !isDone() {
                 let count = try HostKernel.read(file, into: &chunk, name: path.string)
                 if count == 0 { break }
                 try splitter.add(chunk.span.extracting(0..<count), body)

@@ -115,9 +115,14 @@ public enum ProcMaps {
         of process: ObservedProcess = .current, overlapping range: AddressRange? = nil,
         _ body: (Mapping) throws(HostError) -> Void
     ) throws(HostError) {
-        try forEachLine(of: process) { (line) throws(HostError) in
-            guard let mapping = try mapping(line, process) else { return }
-            if let range, !range.overlaps(mapping.range) { return }
+        // In order of address: what comes behind the range is not read.
+        var isBehind = false
+        try ProcLines.forEach(process.path("maps"), until: { isBehind }) { (line) throws(HostError) in
+            guard !isBehind, let mapping = try mapping(line, process) else { return }
+            if let range {
+                isBehind = mapping.range.start >= range.end
+                if !range.overlaps(mapping.range) { return }
+            }
             try body(mapping)
         }
     }

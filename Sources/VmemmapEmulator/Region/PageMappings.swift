@@ -13,20 +13,26 @@ package struct PageMappings {
 
     private let kinds: [Kind]
     private let plan: MappingPlan
-    /// The vmemmap pages that the plan replaces, and how.
-    private let replaced: [Int: MappingPlan.ReplacementProtection]
+    /// How the plan replaces each vmemmap page of a huge page; nil where it does not.
+    private let replaced: [MappingPlan.ReplacementProtection?]
+    /// How many mappings overlap the region.
+    package let count: MappingCount
 
     /// Looks at all of a region.
     package init(of region: VmemmapRegion) throws(HostError) {
         plan = region.plan
-        replaced = region.plan.replacements.reduce(into: [:]) { replaced, replacement in
-            for page in 0..<replacement.count.rawValue {
-                replaced[replacement.first.rawValue + page] = replacement.protection
-            }
+        let pages = plan.geometry.vmemmapPagesPerHugePage.rawValue
+        var replaced = [MappingPlan.ReplacementProtection?](repeating: nil, count: pages)
+        for replacement in plan.replacements {
+            let first = replacement.first.rawValue
+            for page in first..<(first + replacement.count.rawValue) { replaced[page] = replacement.protection }
         }
+        self.replaced = replaced
         let pageSize = region.plan.geometry.basePageSize.rawValue
         var kinds = [Kind](repeating: .unmapped, count: region.range.length.rawValue / pageSize)
+        var count = MappingCount.zero
         try ProcMaps.forEach(overlapping: region.range) { (mapping) throws(HostError) in
+            count = count + MappingCount(1)
             let first = max(0, (mapping.range.start - region.range.start).rawValue / pageSize)
             let end = min(kinds.count, (mapping.range.end - region.range.start).rawValue / pageSize)
             let kind: Kind =
@@ -34,7 +40,11 @@ package struct PageMappings {
             for page in first..<end { kinds[page] = kind }
         }
         self.kinds = kinds
+        self.count = count
     }
+
+    /// How the plan replaces a vmemmap page; nil where it does not.
+    package func replacement(of vmemmapPage: Int) -> MappingPlan.ReplacementProtection? { replaced[vmemmapPage] }
 
     /// What is mapped at a vmemmap page of a huge page.
     package func kind(_ vmemmapPage: Int, of page: Int) -> Kind {
@@ -43,10 +53,13 @@ package struct PageMappings {
 
     /// The vmemmap pages of a huge page that are not mapped as `state` says.
     package func pagesNotAs(_ state: HugePageState, in page: Int) -> [String] {
-        (0..<plan.geometry.vmemmapPagesPerHugePage.rawValue).compactMap { vmemmapPage in
-            let found = kind(vmemmapPage, of: page)
-            return found == expected(vmemmapPage, state) ? nil : "vmemmap page \(vmemmapPage) is \(found)"
+        let first = page * replaced.count
+        var wrong: [String] = []
+        for vmemmapPage in replaced.indices {
+            let found = kinds[first + vmemmapPage]
+            if found != expected(vmemmapPage, state) { wrong.append("vmemmap page \(vmemmapPage) is \(found)") }
         }
+        return wrong
     }
 
     private func expected(_ vmemmapPage: Int, _ state: HugePageState) -> Kind {
