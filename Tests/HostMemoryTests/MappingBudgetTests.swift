@@ -118,6 +118,37 @@ struct MappingBudgetTests {
         try budget.reserve(MappingCount(free - 10))
     }
 
+    @Test("A count that falls into a restore leaves what the restore has removed for it to be put back")
+    func countDuringRestore() throws {
+        let host = Host(limit: 1000, inUse: 800)
+        let budget = host.budget()
+        budget.note(made: MappingCount(-500))
+        host.inUse.withLock { $0 = 300 }
+        #expect(throws: MappingBudget.Refusal.self) { try budget.reserve(MappingCount(201)) }
+        try budget.reserve(MappingCount(200))
+        // The restore is done, and what it removed is had once.
+        budget.settle(reserved: .zero, made: MappingCount(-500))
+        try budget.reserve(MappingCount(500))
+        #expect(throws: MappingBudget.Refusal.self) { try budget.reserve(MappingCount(1)) }
+    }
+
+    @Test("A count that falls into an optimize takes what is made already for once, not twice")
+    func countDuringOptimize() throws {
+        let host = Host(limit: 1000, inUse: 100)
+        let budget = host.budget()
+        try budget.reserve(MappingCount(700))
+        budget.note(made: MappingCount(600))
+        host.inUse.withLock { $0 = 700 }
+        #expect(throws: MappingBudget.Refusal.self) { try budget.reserve(MappingCount(201)) }
+        try budget.reserve(MappingCount(200))
+        // It is put back: what it made is had again, and what it had reserved.
+        budget.note(made: MappingCount(-600))
+        budget.settle(reserved: MappingCount(700), made: .zero)
+        try budget.reserve(MappingCount(700))
+        host.inUse.withLock { $0 = 100 }
+        #expect(throws: MappingBudget.Refusal.self) { try budget.reserve(MappingCount(1)) }
+    }
+
     @Test("A raised limit is noticed at the next count")
     func raisedLimit() throws {
         let host = Host(limit: 1000, inUse: 990)
@@ -175,9 +206,13 @@ extension MappingBudget {
     /// An operation that makes what it reserves.
     fileprivate func take(_ count: MappingCount) throws(Refusal) {
         try reserve(count)
+        note(made: count)
         settle(reserved: count, made: count)
     }
 
     /// An operation that removes mappings.
-    fileprivate func giveBack(_ count: MappingCount) { settle(reserved: .zero, made: .zero - count) }
+    fileprivate func giveBack(_ count: MappingCount) {
+        note(made: .zero - count)
+        settle(reserved: .zero, made: .zero - count)
+    }
 }

@@ -26,7 +26,7 @@ public final class MappingBudget: Sendable {
     public struct Exceeded: Hashable, Sendable {
         /// What was asked for.
         public let asked: MappingCount
-        /// What the process had, and what was granted to operations under way.
+        /// What the process had, and what operations under way may add to it.
         public let inUse: MappingCount
         /// vm.max_map_count.
         public let limit: MappingCount
@@ -38,10 +38,13 @@ public final class MappingBudget: Sendable {
     private let inUse: @Sendable () throws(HostError) -> MappingCount
     private let books = Guarded(Books())
 
+    /// At every moment, the process's mappings, `outstanding` and `allowance` come to the limit at most. That holds
+    /// whenever a count falls into an operation, since a mapping is noted as made only after it is there, and as removed
+    /// before it goes: until the operation is settled, what it has removed is set aside for it to be put back.
     private struct Books {
         /// Mappings that may be granted before the next count.
         var allowance = 0
-        /// Mappings granted to operations under way: some of them made, none of them known to be.
+        /// Mappings that operations under way may add to those they are known to have.
         var outstanding = 0
     }
 
@@ -55,7 +58,7 @@ public final class MappingBudget: Sendable {
     }
 
     /// Sets `count` mappings aside for an operation, or says why not. Counts the process's mappings if the books run
-    /// low. To be followed by ``settle(reserved:made:)``.
+    /// low. To be followed by ``note(made:)`` and ``settle(reserved:made:)``.
     package func reserve(_ count: MappingCount) throws(Refusal) {
         // The count is made under the lock: who else runs low meanwhile gets what is left after this one.
         try books.withLock { (books) throws(Refusal) in
@@ -69,11 +72,14 @@ public final class MappingBudget: Sendable {
     /// between, it falls by every mapping made and rises by every one removed.
     package var balance: MappingCount { books.withLock { MappingCount($0.allowance) } }
 
+    /// Tells that an operation has made mappings, or (below zero) that it is about to remove some.
+    package func note(made: MappingCount) { books.withLock { $0.outstanding -= made.rawValue } }
+
     /// Ends an operation that reserved some mappings and made others: fewer as a rule, and below zero for one that
-    /// removed mappings.
+    /// removed mappings. All that it made has been told to ``note(made:)``.
     package func settle(reserved: MappingCount, made: MappingCount) {
         books.withLock { books in
-            books.outstanding -= reserved.rawValue
+            books.outstanding -= (reserved - made).rawValue
             books.allowance += (reserved - made).rawValue
         }
     }

@@ -47,12 +47,15 @@ extension VmemmapRegion {
         do throws(HostError) {
             try parts.withScratchPage { (scratch) throws(HostError) in
                 for page in all {
-                    var replaced = 0
+                    let one = page..<page.advanced(by: 1)
                     try writeKeptPages(of: page, scratch)
-                    try parts.replace(page, &replaced)
+                    try working(on: one, to: .optimized) { () throws(HostError) in
+                        var replaced = 0
+                        try parts.replace(page, &replaced)
+                        states.move(one, to: .optimized, isChanged: false)
+                    }
                     let built = plan.framesPopulated.rawValue / all.count * (page.rawValue + 1)
                     progress(PageCount(built), plan.framesPopulated)
-                    states.move(page..<page.advanced(by: 1), to: .optimized, isChanged: false)
                 }
             }
         } catch {

@@ -106,7 +106,7 @@ extension VmemmapRegion {
         try parts.blocks?.mend(around: layout.vmemmap(of: pages))
         while let run = states.nextRun(in: pages, atMost: 1, where: { $0.state.isTorn }),
             let torn = states.entry(run.lowerBound).state.tear
-        { try remapper.mend(torn) }
+        { try working(on: run, to: .restored) { () throws(HostError) in try remapper.mend(torn) } }
     }
 
     /// Carries the operation out, batch by batch, up to the end or the first refusal.
@@ -118,9 +118,7 @@ extension VmemmapRegion {
         while let batch = states.nextRun(
             in: rest, atMost: length, where: { $0.isOptimized == (operation == .restore) })
         {
-            let result = operation == .restore ? restoreWithReserve(batch, writers) : optimizeSplit(batch, writers)
-            states.move(batch.prefix(result.completed), to: operation == .restore ? .restored : .optimized)
-            if let failure = result.failure { return failure }
+            if let failure = carryOut(operation, batch, writers, isChanged: true) { return failure }
             rest = batch.upperBound..<pages.upperBound
         }
         return nil
@@ -132,13 +130,22 @@ extension VmemmapRegion {
     ) {
         let length = batchLength(writers)
         while let batch = states.nextRun(in: pages, atMost: length, where: { $0.isChanged }) {
-            let result = operation == .restore ? optimizeSplit(batch, writers) : restoreWithReserve(batch, writers)
-            states.move(
-                batch.prefix(result.completed), to: operation == .restore ? .optimized : .restored, isChanged: false)
-            if result.failure != nil { break }
+            if carryOut(operation == .restore ? .optimize : .restore, batch, writers, isChanged: false) != nil { break }
         }
         // A second attempt at what the failure left; what still cannot be reclaimed is reported.
         reclaim(pages)
+    }
+
+    /// Optimizes or restores a batch, up to the end or the first refusal.
+    private func carryOut(
+        _ operation: VmemmapError.Operation, _ batch: Range<HugePageIndex>, _ writers: Writers, isChanged: Bool
+    ) -> HostError? {
+        let state = operation == .restore ? HugePageState.restored : .optimized
+        return working(on: batch, to: state) {
+            let result = operation == .restore ? restoreWithReserve(batch, writers) : optimizeSplit(batch, writers)
+            states.move(batch.prefix(result.completed), to: state, isChanged: isChanged)
+            return result.failure
+        }
     }
 
     /// Optimizes a batch, once the blocks that it lies in are split.
@@ -173,6 +180,17 @@ extension VmemmapRegion {
     }
 
     // MARK: The mapping limit
+
+    /// Brings `pages` to a state by `work`, and tells the budget: of mappings that go before they do, of new ones after.
+    func working<Result, Failure: Error>(
+        on pages: Range<HugePageIndex>, to state: HugePageState, _ work: () throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        let before = states.mappings(of: pages)
+        let going = min(.zero, plan.mappings(state) * pages.count - before)
+        if going < .zero { budget.note(made: going) }
+        defer { budget.note(made: states.mappings(of: pages) - before - going) }
+        return try work()
+    }
 
     /// Sets aside what an operation will map.
     func reserve(

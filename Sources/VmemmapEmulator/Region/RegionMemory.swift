@@ -10,6 +10,8 @@ final class RegionMemory: Sendable {
     /// Staging that could not be unmapped.
     let orphans: Orphans
     private let shield: ForkShield
+    /// Mappings of views that are gone, which go with the memory.
+    private let leaving = Guarded<[(mappings: MappingCount, budget: MappingBudget)]>([])
 
     /// The alignment that a mask-encoded compound head needs: that of the struct pages of a huge page, which are a power of two then.
     /// 32 MiB at least: those of 1 GiB, of 128 bytes.
@@ -62,10 +64,23 @@ final class RegionMemory: Sendable {
         self.orphans = orphans
     }
 
-    // Nothing reads the region any more. A refusal leaks address space; there is nobody to tell.
+    /// Gives a view's mappings back to its budget when the memory is unmapped.
+    func settleOnceUnmapped(_ mappings: MappingCount, _ budget: MappingBudget) {
+        budget.note(made: .zero - mappings)
+        leaving.withLock { $0.append((mappings, budget)) }
+    }
+
+    // Nothing reads the region any more. A refusal leaks address space and mappings; only the budgets can be told.
     deinit {
         shield.remove()
-        try? HostKernel.unmapRegion(range)
+        let isGone = (try? HostKernel.unmapRegion(range)) != nil
+        for (mappings, budget) in leaving.withLock({ $0 }) {
+            if isGone {
+                budget.settle(reserved: .zero, made: .zero - mappings)
+            } else {
+                budget.note(made: mappings)
+            }
+        }
     }
 
     /// Gives every page a frame, so many at a time that a call takes a second at most where the host is slow.

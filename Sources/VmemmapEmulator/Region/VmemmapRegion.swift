@@ -99,7 +99,7 @@ public final class VmemmapRegion: Sendable {
         for page in layout.allHugePages {
             if let staging = states.entry(page).state.tear?.staging { parts.memory.orphans.unmap(staging) }
         }
-        budget.settle(reserved: .zero, made: .zero - states.mappings(of: layout.allHugePages))
+        parts.memory.settleOnceUnmapped(states.mappings(of: layout.allHugePages), budget)
     }
 
     /// The memory file behind the region, for the bare loop that the engine is measured against.
