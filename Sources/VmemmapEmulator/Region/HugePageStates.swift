@@ -19,7 +19,10 @@ final class HugePageStates: Sendable {
     struct Entry {
         /// The huge page's own state, without what is torn of the blocks that it shares.
         var state: HugePageState = .base
+        /// Taken by an operation.
         var isBusy = false
+        /// Of the batch that the operation is at: writers wait.
+        var isAtWork = false
         /// Moved to its state by the operation that holds it.
         var isChanged = false
         /// The memory file has frames for it that no vmemmap page shows.
@@ -37,6 +40,9 @@ final class HugePageStates: Sendable {
     private struct Book {
         var entries: [Entry]
         var changes = Changes()
+        /// Who waits for which huge pages, in the order in which they came.
+        var waiting: [(ticket: Int, pages: Range<HugePageIndex>)] = []
+        var nextTicket = 0
     }
 
     private let plan: MappingPlan
@@ -53,17 +59,32 @@ final class HugePageStates: Sendable {
 
     // MARK: Taking and giving back
 
-    /// Takes all of `pages`, waiting until nobody has any of them. Takes none before it can take all, so two never
-    /// wait for each other.
+    /// Takes all of `pages`, waiting until nobody has any of them, nor came first and waits for some of them. Takes none
+    /// before it can take all, so two never wait for each other.
     func begin(_ pages: Range<HugePageIndex>) {
+        let ticket = wait(for: pages)
         var waited = 0
-        while !tryBegin(pages) { Self.backOff(&waited) }
+        while !take(ticket) { Self.backOff(&waited) }
     }
 
-    private func tryBegin(_ pages: Range<HugePageIndex>) -> Bool {
+    /// Gets in line for `pages`.
+    func wait(for pages: Range<HugePageIndex>) -> Int {
         book.withLock { book in
+            book.nextTicket += 1
+            book.waiting.append((book.nextTicket, pages))
+            return book.nextTicket
+        }
+    }
+
+    /// Takes the huge pages that a ticket is for if it is its turn.
+    func take(_ ticket: Int) -> Bool {
+        book.withLock { book in
+            guard let place = book.waiting.firstIndex(where: { $0.ticket == ticket }) else { return false }
+            let pages = book.waiting[place].pages
+            if book.waiting[..<place].contains(where: { $0.pages.overlaps(pages) }) { return false }
             for page in pages where book.entries[page.rawValue].isBusy { return false }
             for page in pages { book.entries[page.rawValue].isBusy = true }
+            book.waiting.remove(at: place)
             return true
         }
     }
@@ -108,9 +129,17 @@ final class HugePageStates: Sendable {
             staging: own.tear?.staging)
     }
 
-    /// Whether somebody works on the huge page, or on a block that it lies in.
-    func isBusy(_ page: HugePageIndex) -> Bool {
-        entry(page).isBusy || blocks?.isBusy(layout.vmemmap(of: page)) == true
+    /// Notes that an operation is at `pages`, which it has taken, or is done with them.
+    func setAtWork(_ pages: Range<HugePageIndex>, _ isAtWork: Bool) {
+        book.withLock { book in
+            for page in pages { book.entries[page.rawValue].isAtWork = isAtWork }
+        }
+    }
+
+    /// Whether somebody is at the huge page, or at a block that it lies in. That an operation has taken it is not
+    /// enough: it may have thousands of others to do first, and keeps no writer out meanwhile.
+    func isAtWork(on page: HugePageIndex) -> Bool {
+        entry(page).isAtWork || blocks?.isBusy(layout.vmemmap(of: page)) == true
     }
 
     /// The next run of neighbours in `pages`, at most `length` long, whose entries satisfy `condition`.

@@ -181,14 +181,19 @@ extension VmemmapRegion {
 
     // MARK: The mapping limit
 
-    /// Brings `pages` to a state by `work`, and tells the budget: of mappings that go before they do, of new ones after.
+    /// Brings `pages` to a state by `work`, and tells writers, who wait meanwhile, and the budget: of mappings that go
+    /// before they do, of new ones after.
     func working<Result, Failure: Error>(
         on pages: Range<HugePageIndex>, to state: HugePageState, _ work: () throws(Failure) -> Result
     ) throws(Failure) -> Result {
         let before = states.mappings(of: pages)
         let going = min(.zero, plan.mappings(state) * pages.count - before)
         if going < .zero { budget.note(made: going) }
-        defer { budget.note(made: states.mappings(of: pages) - before - going) }
+        states.setAtWork(pages, true)
+        defer {
+            states.setAtWork(pages, false)
+            budget.note(made: states.mappings(of: pages) - before - going)
+        }
         return try work()
     }
 

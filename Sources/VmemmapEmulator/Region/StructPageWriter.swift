@@ -38,7 +38,7 @@ extension VmemmapRegion {
             // SAFETY: the aligned word around the counter lies in the region, which this call keeps alive; the load survives a gap.
             if let word = unsafe MemoryAccess.tryLoad(address) { return Int32(truncatingIfNeeded: word >> 32) }
             // An operation that left the gap may be about to close it.
-            let isHopeless = states.isBusy(page) ? wait.isOver() : wait.isFoundIdleTooOften()
+            let isHopeless = states.isAtWork(on: page) ? wait.isOver() : wait.isFoundIdleTooOften()
             if isHopeless || states.state(of: page).isTorn { throw VmemmapError(.look, .torn(page)) }
             HugePageStates.backOff(&wait.pauses)
         }
@@ -56,7 +56,7 @@ extension VmemmapRegion {
         _ frame: PageFrameNumber, _ outcome: AccessOutcome, _ wait: inout WriterWait
     ) throws(VmemmapError) {
         let page = layout.geometry.hugePage(of: frame)
-        if states.isBusy(page) {
+        if states.isAtWork(on: page) {
             if wait.isOver() { throw VmemmapError(.write, .heldUp(page)) }
         } else {
             let state = states.state(of: page)
