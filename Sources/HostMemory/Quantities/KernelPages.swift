@@ -91,11 +91,11 @@ public enum KernelPages {
         }
     }
 
-    /// What `read` gives; nil where the kernel does not let this process read.
+    /// What `read` gives; nil where the kernel does not let this process read, or its file says nothing.
     private static func told<Value>(_ read: () throws(HostError) -> Value?) throws(HostError) -> Value? {
         do throws(HostError) {
             return try read()
-        } catch  where error.code == .notPermitted || error.code == .notSupported {
+        } catch  where [.notPermitted, .notSupported, .unreadable].contains(error.code) {
             return nil
         }
     }

@@ -51,8 +51,13 @@ struct HostRefusalTests {
         }
     }
 
-    @Test("An answer that cannot be read is this tool's fault")
+    @Test("A file of the kernel's that is hidden, empty or of another form is not this tool's fault")
     func unreadable() {
-        #expect(HostRefusal(HostError(unreadable: "/proc/meminfo")) == .misuse)
+        #expect(HostRefusal(HostError(unreadable: "/proc/meminfo")) == .unreadable)
+        for name in ["/proc/sys/vm/max_map_count", "/sys/kernel/mm/ksm/run"] {
+            #expect(HostRefusal(HostError(.noSuchFileOrDirectory, .open, .file(name))) == .unreadable)
+            #expect(HostRefusal(HostError(.permissionDenied, .open, .file(name))) == .permission)
+        }
+        #expect(HostRefusal(HostError(.noSuchFileOrDirectory, .open, .file("/processes"))) == .support)
     }
 }

@@ -20,14 +20,21 @@ enum HostRefusal: Hashable, Sendable, CaseIterable {
     case permission
     /// This kernel does not have it.
     case support
+    /// What the kernel has to say cannot be read: a file of /proc or /sys is hidden, empty, or in another form.
+    case unreadable
     /// Anything else that the host may answer to a right call: a device that is busy, an error of its own.
     case other
-    /// The call was wrong, or the answer was not understood: this tool's fault.
+    /// The call was wrong: this tool's fault.
     case misuse
 
     /// What `error` comes to.
     init(_ error: HostError) {
-        self = error.errno.map { Self.kind(of: $0, error.operation) } ?? .misuse
+        guard let errno = error.errno else {
+            self = .unreadable
+            return
+        }
+        let isHidden = errno == .noSuchFileOrDirectory && Self.isKernelFile(error.place)
+        self = isHidden ? .unreadable : Self.kind(of: errno, error.operation)
     }
 
     private static func kind(of errno: Errno, _ operation: HostOperation) -> HostRefusal {
@@ -46,6 +53,12 @@ enum HostRefusal: Hashable, Sendable, CaseIterable {
         case .badFileDescriptor: .misuse
         default: .other
         }
+    }
+
+    /// Whether it is a file by which the kernel says how things are.
+    private static func isKernelFile(_ place: HostError.Place) -> Bool {
+        guard case .file(let name) = place else { return false }
+        return name.hasPrefix("/proc/") || name.hasPrefix("/sys/")
     }
 
     private static func startsSomething(_ operation: HostOperation) -> Bool {

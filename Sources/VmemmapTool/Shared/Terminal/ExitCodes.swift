@@ -26,7 +26,7 @@ extension ExitCode {
     init(_ error: HostError) {
         switch HostRefusal(error) {
         case .memory, .fileSystem, .fileSize, .descriptors, .threads, .other: self = .shortage
-        case .permission, .support: self = .notSupported
+        case .permission, .support, .unreadable: self = .notSupported
         case .misuse: self = .failure
         }
     }

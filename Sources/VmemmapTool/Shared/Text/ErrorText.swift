@@ -46,6 +46,8 @@ enum ErrorText {
                 + "(ulimit -v), or take fewer"
         case .permission: "; run it as root, or where the sandbox allows the call"
         case .support: "; this kernel lacks it: see the limits in the README"
+        case .unreadable:
+            "; this kernel lacks it, or something hides it: run vmemmap where /proc and /sys are the kernel's own"
         case .other: ""
         case .misuse: "; please report it with the command"
         }
