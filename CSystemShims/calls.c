@@ -218,14 +218,13 @@ struct scan_arguments {
     uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
 };
 _Static_assert(sizeof(struct scan_arguments) == 96, "struct pm_scan_arg");
-enum { PAGE_IS_HUGE_BIT = 1 << 6 };
 
-int64_t vme_scan_pmd_mapped(
-    int pagemap, uintptr_t start, uintptr_t end, uint64_t *triples, size_t most, uint64_t *scanned)
+int64_t vme_scan_page_map(
+    int pagemap, uint64_t category, uintptr_t start, uintptr_t end, uint64_t *triples, size_t most, uint64_t *scanned)
 {
     struct scan_arguments scan = {
         .size = sizeof scan, .start = start, .end = end, .vec = (uintptr_t)triples, .vec_len = most,
-        .category_mask = PAGE_IS_HUGE_BIT, .return_mask = PAGE_IS_HUGE_BIT,
+        .category_mask = category, .return_mask = category,
     };
     int64_t found = result_of(ioctl(pagemap, _IOWR('f', 16, struct scan_arguments), &scan));
     *scanned = scan.walk_end;

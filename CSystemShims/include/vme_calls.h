@@ -83,11 +83,12 @@ int64_t vme_scatter_read(int fd, uintptr_t first, size_t stride, size_t length, 
 // high bits are hidden like MAP_ANONYMOUS.
 int64_t vme_map_huge_page(unsigned log2_size);
 
-// ioctl(PAGEMAP_SCAN) (Linux 6.7) on /proc/self/pagemap: the parts of [start, end) that a PMD maps, as up to `most` triples of
-// start, end and categories. ioctl is variadic, and the structure is younger than the system headers of many. Returns how many
+// ioctl(PAGEMAP_SCAN) (Linux 6.7) on /proc/PID/pagemap: the parts of [start, end) in `category` (PAGE_IS_*), as up to `most` triples
+// of start, end and categories. ioctl is variadic, and the structure is younger than the system headers of many. Returns how many
 // triples there are; `*scanned` is where it stopped.
-int64_t vme_scan_pmd_mapped(
-    int pagemap, uintptr_t start, uintptr_t end, uint64_t *_Nonnull triples, size_t most, uint64_t *_Nonnull scanned);
+int64_t vme_scan_page_map(
+    int pagemap, uint64_t category, uintptr_t start, uintptr_t end, uint64_t *_Nonnull triples, size_t most,
+    uint64_t *_Nonnull scanned);
 
 // signalfd over SIGINT and SIGTERM, both blocked in the calling thread (and in those it starts): sigset_t is opaque
 // to Swift. Reading it tells which signal came.

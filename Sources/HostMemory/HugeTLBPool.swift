@@ -48,8 +48,8 @@ public struct HugeTLBPool: Hashable, Sendable {
         self.overcommit = overcommit
     }
 
-    /// Every pool of this host, by size. Empty on a kernel without HugeTLB.
-    public static func all() throws(HostError) -> [HugeTLBPool] {
+    /// Every pool of this host, by size. Empty on a kernel without HugeTLB; nil where it has one and /sys is hidden.
+    public static func all() throws(HostError) -> [HugeTLBPool]? {
         var pools: [HugeTLBPool] = []
         // Every size is a power of two: asking for each is less than reading a folder takes.
         for shift in 14...40 {
@@ -64,7 +64,12 @@ public struct HugeTLBPool: Hashable, Sendable {
             guard let pool else { throw HostError(unreadable: folder.string) }
             pools.append(pool)
         }
-        return pools
+        return all(pools, try HugeTLBMeminfo.current())
+    }
+
+    /// Those that were found, unless what /proc/meminfo says of a pool shows that they were not to be seen. Pure.
+    static func all(_ found: [HugeTLBPool], _ meminfo: HugeTLBMeminfo?) -> [HugeTLBPool]? {
+        found.isEmpty && meminfo != nil ? nil : found
     }
 
     /// The size that people give the pool: nr_hugepages. Where the host has several NUMA nodes, that of the first alone, so that

@@ -42,7 +42,7 @@ struct HugeTLBPoolTests {
             Privilege.isRoot
             ? try SettingLock(HugeTLBPool.lock, for: "the pools", patienceNanoseconds: 60_000_000_000) : nil
         defer { lock?.release() }
-        let pools = try HugeTLBPool.all()
+        let pools = try #require(try HugeTLBPool.all())
         for pool in pools {
             #expect(Self.hasFolder(pool.pageSize))
             #expect(pool.free <= pool.pages)
@@ -53,6 +53,15 @@ struct HugeTLBPoolTests {
         for size in [ByteCount.mebibytes(2), .gibibytes(1)] where Self.hasFolder(size) {
             #expect(pools.contains { $0.pageSize == size })
         }
+    }
+
+    @Test("Where /proc/meminfo tells of a pool and no folder does, the folders are hidden")
+    func hidden() throws {
+        let meminfo = try #require(HugeTLBMeminfo("Hugepagesize: 2048 kB\nHugePages_Total: 512\n"))
+        #expect(HugeTLBPool.all([], meminfo) == nil)
+        #expect(HugeTLBPool.all([], nil) == [])
+        let pool = try #require(HugeTLBPool(pageSize: .mebibytes(2)) { _ in "0" })
+        #expect(HugeTLBPool.all([pool], meminfo) == [pool])
     }
 
     private static func hasFolder(_ size: ByteCount) -> Bool {
@@ -108,12 +117,13 @@ struct HugeTLBPoolTests {
             ("CONFIG_HUGETLB_PAGE=y\nCONFIG_HUGETLB_PAGE_OPTIMIZE_VMEMMAP=y\n", true),
             ("CONFIG_HUGETLB_PAGE_FREE_VMEMMAP=y\n", true),
             ("# CONFIG_HUGETLB_PAGE_OPTIMIZE_VMEMMAP is not set\n", false),
-            ("CONFIG_HUGETLB_PAGE_OPTIMIZE_VMEMMAP_DEFAULT_ON=y\n", false), ("", false), (nil, nil),
+            ("CONFIG_HUGETLB_PAGE_OPTIMIZE_VMEMMAP_DEFAULT_ON=y\n", false), ("", nil), ("\n# nothing\n", nil),
+            (nil, nil),
         ] as [(String?, Bool?)])
     func bootConfig(_ text: String?, _ isConfigured: Bool?) {
         let found = HVOConfiguration(sysctl: nil, bootConfig: text, hasCompressedConfig: false)
         #expect(found.isConfigured == isConfigured && found.isOn == nil)
-        #expect(found.source == (text == nil ? .none : .bootConfig))
+        #expect(found.source == (isConfigured == nil ? .none : .bootConfig))
     }
 }
 

@@ -139,7 +139,7 @@ struct PmdScanTests {
     @Test("A full buffer is gone on from where the scan stopped, and nothing is lost between")
     func manyCalls() throws {
         var calls: [AddressRange] = []
-        let found = try TransparentHugePages.collect(range) { (rest, triples, scanned) throws(HostError) in
+        let found = try PageMap.collect(range) { (rest, triples, scanned) throws(HostError) in
             calls.append(rest)
             // One block of 2 MiB a call; the last looks at the rest, and finds nothing.
             guard calls.count <= 3 else {
@@ -159,7 +159,7 @@ struct PmdScanTests {
 
     @Test("Several blocks of one call come in its order, each with its own end")
     func manyBlocks() throws {
-        let found = try TransparentHugePages.collect(range) { (rest, triples, scanned) throws(HostError) in
+        let found = try PageMap.collect(range) { (rest, triples, scanned) throws(HostError) in
             triples.replaceSubrange(0..<6, with: [0x40_0000, 0x60_0000, 64, 0x80_0000, 0xc0_0000, 64])
             scanned = UInt64(rest.end.rawValue)
             return 2
@@ -171,7 +171,7 @@ struct PmdScanTests {
     @Test("A scan that stands still is an error and no endless loop")
     func standsStill() {
         let error = HostError.thrown { () throws(HostError) in
-            _ = try TransparentHugePages.collect(range) { (rest, _, scanned) throws(HostError) in
+            _ = try PageMap.collect(range) { (rest, _, scanned) throws(HostError) in
                 scanned = UInt64(rest.start.rawValue)
                 return 0
             }

@@ -30,12 +30,14 @@ public struct HVOConfiguration: Hashable, Sendable {
     ///   - hasCompressedConfig: whether there is a /proc/config.gz.
     public init(sysctl: String?, bootConfig: String?, hasCompressedConfig: Bool) {
         self.hasCompressedConfig = hasCompressedConfig
-        if let sysctl {
+        // An empty file, put over the kernel's own, says nothing.
+        let lines = (bootConfig ?? "").split(separator: "\n")
+        if let value = Int(sysctl?.split(whereSeparator: \.isWhitespace).first ?? "") {
             isConfigured = true
             source = .sysctl
-            isOn = Int(sysctl.split(whereSeparator: \.isWhitespace).first ?? "").map { $0 != 0 }
-        } else if let bootConfig {
-            isConfigured = bootConfig.split(separator: "\n").contains { Self.options.contains($0) }
+            isOn = value != 0
+        } else if lines.contains(where: { $0.hasPrefix("CONFIG_") || $0.hasPrefix("# CONFIG_") }) {
+            isConfigured = lines.contains { Self.options.contains($0) }
             source = .bootConfig
             isOn = nil
         } else {

@@ -13,7 +13,7 @@ public struct HostDescription: Hashable, Sendable {
     public let processors: Int
     /// vm.max_map_count.
     public let maxMapCount: MappingCount
-    /// The chosen word of /sys/kernel/mm/transparent_hugepage/enabled; nil on a kernel without them.
+    /// The chosen word of /sys/kernel/mm/transparent_hugepage/enabled; nil where that is not to be read.
     public let transparentHugePages: String?
     /// Effective user 0.
     public let isRoot: Bool

@@ -5,50 +5,24 @@ import SystemPackage
 /// the last level maps.
 public enum TransparentHugePages {
     /// What a PMD maps: 2 MiB where pages are 4 KiB. Nil on a kernel without transparent huge pages.
+    ///
+    /// Where /sys is hidden, as in a container, /proc/vmstat says whether the kernel has them.
     public static func size() throws(HostError) -> ByteCount? {
         do throws(HostError) {
             return ByteCount(try HostKernel.readNumber("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"))
         } catch  where error.code == .notSupported {
-            return nil
+            return try HugePageEvents.current().map { _ in pageTableReach(HostLimits.pageSize) }
         }
     }
+
+    /// What a page table of the last level maps: it fills a page with entries of 8 bytes. Pure.
+    static func pageTableReach(_ pageSize: ByteCount) -> ByteCount { pageSize * (pageSize.rawValue / 8) }
 
     /// The parts of `range` that PMDs map, in order of address. For anonymous and for shared memory, without privileges.
     ///
     /// Throws ``HostError/Code-swift.struct/notSupported`` before Linux 6.7, which does not tell.
     public static func pmdMapped(in range: AddressRange) throws(HostError) -> [AddressRange] {
-        let pagemap = try HostKernel.open("/proc/self/pagemap", .readOnly)
-        defer { try? HostKernel.close(pagemap) }
-        return try collect(range) { (rest, triples, scanned) throws(HostError) in
-            try HostKernel.scanPmdMapped(pagemap, rest, &triples, &scanned)
-        }
-    }
-
-    /// What a scan finds in `range`, call by call. Pure.
-    ///
-    /// - Parameter scan: one call over what is left: fills triples (start, end, categories), says up to where it looked,
-    ///   and how many triples there are.
-    static func collect(
-        _ range: AddressRange, scan: (AddressRange, inout [UInt64], inout UInt64) throws(HostError) -> Int
-    ) throws(HostError) -> [AddressRange] {
-        var found: [AddressRange] = []
-        var triples = [UInt64](repeating: 0, count: 3 * 512)
-        var start = range.start
-        while start < range.end {
-            var scanned: UInt64 = 0
-            let rest = AddressRange(start: start, length: range.end - start)
-            let count = try scan(rest, &triples, &scanned)
-            for index in 0..<count {
-                let (first, end) = (triples[3 * index], triples[3 * index + 1])
-                found.append(AddressRange(start: Address(UInt(first)), length: ByteCount(Int(end - first))))
-            }
-            // The buffer may be full; no walk stands still.
-            guard UInt(scanned) > start.rawValue else {
-                throw HostError(unreadable: "/proc/self/pagemap", .scanPageMap)
-            }
-            start = Address(UInt(scanned))
-        }
-        return found
+        try PageMap.scan(.current, for: .pmdMapped, in: range)
     }
 }
 
@@ -77,21 +51,6 @@ extension HostKernel {
 
     /// Tells the kernel to put transparent huge pages in `range` where it has any.
     public static func wantHugePages(_ range: AddressRange) throws(HostError) { try advise(range, .hugePage) }
-
-    /// One call of PAGEMAP_SCAN: fills `triples` (start, end, categories) and says how many there are.
-    fileprivate static func scanPmdMapped(
-        _ pagemap: FileDescriptor, _ range: AddressRange, _ triples: inout [UInt64], _ scanned: inout UInt64
-    ) throws(HostError) -> Int {
-        let count = try call(.scanPageMap, .addresses(range)) {
-            // SAFETY: the kernel writes at most as many triples as the buffer holds, and the word it is given.
-            unsafe triples.withUnsafeMutableBufferPointer { buffer in
-                guard let start = buffer.baseAddress else { return 0 }
-                return unsafe vme_scan_pmd_mapped(
-                    pagemap.rawValue, range.start.rawValue, range.end.rawValue, start, buffer.count / 3, &scanned)
-            }
-        }
-        return Int(count)
-    }
 }
 
 /// How often the host has made, split and collapsed transparent huge pages since it started: /proc/vmstat. All processes

@@ -57,7 +57,8 @@ extension BenchExperiment {
             case .noLock(let error): return (nil, "KSM's tunables cannot be locked: \(error)")
             case .host(let error) where error.code == .notPermitted:
                 return (nil, "not permitted: only root may set KSM's tunables")
-            case .host(let error) where error.code == .notSupported: return (nil, "this kernel has no KSM")
+            case .host(let error) where error.code == .notSupported:
+                return (nil, "there is no /sys/kernel/mm/ksm: this kernel has no KSM, or /sys is hidden")
             case .host(let error): throw .host(error)
             }
         }

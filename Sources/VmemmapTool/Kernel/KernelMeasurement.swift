@@ -73,9 +73,12 @@ struct KernelMeasurement: Sendable {
             guard try HVOConfiguration.current().isOn != nil else {
                 throw ExperimentError.notSupported(
                     "this kernel has no vm.hugetlb_optimize_vmemmap: it was built without "
-                        + "CONFIG_HUGETLB_PAGE_OPTIMIZE_VMEMMAP, or is older than Linux 5.19")
+                        + "CONFIG_HUGETLB_PAGE_OPTIMIZE_VMEMMAP, is older than Linux 5.19, or hides /proc/sys")
             }
-            guard try pool() != nil else {
+            guard let pools = try HugeTLBPool.all() else {
+                throw ExperimentError.notSupported("the pools cannot be read: /sys/kernel/mm/hugepages is hidden")
+            }
+            guard pools.contains(where: { $0.pageSize == pageSize.bytes }) else {
                 throw ExperimentError.notSupported("this kernel has no huge pages of \(pageSize.bytes) bytes")
             }
         }
@@ -92,7 +95,7 @@ struct KernelMeasurement: Sendable {
     }
 
     private func pool() throws(HostError) -> HugeTLBPool? {
-        try HugeTLBPool.all().first { $0.pageSize == pageSize.bytes }
+        try HugeTLBPool.all()?.first { $0.pageSize == pageSize.bytes }
     }
 
     /// Memory that is left to everybody else: a sixteenth of what there is, and no less than this.

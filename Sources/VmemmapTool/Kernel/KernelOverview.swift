@@ -55,8 +55,8 @@ struct KernelOverview: Hashable, Sendable, Codable {
     let memoryBytes: ByteCount
     /// What the huge pages of all pools occupy (Hugetlb of /proc/meminfo); null on a kernel that does not say.
     let hugetlbBytes: Measured<ByteCount>
-    /// Every pool, by size.
-    let pools: [Pool]
+    /// Every pool, by size; null where /sys is hidden.
+    let pools: Measured<[Pool]>
 
     /// Asks this host.
     static func current() throws(ExperimentError) -> KernelOverview {
@@ -71,7 +71,7 @@ struct KernelOverview: Hashable, Sendable, Codable {
 
     /// Puts together what was read. Pure.
     init(
-        _ configuration: HVOConfiguration, _ memmap: MemmapCounts?, _ meminfo: HugeTLBMeminfo?, _ pools: [HugeTLBPool],
+        _ configuration: HVOConfiguration, _ memmap: MemmapCounts?, _ meminfo: HugeTLBMeminfo?, _ pools: [HugeTLBPool]?,
         memory: ByteCount, basePage: ByteCount
     ) {
         isConfigured = Measured(configuration.isConfigured)
@@ -82,7 +82,7 @@ struct KernelOverview: Hashable, Sendable, Codable {
         memmapBootPages = Measured(memmap?.memmapBoot)
         memoryBytes = memory
         hugetlbBytes = Measured(meminfo?.memory)
-        self.pools = pools.map { pool in
+        let described = pools?.map { pool in
             let most = HugePageCount(memory.rawValue / pool.pageSize.rawValue)
             return Pool(
                 hugePageBytes: pool.pageSize, isDefaultSize: pool.pageSize == meminfo?.pageSize, pages: pool.pages,
@@ -91,6 +91,7 @@ struct KernelOverview: Hashable, Sendable, Codable {
                 asItIs: Saving(HugePageCount(pool.pages.rawValue), of: pool.pageSize, basePage: basePage),
                 allOfMemory: Saving(most, of: pool.pageSize, basePage: basePage))
         }
+        self.pools = Measured(described)
     }
 }
 

@@ -40,12 +40,12 @@ extension KernelResult {
             body: [
                 .paragraph(Markup("\(KernelReport.configured(kernel).capitalizedFirst).")),
                 .paragraph(Markup("\(KernelReport.memmap(kernel)).")),
-            ] + (kernel.pools.isEmpty ? [.paragraph("No pool: a kernel without HugeTLB.")] : [savings]))
+            ] + [KernelReport.noPools(kernel).map { .paragraph(Markup("\($0.capitalizedFirst).")) } ?? savings])
     }
 
     /// What HVO frees, of each pool that has huge pages and of all of memory.
     private var savings: Markup {
-        let subjects = kernel.pools.flatMap { pool -> [(String, KernelOverview.Saving)] in
+        let subjects = (kernel.pools.value ?? []).flatMap { pool -> [(String, KernelOverview.Saving)] in
             let size = ByteText.short(pool.hugePageBytes)
             let asItIs =
                 pool.pages > .zero

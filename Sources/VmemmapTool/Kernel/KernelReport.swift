@@ -46,13 +46,19 @@ enum KernelReport {
             + "\(CountText.grouped(boot.rawValue)) (/proc/vmstat)"
     }
 
+    /// Why there is no pool to show; nil if there is one.
+    static func noPools(_ kernel: KernelOverview) -> String? {
+        guard let pools = kernel.pools.value else { return "pools: not readable, /sys/kernel/mm/hugepages is hidden" }
+        return pools.isEmpty ? "no pool: a kernel without HugeTLB" : nil
+    }
+
     private static func pools(_ kernel: KernelOverview, _ style: Style) -> [String] {
-        if kernel.pools.isEmpty { return ["no pool: a kernel without HugeTLB"] }
+        if let absence = noPools(kernel) { return style.wrapped([absence]) }
         var table = TextTable(headings: [
             "huge\npage", "pages", "free", "resv", "surplus", "over-\ncommit", "their struct\npages", "HVO\nfrees",
             "net of\npage tables", "all memory in\nhuge pages", "HVO\nfrees", "net of\npage tables",
         ])
-        for pool in kernel.pools {
+        for pool in kernel.pools.value ?? [] {
             table.add(
                 [ByteText.short(pool.hugePageBytes) + (pool.isDefaultSize ? " *" : "")]
                     + [pool.pages, pool.freePages, pool.reservedPages, pool.surplusPages, pool.overcommitPages].map {

@@ -44,7 +44,7 @@ extension KernelResult: ExportableResult {
 
     private static func poolTable(_ kernel: KernelOverview) -> ExportTable {
         ExportTable(
-            "pool", "The host's own pools, before anything was measured.", kernel.pools,
+            "pool", "The host's own pools, before anything was measured.", kernel.pools.value ?? [],
             [
                 .label("huge_page_bytes", "The size of a huge page.") { "\($0.hugePageBytes)" },
                 .count("pages", "Huge pages there are (nr_hugepages).") { $0.pages.rawValue },

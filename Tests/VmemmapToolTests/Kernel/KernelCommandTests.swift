@@ -12,7 +12,7 @@ struct KernelCommandTests {
         let outcome = try await Command.asOrdinaryUser(["kernel"])
         #expect(outcome.code == 0, "\(outcome)")
         #expect(outcome.error.isEmpty)
-        for pool in try HugeTLBPool.all() {
+        for pool in try HugeTLBPool.all() ?? [] {
             let size = pool.pageSize == .mebibytes(2) ? "2.00 MiB" : pool.pageSize == .gibibytes(1) ? "1.00 GiB" : ""
             #expect(outcome.output.contains(size))
         }

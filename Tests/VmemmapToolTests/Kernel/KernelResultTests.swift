@@ -22,16 +22,30 @@ struct KernelResultTests {
     @Test("Savings by page size are those of the kernel's scheme, for the pools and for all of memory")
     func savings() throws {
         let overview = try Self.overview()
-        let small = overview.pools[0]
+        let pools = try #require(overview.pools.value)
+        let small = pools[0]
         #expect(small.isDefaultSize && small.asItIs.structPageBytes == .mebibytes(16))
         #expect(small.asItIs.freedBytes == .kibibytes(28) * 512)
         // 16 MiB of vmemmap: 8 page tables.
         #expect(small.asItIs.netBytes == .kibibytes(28) * 512 - .kibibytes(32))
         #expect(small.allOfMemory.pages == HugePageCount(524_288))
         #expect(small.allOfMemory.freedBytes == .gibibytes(14))
-        let large = overview.pools[1]
+        let large = pools[1]
         #expect(!large.isDefaultSize && large.asItIs.structPageBytes == .zero && large.asItIs.freedBytes == .zero)
         #expect(large.allOfMemory.freedBytes == .kibibytes(16380) * 1024)
+    }
+
+    @Test("Pools that are hidden are null, and no kernel without HugeTLB is made of that")
+    func hidden() throws {
+        func lines(_ pools: [HugeTLBPool]?) throws -> String {
+            let overview = KernelOverview(
+                HVOConfiguration(sysctl: "0\n", bootConfig: nil, hasCompressedConfig: false), nil, nil, pools,
+                memory: .gibibytes(1), basePage: .kibibytes(4))
+            #expect((overview.pools.value == nil) == (pools == nil))
+            return KernelReport.lines(KernelResult(host: try .current(), kernel: overview)).joined(separator: "\n")
+        }
+        #expect(try lines(nil).hasSuffix("pools: not readable, /sys/kernel/mm/hugepages is hidden"))
+        #expect(try lines([]).hasSuffix("no pool: a kernel without HugeTLB"))
     }
 
     @Test("What the kernel does not say is null, and the report says so")

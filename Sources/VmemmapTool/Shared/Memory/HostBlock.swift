@@ -12,7 +12,7 @@ struct HostBlock: Hashable, Sendable, Codable {
     let processors: Int
     /// vm.max_map_count.
     let maxMapCount: MappingCount
-    /// The setting of transparent huge pages; null on a kernel without them.
+    /// The setting of transparent huge pages; null where /sys does not tell.
     let transparentHugePages: Measured<String>
     /// Available memory before the run.
     let memoryAvailableBytes: ByteCount

@@ -97,7 +97,7 @@ enum HTMLExport {
             ("processors", "\(host.processors)"),
             ("memory available before the run", ByteText.short(host.memoryAvailableBytes)),
             ("vm.max_map_count", CountText.grouped(host.maxMapCount.rawValue)),
-            ("transparent huge pages", host.transparentHugePages.value ?? "not in this kernel"),
+            ("transparent huge pages", host.transparentHugePages.value ?? "not told by /sys"),
             ("run by", host.isRoot ? "root" : "an ordinary user"),
             ("frame numbers", host.showsFrameNumbers ? "visible" : "hidden: frames are told apart by file and offset"),
             ("a mapping costs", "\(host.mappingCostBytes) bytes (\(host.mappingCostSource.rawValue))"),

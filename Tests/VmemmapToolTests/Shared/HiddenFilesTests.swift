@@ -1,0 +1,60 @@
+import Glibc
+import Testing
+
+/// What the kernel says is hidden or empty, as in a container: nothing is made up in its place, and nothing is this tool's fault.
+@Suite(
+    "Hidden files of /proc and /sys",
+    .enabled(if: geteuid() == 0, "only root has mounts of its own"))
+struct HiddenFilesTests {
+    /// Runs a script where mounts are its own: what it hides, it hides from itself.
+    private static func run(_ script: String) async throws -> Command.Outcome {
+        let outcome = try await Command.shell(
+            """
+            unshare -m true 2> /dev/null || exit 99
+            touch empty; export V="$0"
+            unshare -m /bin/bash -c 'mount --make-rprivate / && \(script)'
+            """)
+        if outcome.code == 99 { try Test.cancel("no mounts of one's own here") }
+        return outcome
+    }
+
+    @Test("Without /sys: what it would say is null, and a region of PMDs is built and checked")
+    func sys() async throws {
+        let hide = "mount -t tmpfs none /sys && "
+        let kernel = try await Self.run(hide + #""$V" kernel && "$V" kernel -q --export-json -"#)
+        #expect(kernel.code == 0, "\(kernel)")
+        #expect(kernel.output.contains("pools: not readable") && !kernel.output.contains("without HugeTLB"))
+        #expect(kernel.output.contains("\"pools\" : null"))
+        let demo = try await Self.run(hide + #""$V" demo --huge-base --pages 128"#)
+        // No huge page of the host's may be free.
+        #expect(demo.code == 0 || demo.error.contains("could be mapped by a PMD"), "\(demo)")
+        let bench = try await Self.run(hide + #""$V" bench --pages 4 --runs 1 --peers ksm,kernel"#)
+        #expect(bench.code == 0, "\(bench)")
+        #expect(bench.output.contains("/sys is hidden") && !bench.output.contains("has no huge pages"), "\(bench)")
+    }
+
+    @Test(
+        "An empty file is told in one line with the way out, and is no internal error",
+        arguments: ["/proc/meminfo", "/proc/sys/vm/max_map_count"],
+        ["demo --pages 4", "plan", "kernel", "bench --pages 4 --runs 1", "inspect --pages 4"])
+    func needed(_ file: String, _ command: String) async throws {
+        let outcome = try await Self.run("mount --bind empty \(file) && \"$V\" \(command)")
+        #expect(outcome.code == 4, "\(outcome)")
+        let lines = outcome.error.split(separator: "\n")
+        #expect(lines.count == 1 && outcome.error.contains(file), "\(outcome)")
+        #expect(outcome.error.contains("where /proc and /sys are the kernel's own"), "\(outcome)")
+    }
+
+    @Test(
+        "Figures whose file is empty are null, and everything else is measured",
+        arguments: ["/proc/kpagecount", "/proc/kpageflags"])
+    func figures(_ file: String) async throws {
+        for command in ["inspect --pages 4", "demo --pages 64 --huge-base", "savings --memory 128M --huge-base"] {
+            let outcome = try await Self.run("mount --bind empty \(file) && \"$V\" \(command)")
+            #expect(outcome.code == 0 || outcome.error.contains("could be mapped by a PMD"), "\(command): \(outcome)")
+        }
+        let json = try await Self.run("mount --bind empty \(file) && \"$V\" inspect --pages 4 -q --export-json -")
+        #expect(json.code == 0, "\(json)")
+        if file == "/proc/kpagecount" { #expect(json.output.contains("\"pss_bytes\" : null")) }
+    }
+}
