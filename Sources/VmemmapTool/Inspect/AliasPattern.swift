@@ -12,7 +12,7 @@ struct AliasPattern {
         case file(Mapping.FileIdentity, offset: ByteCount)
         /// Private memory: shared with nobody.
         case own(Address)
-        /// Nothing is there.
+        /// Nothing is there, or what is there is the kernel's page of zeroes.
         case absent
     }
 

@@ -19,6 +19,7 @@ enum InspectChecks {
             check(.hugePagesOutOfScheme, 0, view.pages.neither.rawValue),
             check(.pagesMappedOtherwise, 0, view.mappedOtherwise.rawValue),
             check(.guardPages, 2, guardPages),
+            check(.zeroPages, 0, view.zeroPages?.rawValue),
             check(.distinctFrames, frames?.rawValue, figures.distinctFrames.rawValue),
             // Private memory that was restored has more mappings than such as never was optimized.
             check(

@@ -72,6 +72,7 @@ enum InspectReport {
         case .hugePagesOutOfScheme: "huge pages out of scheme"
         case .pagesMappedOtherwise: "vmemmap pages mapped otherwise"
         case .guardPages: "guard pages"
+        case .zeroPages: "vmemmap pages that show the kernel's zero page"
         case .distinctFrames: "distinct frames"
         case .regionMappings: "mappings of the region"
         case .memfdBytes: "bytes of the memory file"

@@ -49,6 +49,8 @@ struct InspectResult: Hashable, Sendable, Codable {
             case pagesMappedOtherwise = "pages_mapped_otherwise"
             /// The inaccessible pages on both sides of the region.
             case guardPages = "guard_pages"
+            /// Vmemmap pages that show the kernel's page of zeroes (PAGEMAP_SCAN): given back, and read again. Not known before Linux 6.7.
+            case zeroPages = "zero_pages"
             /// Different frames.
             case distinctFrames = "distinct_frames"
             /// Mappings of the region.

@@ -12,6 +12,8 @@ struct RegionView {
     /// Vmemmap pages that are not mapped as their huge page's state has them, and the first of them.
     let mappedOtherwise: PageCount
     let firstDifference: String?
+    /// Vmemmap pages that show the kernel's page of zeroes; nil where the kernel does not tell.
+    let zeroPages: PageCount?
     /// The frame behind each present page; empty where frame numbers are not shown.
     let frames: [UInt64]
 
@@ -22,9 +24,15 @@ struct RegionView {
         var tally = PatternTally(plan)
         var frames: [UInt64] = []
         let pageSize = plan.geometry.basePageSize.rawValue
+        let zeroes = try PageMap.zeroPages(of: process, in: range)
+        var next = 0
         try PageMap.forEachPage(of: process, in: range) { (page) throws(HostError) in
             if page.entry.pfn != 0 { frames.append(page.entry.pfn) }
-            tally.add(AliasPattern.Identity(page), at: (page.address - layout.base).rawValue / pageSize)
+            while let zeroes, next < zeroes.count, zeroes[next].end <= page.address { next += 1 }
+            let isZeroes = zeroes.map { next < $0.count && $0[next].contains(page.address) } ?? false
+            // No frame of the region's is behind such a page.
+            tally.add(
+                isZeroes ? .absent : AliasPattern.Identity(page), at: (page.address - layout.base).rawValue / pageSize)
         }
         let verdicts = tally.allVerdicts()
         var mappings = MappingTally(plan, range, verdicts, file)
@@ -36,7 +44,8 @@ struct RegionView {
                 optimized.count { plan.zone(of: HugePageIndex($0)) == zone }
             },
             mappings: plan.regionMappings(of: verdicts.map { $0 == .optimized ? .optimized : .restored }),
-            mappedOtherwise: mappings.wrongPages(), firstDifference: mappings.firstDifference, frames: frames)
+            mappedOtherwise: mappings.wrongPages(), firstDifference: mappings.firstDifference,
+            zeroPages: zeroes.map { PageCount($0.reduce(0) { $0 + $1.length.rawValue } / pageSize) }, frames: frames)
     }
 }
 

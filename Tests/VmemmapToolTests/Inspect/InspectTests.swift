@@ -75,6 +75,28 @@ struct InspectTests {
         #expect(try Self.differences(region) == [])
     }
 
+    @Test("A page that was given back and read again shows the kernel's zero page: seen without privileges (Linux 6.7)")
+    func zeroPage() throws {
+        let region = try Self.region(isOptimized: false)
+        try region.optimize(HugePageIndex(0)..<HugePageIndex(2))
+        // A head that is kept, and a page of a huge page that is not optimized.
+        for (page, hugePage) in [(0, 1), (5, 4)] {
+            let zapped = Self.tail(region, page, of: hugePage)
+            // SAFETY: a page of the test's own region, which nobody uses meanwhile.
+            let result = unsafe madvise(
+                UnsafeMutableRawPointer(bitPattern: zapped.start.rawValue), zapped.length.rawValue, MADV_DONTNEED)
+            #expect(result == 0)
+            #expect(try Self.differences(region).contains(.hugePagesOutOfScheme))
+            // SAFETY: as above.
+            #expect(unsafe UnsafeRawPointer(bitPattern: zapped.start.rawValue)?.load(as: UInt64.self) == 0)
+        }
+        let result = try Self.inspect(region)
+        let zeroPages = try #require(result.checks.first { $0.subject == .zeroPages })
+        if zeroPages.measured.value == nil { try Test.cancel("this kernel does not tell zero pages") }
+        #expect(zeroPages.measured == .value(2) && zeroPages.holds == false)
+        #expect(result.pages.neither == HugePageCount(2) && !result.holds)
+    }
+
     @Test("A tail that nobody can read any more, or that may be executed", arguments: Scheme.allCases, Backing.allCases)
     func protection(_ scheme: Scheme, _ backing: Backing) throws {
         let region = try Self.region(scheme, backing)
