@@ -57,10 +57,22 @@ struct CgroupMemoryTests {
         #expect(CgroupMemory.hierarchies(text).isEmpty)
     }
 
+    private func headroom(_ hierarchy: CgroupMemory.Hierarchy, _ files: [String: String]) -> CgroupMemory.Headroom? {
+        CgroupMemory.least(in: hierarchy) { path in files[path.string] }
+    }
+
+    @Test("The limit that is told is the one that leaves the least room, not the lowest")
+    func limit() throws {
+        let hierarchy = try #require(CgroupMemory.hierarchies("0::/a/b\n").first)
+        let files = level("/a/b", "1000", 100).merging(level("/a", "5000", 4900)) { $1 }
+        let found = headroom(hierarchy, files)
+        #expect(found == CgroupMemory.Headroom(room: ByteCount(100), limit: ByteCount(5000)))
+    }
+
     /// The room that files with these texts leave in `0::/a/b`.
     private func room(_ files: [String: String]) throws -> ByteCount? {
         let hierarchy = try #require(CgroupMemory.hierarchies("0::/a/b\n").first)
-        return CgroupMemory.least(in: hierarchy) { path in files[path.string] }
+        return headroom(hierarchy, files)?.room
     }
 
     private func level(_ path: String, _ limit: String, _ used: Int, inactive: Int = 0) -> [String: String] {

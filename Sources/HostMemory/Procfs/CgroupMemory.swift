@@ -2,10 +2,17 @@ import SystemPackage
 
 /// The memory controller's limit on the cgroup this process is in and on those above it, cgroup v1 or v2.
 enum CgroupMemory {
+    /// What a limit leaves.
+    struct Headroom: Equatable {
+        let room: ByteCount
+        let limit: ByteCount
+    }
+
     /// The least room that any of them leaves; nil where none limits, or none can be read.
-    static func headroom() -> ByteCount? {
+    static func headroom() -> Headroom? {
         guard let membership = try? HostKernel.readText("/proc/self/cgroup") else { return nil }
-        return hierarchies(membership).compactMap { least(in: $0) { try? HostKernel.readText($0) } }.min()
+        return hierarchies(membership).compactMap { least(in: $0) { try? HostKernel.readText($0) } }
+            .min { $0.room < $1.room }
     }
 
     /// A hierarchy with a memory controller: where it is mounted, this process's place in it, and what its files are
@@ -41,12 +48,12 @@ enum CgroupMemory {
     /// The least room in a hierarchy, from this process's place in it up to the root. Pure.
     ///
     /// - Parameter read: the text of a file; nil where there is none.
-    static func least(in hierarchy: Hierarchy, read: (FilePath) -> String?) -> ByteCount? {
+    static func least(in hierarchy: Hierarchy, read: (FilePath) -> String?) -> Headroom? {
         func number(_ file: String, in folder: FilePath) -> Int? {
             read(folder.appending(file)).flatMap { Int($0.split(whereSeparator: \.isWhitespace).first ?? "") }
         }
         var path = hierarchy.path
-        var least: ByteCount?
+        var least: Headroom?
         while path.starts(with: hierarchy.root) {
             if let limit = number(hierarchy.limit, in: path), let used = number(hierarchy.used, in: path),
                 let statistics = read(path.appending("memory.stat"))
@@ -54,7 +61,7 @@ enum CgroupMemory {
                 // Clean page cache counts as used but gives way.
                 let reclaimable = ProcFields(statistics).number(hierarchy.reclaimable) ?? 0
                 let room = ByteCount(max(0, limit - max(0, used - reclaimable)))
-                least = min(least ?? room, room)
+                if room < least?.room ?? ByteCount(.max) { least = Headroom(room: room, limit: ByteCount(limit)) }
             }
             if !path.removeLastComponent() { break }
         }

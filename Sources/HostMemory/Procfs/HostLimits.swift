@@ -26,10 +26,11 @@ public enum HostLimits {
     /// Going beyond the first summons the OOM killer, going beyond the second does too, and neither gives ENOMEM first.
     public static func availableMemory() throws(HostError) -> AvailableMemory {
         let host = try hostAvailableMemory()
-        guard let cgroup = CgroupMemory.headroom(), cgroup < host else {
+        guard let cgroup = CgroupMemory.headroom(), cgroup.room < host else {
             return AvailableMemory(bytes: host, source: "MemAvailable")
         }
-        return AvailableMemory(bytes: cgroup, source: "the memory cgroup's limit")
+        return AvailableMemory(
+            bytes: cgroup.room, source: "the memory cgroup's limit of \(cgroup.limit.rawValue >> 10) KiB")
     }
 
     /// MemAvailable of /proc/meminfo: what bounds memory that is charged to nobody, such as a pool of huge pages.

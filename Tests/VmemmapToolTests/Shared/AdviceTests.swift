@@ -27,7 +27,7 @@ struct AdviceTests {
         ])
     func cgroup(_ mebibytes: Int, _ arguments: [String]) async throws {
         let cgroup = try MemoryCgroup(bytes: mebibytes << 20)
-        try await follow(arguments, "the memory cgroup's limit") {
+        try await follow(arguments, "the memory cgroup's limit of \(mebibytes << 10) KiB") {
             try await Command.run("/bin/sh", Command.limited("echo $$ > \(cgroup.path)/cgroup.procs", $0))
         }
     }
