@@ -3,6 +3,8 @@ import Testing
 import VmemmapEmulator
 @testable import VmemmapTool
 
+@testable import Experiments
+
 @Suite("What the host has no room for")
 struct ErrorTextTests {
     private func plan(_ pages: Int, _ size: HugePageSize = .twoMebibytes) throws -> MappingPlan {
@@ -16,9 +18,9 @@ struct ErrorTextTests {
             memorySource: "MemAvailable")
     }
 
-    private func line(_ room: HostRoom, _ plan: MappingPlan) -> String? {
+    private func line(_ room: HostRoom, _ plan: MappingPlan, _ asked: HugePageCount? = nil) -> String? {
         do throws(ExperimentError) {
-            try room.check(plan)
+            try room.check(plan, asked: asked)
             return nil
         } catch {
             return ErrorText.line(error)
@@ -35,6 +37,22 @@ struct ErrorTextTests {
         #expect(line(room(mappings: 82053), try plan(10240)) != nil)
         #expect(line(room(), try plan(8174)) == nil)
         #expect(line(room(), try plan(8175)) != nil)
+    }
+
+    @Test("A limit that no kernel takes is not advised, and neither is a figure that is not worked out")
+    func highest() throws {
+        func text(_ pages: Int) throws -> String { try #require(line(room(), try plan(1000), HugePageCount(pages))) }
+        let most = Int(Int32.max)
+        #expect(try text(most / 8 - 200).contains("as root: sysctl vm.max_map_count="))
+        for pages in [most / 8 + 1, 400_000_000, .max] {
+            let text = try text(pages)
+            #expect(text.contains("; it cannot be raised so far, the most is \(most)"), "\(text)")
+            #expect(!text.contains("sysctl") && !text.contains("..."))
+        }
+        let inPieces = Shortage(
+            resource: .contiguousMemory, asked: HugePageCount(4), pageSize: .oneGibibyte, needed: nil,
+            available: 1 << 30, limit: 1 << 30, largest: .zero)
+        #expect(ErrorText.line(.shortage(inPieces)).contains("hugepagesz=1024M hugepages=4)"))
     }
 
     @Test("A number that is named fits the next process too, which may have some threads more")

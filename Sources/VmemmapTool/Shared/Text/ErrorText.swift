@@ -80,18 +80,27 @@ enum ErrorText {
         switch shortage.resource {
         case .mappings:
             let needed = shortage.needed.map { CountText.grouped($0) } ?? "more than can be counted"
-            return "\(asked) need \(needed) mappings, but vm.max_map_count is \(shortage.limit), "
-                + "\(shortage.available) of them free; \(fits), or raise it (as root: sysctl vm.max_map_count="
-                + "\(limit(shortage).map { "\($0)" } ?? "..."), or --raise-map-limit of savings and bench)"
+            let most = Int(Int32.max)
+            let limit = limit(shortage)
+            let wayOut =
+                if let limit, limit <= most {
+                    ", or raise it (as root: sysctl vm.max_map_count=\(limit), or --raise-map-limit of savings and bench)"
+                } else {
+                    "; it cannot be raised so far, the most is \(most)"
+                }
+            let atMost = shortage.limit >= most ? "at most " : ""
+            return "\(asked) need \(needed) mappings, but vm.max_map_count is \(atMost)\(shortage.limit), "
+                + "\(shortage.available) of them free; \(fits)\(wayOut)"
         case .memory(let source):
             let needed = shortage.needed.map { ByteText.short(ByteCount($0)) } ?? "more memory than can be counted"
             return "\(asked) need \(needed), but \(source) leaves \(ByteText.short(ByteCount(shortage.available))); "
-                + "\(fits), or \(source.contains("ulimit") ? "raise that limit" : "free memory")"
+                + "\(fits), or \(source.contains("limit") ? "raise that limit" : "free memory")"
         case .contiguousMemory:
             return
                 "\(asked) are to be allocated by the host in one piece each, and it found not one, with "
                 + "\(ByteText.short(ByteCount(shortage.available))) of memory available in smaller pieces (as root: "
-                + "sysctl vm.compact_memory=1, or reserve them at boot: hugepagesz=... hugepages=...)"
+                + "sysctl vm.compact_memory=1, or reserve them at boot: hugepagesz=\(shortage.pageSize.bytes.rawValue >> 20)M "
+                + "hugepages=\(shortage.asked))"
         }
     }
 }
