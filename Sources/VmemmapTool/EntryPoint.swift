@@ -8,6 +8,7 @@ package enum EntryPoint {
     /// written, the help included.
     package static func main() -> Never {
         Output.open()
+        StackLimit.check()
         // Swift reads them from /proc: without it there are none, not even the program's name.
         if CommandLine.arguments.isEmpty {
             Output.error("\(Tool.name): /proc cannot be read, from where the arguments and all figures come: mount it")

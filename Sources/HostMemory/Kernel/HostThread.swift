@@ -18,6 +18,15 @@ public final class HostThread: Sendable {
     public init(_ body: @escaping @Sendable () -> Void) throws(HostError) {
         let work = Work(body)
         ended = work.ended
+        do throws(HostError) {
+            handle = try Self.start(work)
+        } catch  where error.errno == .resourceTemporarilyUnavailable && ProcessLimits.refuseThreadStack() {
+            // The C library has one word for a thread too many and for a stack that there is no room for.
+            throw HostError(.noMemory, .startThread, .process)
+        }
+    }
+
+    private static func start(_ work: Work) throws(HostError) -> pthread_t {
         var handle = pthread_t()
         _ = try HostKernel.mappingCall(.startThread, .process) {
             work.ended.enter()
@@ -36,7 +45,7 @@ public final class HostThread: Sendable {
             }
             return Int64(-error)
         }
-        self.handle = handle
+        return handle
     }
 
     deinit {

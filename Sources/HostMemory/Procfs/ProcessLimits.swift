@@ -19,10 +19,20 @@ public enum ProcessLimits {
         return max(.zero, limit - used)
     }
 
+    /// RLIMIT_STACK; nil where there is no limit.
+    public static func stack() throws(HostError) -> ByteCount? { try limit(RLIMIT_STACK) }
+
     /// The address space of a new thread's stack, its guard included: RLIMIT_STACK, or where there is none what glibc
     /// takes instead.
     public static func threadStack() throws(HostError) -> ByteCount {
-        (try limit(RLIMIT_STACK) ?? .mebibytes(2)) + HostLimits.pageSize
+        (try stack() ?? .mebibytes(2)) + HostLimits.pageSize
+    }
+
+    /// Whether the process's own limits leave no room for the stack of a new thread.
+    static func refuseThreadStack() -> Bool {
+        guard let stack = try? threadStack() else { return false }
+        let left = [try? addressSpaceLeft(), try? privateMemoryLeft()].compactMap { $0 ?? nil }
+        return left.contains { $0 < stack }
     }
 
     /// The corresponding C function is `getrlimit`.

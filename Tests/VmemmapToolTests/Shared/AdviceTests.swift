@@ -70,6 +70,27 @@ struct AdviceTests {
         #expect(outcome.code == 0, "\(outcome)")
     }
 
+    @Test(
+        "Too small a stack is refused with the limit's name",
+        arguments: [["demo", "--pages", "8"], ["--version"], ["stress", "--duration", "200ms", "--pages", "8"]],
+        [32, 64, 128])
+    func stack(_ arguments: [String], _ kibibytes: Int) async throws {
+        let refused = try await Command.run("/bin/sh", Command.limited("ulimit -s \(kibibytes)", arguments))
+        #expect(refused.code == 3, "\(refused)")
+        #expect(refused.error.contains("at least 256 are needed: raise the limit (ulimit -s)"), "\(refused)")
+        let outcome = try await Command.run("/bin/sh", Command.limited("ulimit -s 256", arguments))
+        #expect(outcome.code == 0, "\(outcome)")
+    }
+
+    @Test(
+        "A thread whose stack has no room is put down to the limit on memory",
+        arguments: [["stress", "--duration", "200ms"], ["bench", "--runs", "1"]])
+    func threadStack(_ arguments: [String]) async throws {
+        let outcome = try await Command.run("/bin/sh", Command.limited("ulimit -d 8000", arguments))
+        #expect(outcome.code == 3, "\(outcome)")
+        #expect(outcome.error.contains("ulimit -d") && !outcome.error.contains("ulimit -u"), "\(outcome)")
+    }
+
     @Test("Threads that are refused are put down to their limit")
     func threads() async throws {
         // The shell's own ulimit has another letter for it in every shell.
