@@ -31,7 +31,8 @@ struct InspectCommand: ParsableCommand {
     var backing: Backing?
 
     @Option(
-        help: ArgumentHelp("How many frames in a row serve the tails; as the label says if left out.", valueName: "R"))
+        help: ArgumentHelp("How many frames in a row serve the tails; as the label says if left out.", valueName: "R"),
+        transform: WholeNumber.parse)
     var tailRun: Int?
 
     @Option(
@@ -48,7 +49,15 @@ struct InspectCommand: ParsableCommand {
     func validate() throws {
         if let pid, pid < 1 { throw ValidationError("--pid must be at least 1, not \(pid).") }
         if let pages { try WholeNumber.check(pages, of: "--pages", in: 1...Int.max) }
-        if let tailRun { try WholeNumber.check(tailRun, of: "--tail-run", in: 1...Int.max) }
+        if let tailRun {
+            try WholeNumber.check(tailRun, of: "--tail-run", in: 1...Int.max)
+            // A hold of its own has what hold has by default; of another's region, whatever its label says.
+            let (schemes, sizes): ([Scheme], [HugePageSize]) =
+                pid == nil ? ([.firstTail], [.twoMebibytes]) : (Scheme.allCases, [.twoMebibytes, .oneGibibyte])
+            try TailRun.check(
+                .frames(PageCount(tailRun)), for: scheme.map { [$0] } ?? schemes, pageSize.map { [$0] } ?? sizes,
+                isAutoTaken: false)
+        }
         if pid != nil, pages != nil || restored {
             throw ValidationError(
                 "--pages and --restored are for a hold of its own: --pid names one that runs already.")

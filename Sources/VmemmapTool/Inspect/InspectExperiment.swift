@@ -158,11 +158,18 @@ struct InspectExperiment: Sendable {
                 "the region \(range) has \(range.length) bytes, which is no whole number of huge pages: each has \(bytes) bytes of "
                     + "struct pages; give --region START+LENGTH as vmemmap hold prints it")
         }
-        return try ExperimentError.wrapping {
+        let plan = try ExperimentError.wrapping {
             try MappingPlan(
                 geometry: geometry, scheme: scheme, backing: backing, base: label?.base ?? .pte,
                 hugePages: HugePageCount(range.length.rawValue / bytes), tailRun: .frames(tailRun))
         }
+        // What is asked for is not cut short.
+        if let asked = claim.tailRun, asked > plan.tailRun {
+            throw .notFound(
+                "a tail run of the \(scheme.rawValue) scheme has \(plan.tailRun) frames at most here: give --tail-run \(plan.tailRun) at most"
+            )
+        }
+        return plan
     }
 
     // MARK: Refusals

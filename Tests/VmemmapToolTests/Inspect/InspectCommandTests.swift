@@ -46,6 +46,8 @@ struct InspectCommandTests {
             let refuted = try await Command.run(["inspect", "--pid", pid, "--scheme", "head"])
             #expect(refuted.code == 2, "\(refuted)")
             #expect(refuted.output.contains("FAIL  huge pages out of scheme: the scheme says 0, found 16\n"))
+            let impossible = try await Command.run(["inspect", "--pid", pid, "--tail-run", "4000"])
+            #expect(impossible.code == 3 && impossible.error.contains("give --tail-run 6 at most"), "\(impossible)")
             let elsewhere = try await Command.run(["inspect", "--pid", pid, "--region", "0x1000+5000"])
             #expect(elsewhere.code == 3)
             #expect(elsewhere.error.contains("give --page-size, --scheme, --backing and --tail-run"))
@@ -85,6 +87,20 @@ struct InspectCommandTests {
         #expect(outcome.output.isEmpty)
         #expect(outcome.error.contains(reason))
         #expect(outcome.error.split(separator: "\n").count == 1)
+    }
+
+    @Test(
+        "A tail run that no region can have is a usage error of inspect's own",
+        arguments: [
+            (["--tail-run", "7", "--scheme", "head"], "--tail-run 7 is nothing for the head scheme"),
+            (["--tail-run", "9999"], "--tail-run must be from 1 to 6 here, not 9999."),
+            (["--pid", "1", "--tail-run", "5000"], "--tail-run must be from 1 to 4095 here, not 5000."),
+            (["--tail-run", "auto"], "it is not a whole number"),
+        ])
+    func tailRun(_ arguments: [String], _ reason: String) async throws {
+        let outcome = try await Command.run(["inspect"] + arguments)
+        #expect(outcome.code == 64, "\(outcome)")
+        #expect(outcome.error.contains(reason) && outcome.error.contains("Usage: vmemmap inspect"), "\(outcome)")
     }
 
     @Test("A process that holds no vmemmap is refused: a shell, which this test's own process may not stand for")

@@ -104,7 +104,11 @@ extension TailRun {
 
     /// Throws where a run is asked for that is longer than any of the schemes has with any of the sizes: it would be
     /// cut short.
-    static func check(_ run: TailRun, for schemes: [Scheme], _ sizes: [HugePageSize]) throws {
+    ///
+    /// - Parameter isAutoTaken: whether the option takes auto, too.
+    static func check(
+        _ run: TailRun, for schemes: [Scheme], _ sizes: [HugePageSize], isAutoTaken: Bool = true
+    ) throws {
         guard case .frames(let asked) = run else { return }
         if schemes == [.head], asked > PageCount(1) {
             throw ValidationError(
@@ -113,6 +117,7 @@ extension TailRun {
         }
         let longest = schemes.flatMap { scheme in sizes.compactMap { TailRun.longest(scheme, $0) } }.max()
         guard let longest, asked > longest else { return }
-        throw ValidationError("--tail-run must be auto or from 1 to \(longest) here, not \(asked).")
+        throw ValidationError(
+            "--tail-run must be \(isAutoTaken ? "auto or " : "")from 1 to \(longest) here, not \(asked).")
     }
 }
