@@ -126,10 +126,15 @@ final class PoolSession {
 
     /// Refuses a machine whose struct pages do not fit this host.
     private func checkRoom(_ configuration: MachineConfiguration) throws(PoolSessionError) {
-        guard let plan = configuration.plan(.twoMebibytes) else { return }
+        // More than an address space holds has no plan: that of a part is refused for all of it.
+        var part = configuration
+        part.memory = min(configuration.memory, ByteCount(1 << 44))
+        let size = HugePageSize.twoMebibytes
+        guard let plan = part.plan(size) else { return }
         do throws(ExperimentError) {
             // Optimizing is the script's business, and so are its mappings.
-            try HostRoom.current().withoutMappingLimit.check(plan)
+            try HostRoom.current().withoutMappingLimit.check(
+                plan, asked: HugePageCount(configuration.memory.rawValue / size.bytes.rawValue))
         } catch {
             throw .host(error)
         }

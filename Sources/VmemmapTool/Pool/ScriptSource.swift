@@ -22,8 +22,7 @@ final class ScriptSource {
             do throws(HostError) {
                 file = try HostKernel.open(FilePath(path), .readOnly)
             } catch {
-                Output.error("cannot read \(path): \(error); give a script that may be read, or - for standard input")
-                throw ExitCode.validationFailure
+                throw Self.refusal(path, error)
             }
         } else {
             name = "standard input"
@@ -64,8 +63,19 @@ final class ScriptSource {
             isAtEnd = count == 0
             buffered += chunk[..<count]
         } catch {
-            Output.error("cannot read \(name): \(error)")
-            throw ExitCode.validationFailure
+            throw Self.refusal(name, error)
         }
+    }
+
+    /// Says why there is nothing to read.
+    private static func refusal(_ name: String, _ error: HostError) -> ExitCode {
+        let reason =
+            switch error.errno {
+            case .isDirectory: "it is a folder"
+            case .fileNameTooLong: "\(Errno.fileNameTooLong)"
+            default: "\(error)"
+            }
+        Output.error("cannot read \(name): \(reason); give a script that may be read, or - for standard input")
+        return .validationFailure
     }
 }

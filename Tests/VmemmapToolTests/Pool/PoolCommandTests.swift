@@ -8,6 +8,26 @@ struct PoolCommandTests {
         "pfn-walkers", "policies", "reservations", "restore-fails", "schemes", "struct-page-size", "surplus",
     ]
 
+    @Test("More memory than an address space holds is refused with what fits, and that does fit")
+    func absurdMemory() async throws {
+        for memory in ["8388606T", "1048576T", "100000T"] {
+            let outcome = try await Command.shell("echo boot memory=\(memory) | \"$0\" pool")
+            #expect(outcome.code == 3, "\(outcome)")
+            #expect(outcome.error.firstMatch(of: /\d+ fit: use memory=\d+M/) != nil, "\(outcome)")
+        }
+    }
+
+    @Test("A script that cannot be read is told with what may stand there")
+    func unreadable() async throws {
+        let long = String(repeating: "a", count: 300)
+        let reasons = ["/tmp": "it is a folder", long: "File name too long", "/none/such": "No such file"]
+        for (name, reason) in reasons {
+            let outcome = try await Command.run(["pool", name])
+            #expect(outcome.code == 64 && outcome.error.contains(reason), "\(outcome)")
+            #expect(outcome.error.hasSuffix("give a script that may be read, or - for standard input\n"), "\(outcome)")
+        }
+    }
+
     @Test("Every story of the thread runs, and is as its script expects", arguments: stories)
     func examples(_ name: String) async throws {
         let outcome = try await Command.run(["pool", "\(Command.repository)/scripts/examples/\(name).pool"])

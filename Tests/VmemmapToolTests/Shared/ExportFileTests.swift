@@ -4,6 +4,13 @@ import Testing
 /// Each script runs in an empty folder of its own, with the command as "$0"; what it prints is what is left to look at.
 @Suite("Files of exports")
 struct ExportFileTests {
+    @Test("A name that is too long is told as that")
+    func tooLong() async throws {
+        let outcome = try await Command.run(["plan", "--export-json", "/tmp/" + String(repeating: "a", count: 300)])
+        #expect(outcome.code == 64, "\(outcome)")
+        #expect(outcome.error.contains("a name has at most 255 bytes and a path 4095: use a shorter one"), "\(outcome)")
+    }
+
     @Test("A link is followed: its target is replaced, and keeps who may read it")
     func link() async throws {
         let outcome = try await Command.shell(

@@ -59,6 +59,11 @@ struct ExportTarget {
             case .memory, .fileSystem, .descriptors: return error
             default: break
             }
+            if error.errno == .fileNameTooLong {
+                return ValidationError(
+                    "cannot write the export \(destination): \(Errno.fileNameTooLong); a name has at most 255 bytes and a path "
+                        + "\(CommandArguments.longestWord - 1): use a shorter one")
+            }
         }
         return ValidationError(
             "cannot write the export \(destination): \(error); name a file in a folder that is there and may be written"
