@@ -8,6 +8,15 @@ struct StandardStreamTests {
     /// A script with a line that is not as expected.
     private static let violation = "printf 'boot memory=16M\\nmeminfo\\nexpect HugePages_Total 2M 1\\n' > script; "
 
+    @Test("A standard output that is open for reading only is the caller's fault, and told as that")
+    func readOnly() async throws {
+        for command in ["plan", "plan --export-json -", "--help"] {
+            let outcome = try await Command.shell("\"$0\" \(command) 1< /dev/null")
+            #expect(outcome.code == 3, "\(command): \(outcome)")
+            #expect(outcome.error.contains("it has to be open for writing") && !outcome.error.contains("report it"))
+        }
+    }
+
     @Test(
         "Where a stream is closed, the run and its export are as ever",
         arguments: ["<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"])

@@ -55,8 +55,10 @@ enum Output {
 
     /// Says that something could not be written, and remembers it for the exit code.
     static func failed(_ what: String, _ error: HostError) {
-        self.error("\(what): \(error)")
-        state.withLock { if $0.code == .success { $0.code = ExitCode(error) } }
+        // Who started the command has opened the stream for reading only.
+        let isNotWritable = error.errno == .badFileDescriptor
+        self.error("\(what): \(error)" + (isNotWritable ? "; it has to be open for writing" : ""))
+        state.withLock { if $0.code == .success { $0.code = isNotWritable ? .shortage : ExitCode(error) } }
     }
 
     /// Exits if something could not be written.
