@@ -9,7 +9,7 @@ enum BenchReport {
             guard let outcome = combination.measured else {
                 return style.wrapped(["\(name(combination)): not measured: \(combination.refusal.value ?? "")"]) + [""]
             }
-            return [name(combination)] + poolTable(outcome).lines(style) + [""] + latencies(outcome)
+            return [name(combination)] + poolTable(outcome).lines(style) + [""] + latencies(outcome, style)
                 + (style.isVerbose ? everyRun(outcome, style) : [])
         }
         return style.wrapped([title(result)] + PlanReport.lines(result.host)) + [""] + combinations
@@ -54,19 +54,23 @@ enum BenchReport {
         return table
     }
 
-    private static func latencies(_ outcome: BenchCombination.Outcome) -> [String] {
+    private static func latencies(_ outcome: BenchCombination.Outcome, _ style: Style) -> [String] {
         outcome.latencies.flatMap { latency in
             let how = "\(latency.release.rawValue), optimizing \(latency.isOptimizing ? "on" : "off")"
-            return histogramLines("allocate, \(how)", latency.allocate) + histogramLines("free, \(how)", latency.free)
+            return histogramLines("allocate, \(how)", latency.allocate, style)
+                + histogramLines("free, \(how)", latency.free, style)
         }
     }
 
-    private static func histogramLines(_ name: String, _ histogram: LatencyHistogram) -> [String] {
+    private static func histogramLines(
+        _ name: String, _ histogram: LatencyHistogram, _ style: Style
+    ) -> [String] {
         let percentiles = [
             ("p50", histogram.p50Nanoseconds), ("p90", histogram.p90Nanoseconds), ("p99", histogram.p99Nanoseconds),
             ("p99.9", histogram.p999Nanoseconds), ("max", histogram.maxNanoseconds),
         ].map { "\($0) \($1)" }
-        return ["\(name), ns: \(percentiles.joined(separator: ", "))"] + HistogramDrawing.lines(histogram) + [""]
+        return style.wrapped(["\(name), ns: \(percentiles.joined(separator: ", "))"])
+            + HistogramDrawing.lines(histogram, width: style.width) + [""]
     }
 
     private static func everyRun(_ outcome: BenchCombination.Outcome, _ style: Style) -> [String] {
@@ -157,11 +161,12 @@ enum BenchReport {
     private static func goalLines(_ result: BenchResult, _ style: Style) -> [String] {
         if result.goals.isEmpty { return [] }
         var table = TextTable(
-            headings: ["goal", "at most", "measured", "", "of", "spread", "bare C"], dispensable: ["bare C", "spread"])
+            headings: ["goal", "at most", "measured", "", "of", "on", "spread", "bare C"],
+            dispensable: ["bare C", "spread"])
         for goal in result.goals {
             table.add([
                 title(goal.figure), RatioText.of(goal.limit, decimals: 2), RatioText.of(goal.measured),
-                goal.isMet ? "met" : "NOT MET", "\(goal.scheme.rawValue), \(goal.backing.rawValue)",
+                goal.isMet ? "met" : "NOT MET", goal.scheme.rawValue, goal.backing.rawValue,
                 goal.ratio.value.map { "\(RatioText.of($0.min)) to \(RatioText.of($0.max))" } ?? "-",
                 goal.boundByFloor.value.map { RatioText.of($0) } ?? "-",
             ])

@@ -4,7 +4,11 @@ enum HistogramDrawing {
     private static let barWidth = 52
 
     /// A line for each bucket, in nanoseconds; K, M, G and T stand for powers of 1024.
-    static func lines(_ histogram: LatencyHistogram) -> [String] {
+    ///
+    /// - Parameter width: the columns that the lines fit; nil: as many as there are.
+    static func lines(_ histogram: LatencyHistogram, width: Int? = nil) -> [String] {
+        // Beside the bar stand a label, a count, and what separates them.
+        let barWidth = min(Self.barWidth, max(1, (width ?? .max) - 27))
         let largest = histogram.buckets.map(\.count).max() ?? 0
         return histogram.buckets.map { bucket in
             let bar = largest == 0 ? 0 : bucket.count * barWidth / largest

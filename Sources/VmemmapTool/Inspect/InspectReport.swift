@@ -58,7 +58,8 @@ enum InspectReport {
                 + "found \(measured)"
             return style.wrapped([line])
         } + style.wrapped(result.firstDifference.value.map { ["      " + $0] } ?? [])
-            + style.wrapped(["-     contents of the pages: not read"]) + [style.verdict(result.holds, verdict(result))]
+            + style.wrapped(["-     contents of the pages: not read"])
+            + style.wrapped([verdict(result)]).map { style.verdict(result.holds, $0) }
     }
 
     private static func verdict(_ result: InspectResult) -> String {

@@ -3,6 +3,13 @@ import Testing
 
 @Suite("Latency histograms")
 struct LatencyHistogramTests {
+    @Test("A drawing fits the columns there are", arguments: [40, 60, 79, 200])
+    func fits(_ width: Int) throws {
+        let histogram = try #require(LatencyHistogram(nanoseconds: [0, 1, 2, 600, 1500, 3 << 20]))
+        let lines = HistogramDrawing.lines(histogram, width: width)
+        #expect(lines.allSatisfy { $0.count == min(width, 79) }, "\(lines)")
+    }
+
     @Test("Each duration falls into the power of two that it reaches, from the first bucket used to the last")
     func buckets() throws {
         let histogram = try #require(LatencyHistogram(nanoseconds: [8191, 8192, 9000, 16383, 16384, 70_000]))

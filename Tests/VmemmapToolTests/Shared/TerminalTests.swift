@@ -32,7 +32,7 @@ struct TerminalTests {
             ["stress", "--duration", "1s", "--pages", "32", "--walkers", "1", "--report-every", "300ms"],
         ])
     func fits(_ arguments: [String]) async throws {
-        for columns in [120, 80, 60] {
+        for columns in [120, 80, 60, 40] {
             let outcome = try await Command.run(
                 "/usr/bin/env", ["COLUMNS=\(columns)", Command.binary.string] + arguments)
             let longest = outcome.output.split(separator: "\n").map(\.count).max()
