@@ -42,11 +42,11 @@ let package = Package(
         .target(
             name: "VmemmapEmulator", dependencies: ["CSystemShims", "HostMemory", system],
             swiftSettings: swiftSettings),
-        // The bare C loop that the engine is measured against.
-        .target(name: "CFloor", cSettings: cSettings),
+        // The C baseline that the engine is measured against.
+        .target(name: "CBaseline", cSettings: cSettings),
         .target(
             name: "VmemmapTool",
-            dependencies: ["VmemmapEmulator", "HostMemory", "CFloor", system, parser],
+            dependencies: ["VmemmapEmulator", "HostMemory", "CBaseline", system, parser],
             swiftSettings: swiftSettings),
         .executableTarget(name: "vmemmap", dependencies: ["VmemmapTool"], swiftSettings: swiftSettings),
 

@@ -1,5 +1,5 @@
-internal import CSystemShims
-internal import SystemPackage
+import CSystemShims
+import SystemPackage
 
 extension PageMap {
     /// What PAGEMAP_SCAN finds pages by: the bit of linux/fs.h.

@@ -30,8 +30,8 @@ struct MappingBudgetTests {
 
     private let slack = MappingBudget.slack.rawValue
 
-    @Test("It counts once, then keeps books until they run low")
-    func books() throws {
+    @Test("It counts once, then keeps an account until they run low")
+    func account() throws {
         let host = Host(limit: 10_000, inUse: 1000)
         let budget = host.budget()
         try budget.take(MappingCount(100))
@@ -83,7 +83,7 @@ struct MappingBudgetTests {
         #expect(figures.free == .zero)
     }
 
-    @Test("A refusal takes nothing from the books")
+    @Test("A refusal takes nothing from the account")
     func refusalIsFree() throws {
         let host = Host(limit: 10_000, inUse: 1000)
         let budget = host.budget()
@@ -173,7 +173,7 @@ struct MappingBudgetTests {
         #expect(throws: MappingBudget.Refusal.unknown(failure)) { try budget.take(MappingCount(1)) }
     }
 
-    @Test("Threads that keep books at once spend them to the last mapping, and none twice")
+    @Test("Threads that keep account at once spend them to the last mapping, and none twice")
     func threads() throws {
         let host = Host(limit: 10_000, inUse: 1000)
         let budget = host.budget()

@@ -8,9 +8,9 @@ struct AtBootTests {
     /// Many pages of which few stay: 128 MiB of struct pages.
     static let large = Backing.allCases.flatMap { backing in
         [
-            Shape(size: .twoMebibytes, pages: 4096, scheme: .sharedTail, backing: backing, tailRun: 7),
+            Shape(size: .twoMebibytes, pages: 4096, scheme: .sharedTail, backing: backing, tailFrames: 7),
             Shape(size: .twoMebibytes, pages: 4096, scheme: .head, backing: backing),
-            Shape(size: .oneGibibyte, pages: 8, scheme: .firstTail, backing: backing, tailRun: 16),
+            Shape(size: .oneGibibyte, pages: 8, scheme: .firstTail, backing: backing, tailFrames: 16),
         ]
     }
 
@@ -19,7 +19,7 @@ struct AtBootTests {
         await #expect(processExitsWith: .success) { [number] in
             let shape = Self.large[number]
             let plan = try shape.plan()
-            // The first region of a process faults its code and books in.
+            // The first region of a process faults its code and account in.
             _ = try Shape(size: shape.size, pages: 8, scheme: shape.scheme, backing: shape.backing).region(.optimized)
             let before = try ProcessStatus.current()
             let region = try VmemmapRegion(plan, .optimized)
@@ -36,7 +36,7 @@ struct AtBootTests {
     func moreThanMemory() async {
         await #expect(processExitsWith: .success) {
             // 256 GiB of struct pages for 16 TiB of memory, 4096 frames of which stay in each zone, and one a huge page.
-            let plan = try Shape(size: .oneGibibyte, pages: 16384, scheme: .sharedTail, tailRun: 4095).plan()
+            let plan = try Shape(size: .oneGibibyte, pages: 16384, scheme: .sharedTail, tailFrames: 4095).plan()
             let region = try VmemmapRegion(plan, .optimized)
             #expect(try region.sharedFrameBytes() == plan.templates.bytes(pageSize: HostLimits.pageSize))
             #expect(region.visitStructPages(of: region.page(16383)).wrong == 0)

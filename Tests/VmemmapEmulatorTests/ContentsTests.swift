@@ -106,7 +106,7 @@ struct ContentsTests {
                 #expect(try ProcMaps.count(overlapping: region.range) == region.expectedMappings)
                 try region.optimize(region.all)
                 try region.restore(region.all)
-                #expect(region.states.allSatisfy { $0 == .base })
+                #expect(region.states.allSatisfy { $0 == .populated })
             }
         }
     }

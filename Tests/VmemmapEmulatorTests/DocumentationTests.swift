@@ -15,7 +15,7 @@ func saving() throws -> (planned: PageCount, measured: PageCount)? {
     else { return nil }
     let plan = try MappingPlan(
         geometry: geometry, scheme: .sharedTail,
-        hugePages: HugePageCount(64), tailRun: .auto, cost: .current())
+        hugePages: HugePageCount(64), tailFrames: .auto, cost: .current())
     let region = try VmemmapRegion(plan)
     let all = region.layout.allHugePages
 

@@ -13,7 +13,7 @@ extension VmemmapRegion {
         #expect(
             try FrameCount.count(in: range).distinct == frames, "\(comment())", sourceLocation: location)
         #expect(expectedMappings == plan.regionMappings(state), "\(comment())", sourceLocation: location)
-        if plan.base == .pmd { try expectBlocks(state, comment(), location) }
+        if plan.mapping == .pmd { try expectBlocks(state, comment(), location) }
     }
 
     /// What PMDs map, and which blocks carry the mark of a split, with every huge page in one state.
@@ -22,7 +22,7 @@ extension VmemmapRegion {
         _ location: SourceLocation = #_sourceLocation
     ) throws {
         let blocks = range.length.rawValue / ByteCount.mebibytes(2).rawValue
-        let isWhole = state == .base || (state == .restored && plan.mergesOnRestore)
+        let isWhole = state == .populated || (state == .restored && plan.mergesOnRestore)
         #expect(
             try pmdMappedBytes() == ByteCount.mebibytes(2) * (isWhole ? blocks : 0), "\(comment())",
             sourceLocation: location)

@@ -30,14 +30,14 @@ struct FaultCase: Sendable, CustomTestStringConvertible {
         (self.first, self.stride) = Self.isFull && shape.size == .twoMebibytes ? (.max, 1) : (first, stride)
     }
 
-    /// The shapes that schemes and backings give: the kernel's tail run, and a longer one where there is one.
-    private static func shapes(_ size: HugePageSize, _ pages: Int, _ base: BaseMapping, runs: [Scheme: [Int]])
+    /// The shapes that schemes and backings give: the kernel's tail frames, and a longer one where there is one.
+    private static func shapes(_ size: HugePageSize, _ pages: Int, _ mapping: RegionMapping, runs: [Scheme: [Int]])
         -> [Shape]
     {
         Backing.allCases.flatMap { backing in
             Scheme.allCases.flatMap { scheme in
                 (runs[scheme] ?? [1]).map {
-                    Shape(size: size, pages: pages, scheme: scheme, backing: backing, tailRun: $0, base: base)
+                    Shape(size: size, pages: pages, scheme: scheme, backing: backing, tailFrames: $0, base: base)
                 }
             }
         }
@@ -71,10 +71,10 @@ struct FaultCase: Sendable, CustomTestStringConvertible {
         : []
 
     /// A huge page of eight blocks.
-    static let gigantic = [BaseMapping.pte, .pmd].filter { $0 == .pte || HostProcess.mapsByPmds }.flatMap { base in
+    static let gigantic = [RegionMapping.pte, .pmd].filter { $0 == .pte || HostProcess.mapsByPmds }.flatMap { base in
         cases(
             shapes(.oneGibibyte, 1, base, runs: [.firstTail: [16], .sharedTail: [512]]), 0..<1, [.present],
-            first: base == .pmd ? 5 : 2, stride: 1801)
+            first: mapping == .pmd ? 5 : 2, stride: 1801)
     }
 
     /// The regions that take long to be compared.

@@ -81,7 +81,7 @@ struct FaultSweepTests {
     func late(_ number: Int) async {
         await #expect(processExitsWith: .success) { [number] in
             let fault = FaultCase.late[number]
-            let isShort = fault.shape.base == .pmd && !FaultCase.isFull
+            let isShort = fault.shape.mapping == .pmd && !FaultCase.isFull
             try FaultSweep.run(fault, isShort ? [1_000_000] : [1, 2, 1_000_000]) {
                 InjectedFault(first: $0, failures: $1, operations: FaultCase.replacing, manner: .late)
             }
@@ -93,7 +93,7 @@ extension FaultCase {
     /// Each scheme and backing once, of all shapes.
     fileprivate static let late =
         small.filter { $0.writers == .present } + blocks.filter { $0.span.count < 64 }
-        + gigantic.filter { $0.shape.base == .pmd }
+        + gigantic.filter { $0.shape.mapping == .pmd }
 
     /// Calls without which nothing can be put back.
     fileprivate static let changing: Set<HostOperation> = [.mapFile, .mapAnonymous, .move, .protect]

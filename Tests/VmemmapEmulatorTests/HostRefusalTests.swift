@@ -53,7 +53,7 @@ struct HostRefusalTests {
             )
             #expect(try check.disagreements() == [])
             try region.restore(region.all)
-            #expect(region.states == [.restored, .base] + Array(repeating: .restored, count: 64))
+            #expect(region.states == [.restored, .populated] + Array(repeating: .restored, count: 64))
             try region.expectWhole(region.states)
         }
     }
@@ -92,7 +92,7 @@ struct HostRefusalTests {
             try limit.lift()
             #expect(error?.operation == .build)
             #expect(HostProcess.openFiles() == files)
-            try Shape(size: .oneGibibyte, pages: 1).region().expectAll(.base)
+            try Shape(size: .oneGibibyte, pages: 1).region().expectAll(.populated)
         }
     }
 

@@ -93,7 +93,7 @@ struct MachineFaultTests {
         let machine = try EmulatedMachine(
             MachineConfiguration(
                 memory: step.memory, scheme: .firstTail, backing: backing,
-                tailRun: .frames(PageCount(step.memory < .gibibytes(1) ? 5 : 512)), optimizesAtBoot: true))
+                tailFrames: .frames(PageCount(step.memory < .gibibytes(1) ? 5 : 512)), optimizesAtBoot: true))
         let frames = step.memory.rawValue / HostLimits.pageSize.rawValue
         machine.setFrameBudget(PageCount(1 << 20))
         let all = machine.framesOfBudgetAndVmemmap
@@ -139,7 +139,7 @@ struct MachineFaultTests {
             try EmulatedMachine(
                 MachineConfiguration(
                     memory: step.memory, scheme: .firstTail, backing: backing,
-                    tailRun: .frames(PageCount(step.memory < .gibibytes(1) ? 5 : 512)), optimizesAtBoot: true,
+                    tailFrames: .frames(PageCount(step.memory < .gibibytes(1) ? 5 : 512)), optimizesAtBoot: true,
                     restoreFailure: manner))
         }
     }
@@ -208,7 +208,7 @@ struct MachineFaultTests {
             let manner = try #require(MachineConfiguration.RestoreFailure(rawValue: manner))
             let machine = try EmulatedMachine(
                 MachineConfiguration(
-                    memory: .gibibytes(2), tailRun: .frames(PageCount(16)), optimizesAtBoot: true,
+                    memory: .gibibytes(2), tailFrames: .frames(PageCount(16)), optimizesAtBoot: true,
                     restoreFailure: manner))
             try machine.setPool(.oneGibibyte, to: HugePageCount(2))
             // Staging is 16 MiB.
@@ -234,7 +234,7 @@ struct MachineFaultTests {
         await #expect(processExitsWith: .success) {
             let machine = try EmulatedMachine(
                 MachineConfiguration(
-                    memory: .gibibytes(1), tailRun: .frames(PageCount(16)), optimizesAtBoot: true,
+                    memory: .gibibytes(1), tailFrames: .frames(PageCount(16)), optimizesAtBoot: true,
                     restoreFailure: .wait))
             try machine.setPool(.oneGibibyte, to: HugePageCount(1))
             let isRaised = SharedFlag()
@@ -321,7 +321,7 @@ struct MachineFaultTests {
 /// Grows a pool and shrinks it, and holds what the machine says of split page tables against VmPTE, step by step.
 private func pageTableDisagreements() throws -> [String] {
     let machine = try EmulatedMachine(
-        MachineConfiguration(memory: .gibibytes(2), backing: .memfd, base: .pmd, optimizesAtBoot: true))
+        MachineConfiguration(memory: .gibibytes(2), backing: .memfd, mapping: .pmd, optimizesAtBoot: true))
     let region = try #require(machine.region(.twoMebibytes))
     func pageTables() throws -> Int {
         _ = region.all.reduce(0) {
@@ -329,7 +329,7 @@ private func pageTableDisagreements() throws -> [String] {
         }
         return try ProcessStatus.current().pageTables.rawValue / 4096
     }
-    // The books of measuring are there from the first time on.
+    // The account of measuring are there from the first time on.
     _ = try pageTables()
     let before = try pageTables()
     var disagreements: [String] = []

@@ -11,7 +11,8 @@ struct MachineStateTests {
                 MachineConfiguration.Release.allCases.map { release in
                     MachineConfiguration(
                         memory: memory, scheme: scheme, backing: backing,
-                        tailRun: .frames(PageCount(scheme == .head ? 1 : 3)), optimizesAtBoot: true, release: release,
+                        tailFrames: .frames(PageCount(scheme == .head ? 1 : 3)), optimizesAtBoot: true,
+                        release: release,
                         restoreFailure: release == .deferred ? .wait : .surplus)
                 }
             }
@@ -160,7 +161,7 @@ struct RandomPoolRun {
         let page = held.remove(at: index)
         let answer = refusal { () throws(HugeTLBError) in try machine.free(page) }
         compare(answer, model.free(page.index.rawValue, page.size))
-        // Freed twice.
+        // PageID twice.
         if draw(0...3) == 0 {
             let answer = refusal { () throws(HugeTLBError) in try machine.free(page) }
             compare(answer, model.free(page.index.rawValue, page.size))

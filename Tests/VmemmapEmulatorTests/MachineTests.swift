@@ -9,7 +9,7 @@ struct MachineTests {
         Scheme.allCases.map { scheme in
             MachineConfiguration(
                 memory: .gibibytes(3), scheme: scheme, backing: backing,
-                tailRun: .frames(PageCount(scheme == .head ? 1 : 5)), optimizesAtBoot: true)
+                tailFrames: .frames(PageCount(scheme == .head ? 1 : 5)), optimizesAtBoot: true)
         }
     }
 

@@ -5,7 +5,7 @@ import VmemmapEmulator
 /// Small regions drawn by hand: a character for each vmemmap page, a bar where a mapping ends.
 @Suite("Mappings as drawn by hand")
 struct MappingDrawingTests {
-    /// Two neighbouring huge pages. `h`: shows the head's frame; 1 to 9: shows the n-th frame of the tail run; `.`: its own.
+    /// Two neighbouring huge pages. `h`: shows the head's frame; 1 to 9: shows the n-th frame of the tail frames; `.`: its own.
     struct Drawing: Sendable, CustomTestStringConvertible {
         /// Vmemmap pages of a huge page.
         let pages: Int
@@ -23,7 +23,7 @@ struct MappingDrawingTests {
             let geometry = try #require(Geometry(basePageSize: .kibibytes(4), hugePageSize: size))
             return try MappingPlan(
                 geometry: geometry, scheme: scheme, backing: backing, hugePages: HugePageCount(2),
-                tailRun: .frames(PageCount(run)))
+                tailFrames: .frames(PageCount(run)))
         }
 
         static func mappings(_ drawing: String) -> MappingCount { MappingCount(1 + drawing.count { $0 == "|" }) }
@@ -84,10 +84,10 @@ struct MappingDrawingTests {
     @Test("The region has as many mappings as are drawn", arguments: Drawing.all)
     func mappings(_ drawing: Drawing) throws {
         let plan = try drawing.plan()
-        #expect(plan.regionMappings(.base) == MappingCount(1))
+        #expect(plan.regionMappings(.populated) == MappingCount(1))
         #expect(plan.regionMappings(.optimized) == Drawing.mappings(drawing.optimized))
         #expect(plan.regionMappings(.restored) == Drawing.mappings(drawing.restored))
-        #expect(plan.mappings(.base) == .zero)
+        #expect(plan.mappings(.populated) == .zero)
     }
 
     @Test(
@@ -112,13 +112,13 @@ struct MappingDrawingTests {
         let plan = try drawing.plan()
         let three = try MappingPlan(
             geometry: plan.geometry, scheme: plan.scheme, backing: plan.backing, hugePages: HugePageCount(3),
-            tailRun: .frames(plan.tailRun))
+            tailFrames: .frames(plan.tailFrames))
         let kinds = [HugePageState.base, .optimized, .restored]
         for number in 0..<27 {
             let states = [kinds[number / 9], kinds[number / 3 % 3], kinds[number % 3]]
             let region = try VmemmapRegion(three)
             for (page, state) in states.enumerated() {
-                if state != .base { try region.optimize(region.page(page)) }
+                if state != .populated { try region.optimize(region.page(page)) }
                 if state == .restored { try region.restore(region.page(page)) }
             }
             try region.expectWhole(states, "\(states)")

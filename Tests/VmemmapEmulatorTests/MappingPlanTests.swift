@@ -44,10 +44,10 @@ struct MappingPlanTests {
         #expect(plan.framesFreed == PageCount(61440))
         #expect(plan.framesOptimized == PageCount(20480))
         #expect(plan.fileFrames(optimized: plan.hugePages) == PageCount(10240))
-        #expect(plan.mappings(.base) == .zero)
+        #expect(plan.mappings(.populated) == .zero)
         #expect(plan.mappings(.optimized) == MappingCount(8))
         #expect(plan.mappings(.restored) == MappingCount(2))
-        #expect(plan.regionMappings(.base) == MappingCount(1))
+        #expect(plan.regionMappings(.populated) == MappingCount(1))
         #expect(plan.regionMappings(.optimized) == MappingCount(81920))
         #expect(plan.regionMappings(.restored) == MappingCount(20480))
     }

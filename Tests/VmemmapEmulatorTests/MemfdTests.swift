@@ -25,7 +25,7 @@ struct MemfdTests {
         for _ in 0..<2 {
             try region.optimize(region.all)
             #expect(try ProcMaps.count(overlapping: region.range) == region.plan.regionMappings(.optimized))
-            // Own pages of a first-tail run stay where they are; everything freed is shown from elsewhere.
+            // Own pages of a first-tail frames stay where they are; everything freed is shown from elsewhere.
             #expect(try displaced(region).count == region.plan.freedPages.count * shape.pages)
             try region.restore(region.all)
             #expect(try ProcMaps.count(overlapping: region.range) == MappingCount(1))

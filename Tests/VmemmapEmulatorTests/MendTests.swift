@@ -27,7 +27,7 @@ struct MendTests {
             #expect(region.wrongHeads().isEmpty)
         }
         try region.restore(region.all)
-        try region.expectWhole([.restored, .base])
+        try region.expectWhole([.restored, .populated])
     }
 }
 
@@ -42,9 +42,9 @@ extension MendTests {
         #expect(try #require(error).residue.torn.map(\.page) == [HugePageIndex(0)])
         try region.mend(region.all)
         #expect(region.states.allSatisfy { !$0.isTorn })
-        try region.expectWhole([.restored, .base, .optimized])
+        try region.expectWhole([.restored, .populated, .optimized])
         try region.mend(region.all)
-        try region.expectWhole([.restored, .base, .optimized])
+        try region.expectWhole([.restored, .populated, .optimized])
         #expect(region.turns.optimized >= 1)
     }
 }

@@ -17,10 +17,10 @@ struct OddValueTests {
             let geometry = try #require(Geometry(basePageSize: .kibibytes(4), hugePageSize: .twoMebibytes))
             #expect((geometry.regionLength(HugePageCount(value)) == nil) == (value < 0 || value > Int.max >> 15))
             for scheme in Scheme.allCases {
-                for tailRun in [TailRun.frames(PageCount(1)), .auto] {
+                for tailFrames in [TailFrames.frames(PageCount(1)), .auto] {
                     do throws(VmemmapError) {
                         let plan = try MappingPlan(
-                            geometry: geometry, scheme: scheme, hugePages: HugePageCount(value), tailRun: tailRun)
+                            geometry: geometry, scheme: scheme, hugePages: HugePageCount(value), tailFrames: tailFrames)
                         #expect(plan.hugePages.rawValue == value)
                         Self.useFigures(plan, value)
                     } catch {
@@ -42,13 +42,13 @@ struct OddValueTests {
                 let run = Result {
                     try MappingPlan(
                         geometry: geometry, scheme: scheme, hugePages: HugePageCount(5),
-                        tailRun: .frames(PageCount(value)))
+                        tailFrames: .frames(PageCount(value)))
                 }
                 if value >= 1 {
                     Self.useFigures(try run.get(), value)
                 } else {
                     let error = #expect(throws: VmemmapError.self) { try run.get() }
-                    #expect(error?.cause == .unusableTailRun(PageCount(value)))
+                    #expect(error?.cause == .unusableTailFrames(PageCount(value)))
                 }
             }
         }
@@ -122,7 +122,7 @@ struct OddValueTests {
         }
     }
 
-    @Test("Machines of odd memory, struct pages and tail runs are refused with what is wrong", arguments: odd)
+    @Test("Machines of odd memory, struct pages and tail frames are refused with what is wrong", arguments: odd)
     func configurations(value: Int) async {
         await #expect(processExitsWith: .success) { [value] in
             let sizes = Self.odd.compactMap { HugePageSize(bytes: ByteCount($0)) } + EmulatedMachine.sizes
@@ -150,8 +150,8 @@ struct OddValueTests {
                 cause { $0.structPageSize = ByteCount(value) }
                     == (isStructPage ? nil : .unusableStructPage(ByteCount(value))))
             #expect(
-                cause { $0.tailRun = .frames(PageCount(value)) }
-                    == (value > 0 ? nil : .unusableTailRun(PageCount(value))))
+                cause { $0.tailFrames = .frames(PageCount(value)) }
+                    == (value > 0 ? nil : .unusableTailFrames(PageCount(value))))
         }
     }
 
@@ -216,7 +216,7 @@ struct OddValueTests {
         let geometry = try #require(Geometry(basePageSize: HostLimits.pageSize, hugePageSize: size))
         // Built optimized: nothing of it is there but the heads and the templates.
         let plan = try MappingPlan(
-            geometry: geometry, scheme: .sharedTail, hugePages: HugePageCount(1), tailRun: .frames(PageCount(512)))
+            geometry: geometry, scheme: .sharedTail, hugePages: HugePageCount(1), tailFrames: .frames(PageCount(512)))
         // Each begins where the one before made it, and by chance a lesser alignment might do.
         let regions = try (0..<3).map { _ in try VmemmapRegion(plan, .optimized) }
         for region in regions {

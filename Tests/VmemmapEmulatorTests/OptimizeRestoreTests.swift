@@ -7,7 +7,7 @@ struct OptimizeRestoreTests {
     @Test("Frames, mappings, memory file and contents are as planned in every state", arguments: Shape.all)
     func cycle(_ shape: Shape) throws {
         let region = try shape.region()
-        try region.expectAll(.base)
+        try region.expectAll(.populated)
         try region.optimize(region.all)
         try region.expectAll(.optimized)
         try region.restore(region.all)
@@ -59,7 +59,7 @@ struct OptimizeRestoreTests {
         let regions = [try shape.region(), try shape.region()]
         try regions[0].optimize(regions[0].all)
         try regions[0].expectAll(.optimized)
-        try regions[1].expectAll(.base)
+        try regions[1].expectAll(.populated)
         try regions[1].optimize(regions[1].all)
         try regions[0].restore(regions[0].all)
         try regions[0].expectAll(.restored)

@@ -7,18 +7,18 @@ import Testing
 struct RegionLabelTests {
     private static func plan(
         _ scheme: Scheme, _ backing: Backing, _ size: HugePageSize = .twoMebibytes, run: Int = 1,
-        base: BaseMapping = .pte
+        mapping: RegionMapping = .pte
     ) throws -> MappingPlan {
         try MappingPlan(
             geometry: try #require(Geometry(basePageSize: HostLimits.pageSize, hugePageSize: size)), scheme: scheme,
-            backing: backing, base: base, hugePages: HugePageCount(3), tailRun: .frames(PageCount(run)))
+            backing: backing, base: base, hugePages: HugePageCount(3), tailFrames: .frames(PageCount(run)))
     }
 
     @Test("What is written is read again", arguments: Scheme.allCases, Backing.allCases)
     func roundTrip(scheme: Scheme, backing: Backing) throws {
         let odd = try #require(HugePageSize(bytes: .kibibytes(512)))
         for size in [HugePageSize.twoMebibytes, .oneGibibyte, odd] {
-            for base in BaseMapping.allCases {
+            for base in RegionMapping.allCases {
                 let label = RegionLabel(try Self.plan(scheme, backing, size, run: 5, base: base))
                 #expect(RegionLabel(mappingName: "/memfd:\(label.memoryFileName) (deleted)") == label)
             }

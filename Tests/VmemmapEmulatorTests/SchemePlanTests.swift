@@ -25,7 +25,7 @@ struct SchemePlanTests {
         func plan() throws -> MappingPlan {
             try MappingPlan(
                 geometry: try geometry, scheme: scheme, backing: backing, hugePages: HugePageCount(count),
-                tailRun: .frames(PageCount(run)))
+                tailFrames: .frames(PageCount(run)))
         }
 
         static let sizes: [(ByteCount, HugePageSize, [Int])] = [
@@ -60,7 +60,7 @@ struct SchemePlanTests {
         }
         #expect(covered == Array(plan.replacedPages))
         #expect(plan.replacements.allSatisfy { $0.count > .zero })
-        let (tails, run) = (plan.geometry.vmemmapPagesPerHugePage.rawValue - 1, plan.tailRun.rawValue)
+        let (tails, run) = (plan.geometry.vmemmapPagesPerHugePage.rawValue - 1, plan.tailFrames.rawValue)
         let isAnonymous = given.backing == .anonymous ? 1 : 0
         let expected =
             switch given.scheme {
@@ -110,7 +110,7 @@ struct SchemePlanTests {
         }
     }
 
-    @Test("Freed and kept are all, and every frame is either in the file or anonymous", arguments: Case.all)
+    @Test("PageID and kept are all, and every frame is either in the file or anonymous", arguments: Case.all)
     func sums(_ given: Case) throws {
         let plan = try given.plan()
         let pages = plan.geometry.vmemmapPagesPerHugePage.rawValue
@@ -121,7 +121,7 @@ struct SchemePlanTests {
         #expect(plan.ownPages.allSatisfy { !plan.freedPages.contains($0) })
         #expect(plan.freedPages.allSatisfy(plan.replacedPages.contains))
         // Templates for two zones serve in the place of what the three huge pages give back.
-        let templates = given.scheme == .sharedTail && plan.isWorthwhile ? 2 * plan.tailRun.rawValue : 0
+        let templates = given.scheme == .sharedTail && plan.isWorthwhile ? 2 * plan.tailFrames.rawValue : 0
         let structBytes = given.size.bytes.rawValue / given.base.rawValue * 64 * given.count
         let populated = (structBytes + given.base.rawValue - 1) / given.base.rawValue
         #expect(plan.framesPopulated == PageCount(populated))
@@ -152,7 +152,7 @@ struct SchemePlanTests {
         #expect(try plan(.oneGibibyte, 2, .head, backing, run: 16) == plan(.oneGibibyte, 2, .head, backing))
     }
 
-    @Test("1 TiB: gross and net of every scheme with the kernel's tail run", arguments: Backing.allCases)
+    @Test("1 TiB: gross and net of every scheme with the kernel's tail frames", arguments: Backing.allCases)
     func tebibyte(_ backing: Backing) throws {
         let small = 524_288
         let large = 1024
@@ -204,7 +204,7 @@ struct SchemePlanTests {
     }
 
     @Test("First tail, 1 GiB, a run of 16: 257 mappings and 17 frames instead of 4095 and 2")
-    func firstTailRun() throws {
+    func firstTailFrames() throws {
         // Page 0; page 1, and 2 to 16 beside it, are the run; 4079 further tails in 255 mappings.
         let anonymous = try plan(.oneGibibyte, 1, .firstTail, .anonymous, run: 16)
         #expect(anonymous.replacements.count == 257)

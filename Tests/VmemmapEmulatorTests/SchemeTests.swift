@@ -9,7 +9,7 @@ struct SchemeTests {
     @Test("Frames, mappings, memory file and contents are as planned in every state", arguments: Shape.matrix)
     func cycle(_ shape: Shape) throws {
         let region = try shape.region()
-        try region.expectAll(.base)
+        try region.expectAll(.populated)
         for _ in 0..<2 {
             try region.optimize(region.all)
             try region.expectAll(.optimized)
@@ -103,7 +103,7 @@ struct SchemeTests {
 
     @Test(
         "The same on a region mapped by PMDs, whose merge may fail and leaves a working mapping",
-        arguments: Shape.onPmds.filter { $0.pages == 64 || $0.tailRun >= 512 }, Operation.allCases)
+        arguments: Shape.onPmds.filter { $0.pages == 64 || $0.tailFrames >= 512 }, Operation.allCases)
     func sweepOnPmds(_ shape: Shape, _ operation: Operation) throws {
         let region = try shape.region()
         if operation == .restore { try region.optimize(region.all) }
@@ -130,7 +130,7 @@ struct SchemeTests {
 
     @Test(
         "The n-th call of a kind fails once on a region mapped by PMDs, with each error that it can give: everything or nothing, and the retry succeeds",
-        arguments: Shape.onPmds.filter { $0.pages == 64 || $0.tailRun >= 512 }, Operation.allCases)
+        arguments: Shape.onPmds.filter { $0.pages == 64 || $0.tailFrames >= 512 }, Operation.allCases)
     func errorsOnPmds(_ shape: Shape, _ operation: Operation) throws {
         let region = try shape.region()
         if operation == .restore { try region.optimize(region.all) }

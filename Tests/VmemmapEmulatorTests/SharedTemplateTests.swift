@@ -7,7 +7,7 @@ import VmemmapEmulator
 struct SharedTemplateTests {
     static let shapes = Backing.allCases.flatMap { backing in
         [(HugePageSize.twoMebibytes, 5, 1), (.twoMebibytes, 5, 3), (.twoMebibytes, 5, 7), (.oneGibibyte, 3, 512)].map {
-            Shape(size: $0, pages: $1, scheme: .sharedTail, backing: backing, tailRun: $2)
+            Shape(size: $0, pages: $1, scheme: .sharedTail, backing: backing, tailFrames: $2)
         }
     }
 
@@ -32,11 +32,11 @@ struct SharedTemplateTests {
             #expect(try offsets(region, page) == (page < half ? first : second), "huge page \(page)")
         }
         #expect(!first.contains(nil) && !second.contains(nil))
-        #expect(Set(first).count == shape.tailRun)
-        #expect(Set(second).count == shape.tailRun)
+        #expect(Set(first).count == shape.tailFrames)
+        #expect(Set(second).count == shape.tailFrames)
         #expect(Set(first).isDisjoint(with: second))
         // A head of its own for each huge page, and the templates of both zones.
-        let frames = PageCount(shape.pages + 2 * shape.tailRun)
+        let frames = PageCount(shape.pages + 2 * shape.tailFrames)
         #expect(region.plan.framesOptimized == frames)
         #expect(try FrameCount.count(in: region.range).distinct == frames)
     }
@@ -47,7 +47,7 @@ struct SharedTemplateTests {
         try region.optimize(region.all)
         let offsets = try offsets(region, 0)
         #expect(offsets.count == region.lastVmemmapPage)
-        let wrong = offsets.indices.filter { offsets[$0] != offsets[$0 % shape.tailRun] }
+        let wrong = offsets.indices.filter { offsets[$0] != offsets[$0 % shape.tailFrames] }
         #expect(wrong.isEmpty)
     }
 
@@ -78,9 +78,9 @@ struct SharedTemplateTests {
 
     @Test("One huge page alone has one zone's templates", arguments: Backing.allCases)
     func single(_ backing: Backing) throws {
-        let region = try Shape(size: .twoMebibytes, pages: 1, scheme: .sharedTail, backing: backing, tailRun: 3)
+        let region = try Shape(size: .twoMebibytes, pages: 1, scheme: .sharedTail, backing: backing, tailFrames: 3)
             .region()
-        try region.expectAll(.base)
+        try region.expectAll(.populated)
         try region.optimize(region.all)
         try region.expectAll(.optimized)
         #expect(try FrameCount.count(in: region.range).distinct == PageCount(4))

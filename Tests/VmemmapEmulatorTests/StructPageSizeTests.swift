@@ -66,7 +66,7 @@ struct StructPageSizeTests {
         try EmulatedMachine(
             MachineConfiguration(
                 memory: .gibibytes(1), scheme: scheme, backing: backing,
-                tailRun: .frames(PageCount(scheme == .head ? 1 : 16)), structPageSize: ByteCount(size),
+                tailFrames: .frames(PageCount(scheme == .head ? 1 : 16)), structPageSize: ByteCount(size),
                 optimizesAtBoot: true))
     }
 

@@ -10,8 +10,8 @@ struct Shape: Sendable, CustomTestStringConvertible {
     let pages: Int
     var scheme = Scheme.firstTail
     var backing = Backing.anonymous
-    var tailRun = 1
-    var base = BaseMapping.pte
+    var tailFrames = 1
+    var base = RegionMapping.pte
 
     /// One huge page; several batches (the engine copies 64 at a time) and a part of one; gigantic ones.
     static let all = [
@@ -23,7 +23,7 @@ struct Shape: Sendable, CustomTestStringConvertible {
     /// As small as a shape can be.
     static let single = [Shape(size: .twoMebibytes, pages: 1), Shape(size: .oneGibibyte, pages: 1)]
 
-    /// Every scheme on every backing, with the kernel's tail run and with longer ones where there are any, on small pages and,
+    /// Every scheme on every backing, with the kernel's tail frames and with longer ones where there are any, on small pages and,
     /// where the host has them, on huge ones.
     static let matrix = onPtes + onPmds
 
@@ -36,7 +36,7 @@ struct Shape: Sendable, CustomTestStringConvertible {
             (.twoMebibytes, 70, .sharedTail, 7), (.twoMebibytes, 5, .sharedTail, 1), (.twoMebibytes, 1, .sharedTail, 2),
             (.oneGibibyte, 2, .sharedTail, 512), (.oneGibibyte, 3, .sharedTail, 100),
         ].map { size, pages, scheme, run in
-            Shape(size: size, pages: pages, scheme: scheme, backing: backing, tailRun: run)
+            Shape(size: size, pages: pages, scheme: scheme, backing: backing, tailFrames: run)
         }
     }
 
@@ -50,21 +50,22 @@ struct Shape: Sendable, CustomTestStringConvertible {
             (.twoMebibytes, 70, .sharedTail, 7), (.twoMebibytes, 128, .sharedTail, 1),
             (.oneGibibyte, 2, .sharedTail, 512), (.oneGibibyte, 1, .sharedTail, 1),
         ].map { size, pages, scheme, run in
-            Shape(size: size, pages: pages, scheme: scheme, backing: backing, tailRun: run, base: .pmd)
+            Shape(size: size, pages: pages, scheme: scheme, backing: backing, tailFrames: run, mapping: .pmd)
         }
     }
 
     var testDescription: String {
         "\(pages) x \(size == .twoMebibytes ? "2 MiB" : "1 GiB"), \(scheme.rawValue)"
-            + (backing == .anonymous ? "" : ", \(backing.rawValue)") + (tailRun == 1 ? "" : ", tail run \(tailRun)")
-            + (base == .pte ? "" : ", huge base")
+            + (backing == .anonymous ? "" : ", \(backing.rawValue)")
+            + (tailFrames == 1 ? "" : ", tail frames \(tailFrames)")
+            + (mapping == .pte ? "" : ", PMD-mapped region")
     }
 
     func plan() throws -> MappingPlan {
         let geometry = try #require(Geometry(basePageSize: HostLimits.pageSize, hugePageSize: size))
         return try MappingPlan(
             geometry: geometry, scheme: scheme, backing: backing, base: base, hugePages: HugePageCount(pages),
-            tailRun: .frames(PageCount(tailRun)))
+            tailFrames: .frames(PageCount(tailFrames)))
     }
 
     func region(_ construction: Construction = .populated) throws -> VmemmapRegion {

@@ -1,8 +1,8 @@
 /// What the process may still map before vm.max_map_count stops it.
 ///
 /// The kernel does not tell a process how many mappings it has, short of listing them all. So the budget counts once,
-/// then keeps books, and counts again only when the books run low: the closer to the limit, the more often. Other
-/// mappings of the process (thread stacks, malloc) change beside the books, and ``slack`` is there for them. The
+/// then keeps an account, and counts again only when the account run low: the closer to the limit, the more often. Other
+/// mappings of the process (thread stacks, malloc) change beside the account, and ``slack`` is there for them. The
 /// kernel remains the judge: an operation that passes the budget and is refused all the same is rolled back like any
 /// other.
 public final class MappingBudget: Sendable {
@@ -36,12 +36,12 @@ public final class MappingBudget: Sendable {
 
     private let limit: @Sendable () throws(HostError) -> MappingCount
     private let inUse: @Sendable () throws(HostError) -> MappingCount
-    private let books = Guarded(Books())
+    private let account = Guarded(Account())
 
     /// At every moment, the process's mappings, `outstanding` and `allowance` come to the limit at most. That holds
     /// whenever a count falls into an operation, since a mapping is noted as made only after it is there, and as removed
     /// before it goes: until the operation is settled, what it has removed is set aside for it to be put back.
-    private struct Books {
+    private struct Account {
         /// Mappings that may be granted before the next count.
         var allowance = 0
         /// Mappings that operations under way may add to those they are known to have.
@@ -57,41 +57,41 @@ public final class MappingBudget: Sendable {
         self.inUse = inUse
     }
 
-    /// Sets `count` mappings aside for an operation, or says why not. Counts the process's mappings if the books run
+    /// Sets `count` mappings aside for an operation, or says why not. Counts the process's mappings if the account run
     /// low. To be followed by ``note(made:)`` and ``settle(reserved:made:)``.
     package func reserve(_ count: MappingCount) throws(Refusal) {
         // The count is made under the lock: who else runs low meanwhile gets what is left after this one.
-        try books.withLock { (books) throws(Refusal) in
-            if count.rawValue > books.allowance { try self.count(&books, for: count) }
-            books.allowance -= count.rawValue
-            books.outstanding += count.rawValue
+        try account.withLock { (account) throws(Refusal) in
+            if count.rawValue > account.allowance { try self.count(&account, for: count) }
+            account.allowance -= count.rawValue
+            account.outstanding += count.rawValue
         }
     }
 
     /// What may be granted before the next count, less what operations under way have been granted: where no count comes in
     /// between, it falls by every mapping made and rises by every one removed.
-    package var balance: MappingCount { books.withLock { MappingCount($0.allowance) } }
+    package var balance: MappingCount { account.withLock { MappingCount($0.allowance) } }
 
     /// Tells that an operation has made mappings, or (below zero) that it is about to remove some.
-    package func note(made: MappingCount) { books.withLock { $0.outstanding -= made.rawValue } }
+    package func note(made: MappingCount) { account.withLock { $0.outstanding -= made.rawValue } }
 
     /// Ends an operation that reserved some mappings and made others: fewer as a rule, and below zero for one that
     /// removed mappings. All that it made has been told to ``note(made:)``.
     package func settle(reserved: MappingCount, made: MappingCount) {
-        books.withLock { books in
-            books.outstanding -= (reserved - made).rawValue
-            books.allowance += (reserved - made).rawValue
+        account.withLock { account in
+            account.outstanding -= (reserved - made).rawValue
+            account.allowance += (reserved - made).rawValue
         }
     }
 
-    private func count(_ books: inout Books, for asked: MappingCount) throws(Refusal) {
+    private func count(_ account: inout Account, for asked: MappingCount) throws(Refusal) {
         let state: Exceeded
         do throws(HostError) {
-            state = Exceeded(asked: asked, inUse: try inUse() + MappingCount(books.outstanding), limit: try limit())
+            state = Exceeded(asked: asked, inUse: try inUse() + MappingCount(account.outstanding), limit: try limit())
         } catch {
             throw .unknown(error)
         }
         if state.free < asked { throw .exceeded(state) }
-        books.allowance = max(asked.rawValue, (state.free - Self.slack).rawValue)
+        account.allowance = max(asked.rawValue, (state.free - Self.slack).rawValue)
     }
 }

@@ -73,7 +73,7 @@ extension EmulatedMachine {
 
     /// The huge pages of a pool whose vmemmap is optimized.
     private func optimizedPages(_ state: HState) -> [HugePageIndex] {
-        (state.freeList + Array(state.active)).filter { isOptimized(Freed(page: $0, size: state.size)) }
+        (state.freeList + Array(state.active)).filter { isOptimized(PageID(page: $0, size: state.size)) }
     }
 
     /// What /proc/vmstat would say of the memory map.
@@ -113,7 +113,7 @@ extension EmulatedMachine {
         let fields = HugePageFields(head: page?.head ?? frame, small.layout)
         return StructPageView(
             frame: frame, address: address, compoundHead: small.layout.frame(describedAt: head), hugePage: page,
-            isOptimized: page.map { isOptimized(Freed(page: $0.index, size: $0.size)) } ?? false,
+            isOptimized: page.map { isOptimized(PageID(page: $0.index, size: $0.size)) } ?? false,
             isActive: page != nil && fields.isActive, isPoisoned: isPoisoned(frame),
             rawErrorIndex: page != nil && fields.isPoisoned ? fields.rawErrorIndex : nil,
             zone: small.plan.zone(of: small.layout.geometry.hugePage(of: frame)))

@@ -59,7 +59,7 @@ extension EmulatedMachine {
         }
         if isAllowed { return page }
         // Somebody was faster. What cannot be given back is the pool's, and counted.
-        try? giveToMemory(Freed(page: page, size: size))
+        try? giveToMemory(PageID(page: page, size: size))
         throw HugeTLBError(.poolEmpty(size))
     }
 
@@ -82,7 +82,7 @@ extension EmulatedMachine {
             optimize(page, size)
         }
         // Nobody may be given one that a refusal has torn.
-        let freed = Freed(page: page, size: size)
+        let freed = PageID(page: page, size: size)
         guard isUsable(freed) else {
             book.withLock { book in
                 book.change(size) { state in

@@ -27,12 +27,12 @@ extension EmulatedMachine {
         flush()
         let (page, isSurplus) = try takeFree(frame)
         do throws(HugeTLBError) {
-            try restore(Freed(page: page.index, size: page.size))
+            try restore(PageID(page: page.index, size: page.size))
         } catch {
-            putBack(Freed(page: page.index, size: page.size), isSurplus: isSurplus)
+            putBack(PageID(page: page.index, size: page.size), isSurplus: isSurplus)
             throw error
         }
-        release(Freed(page: page.index, size: page.size))
+        release(PageID(page: page.index, size: page.size))
     }
 
     /// Makes a free 1 GiB page 512 of 2 MiB (`demote_free_hugetlb_folios()`). Restores that page's vmemmap and no other's; the new pages
@@ -53,7 +53,7 @@ extension EmulatedMachine {
             if HugePageFields(of: page.index, view.layout).isPoisoned {
                 throw HugeTLBError(.poisoned(page.index, page.size))
             }
-            try restore(Freed(page: page.index, size: page.size))
+            try restore(PageID(page: page.index, size: page.size))
         } catch {
             // One that is none to be demoted was not asked to be restored.
             let isRestoreRefused =
@@ -62,7 +62,7 @@ extension EmulatedMachine {
                 default: true
                 }
             putBack(
-                Freed(page: page.index, size: page.size), isSurplus: isSurplus, isRestoreRefused: isRestoreRefused)
+                PageID(page: page.index, size: page.size), isSurplus: isSurplus, isRestoreRefused: isRestoreRefused)
             throw error
         }
         let first = small.layout.geometry.hugePage(of: page.head)

@@ -18,7 +18,7 @@ public final class EmulatedMachine: Sendable {
     let book: Guarded<Book>
     /// One change of a pool's size at a time (`resize_lock`).
     let resizing = Guarded(())
-    let worker: DeferredWorker<Freed>
+    let worker: DeferredWorker<PageID>
     /// What each 2 MiB block may be read as.
     package let uses: BlockUses
     /// The struct pages of a free block of 2 MiB, in each zone.
@@ -39,7 +39,7 @@ public final class EmulatedMachine: Sendable {
         /// Memory errors in huge pages that are in no pool: on their way in, or out.
         var errorsInTransit: Set<PageFrameNumber> = []
         /// Huge pages that two refusals in a row have left half-way (``VmemmapError/Residue``): in no pool until they are mended.
-        var setAside: [Freed] = []
+        var setAside: [PageID] = []
         /// Huge pages that could not be optimized, and are used as they are.
         var optimizeFailures = 0
         /// Restores that were refused.
@@ -47,7 +47,7 @@ public final class EmulatedMachine: Sendable {
     }
 
     /// A huge page on its way back to the page allocator.
-    struct Freed: Hashable, Sendable {
+    struct PageID: Hashable, Sendable {
         let page: HugePageIndex
         let size: HugePageSize
     }
@@ -63,7 +63,7 @@ public final class EmulatedMachine: Sendable {
     ///   - store: where memory files take their frames.
     ///   - progress: told how many of its vmemmap pages there are already.
     /// - Throws: `VmemmapError` when the host refuses, the memory holds not one block of 2 MiB or more than fit an address space, or a
-    ///   struct page or a tail run has no such size.
+    ///   struct page or a tail frames has no such size.
     public init(
         _ configuration: MachineConfiguration, budget: MappingBudget = .process, store: FrameStore = .memory,
         progress: BuildProgress = { _, _ in }
@@ -81,7 +81,7 @@ public final class EmulatedMachine: Sendable {
         do throws(HostError) {
             memory = try RegionMemory(
                 length: length, alignment: plans.values.map(RegionMemory.alignment).max() ?? .zero,
-                templates: templates, configuration.backing, configuration.base, isPopulated: true,
+                templates: templates, configuration.backing, configuration.mapping, isPopulated: true,
                 hasDirectWriters: true,
                 store: store, progress: progress)
         } catch {

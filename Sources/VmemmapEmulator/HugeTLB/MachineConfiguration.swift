@@ -37,9 +37,9 @@ public struct MachineConfiguration: Hashable, Sendable {
     /// What the region consists of.
     public var backing: Backing
     /// How it is mapped as it is built.
-    public var base: BaseMapping
+    public var mapping: RegionMapping
     /// How many frames in a row serve the tails.
-    public var tailRun: TailRun
+    public var tailFrames: TailFrames
     /// sizeof(struct page), one of ``Geometry/structPageSizes``. Where it is no power of two, a struct page may straddle vmemmap pages
     /// and nothing is optimized (v5 patch 21).
     public var structPageSize: ByteCount
@@ -56,16 +56,16 @@ public struct MachineConfiguration: Hashable, Sendable {
 
     /// A machine with `memory`; everything else as upstream has it, HugeTLB vmemmap optimization off.
     public init(
-        memory: ByteCount, scheme: Scheme = .firstTail, backing: Backing = .anonymous, base: BaseMapping = .pte,
-        tailRun: TailRun = .frames(PageCount(1)), structPageSize: ByteCount = StructPage.size,
+        memory: ByteCount, scheme: Scheme = .firstTail, backing: Backing = .anonymous, mapping: RegionMapping = .pte,
+        tailFrames: TailFrames = .frames(PageCount(1)), structPageSize: ByteCount = StructPage.size,
         optimizesAtBoot: Bool = false, release: Release = .synchronous, restoreFailure: RestoreFailure = .surplus,
         policy: Policy = .all, keepsPages: Bool = false
     ) {
         self.memory = memory
         self.scheme = scheme
         self.backing = backing
-        self.base = base
-        self.tailRun = tailRun
+        self.mapping = mapping
+        self.tailFrames = tailFrames
         self.structPageSize = structPageSize
         self.optimizesAtBoot = optimizesAtBoot
         self.release = release
@@ -90,8 +90,8 @@ public struct MachineConfiguration: Hashable, Sendable {
             throw VmemmapError(.build, .unusableCount(HugePageCount(pages)))
         }
         return try MappingPlan(
-            geometry: geometry, scheme: scheme, backing: backing, base: base, hugePages: HugePageCount(pages),
-            firstZone: HugePageCount(blocksInFirstZone / size.blocks), tailRun: tailRun)
+            geometry: geometry, scheme: scheme, backing: backing, mapping: mapping, hugePages: HugePageCount(pages),
+            firstZone: HugePageCount(blocksInFirstZone / size.blocks), tailFrames: tailFrames)
     }
 
     /// Blocks of 2 MiB.

@@ -16,7 +16,7 @@ extension EmulatedMachine {
     /// Makes a compound page of free memory (`prep_new_huge_page()`).
     func writeCompoundStructPages(of page: HugePageIndex, _ view: VmemmapRegion) {
         // Tails first: a struct page that says it is a tail must have a head to lead to, and until then is its own.
-        for (vmemmapPage, contents) in view.preparedContents(of: page, .base).reversed() {
+        for (vmemmapPage, contents) in view.preparedContents(of: page, .populated).reversed() {
             store(contents, at: view.layout.vmemmap(of: page, from: vmemmapPage, count: PageCount(1)).start)
         }
     }

@@ -61,7 +61,7 @@ extension EmulatedMachine {
     }
 
     /// The base pages of a huge page that have memory errors; its struct pages do not remember them any more afterwards.
-    func takeErrors(of freed: Freed, _ view: VmemmapRegion) -> [PageFrameNumber] {
+    func takeErrors(of freed: PageID, _ view: VmemmapRegion) -> [PageFrameNumber] {
         let head = view.layout.geometry.headFrame(of: freed.page)
         let fields = HugePageFields(of: freed.page, view.layout)
         guard fields.isPoisoned else { return [] }

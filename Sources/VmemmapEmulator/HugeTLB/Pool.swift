@@ -79,7 +79,7 @@ extension EmulatedMachine {
             }
             guard let page else { break }
             do throws(HugeTLBError) {
-                try giveToMemory(Freed(page: page, size: size))
+                try giveToMemory(PageID(page: page, size: size))
             } catch {
                 // It has gone back to the pool as surplus, which is what was asked for but for its memory.
                 return error
@@ -123,12 +123,12 @@ extension EmulatedMachine {
         let view = try view(size)
         uses.rewrite(blocks(of: page, size), as: .huge(size)) { writeCompoundStructPages(of: page, view) }
         guard isOptimized, let error = optimize(page, size) else { return nil }
-        if !isUsable(Freed(page: page, size: size)) {
-            setAside(Freed(page: page, size: size))
+        if !isUsable(PageID(page: page, size: size)) {
+            setAside(PageID(page: page, size: size))
             throw error
         }
         if case .pageTables = error.cause, configuration.restoreFailure == .wait {
-            release(Freed(page: page, size: size))
+            release(PageID(page: page, size: size))
             throw error
         }
         return error
@@ -175,13 +175,13 @@ extension EmulatedMachine {
     /// Gives a huge page that has left the pool back to the page allocator (`update_and_free_page()`): now, or by the worker.
     ///
     /// - Throws: when its vmemmap cannot be restored; it is the pool's again then, free and surplus.
-    func giveToMemory(_ freed: Freed) throws(HugeTLBError) {
+    func giveToMemory(_ freed: PageID) throws(HugeTLBError) {
         guard configuration.release == .deferred, isOptimized(freed) else { return try giveToMemoryNow(freed) }
         // The machine lives until what it has put off is done.
         worker.add(freed) { freed in try? self.giveToMemoryNow(freed) }
     }
 
-    private func giveToMemoryNow(_ freed: Freed) throws(HugeTLBError) {
+    private func giveToMemoryNow(_ freed: PageID) throws(HugeTLBError) {
         do throws(HugeTLBError) {
             try restore(freed)
         } catch {
@@ -192,7 +192,7 @@ extension EmulatedMachine {
     }
 
     /// Makes a free huge page whose vmemmap could not be restored the pool's again, or sets it aside if it was left half-way.
-    func putBack(_ freed: Freed, isSurplus: Bool, isRestoreRefused: Bool = true) {
+    func putBack(_ freed: PageID, isSurplus: Bool, isRestoreRefused: Bool = true) {
         if isRestoreRefused { book.withLock { $0.restoreFailures += 1 } }
         if !isUsable(freed) { return setAside(freed) }
         enterPool(freed.page, freed.size) { state in
@@ -201,7 +201,7 @@ extension EmulatedMachine {
         }
     }
 
-    func setAside(_ freed: Freed) { book.withLock { $0.setAside.append(freed) } }
+    func setAside(_ freed: PageID) { book.withLock { $0.setAside.append(freed) } }
 
     /// Mends what was set aside, if the host lets it now, and gives it to the page allocator.
     private func mendSetAside() {
@@ -221,7 +221,7 @@ extension EmulatedMachine {
 
     /// Gives each vmemmap page of a huge page its frame again (`hugetlb_vmemmap_restore_folio()`), waiting for memory if that is how
     /// the machine is configured: for a while, since nobody might ever give any back.
-    func restore(_ freed: Freed) throws(HugeTLBError) {
+    func restore(_ freed: PageID) throws(HugeTLBError) {
         guard let state = views[freed.size]?.states.state(of: freed.page), state == .optimized || state.isTorn else {
             return
         }
@@ -237,7 +237,7 @@ extension EmulatedMachine {
         }
     }
 
-    private func restoreOnce(_ freed: Freed) throws(HugeTLBError) {
+    private func restoreOnce(_ freed: PageID) throws(HugeTLBError) {
         let view = try view(freed.size)
         // One that was torn before its frames were given back has them.
         let wasOptimized = view.states.state(of: freed.page).wasOptimized
@@ -261,7 +261,7 @@ extension EmulatedMachine {
     }
 
     /// Takes a restored huge page apart and frees its memory, all but the base pages with memory errors.
-    func release(_ freed: Freed) {
+    func release(_ freed: PageID) {
         guard let view = views[freed.size] else { return }
         let first = view.layout.geometry.headFrame(of: freed.page)
         let frames = first..<first.advanced(by: view.layout.geometry.basePagesPerHugePage)
@@ -284,10 +284,10 @@ extension EmulatedMachine {
     public func pool(_ size: HugePageSize) -> HState { book.withLock { $0.hstates[size] ?? HState(size) } }
 
     /// Whether the vmemmap of a huge page is optimized (`HPageVmemmapOptimized`).
-    func isOptimized(_ freed: Freed) -> Bool { views[freed.size]?.states.state(of: freed.page) == .optimized }
+    func isOptimized(_ freed: PageID) -> Bool { views[freed.size]?.states.state(of: freed.page) == .optimized }
 
     /// Whether readers and writers of a huge page notice nothing of what a failed operation may have torn.
-    func isUsable(_ freed: Freed) -> Bool {
+    func isUsable(_ freed: PageID) -> Bool {
         views[freed.size]?.states.state(of: freed.page).tear?.isUsable ?? true
     }
 

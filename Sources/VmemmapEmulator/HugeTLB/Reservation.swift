@@ -69,7 +69,7 @@ extension EmulatedMachine {
             }
             guard let unused else { return }
             do throws(HugeTLBError) {
-                try giveToMemory(Freed(page: unused, size: size))
+                try giveToMemory(PageID(page: unused, size: size))
             } catch {
                 // It is the pool's again, and counted; the next one would fare no better.
                 return

@@ -1,7 +1,7 @@
 /// The state of a huge page's vmemmap. ``HugePageStates`` says how one becomes another.
 public enum HugePageState: Hashable, Sendable {
     /// As it was built: every vmemmap page has its own frame, in the region's first mapping.
-    case base
+    case populated
     /// Tails replaced as the plan says. `HPageVmemmapOptimized` in the kernel.
     case optimized
     /// Every vmemmap page has its own frame again, on the anonymous backing in a mapping of its own.
@@ -25,7 +25,7 @@ extension HugePageState: CustomStringConvertible {
     /// The state's name, and what is torn.
     public var description: String {
         switch self {
-        case .base: "base"
+        case .populated: "populated"
         case .optimized: "optimized"
         case .restored: "restored"
         case .torn(let torn): "\(torn)"

@@ -12,13 +12,13 @@ public struct MappingPlan: Hashable, Sendable {
     /// What the region consists of.
     public let backing: Backing
     /// How the region is mapped as it is built.
-    public let base: BaseMapping
+    public let mapping: RegionMapping
     /// How many huge pages there are.
     public let hugePages: HugePageCount
     /// How many of them lie in the first zone.
     public let hugePagesInFirstZone: HugePageCount
     /// How many frames in a row serve the tails: 1 is the kernel's way.
-    public let tailRun: PageCount
+    public let tailFrames: PageCount
     /// How struct pages lead to their heads.
     public let encoding: CompoundHead.Encoding
     /// Where a restored tail page takes its contents from.
@@ -68,18 +68,18 @@ public struct MappingPlan: Hashable, Sendable {
     ///   - geometry: the huge pages.
     ///   - scheme: how their vmemmap is shared.
     ///   - backing: what the region consists of.
-    ///   - base: how it is mapped as it is built.
+    ///   - mapping: how it is mapped as it is built.
     ///   - hugePages: how many, 1 at least.
     ///   - firstZone: how many of them lie in the first zone, 1 at least; nil: the first half.
-    ///   - tailRun: the frames that serve the tails. Without meaning for the head scheme.
-    ///   - cost: what a mapping costs, for ``TailRun/auto``.
-    ///   - mappingLimit: the mappings the region may have, for ``TailRun/auto``.
+    ///   - tailFrames: the frames that serve the tails. Without meaning for the head scheme.
+    ///   - cost: what a mapping costs, for ``TailFrames/auto``.
+    ///   - mappingLimit: the mappings the region may have, for ``TailFrames/auto``.
     /// - Throws: `VmemmapError` with ``VmemmapError/Cause/unusableCount(_:)`` for no huge page at all, or so many that figures of
     ///   them would not fit numbers of 64 bits (2⁵⁶ bytes of struct pages); with
-    ///   ``VmemmapError/Cause/unusableFirstZone(_:of:)`` and ``VmemmapError/Cause/unusableTailRun(_:)``.
+    ///   ``VmemmapError/Cause/unusableFirstZone(_:of:)`` and ``VmemmapError/Cause/unusableTailFrames(_:)``.
     public init(
-        geometry: Geometry, scheme: Scheme, backing: Backing = .anonymous, base: BaseMapping = .pte,
-        hugePages: HugePageCount, firstZone: HugePageCount? = nil, tailRun: TailRun = .frames(PageCount(1)),
+        geometry: Geometry, scheme: Scheme, backing: Backing = .anonymous, mapping: RegionMapping = .pte,
+        hugePages: HugePageCount, firstZone: HugePageCount? = nil, tailFrames: TailFrames = .frames(PageCount(1)),
         cost: MappingCost = .assumed, mappingLimit: MappingCount = MappingCount(.max)
     ) throws(VmemmapError) {
         guard hugePages > .zero, let length = geometry.regionLength(hugePages), length <= Self.longestRegion else {
@@ -88,11 +88,13 @@ public struct MappingPlan: Hashable, Sendable {
         if let firstZone, firstZone <= .zero || firstZone > hugePages {
             throw VmemmapError(.plan, .unusableFirstZone(firstZone, of: hugePages))
         }
-        if case .frames(let count) = tailRun, count <= .zero { throw VmemmapError(.plan, .unusableTailRun(count)) }
+        if case .frames(let count) = tailFrames, count <= .zero {
+            throw VmemmapError(.plan, .unusableTailFrames(count))
+        }
         self.geometry = geometry
         self.scheme = scheme
         self.backing = backing
-        self.base = base
+        self.mapping = mapping
         self.hugePages = hugePages
         encoding = scheme.encoding(geometry)
         tailSource = scheme.rules.tailSource
@@ -100,12 +102,12 @@ public struct MappingPlan: Hashable, Sendable {
         hugePagesInFirstZone = inFirstZone
         let zones = inFirstZone < hugePages ? 2 : 1
         let shape = HugePageShape(geometry, scheme, backing)
-        let run = tailRun.resolved(longest: shape.longestRun, cost: cost, limit: mappingLimit) { run in
+        let run = tailFrames.resolved(longest: shape.longestRun, cost: cost, limit: mappingLimit) { run in
             let frames = shape.keptPages(run) * hugePages.rawValue + shape.templates(run) * zones
             let mappings = (shape.replacements(run).count + shape.boundaryAfterHead) * hugePages.rawValue
             return (geometry.basePageSize * frames, MappingCount(mappings))
         }
-        self.tailRun = PageCount(run)
+        self.tailFrames = PageCount(run)
         self.replacements = shape.replacements(run)
     }
 
@@ -121,7 +123,7 @@ public struct MappingPlan: Hashable, Sendable {
 
     /// The vmemmap pages that keep a frame of their own which others show. On the anonymous backing they are copied to
     /// the memory file; on memfd they are in it already.
-    public var ownPages: Range<VmemmapPageIndex> { isWorthwhile ? shape.ownPages(tailRun.rawValue) : .none }
+    public var ownPages: Range<VmemmapPageIndex> { isWorthwhile ? shape.ownPages(tailFrames.rawValue) : .none }
 
     /// The vmemmap pages whose mapping is replaced: from the first one to the last of the huge page.
     public var replacedPages: Range<VmemmapPageIndex> {
@@ -130,7 +132,7 @@ public struct MappingPlan: Hashable, Sendable {
     }
 
     /// Whether a restore maps the huge page's vmemmap by PMDs again: for gigantic pages, and only for them (v5 patch 18).
-    public var mergesOnRestore: Bool { base == .pmd && geometry.isGigantic && isWorthwhile }
+    public var mergesOnRestore: Bool { mapping == .pmd && geometry.isGigantic && isWorthwhile }
 
     /// The vmemmap pages that a restore moves in on the anonymous backing: the replaced ones, or to be merged, all of them.
     public var movedPages: Range<VmemmapPageIndex> {
@@ -139,7 +141,7 @@ public struct MappingPlan: Hashable, Sendable {
 
     /// The vmemmap pages whose frame is given back.
     public var freedPages: Range<VmemmapPageIndex> {
-        let kept = isWorthwhile ? shape.keptPages(tailRun.rawValue) : geometry.vmemmapPagesPerHugePage.rawValue
+        let kept = isWorthwhile ? shape.keptPages(tailFrames.rawValue) : geometry.vmemmapPagesPerHugePage.rawValue
         return VmemmapPageIndex(kept)..<VmemmapPageIndex(geometry.vmemmapPagesPerHugePage.rawValue)
     }
 
@@ -158,7 +160,7 @@ public struct MappingPlan: Hashable, Sendable {
     public var sharedFramesPerHugePage: PageCount { PageCount(ownPages.count) }
 
     /// Template frames in the memory file for each zone.
-    public var templatesPerZone: PageCount { PageCount(isWorthwhile ? shape.templates(tailRun.rawValue) : 0) }
+    public var templatesPerZone: PageCount { PageCount(isWorthwhile ? shape.templates(tailFrames.rawValue) : 0) }
 
     /// Template frames for all zones.
     public var templates: PageCount { templatesPerZone * zones }
@@ -227,7 +229,7 @@ public struct MappingPlan: Hashable, Sendable {
     func boundariesInside(_ state: HugePageState) -> Int {
         guard isWorthwhile else { return 0 }
         return switch (state, backing) {
-        case (.base, _): 0
+        case (.populated, _): 0
         // Of a torn one this is the most.
         case (.optimized, _), (.torn, _): replacements.count - 1 + shape.boundaryAfterHead
         // The tails as mremap moved them in, and the head where it was not: an anonymous mapping keeps the page offset
@@ -247,7 +249,7 @@ public struct MappingPlan: Hashable, Sendable {
         guard isWorthwhile else { return false }
         return switch backing {
         // What follows is an untouched head in the region's own mapping, unless the head itself is replaced.
-        case .anonymous: first != .base || (isHeadMoved && second != .base)
+        case .anonymous: first != .populated || (isHeadMoved && second != .populated)
         case .memfd: first == .optimized || first.isTorn
         }
     }
@@ -259,7 +261,7 @@ public struct MappingPlan: Hashable, Sendable {
 
     /// What the mappings for it cost the kernel.
     public func overhead(_ cost: MappingCost) -> ByteCount {
-        cost.total(regionMappings(.optimized) - regionMappings(.base))
+        cost.total(regionMappings(.optimized) - regionMappings(.populated))
     }
 
     /// What is left.

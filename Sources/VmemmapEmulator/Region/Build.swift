@@ -23,19 +23,19 @@ extension VmemmapRegion {
             throw VmemmapError(.build, .unusableCount(plan.hugePages))
         }
         // A PMD is filled by frames that building optimized is there to avoid.
-        if plan.base == .pmd, construction == .optimized { throw VmemmapError(.build, .hugeBaseAtBoot) }
+        if plan.mapping == .pmd, construction == .optimized { throw VmemmapError(.build, .pmdMappedAtBoot) }
         // Where struct pages do not fill whole vmemmap pages, the rest of the last one is padding.
         return plan.framesPopulated.bytes(pageSize: plan.geometry.basePageSize)
     }
 
     /// Throws unless PMDs map at least a part of the region.
-    func checkHugeBase() throws(VmemmapError) {
+    func checkPMDMapped() throws(VmemmapError) {
         do throws(HostError) {
             if try pmdMappedBytes() > .zero { return }
         } catch {
             throw VmemmapError(.build, .host(error))
         }
-        throw VmemmapError(.build, .noHugeBase(region: range.length))
+        throw VmemmapError(.build, .notPMDMappable(region: range.length))
     }
 
     /// Builds every huge page optimized, one after the other: only pages that stay are ever written.

@@ -18,7 +18,7 @@ import HostMemory
 final class HugePageStates: Sendable {
     struct Entry {
         /// The huge page's own state, without what is torn of the blocks that it shares.
-        var state: HugePageState = .base
+        var state: HugePageState = .populated
         /// Taken by an operation.
         var isBusy = false
         /// Of the batch that the operation is at: writers wait.
@@ -244,7 +244,7 @@ final class HugePageStates: Sendable {
         let (optimized, restored) = book.withLock { book in
             pages.reduce(into: (0, 0)) { counts, page in
                 switch book.entries[page.rawValue].state {
-                case .base: break
+                case .populated: break
                 case .optimized, .torn: counts.0 += 1
                 case .restored: counts.1 += 1
                 }

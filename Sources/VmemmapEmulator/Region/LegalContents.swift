@@ -73,7 +73,8 @@ package struct LegalContents: Sendable {
         self.brand = brand
         views = regions.map {
             View(
-                geometry: $0.plan.geometry, layout: $0.layout, tailSource: $0.plan.tailSource, encoding: $0.plan.encoding,
+                geometry: $0.plan.geometry, layout: $0.layout, tailSource: $0.plan.tailSource,
+                encoding: $0.plan.encoding,
                 pages: $0.plan.hugePages.rawValue, use: .huge($0.plan.geometry.hugePageSize))
         }
         let first = regions.first?.plan

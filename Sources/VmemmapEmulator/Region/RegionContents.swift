@@ -5,7 +5,7 @@ extension VmemmapRegion {
     /// Fills the struct pages of every huge page. The region is not shared with anybody yet.
     func prepareStructPages() {
         for page in layout.allHugePages {
-            for (vmemmapPage, contents) in preparedContents(of: page, .base) {
+            for (vmemmapPage, contents) in preparedContents(of: page, .populated) {
                 contents.copy(to: layout.vmemmap(of: page, from: vmemmapPage, count: PageCount(1)).start)
             }
         }

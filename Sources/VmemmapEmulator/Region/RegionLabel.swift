@@ -13,9 +13,9 @@ public struct RegionLabel: Hashable, Sendable {
     /// What the region consists of.
     public let backing: Backing
     /// How the region is mapped as it is built.
-    public let base: BaseMapping
+    public let mapping: RegionMapping
     /// How many frames in a row serve the tails.
-    public let tailRun: PageCount
+    public let tailFrames: PageCount
     /// How many huge pages.
     public let hugePages: HugePageCount
 
@@ -27,8 +27,8 @@ public struct RegionLabel: Hashable, Sendable {
         pageSize = plan.geometry.hugePageSize
         scheme = plan.scheme
         backing = plan.backing
-        base = plan.base
-        tailRun = plan.tailRun
+        mapping = plan.mapping
+        tailFrames = plan.tailFrames
         hugePages = plan.hugePages
     }
 
@@ -38,14 +38,14 @@ public struct RegionLabel: Hashable, Sendable {
         guard fields.count == 8, fields[0] == "/memfd", fields[1] == Self.fileName,
             let pageSize = ByteCount(text: fields[2]).flatMap({ HugePageSize(bytes: $0) }),
             let scheme = Scheme(rawValue: String(fields[3])), let backing = Backing(rawValue: String(fields[4])),
-            let base = BaseMapping(rawValue: String(fields[5])), let tailRun = Int(fields[6]), tailRun >= 1,
+            let mapping = RegionMapping(rawValue: String(fields[5])), let tailFrames = Int(fields[6]), tailFrames >= 1,
             let hugePages = Int(fields[7]), hugePages >= 1
         else { return nil }
         self.pageSize = pageSize
         self.scheme = scheme
         self.backing = backing
-        self.base = base
-        self.tailRun = PageCount(tailRun)
+        self.mapping = mapping
+        self.tailFrames = PageCount(tailFrames)
         self.hugePages = HugePageCount(hugePages)
     }
 
@@ -59,8 +59,11 @@ public struct RegionLabel: Hashable, Sendable {
 
     /// The memory file's name.
     var memoryFileName: String {
-        [Self.fileName, pageSizeText, scheme.rawValue, backing.rawValue, base.rawValue, "\(tailRun)", "\(hugePages)"]
-            .joined(separator: ":")
+        [
+            Self.fileName, pageSizeText, scheme.rawValue, backing.rawValue, mapping.rawValue, "\(tailFrames)",
+            "\(hugePages)",
+        ]
+        .joined(separator: ":")
     }
 
     /// In the largest unit that divides it: `2M`.

@@ -26,28 +26,28 @@ final class RegionMemory: Sendable {
     ///   - alignment: of its start: ``alignment(_:)`` of each plan for it.
     ///   - templates: the room behind the region in its file.
     ///   - backing: what the region consists of.
-    ///   - base: how it is mapped.
+    ///   - mapping: how it is mapped.
     ///   - isPopulated: whether every page is given a frame.
     ///   - hasDirectWriters: whether somebody stores to struct pages without asking ``HugePageStates``, as a machine does.
     ///   - fileName: the memory file's name, for others to see.
     ///   - store: where its memory file takes its frames.
     ///   - progress: told how far populating is.
     ///
-    /// With ``BaseMapping/pte`` no transparent huge pages are used: replacing a part of one frees nothing (host limits, 7).
+    /// With ``RegionMapping/pte`` no transparent huge pages are used: replacing a part of one frees nothing (host limits, 7).
     init(
-        length: ByteCount, alignment: ByteCount, templates: ByteCount, _ backing: Backing, _ base: BaseMapping,
+        length: ByteCount, alignment: ByteCount, templates: ByteCount, _ backing: Backing, _ mapping: RegionMapping,
         isPopulated: Bool, hasDirectWriters: Bool = false, fileName: String = MemoryFile.regionName, store: FrameStore,
         progress: BuildProgress
     ) throws(HostError) {
         let orphans = Orphans()
         let file = backing == .memfd ? try MemoryFile(name: fileName, length: length + templates, in: store) : nil
-        let block = base == .pmd ? try TransparentHugePages.size() : nil
+        let block = mapping == .pmd ? try TransparentHugePages.size() : nil
         // What is not populated is for the most part never there.
         let range = try HostKernel.mapRegion(
             length: length, alignment: max(alignment, block ?? .zero), isReserved: isPopulated)
         do throws(HostError) {
-            if isPopulated, base == .pte { try file?.populateWithSmallPages(offset: .zero, length: length) }
-            try Self.back(range, base, file)
+            if isPopulated, mapping == .pte { try file?.populateWithSmallPages(offset: .zero, length: length) }
+            try Self.back(range, mapping, file)
             if isPopulated { try Self.populate(range, progress) }
             blocks =
                 if let block {
@@ -97,8 +97,8 @@ final class RegionMemory: Sendable {
     }
 
     /// Puts the backing under the region, without frames yet.
-    private static func back(_ range: AddressRange, _ base: BaseMapping, _ file: MemoryFile?) throws(HostError) {
-        switch (file, base) {
+    private static func back(_ range: AddressRange, _ mapping: RegionMapping, _ file: MemoryFile?) throws(HostError) {
+        switch (file, mapping) {
         case (nil, .pte): try HostKernel.forbidHugePages(range)
         case (nil, .pmd): try HostKernel.wantHugePages(range)
         // No advice here: a mapping that has been advised does not merge with one that has not, and the pages of a memory

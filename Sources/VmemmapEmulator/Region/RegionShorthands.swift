@@ -13,14 +13,14 @@ extension VmemmapRegion {
     /// - Throws: `VmemmapError` when there can be no such region, or the host refuses it; nothing is left mapped then.
     public convenience init(
         hugePages: HugePageCount, of size: HugePageSize = .twoMebibytes, scheme: Scheme = .firstTail,
-        backing: Backing = .anonymous, tailFrames: TailRun = .frames(PageCount(1))
+        backing: Backing = .anonymous, tailFrames: TailFrames = .frames(PageCount(1))
     ) throws(VmemmapError) {
         guard let geometry = Geometry(basePageSize: HostLimits.pageSize, hugePageSize: size) else {
             throw VmemmapError(.build, .hugePageSize(size.bytes, host: HostLimits.pageSize))
         }
         try self.init(
             MappingPlan(
-                geometry: geometry, scheme: scheme, backing: backing, hugePages: hugePages, tailRun: tailFrames,
+                geometry: geometry, scheme: scheme, backing: backing, hugePages: hugePages, tailFrames: tailFrames,
                 cost: .current()))
     }
 
@@ -60,7 +60,8 @@ extension VmemmapRegion {
         let rollup = try? SmapsRollup.current()
         let frames = try FrameCount.count(in: range)
         return Memory(
-            frames: frames.distinct, fileBytes: try sharedFrameBytes(), mappings: try ProcMaps.count(overlapping: range),
+            frames: frames.distinct, fileBytes: try sharedFrameBytes(),
+            mappings: try ProcMaps.count(overlapping: range),
             processRSS: rollup?.rss, processPSS: rollup?.pss)
     }
 

@@ -35,13 +35,13 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
         /// So many huge pages are no first zone of a region: it has 1 at least, and no more than there are.
         case unusableFirstZone(HugePageCount, of: HugePageCount)
         /// So many frames cannot serve tails: it takes 1 at least.
-        case unusableTailRun(PageCount)
+        case unusableTailFrames(PageCount)
         /// A struct page has no such size; it has one of ``Geometry/structPageSizes``.
         case unusableStructPage(ByteCount)
         /// No part of a region of this length could be mapped by a PMD: it fills no block, or the host has no huge pages.
-        case noHugeBase(region: ByteCount)
+        case notPMDMappable(region: ByteCount)
         /// A region built optimized has no frames to fill a PMD with.
-        case hugeBaseAtBoot
+        case pmdMappedAtBoot
         /// The struct page of `frame` lies in a vmemmap page that shows another page's frame: it cannot be written
         /// until the huge page is restored.
         case sharedTail(frame: PageFrameNumber)
@@ -121,14 +121,14 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
                     : "a region has at least 1 huge page, not \(count)"
             case .unusableFirstZone(let count, let all):
                 "the first zone of \(all) huge pages has 1 to \(all) of them, not \(count)"
-            case .unusableTailRun(let count): "tails are served by 1 frame at least, not \(count)"
+            case .unusableTailFrames(let count): "tails are served by 1 frame at least, not \(count)"
             case .unusableStructPage(let size):
                 "a struct page has 56 to 128 bytes, in steps of 8, not \(size)"
-            case .noHugeBase(let region):
+            case .notPMDMappable(let region):
                 "no part of the region of \(region) bytes could be mapped by a PMD: it takes 2 MiB of struct pages at least "
                     + "(64 huge pages of 2 MiB), transparent huge pages in the kernel, and 2 MiB of memory in one piece"
-            case .hugeBaseAtBoot:
-                "a region built optimized has no frames to fill a PMD with (--huge-base and --at-boot exclude each other)"
+            case .pmdMappedAtBoot:
+                "a region built optimized has no frames to fill a PMD with (--pmd-mapped and --at-boot exclude each other)"
             case .sharedTail(let frame):
                 "the struct page of frame \(frame) is in a read-only tail page; restore its huge page first"
             case .torn(let page): "a failed operation has torn huge page \(page); mend it first"

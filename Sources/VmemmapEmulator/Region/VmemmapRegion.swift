@@ -41,7 +41,7 @@ public final class VmemmapRegion: Sendable {
             memory = try RegionMemory(
                 length: length, alignment: RegionMemory.alignment(plan),
                 templates: plan.templates.bytes(pageSize: plan.geometry.basePageSize), plan.backing,
-                plan.base, isPopulated: construction == .populated, fileName: RegionLabel(plan).memoryFileName,
+                plan.mapping, isPopulated: construction == .populated, fileName: RegionLabel(plan).memoryFileName,
                 store: store, progress: progress)
         } catch {
             throw VmemmapError(.build, .host(error))
@@ -54,7 +54,7 @@ public final class VmemmapRegion: Sendable {
         }
         switch construction {
         case .populated:
-            if plan.base == .pmd { try checkHugeBase() }
+            if plan.mapping == .pmd { try checkPMDMapped() }
             prepareStructPages()
         case .optimized:
             try buildOptimized(progress)
@@ -102,7 +102,7 @@ public final class VmemmapRegion: Sendable {
         parts.memory.settleOnceUnmapped(states.mappings(of: layout.allHugePages), budget)
     }
 
-    /// The memory file behind the region, for the bare loop that the engine is measured against.
+    /// The memory file behind the region, for the C baseline that the engine is measured against.
     package var memoryFile: MemoryFile { parts.frames.file }
 
     /// Bytes of the memory file that holds shared frames (`st_blocks`).

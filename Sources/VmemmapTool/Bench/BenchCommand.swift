@@ -7,9 +7,9 @@ struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
         abstract:
-            "Time the emulated pool with optimizing on and off, beside a bare C loop, KSM and the host's own kernel.",
+            "Time the emulated pool with optimizing on and off, beside a C baseline, KSM and the host's own kernel.",
         discussion: """
-            Example: vmemmap bench --pages 2048 --scheme all --backing all --peers floor
+            Example: vmemmap bench --pages 2048 --scheme all --backing all --peers baseline
 
             What has no room on this host, and peers that may not be used (KSM and the kernel's own pool need root), get a row that \
             says why. Exits with 3 if nothing fits, with 2 if a reader saw a wrong head (--walkers).
@@ -33,16 +33,16 @@ struct BenchCommand: ParsableCommand {
         help: ArgumentHelp(
             "How many frames in a row serve the tails (default: 1; shared-tail, where more cost nothing a huge page: auto).",
             valueName: "R|auto"),
-        transform: TailRun.parse)
-    var tailRun: TailRun?
+        transform: TailFrames.parse)
+    var tailFrames: TailFrames?
 
     @Option(
         help: ArgumentHelp("Alternating pairs to count (default: 5); one more warms up.", valueName: "N"),
         transform: WholeNumber.parse)
     var runs = 5
 
-    @Option(help: ArgumentHelp("What to measure beside the engine: floor, ksm, kernel.", valueName: "peer,..."))
-    var peers = PeerList([.floor])
+    @Option(help: ArgumentHelp("What to measure beside the engine: baseline, ksm, kernel.", valueName: "peer,..."))
+    var peers = PeerList([.baseline])
 
     @Option(
         help: ArgumentHelp("Measure with N readers too.", valueName: "N"),
@@ -53,7 +53,7 @@ struct BenchCommand: ParsableCommand {
     var histograms = false
 
     @Option(
-        help: ArgumentHelp("Measure N huge pages first, and say how the time of one grows (floor).", valueName: "N"),
+        help: ArgumentHelp("Measure N huge pages first, and say how the time of one grows (baseline).", valueName: "N"),
         transform: WholeNumber.parse)
     var growthFrom: Int?
 
@@ -69,7 +69,8 @@ struct BenchCommand: ParsableCommand {
         if let pages { try WholeNumber.check(pages, of: "--pages", in: 1...Int.max) }
         if let growthFrom {
             try OptionRule.check(
-                "--growth-from", isGiven: true, belongsTo: "--peers floor", isOtherGiven: peers.values.contains(.floor))
+                "--growth-from", isGiven: true, belongsTo: "--peers baseline",
+                isOtherGiven: peers.values.contains(.baseline))
             // Without a number, as many as fit are measured: they may be fewer.
             guard let pages else {
                 throw ValidationError("--growth-from needs --pages N: up to how many huge pages the time grows.")
@@ -77,7 +78,7 @@ struct BenchCommand: ParsableCommand {
             try WholeNumber.check(growthFrom, of: "--growth-from", in: 1...pages)
         }
         // Among all schemes, the head scheme keeps to its one page.
-        if let tailRun { try TailRun.check(tailRun, for: scheme.values, [pageSize]) }
+        if let tailFrames { try TailFrames.check(tailFrames, for: scheme.values, [pageSize]) }
     }
 
     func run() throws {
@@ -106,7 +107,7 @@ struct BenchCommand: ParsableCommand {
         BenchExperiment(
             pages: pages.map { HugePageCount($0) }, pageSize: pageSize, schemes: scheme.values,
             backings: backing.values,
-            tailRun: tailRun, runs: runs, peers: peers.values, walkers: walkers, takesHistograms: histograms,
+            tailFrames: tailFrames, runs: runs, peers: peers.values, walkers: walkers, takesHistograms: histograms,
             growthFrom: growthFrom.map { HugePageCount($0) })
     }
 }

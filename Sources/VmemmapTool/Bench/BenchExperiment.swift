@@ -13,7 +13,7 @@ struct BenchExperiment: Sendable {
     /// The backings.
     var backings: [Backing] = [.anonymous]
     /// How many frames in a row serve the tails; nil: one, and in the shared-tail scheme, where more cost nothing a huge page, `auto`.
-    var tailRun: TailRun? = nil
+    var tailFrames: TailFrames? = nil
     /// Counted pairs of each measurement.
     var runs: Int = 5
     /// What is to stand beside the engine.
@@ -22,7 +22,7 @@ struct BenchExperiment: Sendable {
     var walkers: Int = 0
     /// Whether single operations are timed too, in a pass of their own.
     var takesHistograms: Bool = false
-    /// A smaller number of huge pages for the floor to begin with.
+    /// A smaller number of huge pages for the C baseline to begin with.
     var growthFrom: HugePageCount? = nil
 
     /// The cover letter's number of huge pages.
@@ -92,17 +92,17 @@ struct BenchExperiment: Sendable {
     /// The pairs of runs that a scheme on a backing takes, those that warm up too.
     private func runsOfEach(_ changes: BenchHostChanges) -> Int {
         let measurements = [true, true, peers.contains(.ksm) && changes.ksmRefusal == nil, walkers > 0]
-        let ofFloor = (runs + 1) * (growthFrom == nil ? 1 : 2)
-        return measurements.count { $0 } * (runs + 1) + (peers.contains(.floor) ? ofFloor : 0)
+        let ofBaseline = (runs + 1) * (growthFrom == nil ? 1 : 2)
+        return measurements.count { $0 } * (runs + 1) + (peers.contains(.baseline) ? ofBaseline : 0)
     }
 
     private var pairs: [(Scheme, Backing)] { schemes.flatMap { scheme in backings.map { (scheme, $0) } } }
 
     private func memory(_ scheme: Scheme, _ backing: Backing, _ pages: HugePageCount) -> EmulatedMemory {
-        let run = tailRun ?? (scheme == .sharedTail ? .auto : .frames(PageCount(1)))
+        let run = tailFrames ?? (scheme == .sharedTail ? .auto : .frames(PageCount(1)))
         return EmulatedMemory(
             pages: pages, pageSize: pageSize, scheme: scheme, backing: backing,
-            tailRun: scheme == .head ? .frames(PageCount(1)) : run)
+            tailFrames: scheme == .head ? .frames(PageCount(1)) : run)
     }
 
     private func plan(
@@ -159,25 +159,25 @@ struct BenchExperiment: Sendable {
                 return timing
             }
             let (synchronous, deferred) = (try time(.synchronous), try time(.deferred))
-            let floor = try floorPeer(plan, isThrough)
+            let baseline = try baselinePeer(plan, isThrough)
             let ksm = try ksmPeer(plan, changes, isThrough)
             let readers =
                 walkers > 0
                 ? try ReaderLoad.measure(plan, walkers: walkers, runs: runs, isThrough: isThrough) : nil
             return BenchCombination.Outcome(
                 plan: PlanBlock(plan, cost: host.mappingCost), synchronous: synchronous, deferred: deferred,
-                latencies: latencies, floor: floor, ksm: ksm, readers: Measured(readers))
+                latencies: latencies, baseline: baseline, ksm: ksm, readers: Measured(readers))
         }
     }
 
-    private func floorPeer(
+    private func baselinePeer(
         _ plan: MappingPlan, _ isThrough: () -> Void
-    ) throws(ExperimentError) -> PeerRow<FloorResult> {
-        guard peers.contains(.floor) else { return .notAskedFor }
+    ) throws(ExperimentError) -> PeerRow<BaselineResult> {
+        guard peers.contains(.baseline) else { return .notAskedFor }
         let memory = EmulatedMemory(
             pages: plan.hugePages, pageSize: pageSize, scheme: plan.scheme, backing: plan.backing,
-            tailRun: .frames(plan.tailRun))
-        return PeerRow(try FloorExperiment(memory, runs: runs, growthFrom: growthFrom).run(isThrough: isThrough))
+            tailFrames: .frames(plan.tailFrames))
+        return PeerRow(try BaselineExperiment(memory, runs: runs, growthFrom: growthFrom).run(isThrough: isThrough))
     }
 
     private func ksmPeer(

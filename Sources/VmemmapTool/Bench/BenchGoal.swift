@@ -4,8 +4,8 @@ import VmemmapEmulator
 struct BenchGoal: Hashable, Sendable, Codable {
     /// Which figure.
     enum Figure: String, Hashable, Sendable, Codable, CaseIterable {
-        /// Engine over bare C loop, the worst of all schemes, backings and operations.
-        case floorRatio
+        /// Engine over C baseline, the worst of all schemes, backings and operations.
+        case baselineRatio
         /// First-tail optimize over KSM's time to the same frames, on the faster backing.
         case firstTailOverKsm
         /// The same, on the anonymous backing.
@@ -18,7 +18,7 @@ struct BenchGoal: Hashable, Sendable, Codable {
         /// What the figure may be at most.
         var limit: Double {
             switch self {
-            case .floorRatio: 1.05
+            case .baselineRatio: 1.05
             case .firstTailOverKsm: 0.6
             case .firstTailAnonymousOverKsm: 0.75
             case .sharedTailOverKsm: 0.15
@@ -39,9 +39,9 @@ struct BenchGoal: Hashable, Sendable, Codable {
     let backing: Backing
     /// Its smallest and largest value over runs; for the kernel's, the medians alone are known.
     let ratio: Measured<Spread>
-    /// What the bare C loop of the same calls makes of the same figure: nothing that the engine does can get below that. Null where
+    /// What the C baseline of the same calls makes of the same figure: nothing that the engine does can get below that. Null where
     /// the loop was not run, and for its own figure.
-    let boundByFloor: Measured<Double>
+    let boundByBaseline: Measured<Double>
 
     /// Whether it was reached.
     let isMet: Bool
@@ -53,7 +53,7 @@ struct BenchGoal: Hashable, Sendable, Codable {
         }
         let anonymous = measured.filter { $0.combination.backing == .anonymous }
         return [
-            floorRatio(measured),
+            baselineRatio(measured),
             overKsm(.firstTailOverKsm, .firstTail, measured),
             overKsm(.firstTailAnonymousOverKsm, .firstTail, anonymous),
             overKsm(.sharedTailOverKsm, .sharedTail, measured),
@@ -66,7 +66,7 @@ struct BenchGoal: Hashable, Sendable, Codable {
         let outcome: BenchCombination.Outcome
     }
 
-    private init(_ figure: Figure, _ of: Candidate, _ measured: Double, _ ratio: Spread?, boundByFloor: Double?) {
+    private init(_ figure: Figure, _ of: Candidate, _ measured: Double, _ ratio: Spread?, boundByBaseline: Double?) {
         self.figure = figure
         limit = figure.limit
         self.measured = measured
@@ -74,16 +74,16 @@ struct BenchGoal: Hashable, Sendable, Codable {
         scheme = of.combination.scheme
         backing = of.combination.backing
         self.ratio = Measured(ratio)
-        self.boundByFloor = Measured(boundByFloor)
+        self.boundByBaseline = Measured(boundByBaseline)
     }
 
-    private static func floorRatio(_ candidates: [Candidate]) -> BenchGoal? {
+    private static func baselineRatio(_ candidates: [Candidate]) -> BenchGoal? {
         let ratios = candidates.flatMap { candidate in
-            [candidate.outcome.floor.value?.optimize.ratio, candidate.outcome.floor.value?.restore.ratio]
+            [candidate.outcome.baseline.value?.optimize.ratio, candidate.outcome.baseline.value?.restore.ratio]
                 .compactMap { $0 }.map { (candidate, $0) }
         }
         return ratios.max { $0.1.median < $1.1.median }.map { candidate, ratio in
-            BenchGoal(.floorRatio, candidate, ratio.median, ratio, boundByFloor: nil)
+            BenchGoal(.baselineRatio, candidate, ratio.median, ratio, boundByBaseline: nil)
         }
     }
 
@@ -93,16 +93,16 @@ struct BenchGoal: Hashable, Sendable, Codable {
         }
         return beside.min { $0.1.engineNanosecondsPerPage.median < $1.1.engineNanosecondsPerPage.median }.map {
             candidate, runs in
-            let floor = candidate.outcome.floor.value?.optimize.otherNanosecondsPerPage.median
+            let baseline = candidate.outcome.baseline.value?.optimize.otherNanosecondsPerPage.median
             return BenchGoal(
                 figure, candidate, runs.ratio.median, runs.ratio,
-                boundByFloor: floor.map { $0 / runs.otherNanosecondsPerPage.median })
+                boundByBaseline: baseline.map { $0 / runs.otherNanosecondsPerPage.median })
         }
     }
 
     private static func overKernel(_ kernel: KernelPeer, _ candidates: [Candidate]) -> BenchGoal? {
         let engine = candidates.filter { $0.combination.scheme == .sharedTail }.compactMap { candidate in
-            candidate.outcome.floor.value.map { (candidate, $0.optimize) }
+            candidate.outcome.baseline.value.map { (candidate, $0.optimize) }
         }
         // Where optimizing adds nothing that can be told from noise, there is nothing to compare with.
         guard kernel.addedNanosecondsPerPage > 0 else { return nil }
@@ -111,7 +111,7 @@ struct BenchGoal: Hashable, Sendable, Codable {
             BenchGoal(
                 .sharedTailOverKernel, candidate,
                 runs.engineNanosecondsPerPage.median / kernel.addedNanosecondsPerPage, nil,
-                boundByFloor: runs.otherNanosecondsPerPage.median / kernel.addedNanosecondsPerPage)
+                boundByBaseline: runs.otherNanosecondsPerPage.median / kernel.addedNanosecondsPerPage)
         }
     }
 }

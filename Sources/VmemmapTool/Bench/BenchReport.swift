@@ -26,7 +26,7 @@ enum BenchReport {
     }
 
     static func name(_ combination: BenchCombination) -> String {
-        let run = combination.measured.map { $0.plan.tailRun } ?? PageCount(1)
+        let run = combination.measured.map { $0.plan.tailFrames } ?? PageCount(1)
         return
             "\(combination.scheme.rawValue)\(run > PageCount(1) ? " run \(run)" : ""), \(combination.backing.rawValue)"
     }
@@ -98,7 +98,10 @@ enum BenchReport {
             guard let outcome = combination.measured else { continue }
             let readers = outcome.readers.value
             let rows: [(String, PairedRuns?, PairedRuns?, String?)] = [
-                ("floor", outcome.floor.value?.optimize, outcome.floor.value?.restore, outcome.floor.reason.value),
+                (
+                    "baseline", outcome.baseline.value?.optimize, outcome.baseline.value?.restore,
+                    outcome.baseline.reason.value
+                ),
                 ("ksm", outcome.ksm.value?.optimize, outcome.ksm.value?.restore, outcome.ksm.reason.value),
                 ("no readers", readers?.optimize, readers?.restore, nil),
             ]
@@ -147,12 +150,12 @@ enum BenchReport {
     }
 
     private static func growthLines(_ combination: BenchCombination) -> [String] {
-        guard let outcome = combination.measured, let growth = outcome.floor.value?.growth.value else { return [] }
+        guard let outcome = combination.measured, let growth = outcome.baseline.value?.growth.value else { return [] }
         let from = CountText.grouped(growth.fromPages.rawValue)
         return [
             "\(name(combination)): from \(from) to \(CountText.grouped(outcome.plan.pages.rawValue)) huge pages the time for one "
-                + "grows: optimize \(RatioText.of(growth.engineOptimize)) x (bare C \(RatioText.of(growth.floorOptimize)) x), "
-                + "restore \(RatioText.of(growth.engineRestore)) x (bare C \(RatioText.of(growth.floorRestore)) x)."
+                + "grows: optimize \(RatioText.of(growth.engineOptimize)) x (bare C \(RatioText.of(growth.baselineOptimize)) x), "
+                + "restore \(RatioText.of(growth.engineRestore)) x (bare C \(RatioText.of(growth.baselineRestore)) x)."
         ]
     }
 
@@ -168,7 +171,7 @@ enum BenchReport {
                 title(goal.figure), RatioText.of(goal.limit, decimals: 2), RatioText.of(goal.measured),
                 goal.isMet ? "met" : "NOT MET", goal.scheme.rawValue, goal.backing.rawValue,
                 goal.ratio.value.map { "\(RatioText.of($0.min)) to \(RatioText.of($0.max))" } ?? "-",
-                goal.boundByFloor.value.map { RatioText.of($0) } ?? "-",
+                goal.boundByBaseline.value.map { RatioText.of($0) } ?? "-",
             ])
         }
         return table.lines(style) + style.wrapped(result.goals.filter { !$0.isMet }.map(reason)) + [""]
@@ -177,9 +180,9 @@ enum BenchReport {
     /// What bounds a figure that was not reached, as far as this run tells.
     private static func reason(_ goal: BenchGoal) -> String {
         let name = title(goal.figure).drop { $0 == " " }
-        if let bound = goal.boundByFloor.value, bound > goal.limit {
+        if let bound = goal.boundByBaseline.value, bound > goal.limit {
             return
-                "\(name): the bare C loop of the same system calls takes \(RatioText.of(bound)) itself: the calls bound it."
+                "\(name): the C baseline of the same system calls takes \(RatioText.of(bound)) itself: the calls bound it."
         }
         if let ratio = goal.ratio.value, ratio.min <= goal.limit {
             return "\(name): within the spread of the runs (\(RatioText.of(ratio.min)) to \(RatioText.of(ratio.max)))."
@@ -189,7 +192,7 @@ enum BenchReport {
 
     private static func title(_ figure: BenchGoal.Figure) -> String {
         switch figure {
-        case .floorRatio: "engine / bare C, the worst"
+        case .baselineRatio: "engine / bare C, the worst"
         case .firstTailOverKsm: "first-tail optimize / KSM"
         case .firstTailAnonymousOverKsm: "  on the anonymous backing"
         case .sharedTailOverKsm: "shared-tail optimize / KSM"

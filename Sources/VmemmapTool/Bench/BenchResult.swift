@@ -60,8 +60,8 @@ struct BenchCombination: Hashable, Sendable, Codable {
         let deferred: PoolTiming
         /// Huge page by huge page; empty unless asked for.
         let latencies: [PoolLatency]
-        /// The bare C loop of the same system calls.
-        let floor: PeerRow<FloorResult>
+        /// The C baseline of the same system calls.
+        let baseline: PeerRow<BaselineResult>
         /// KSM on the same contents.
         let ksm: PeerRow<KsmResult>
         /// With readers; null unless asked for.
@@ -74,8 +74,8 @@ struct BenchCombination: Hashable, Sendable, Codable {
 
 /// What can stand beside the engine.
 enum Peer: String, Hashable, Sendable, Codable, CaseIterable {
-    /// The bare C loop of the same system calls.
-    case floor
+    /// The C baseline of the same system calls.
+    case baseline
     /// The kernel's thread that merges equal pages.
     case ksm
     /// The host's own HugeTLB vmemmap optimization.

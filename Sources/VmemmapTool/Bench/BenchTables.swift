@@ -106,8 +106,8 @@ extension BenchResult: ExportableResult {
     private var peerTable: ExportTable {
         let rows = measured.flatMap { combination, outcome in
             [
-                ("floor", "optimize", outcome.floor.value?.optimize),
-                ("floor", "restore", outcome.floor.value?.restore),
+                ("baseline", "optimize", outcome.baseline.value?.optimize),
+                ("baseline", "restore", outcome.baseline.value?.restore),
                 ("ksm", "optimize", outcome.ksm.value?.optimize), ("ksm", "restore", outcome.ksm.value?.restore),
                 ("no_readers", "optimize", outcome.readers.value?.optimize),
                 ("no_readers", "restore", outcome.readers.value?.restore),
@@ -155,7 +155,7 @@ extension BenchResult: ExportableResult {
                 .label("backing", "The backing it is of.") { $0.backing.rawValue },
                 .ratio("limit", "What it may be at most.") { $0.limit },
                 .ratio("measured", "What it was.") { $0.measured },
-                .ratio("floor", "What the bare C loop makes of it.") { $0.boundByFloor.value },
+                .ratio("baseline", "What the C baseline makes of it.") { $0.boundByBaseline.value },
                 .truth("met", "Whether it was reached.") { $0.isMet },
             ])
     }

@@ -16,7 +16,7 @@ struct PoolBench {
         machine = try EmulatedMachine(
             MachineConfiguration(
                 memory: size.bytes * pages.rawValue, scheme: plan.scheme, backing: plan.backing,
-                tailRun: .frames(plan.tailRun), release: release))
+                tailFrames: .frames(plan.tailFrames), release: release))
     }
 
     /// Warms up and looks whether the machine does what it is timed for; then times `runs` pairs.

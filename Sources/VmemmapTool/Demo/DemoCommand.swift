@@ -15,7 +15,7 @@ struct DemoCommand: ParsableCommand {
             """)
 
     @OptionGroup var emulation: EmulationOptions
-    @OptionGroup var base: HugeBaseOption
+    @OptionGroup var mapping: PMDMappedOption
 
     @Option(
         help: ArgumentHelp(
@@ -51,7 +51,7 @@ struct DemoCommand: ParsableCommand {
         let progress = terminal.progress()
         let result = try runOrExit { () throws(ExperimentError) in
             defer { progress.clear() }
-            var experiment = DemoExperiment(base.applied(to: emulation.memory), walkers: walkers)
+            var experiment = DemoExperiment(mapping.applied(to: emulation.memory), walkers: walkers)
             experiment.samplesMemory = exports.showMemoryOverTime
             experiment.flagsSink = exports.pageFlags.map { $0.write }
             return try experiment.run(progress: progress.show)
@@ -68,7 +68,7 @@ struct DemoCommand: ParsableCommand {
         let result = try runOrExit { () throws(ExperimentError) in
             defer { progress.clear() }
             return try RaceExperiment(
-                base.applied(to: emulation.memory), walkers: walkers,
+                mapping.applied(to: emulation.memory), walkers: walkers,
                 nanosecondsEach: (raceSeconds ?? 3) * 1_000_000_000
             ).run(progress: progress.show)
         }

@@ -69,7 +69,7 @@ struct DemoExperiment {
         let timeline = stages.timeline.finish()
         let race = try race(region, progress)
         proofs += try DemoProofs.restored(region, race: race, tour: tour)
-        if plan.base == .pmd { proofs.append(DemoProofs.hugeBase(plan, stages.results)) }
+        if plan.mapping == .pmd { proofs.append(DemoProofs.pmdMapped(plan, stages.results)) }
         return DemoResult(
             host: host,
             configuration: DemoResult.Configuration(

@@ -70,7 +70,7 @@ enum DemoProofs {
     }
 
     /// What became of the blocks that PMDs map, over the steps.
-    static func hugeBase(_ plan: MappingPlan, _ steps: [StepResult]) -> Proof {
+    static func pmdMapped(_ plan: MappingPlan, _ steps: [StepResult]) -> Proof {
         func figures(_ step: Step) -> MemoryFigures? { steps.first { $0.step == step }?.figures }
         func blocks(_ step: Step) -> Int? { figures(step)?.pmdMappedBytes.value.map { $0.rawValue >> 21 } }
         func marks(_ step: Step) -> Int? { figures(step)?.splitBlocks.value }
@@ -87,7 +87,8 @@ enum DemoProofs {
         if plan.backing == .anonymous, let left = figures(.optimized)?.pagesInHugeFolios.value {
             claims.append(.equal("pages_in_huge_folios_optimized", 0, left.rawValue))
         }
-        return Proof(.hugeBase, claims, method: "PAGEMAP_SCAN of the region, 2 MiB blocks; KPF_THP of /proc/kpageflags")
+        return Proof(
+            .pmdMapped, claims, method: "PAGEMAP_SCAN of the region, 2 MiB blocks; KPF_THP of /proc/kpageflags")
     }
 
     /// The first and the last read-only vmemmap page of every huge page.

@@ -10,9 +10,9 @@ enum DemoReport {
         lines += style.wrapped(PlanReport.lines(result.host) + PlanReport.lines(plan)) + [""]
         lines += picture(result, style) + [""]
         lines += table(result, style) + [""]
-        lines += HugeBaseReport.lines(result.plan, result.steps.map { ($0.step, $0.figures) }, style)
+        lines += PMDMappedReport.lines(result.plan, result.steps.map { ($0.step, $0.figures) }, style)
         // With a table more, what explains the first one would take a second screen.
-        if plan.base == .pte || style.isVerbose { lines += style.notes(whyRSSRises(result)) + [""] }
+        if plan.mapping == .pte || style.isVerbose { lines += style.notes(whyRSSRises(result)) + [""] }
         lines += proofs(result, style)
         return lines
     }
@@ -125,8 +125,8 @@ enum DemoReport {
             return
                 "back at the baseline: \(measured("distinct_frames")) frames, \(measured("memfd_bytes")) bytes of memfd, "
                 + "\(measured("region_mappings")) mappings left"
-        case .hugeBase:
-            return "huge base: \(measured("blocks_mapped_by_pmd_populated")) mapped by PMD, "
+        case .pmdMapped:
+            return "PMD-mapped region: \(measured("blocks_mapped_by_pmd_populated")) mapped by PMD, "
                 + "\(measured("blocks_marked_split_optimized")) split, "
                 + "\(measured("blocks_mapped_by_pmd_restored")) merged again (gigantic pages only)"
         }

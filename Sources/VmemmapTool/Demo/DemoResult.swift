@@ -55,7 +55,7 @@ struct DemoResult: Hashable, Sendable, Codable {
 
     /// Whether no claim is false. One that could not be measured is neither.
     var holds: Bool {
-        proofs.map(\.claim) == Proof.Claim.all(plan.base) && !proofs.contains { $0.holds.value == false }
+        proofs.map(\.claim) == Proof.Claim.all(plan.mapping) && !proofs.contains { $0.holds.value == false }
     }
 
     /// The figures of a step.

@@ -13,7 +13,7 @@ struct HoldCommand: ParsableCommand {
             """)
 
     @OptionGroup var emulation: EmulationOptions
-    @OptionGroup var base: HugeBaseOption
+    @OptionGroup var mapping: PMDMappedOption
     @OptionGroup var boot: AtBootOption
 
     @Option(
@@ -38,7 +38,7 @@ struct HoldCommand: ParsableCommand {
 
     func validate() throws {
         try WholeNumber.check(walkers, of: "--walkers", in: 0...256)
-        try boot.check(base)
+        try boot.check(mapping)
         if boot.atBoot, restored {
             throw ValidationError("--at-boot sets no memory aside for --restored: use one of the two.")
         }
@@ -53,7 +53,7 @@ struct HoldCommand: ParsableCommand {
         let progress = terminal.terminal.progress()
         let held = try runOrExit { () throws(ExperimentError) in
             defer { progress.clear() }
-            let memory = boot.applied(to: base.applied(to: emulation.memory))
+            let memory = boot.applied(to: mapping.applied(to: emulation.memory))
             return try HoldExperiment(memory, walkers: walkers, touch: touch, restored: restored).begin(
                 progress: progress.show)
         }

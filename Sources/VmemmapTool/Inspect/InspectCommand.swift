@@ -33,7 +33,7 @@ struct InspectCommand: ParsableCommand {
     @Option(
         help: ArgumentHelp("How many frames in a row serve the tails; as the label says if left out.", valueName: "R"),
         transform: WholeNumber.parse)
-    var tailRun: Int?
+    var tailFrames: Int?
 
     @Option(
         help: ArgumentHelp("Huge pages of its own hold (64 if left out).", valueName: "N"),
@@ -49,13 +49,13 @@ struct InspectCommand: ParsableCommand {
     func validate() throws {
         if let pid, pid < 1 { throw ValidationError("--pid must be at least 1, not \(pid).") }
         if let pages { try WholeNumber.check(pages, of: "--pages", in: 1...Int.max) }
-        if let tailRun {
-            try WholeNumber.check(tailRun, of: "--tail-run", in: 1...Int.max)
+        if let tailFrames {
+            try WholeNumber.check(tailFrames, of: "--tail-frames", in: 1...Int.max)
             // A hold of its own has what hold has by default; of another's region, whatever its label says.
             let (schemes, sizes): ([Scheme], [HugePageSize]) =
                 pid == nil ? ([.firstTail], [.twoMebibytes]) : (Scheme.allCases, [.twoMebibytes, .oneGibibyte])
-            try TailRun.check(
-                .frames(PageCount(tailRun)), for: scheme.map { [$0] } ?? schemes, pageSize.map { [$0] } ?? sizes,
+            try TailFrames.check(
+                .frames(PageCount(tailFrames)), for: scheme.map { [$0] } ?? schemes, pageSize.map { [$0] } ?? sizes,
                 isAutoTaken: false)
         }
         if pid != nil, pages != nil || restored {
@@ -88,7 +88,7 @@ struct InspectCommand: ParsableCommand {
         claim.pageSize = pageSize
         claim.scheme = scheme
         claim.backing = backing
-        claim.tailRun = tailRun.map { PageCount($0) }
+        claim.tailFrames = tailFrames.map { PageCount($0) }
         return try runOrExit { () throws(ExperimentError) in
             try InspectExperiment(pid: pid, region: region?.range, claim: claim).run()
         }
@@ -100,7 +100,7 @@ struct InspectCommand: ParsableCommand {
         if let pageSize { arguments += ["--page-size", pageSize.defaultValueDescription] }
         if let scheme { arguments += ["--scheme", scheme.rawValue] }
         if let backing { arguments += ["--backing", backing.rawValue] }
-        if let tailRun { arguments += ["--tail-run", "\(tailRun)"] }
+        if let tailFrames { arguments += ["--tail-frames", "\(tailFrames)"] }
         return restored ? arguments + ["--restored"] : arguments
     }
 }

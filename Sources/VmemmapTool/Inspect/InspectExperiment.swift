@@ -13,7 +13,7 @@ struct InspectExperiment: Sendable {
         /// What the region consists of.
         var backing: Backing?
         /// How many frames in a row serve the tails.
-        var tailRun: PageCount?
+        var tailFrames: PageCount?
 
         /// Nothing is said.
         init() {}
@@ -140,11 +140,11 @@ struct InspectExperiment: Sendable {
 
     private func plan(of range: AddressRange, _ label: RegionLabel?) throws(ExperimentError) -> MappingPlan {
         guard let pageSize = claim.pageSize ?? label?.pageSize, let scheme = claim.scheme ?? label?.scheme,
-            let backing = claim.backing ?? label?.backing, let tailRun = claim.tailRun ?? label?.tailRun
+            let backing = claim.backing ?? label?.backing, let tailFrames = claim.tailFrames ?? label?.tailFrames
         else {
             throw .notFound(
                 "the region \(range) of process \(pid) has no label that says what it is: give --page-size, --scheme, --backing and "
-                    + "--tail-run")
+                    + "--tail-frames")
         }
         guard let geometry = Geometry(basePageSize: HostLimits.pageSize, hugePageSize: pageSize) else {
             throw .notSupported(
@@ -160,13 +160,13 @@ struct InspectExperiment: Sendable {
         }
         let plan = try ExperimentError.wrapping {
             try MappingPlan(
-                geometry: geometry, scheme: scheme, backing: backing, base: label?.base ?? .pte,
-                hugePages: HugePageCount(range.length.rawValue / bytes), tailRun: .frames(tailRun))
+                geometry: geometry, scheme: scheme, backing: backing, mapping: label?.mapping ?? .pte,
+                hugePages: HugePageCount(range.length.rawValue / bytes), tailFrames: .frames(tailFrames))
         }
         // What is asked for is not cut short.
-        if let asked = claim.tailRun, asked > plan.tailRun {
+        if let asked = claim.tailFrames, asked > plan.tailFrames {
             throw .notFound(
-                "a tail run of the \(scheme.rawValue) scheme has \(plan.tailRun) frames at most here: give --tail-run \(plan.tailRun) at most"
+                "a tail frames of the \(scheme.rawValue) scheme has \(plan.tailFrames) frames at most here: give --tail-frames \(plan.tailFrames) at most"
             )
         }
         return plan

@@ -103,7 +103,7 @@ extension KernelOverview.Saving {
         let row = HugePageSize(bytes: size).flatMap { size in
             Forecast(
                 memory: size.bytes * pages.rawValue, basePage: basePage, sizes: [size], schemes: [.head],
-                backing: .anonymous, tailRun: .frames(PageCount(1)), cost: .assumed, limit: MappingCount(.max)
+                backing: .anonymous, tailFrames: .frames(PageCount(1)), cost: .assumed, limit: MappingCount(.max)
             )?.rows.first
         }
         freedBytes = row?.freedBytes ?? .zero

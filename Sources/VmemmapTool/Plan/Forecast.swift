@@ -11,7 +11,7 @@ struct Forecast: Hashable, Sendable, Codable {
         let hugePageBytes: ByteCount
         /// How many fit the memory.
         let pages: HugePageCount
-        /// What is freed for each, in the kernel (a tail run of 1, page tables not counted).
+        /// What is freed for each, in the kernel (a tail frames of 1, page tables not counted).
         let freedBytesPerPage: ByteCount
         /// What is freed for all of them.
         let freedBytes: ByteCount
@@ -19,8 +19,8 @@ struct Forecast: Hashable, Sendable, Codable {
         let pageTableBytes: ByteCount
         /// What is left for the kernel's user.
         let kernelNetBytes: ByteCount
-        /// What an emulation here would use: the tail run.
-        let tailRun: PageCount
+        /// What an emulation here would use: the tail frames.
+        let tailFrames: PageCount
         /// Mappings of that emulation.
         let mappings: MappingCount
         /// What those cost this host's kernel.
@@ -45,12 +45,12 @@ struct Forecast: Hashable, Sendable, Codable {
     ///   - sizes: the sizes of huge page.
     ///   - schemes: the schemes.
     ///   - backing: what an emulation's region would consist of.
-    ///   - tailRun: the frames that would serve its tails.
+    ///   - tailFrames: the frames that would serve its tails.
     ///   - cost: what a mapping costs.
     ///   - limit: mappings that an emulation may have.
     init?(
         memory: ByteCount, basePage: ByteCount, structPage: ByteCount = StructPage.size, sizes: [HugePageSize],
-        schemes: [Scheme], backing: Backing, tailRun: TailRun, cost: MappingCost, limit: MappingCount
+        schemes: [Scheme], backing: Backing, tailFrames: TailFrames, cost: MappingCost, limit: MappingCount
     ) {
         guard memory > .zero, memory <= ByteCount(1 << 60) else { return nil }
         memoryBytes = memory
@@ -62,7 +62,7 @@ struct Forecast: Hashable, Sendable, Codable {
                 let pages = HugePageCount(memory.rawValue / size.bytes.rawValue)
                 if pages == .zero { return nil }
                 let plan = try? MappingPlan(
-                    geometry: geometry, scheme: scheme, backing: backing, hugePages: pages, tailRun: tailRun,
+                    geometry: geometry, scheme: scheme, backing: backing, hugePages: pages, tailFrames: tailFrames,
                     cost: cost, mappingLimit: limit)
                 return plan.map { Row($0, cost: cost) }
             }
@@ -85,7 +85,7 @@ extension Forecast.Row {
         let table = geometry.basePageSize.rawValue / 8 * geometry.basePageSize.rawValue
         pageTableBytes = freed > .zero ? geometry.basePageSize * ((vmemmap + table - 1) / table) : .zero
         kernelNetBytes = freedBytes - pageTableBytes
-        tailRun = plan.tailRun
+        tailFrames = plan.tailFrames
         mappings = plan.regionMappings(.optimized)
         mappingBytes = plan.overhead(cost)
         emulationNetBytes = plan.netSaving(cost)
@@ -103,7 +103,7 @@ struct PlanExperiment: Sendable {
     /// What an emulation's region would consist of.
     var backing: Backing
     /// The frames that would serve its tails.
-    var tailRun: TailRun
+    var tailFrames: TailFrames
     /// sizeof(struct page): one of `Geometry.structPageSizes`.
     var structPageSize: ByteCount = StructPage.size
 
@@ -115,7 +115,8 @@ struct PlanExperiment: Sendable {
         func forecast(_ memory: ByteCount) throws(ExperimentError) -> Forecast {
             let forecast = Forecast(
                 memory: memory, basePage: host.pageSizeBytes, structPage: structPageSize, sizes: sizes,
-                schemes: schemes, backing: backing, tailRun: tailRun, cost: host.mappingCost, limit: host.maxMapCount)
+                schemes: schemes, backing: backing, tailFrames: tailFrames, cost: host.mappingCost,
+                limit: host.maxMapCount)
             guard let forecast else {
                 throw .notSupported(
                     "\(memory) bytes are no memory that a huge page fits (at most 2^60 bytes): give --memory from one huge page up"
@@ -127,7 +128,7 @@ struct PlanExperiment: Sendable {
             host: host,
             configuration: PlanResult.Configuration(
                 memoryBytes: Measured(memory), hugePageBytes: sizes.map(\.bytes), schemes: schemes, backing: backing,
-                structPageSizeBytes: structPageSize, tailRun: "\(tailRun)"),
+                structPageSizeBytes: structPageSize, tailFrames: "\(tailFrames)"),
             hostMemoryBytes: total, forecast: try forecast(memory ?? total),
             coverLetter: try forecast(ByteCount(1 << 40)))
     }
@@ -148,7 +149,7 @@ struct PlanResult: Hashable, Sendable, Codable {
         /// sizeof(struct page).
         let structPageSizeBytes: ByteCount
         /// How many frames in a row would serve its tails: a number, or `auto`.
-        let tailRun: String
+        let tailFrames: String
     }
 
     /// The host it is for.

@@ -46,7 +46,7 @@ enum ForecastReport {
                 row.scheme.rawValue, row.hugePageBytes == HugePageSize.oneGibibyte.bytes ? "1 GiB" : "2 MiB",
                 CountText.grouped(row.pages.rawValue),
                 "\(row.freedBytesPerPage.rawValue / 1024) KiB", ByteText.brief(row.freedBytes),
-                ByteText.brief(row.pageTableBytes), ByteText.brief(row.kernelNetBytes), "\(row.tailRun)",
+                ByteText.brief(row.pageTableBytes), ByteText.brief(row.kernelNetBytes), "\(row.tailFrames)",
                 CountText.grouped(row.mappings.rawValue) + (isOverLimit ? "*" : " "),
                 ByteText.brief(row.mappingBytes), ByteText.brief(row.emulationNetBytes),
             ])

@@ -25,8 +25,8 @@ struct PlanCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp("How many frames in a row would serve the tails (default: 1).", valueName: "R|auto"),
-        transform: TailRun.parse)
-    var tailRun = TailRun.frames(PageCount(1))
+        transform: TailFrames.parse)
+    var tailFrames = TailFrames.frames(PageCount(1))
 
     @Option(help: "sizeof(struct page) in bytes; nothing can be freed where it is no power of two.")
     var structPageSize = StructPageSize(bytes: StructPage.size)
@@ -36,7 +36,7 @@ struct PlanCommand: ParsableCommand {
 
     func validate() throws {
         // Each row says what run it has.
-        try TailRun.check(tailRun, for: scheme.map { [$0] } ?? Scheme.allCases, sizes)
+        try TailFrames.check(tailFrames, for: scheme.map { [$0] } ?? Scheme.allCases, sizes)
         try memory?.check(holds: pageSize ?? .twoMebibytes)
     }
 
@@ -47,7 +47,7 @@ struct PlanCommand: ParsableCommand {
         let result = try runOrExit { () throws(ExperimentError) in
             try PlanExperiment(
                 memory: memory?.bytes, sizes: sizes,
-                schemes: scheme.map { [$0] } ?? Scheme.allCases, backing: backing, tailRun: tailRun,
+                schemes: scheme.map { [$0] } ?? Scheme.allCases, backing: backing, tailFrames: tailFrames,
                 structPageSize: structPageSize.bytes
             ).run()
         }

@@ -26,8 +26,8 @@ extension PlanResult: ExportableResult {
                 .bytes("freed", "What it frees for all of them.") { $0.freedBytes },
                 .bytes("kernel_page_tables", "What it spends on page tables.") { $0.pageTableBytes },
                 .bytes("kernel_net", "What is left for the kernel's user.") { $0.kernelNetBytes },
-                .count("tail_run", "Frames in a row that would serve the tails of an emulation.") {
-                    $0.tailRun.rawValue
+                .count("tail_frames", "Frames in a row that would serve the tails of an emulation.") {
+                    $0.tailFrames.rawValue
                 },
                 .count("mappings", "Mappings of that emulation.") { $0.mappings.rawValue },
                 .bytes("mapping_overhead", "What those cost this host's kernel.") { $0.mappingBytes },

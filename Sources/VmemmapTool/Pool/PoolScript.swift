@@ -162,17 +162,17 @@ enum PoolScript {
                 configuration.restoreFailure = try choice(value, names(MachineConfiguration.RestoreFailure.self))
             case "policy": configuration.policy = try choice(value, names(MachineConfiguration.Policy.self))
             case "keep_pages": configuration.keepsPages = try choice(value, ["on": true, "off": false])
-            case "huge_base": configuration.base = try choice(value, ["on": .pmd, "off": .pte])
-            case "tail_run":
-                configuration.tailRun =
-                    value == "auto" ? .auto : .frames(PageCount(try number([value], tailRun, from: 1)))
+            case "pmd_mapped": configuration.mapping = try choice(value, ["on": .pmd, "off": .pte])
+            case "tail_frames":
+                configuration.tailFrames =
+                    value == "auto" ? .auto : .frames(PageCount(try number([value], tailFrames, from: 1)))
             case "struct_page_size": configuration.structPageSize = try structPageSize(value)
             default:
                 throw PoolScriptError(
                     found: quoted(word),
                     expected:
-                        "memory=, hugepages=, hugepagesz=, hugetlb_free_vmemmap=, scheme=, backing=, tail_run=, release=, "
-                        + "restore_failure=, policy=, keep_pages=, huge_base= or struct_page_size=")
+                        "memory=, hugepages=, hugepagesz=, hugetlb_free_vmemmap=, scheme=, backing=, tail_frames=, release=, "
+                        + "restore_failure=, policy=, keep_pages=, pmd_mapped= or struct_page_size=")
             }
         }
         guard keys.contains("memory") else {
@@ -185,7 +185,7 @@ enum PoolScript {
         return .boot(configuration, pool: size, hugePages: HugePageCount(pages))
     }
 
-    private static let tailRun = "a number of frames from 1, or auto"
+    private static let tailFrames = "a number of frames from 1, or auto"
 
     /// Nothing that is asked for is rounded or cut short.
     private static func check(_ configuration: MachineConfiguration) throws(PoolScriptError) {
@@ -193,13 +193,13 @@ enum PoolScript {
         guard configuration.memory.rawValue.isMultiple(of: block.rawValue) else {
             throw PoolScriptError(found: "memory=\(configuration.memory)", expected: "a multiple of 2M")
         }
-        guard case .frames(let asked) = configuration.tailRun else { return }
+        guard case .frames(let asked) = configuration.tailFrames else { return }
         let longest = [HugePageSize.twoMebibytes, .oneGibibyte].filter { $0.bytes <= configuration.memory }.compactMap {
-            TailRun.longest(configuration.scheme, $0, structPageSize: configuration.structPageSize)
+            TailFrames.longest(configuration.scheme, $0, structPageSize: configuration.structPageSize)
         }.max()
         if let longest, asked > longest {
             throw PoolScriptError(
-                found: "tail_run=\(asked)",
+                found: "tail_frames=\(asked)",
                 expected: "at most \(longest) in the \(configuration.scheme.rawValue) scheme")
         }
     }

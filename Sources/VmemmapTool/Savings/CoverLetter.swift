@@ -27,7 +27,7 @@ struct CoverLetter {
         forecast = size.flatMap {
             Forecast(
                 memory: Self.memory, basePage: result.host.pageSizeBytes, sizes: [$0], schemes: Scheme.allCases,
-                backing: result.plan.backing, tailRun: .auto, cost: result.host.mappingCost,
+                backing: result.plan.backing, tailFrames: .auto, cost: result.host.mappingCost,
                 limit: result.host.maxMapCount)
         }
     }

@@ -20,7 +20,7 @@ final class RaisedMapLimit: Sendable {
             case .host(let error), .noLock(let error):
                 Output.error(
                     "cannot raise vm.max_map_count to \(needed): \(error); as root: sysctl -w vm.max_map_count=\(needed), or take "
-                        + "--tail-run auto or fewer huge pages")
+                        + "--tail-frames auto or fewer huge pages")
                 throw ExitCode.notSupported
             }
         }

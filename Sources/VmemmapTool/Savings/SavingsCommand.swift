@@ -8,7 +8,7 @@ struct SavingsCommand: ParsableCommand {
         commandName: "savings",
         abstract: "Execute the saving for an amount of emulated HugeTLB memory, and measure it step by step.",
         discussion: """
-            Example: vmemmap savings --memory 8G --scheme shared-tail --tail-run auto
+            Example: vmemmap savings --memory 8G --scheme shared-tail --tail-frames auto
 
             The struct pages of 1 TiB take 16 GiB of real memory. Exits with 2 if the frames are not as planned.
             """)
@@ -30,10 +30,10 @@ struct SavingsCommand: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "How many frames in a row serve the tails (default: 1); auto: least net memory.", valueName: "R|auto"),
-        transform: TailRun.parse)
-    var tailRun = TailRun.frames(PageCount(1))
+        transform: TailFrames.parse)
+    var tailFrames = TailFrames.frames(PageCount(1))
 
-    @OptionGroup var base: HugeBaseOption
+    @OptionGroup var mapping: PMDMappedOption
     @OptionGroup var boot: AtBootOption
 
     @Flag(help: "Say what is planned and map nothing.")
@@ -46,8 +46,8 @@ struct SavingsCommand: ParsableCommand {
     @OptionGroup var terminal: TerminalOptions
 
     func validate() throws {
-        try TailRun.check(tailRun, for: [scheme], [pageSize])
-        try boot.check(base)
+        try TailFrames.check(tailFrames, for: [scheme], [pageSize])
+        try boot.check(mapping)
         try memory.check(holds: pageSize)
     }
 
@@ -55,8 +55,8 @@ struct SavingsCommand: ParsableCommand {
         let exports = try export.open()
         let emulated = EmulatedMemory(
             pages: HugePageCount(memory.bytes.rawValue / pageSize.bytes.rawValue), pageSize: pageSize, scheme: scheme,
-            backing: backing, tailRun: tailRun)
-        var experiment = SavingsExperiment(boot.applied(to: base.applied(to: emulated)))
+            backing: backing, tailFrames: tailFrames)
+        var experiment = SavingsExperiment(boot.applied(to: mapping.applied(to: emulated)))
         experiment.samplesMemory = exports.showMemoryOverTime
         let limit = raiseMapLimit && !dryRun ? try RaisedMapLimit(experiment.neededMapLimit) : nil
         defer { limit?.putBack() }

@@ -30,7 +30,7 @@ enum SavingsReport {
             + style.notes([
                 "Gross: \(given), from pagemap and the memory file's st_blocks. Net: less mappings (\(result.host.mappingCostBytes) bytes each),",
                 "growth of page tables \(since), template frames. Wrong reads: \(wrong).",
-            ]) + [""] + style.wrapped(peak(result)) + HugeBaseReport.lines(plan, steps(result), style)
+            ]) + [""] + style.wrapped(peak(result)) + PMDMappedReport.lines(plan, steps(result), style)
             + style.wrapped(differences(result)) + [style.verdict(result.holds, verdict(result))]
     }
 

@@ -132,7 +132,7 @@ struct SavingsResult: Hashable, Sendable, Codable {
     /// Whether the huge pages that the region was built of are split while it is optimized: a part of one that is replaced frees nothing
     /// until then. Nil where that is not shown (``MemoryFigures/pagesInHugeFolios``). In a memory file its size tells.
     var splitsHugePages: Bool? {
-        guard plan.base == .pmd, plan.backing == .anonymous else { return true }
+        guard plan.mapping == .pmd, plan.backing == .anonymous else { return true }
         guard let row = rows.first(where: { $0.step == .optimized }) else { return true }
         return row.figures.pagesInHugeFolios.value.map { $0 == .zero }
     }

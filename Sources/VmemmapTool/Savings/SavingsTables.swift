@@ -42,7 +42,7 @@ extension PlanBlock {
                 .label("backing", "What the region consists of.") { $0.backing.rawValue },
                 .label("huge_page_bytes", "The huge page.") { "\($0.hugePageBytes)" },
                 .count("pages", "Huge pages.") { $0.pages.rawValue },
-                .count("tail_run", "Frames in a row that serve the tails.") { $0.tailRun.rawValue },
+                .count("tail_frames", "Frames in a row that serve the tails.") { $0.tailFrames.rawValue },
                 .count("frames_populated", "Frames behind the region, populated.") { $0.framesPopulated.rawValue },
                 .count("frames_optimized", "Frames behind the region, optimized.") { $0.framesOptimized.rawValue },
                 .count("mappings_optimized", "Mappings of the region, optimized.") { $0.mappingsOptimized.rawValue },

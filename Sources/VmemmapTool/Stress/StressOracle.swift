@@ -4,7 +4,7 @@ import VmemmapEmulator
 
 /// Holds everything that the host shows against what it must be, while no worker works. Readers go on.
 struct StressOracle {
-    let scene: StressScene
+    let scene: StressSetUp
     let workers: [StressWorker]
     /// Descriptors that were open when the epoch began.
     let openFiles: Int

@@ -9,12 +9,12 @@ extension StressResult {
                 + "\(CountText.of(pages.rawValue, "huge page")) of \(ByteText.short(hugePageBytes)) each",
             setting: setting, summary: summary, highlights: highlights,
             sections: (violation.map { [section($0)] } ?? [])
-                + [StressRates(bouts).section, StressFaults(self).section].compactMap { $0 }
+                + [StressRates(combinations).section, StressFaults(self).section].compactMap { $0 }
                 + [claimSection] + growth)
     }
 
     private var setting: String {
-        let combinations = bouts.map(\.name).joined(separator: "; ")
+        let combinations = combinations.map(\.name).joined(separator: "; ")
         return combinations.capitalizedFirst
             + ". \(CountText.of(workers, "worker")), \(CountText.of(walkers, "walker")), faults: \(faults.rawValue), for "
             + "\(DurationText.short(nanoseconds: total.elapsedNanoseconds)); seed \(seed)."
@@ -133,34 +133,34 @@ extension StressResult {
         ).markup
     }
 
-    /// The buildings of each bout; the last one of a run that failed has left no footprint.
+    /// The buildings of each combination; the last one of a run that failed has left no footprint.
     private var stretches: [GrowthFigure.Stretch] {
         var built = 0
-        return bouts.compactMap { bout in
+        return combinations.compactMap { combination in
             let first = built + 1
-            built += bout.figures.epochs
+            built += combination.figures.epochs
             let last = min(built, footprints.count)
-            return first <= last ? GrowthFigure.Stretch(name: bout.name, buildings: first...last) : nil
+            return first <= last ? GrowthFigure.Stretch(name: combination.name, buildings: first...last) : nil
         }
     }
 }
 
-extension StressBout {
+extension StressCombinationResult {
     /// Scheme and backing.
     var name: String { "\(scheme.rawValue), \(backing.rawValue)" }
 }
 
 /// How fast each scheme on each backing was, side by side.
 private struct StressRates {
-    private let bouts: [StressBout]
+    private let combinations: [StressCombinationResult]
 
-    init(_ bouts: [StressBout]) { self.bouts = bouts }
+    init(_ combinations: [StressCombinationResult]) { self.combinations = combinations }
 
     /// Nil where nothing was run.
     var section: HTMLSection? {
-        if bouts.isEmpty { return nil }
+        if combinations.isEmpty { return nil }
         return HTMLSection(
-            id: "rates", title: bouts.count > 1 ? "Scheme by scheme" : "How fast",
+            id: "rates", title: combinations.count > 1 ? "Scheme by scheme" : "How fast",
             body: [
                 rates(
                     "remaps", "Remaps a second",
@@ -178,10 +178,10 @@ private struct StressRates {
     private func rates(
         _ id: String, _ title: String, _ caption: String, _ count: (StressFigures) -> Int
     ) -> Markup {
-        let bars = bouts.map { bout in
-            let rate = StressReport.perSecond(count(bout.figures), bout.figures)
+        let bars = combinations.map { combination in
+            let rate = StressReport.perSecond(count(combination.figures), combination.figures)
             return BarFigure.Bar(
-                name: bout.name, value: Double(rate), text: CountText.grouped(rate), style: "accent")
+                name: combination.name, value: Double(rate), text: CountText.grouped(rate), style: "accent")
         }
         let axis = Axis.rates(upTo: bars.map(\.value).max() ?? 0, count: 4)
         let unit = axis.unit.isEmpty ? "" : ", \(axis.unit)"
@@ -190,10 +190,10 @@ private struct StressRates {
 
     /// Nil where the region itself was never remapped.
     private var durations: Markup? {
-        let bars = bouts.compactMap { bout in
-            bout.figures.remapMeanNanoseconds.value.map { mean in
+        let bars = combinations.compactMap { combination in
+            combination.figures.remapMeanNanoseconds.value.map { mean in
                 BarFigure.Bar(
-                    name: bout.name, value: Double(mean), text: CountText.grouped(mean) + " ns", style: "accent")
+                    name: combination.name, value: Double(mean), text: CountText.grouped(mean) + " ns", style: "accent")
             }
         }
         guard let most = bars.map(\.value).max() else { return nil }
@@ -243,10 +243,10 @@ private struct StressFaults {
     ])
 
     private var figure: Markup? {
-        let rows = result.bouts.map { bout in
-            let figures = bout.figures
+        let rows = result.combinations.map { combination in
+            let figures = combination.figures
             return GroupedBarFigure.Row(
-                name: bout.name,
+                name: combination.name,
                 bars: [
                     figures.failedCalls, figures.refusedOperations, figures.faultedOperations + figures.hostRefusals,
                 ].map { (Double($0), CountText.grouped($0)) })

@@ -112,8 +112,10 @@ enum StressReport {
                 CountText.grouped(figures.wrongReads),
             ])
         }
-        for bout in result.bouts { add("\(bout.scheme.rawValue) \(bout.backing.rawValue)", bout.figures) }
-        if result.bouts.count > 1 { add("all", result.total) }
+        for combination in result.combinations {
+            add("\(combination.scheme.rawValue) \(combination.backing.rawValue)", combination.figures)
+        }
+        if result.combinations.count > 1 { add("all", result.total) }
         return table
     }
 

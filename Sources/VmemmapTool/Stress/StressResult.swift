@@ -104,7 +104,7 @@ struct StressFootprint: Hashable, Sendable, Codable {
 }
 
 /// A scheme on a backing, as it was run.
-struct StressBout: Hashable, Sendable, Codable {
+struct StressCombinationResult: Hashable, Sendable, Codable {
     /// The scheme.
     let scheme: Scheme
     /// The backing.
@@ -130,7 +130,7 @@ struct StressResult: Hashable, Sendable, Codable {
     /// What was made to fail.
     let faults: StressConfiguration.Faults
     /// What was run, one after the other.
-    let bouts: [StressBout]
+    let combinations: [StressCombinationResult]
     /// All of it.
     let total: StressFigures
     /// What this host did not let be made scarce, and why.

@@ -14,7 +14,7 @@ final class StressRun {
     private var lastBeat = 0
     private static let beatNanoseconds = 200_000_000
     private var epochs = 0
-    private var bouts: [StressBout] = []
+    private var finished: [StressCombinationResult] = []
     private var footprints: [StressFootprint] = []
     private var leftOut: [String] = []
     /// What epochs before this one have done: huge pages optimized and restored, in all and by the region.
@@ -54,14 +54,14 @@ final class StressRun {
         for (number, combination) in combinations.enumerated() where violation == nil && !control.shouldEnd {
             let earlier = figures()
             violation = try run(combination, share: number + 1, of: combinations.count)
-            bouts.append(
-                StressBout(
+            finished.append(
+                StressCombinationResult(
                     scheme: combination.scheme, backing: combination.backing, figures: figures().since(earlier)))
         }
         return StressResult(
             host: host, seed: configuration.seed, pages: configuration.pages,
             hugePageBytes: configuration.pageSize.bytes, walkers: configuration.walkers, workers: configuration.workers,
-            faults: configuration.faults, bouts: bouts, total: figures(), leftOut: leftOut,
+            faults: configuration.faults, combinations: finished, total: figures(), leftOut: leftOut,
             footprints: footprints, claims: claims(violation), wasEnded: control.shouldEnd, violation: violation)
     }
 
@@ -92,7 +92,7 @@ final class StressRun {
     private func runEpoch(
         _ combination: StressCombination, _ isOver: () -> Bool
     ) throws(ExperimentError) -> StressViolation? {
-        let epoch = try StressEpoch(self, combination, number: epochs)
+        let epoch = try StressStretch(self, combination, number: epochs)
         epochs += 1
         return try epoch.execute(until: isOver)
     }
@@ -102,15 +102,15 @@ final class StressRun {
     /// Throws where there is no room to begin with: before a thread is started that would not have any either.
     func checkRoom() throws(ExperimentError) {
         for combination in configuration.combinations.prefix(1) {
-            _ = try plan(combination, tailRun: .frames(PageCount(1)))
+            _ = try plan(combination, tailFrames: .frames(PageCount(1)))
         }
     }
 
     /// The plan of the region. There is to be room for the machine too, which is as large.
-    func plan(_ combination: StressCombination, tailRun: TailRun) throws(ExperimentError) -> MappingPlan {
+    func plan(_ combination: StressCombination, tailFrames: TailFrames) throws(ExperimentError) -> MappingPlan {
         let memory = EmulatedMemory(
             pages: configuration.pages, pageSize: configuration.pageSize, scheme: combination.scheme,
-            backing: combination.backing, tailRun: tailRun)
+            backing: combination.backing, tailFrames: tailFrames)
         let room = try HostRoom.current()
         do throws(ExperimentError) {
             return try memory.plan(on: room.half)
@@ -148,7 +148,7 @@ final class StressRun {
     // MARK: Figures
 
     /// Takes over what an epoch's machine and region have done so far.
-    func note(_ scene: StressScene, _ combination: StressCombination) {
+    func note(_ scene: StressSetUp, _ combination: StressCombination) {
         let turns = scene.turns
         let own = scene.region.turns
         current = Turns(
@@ -189,7 +189,7 @@ final class StressRun {
         return figures
     }
 
-    func reportIfDue(_ scene: StressScene, _ combination: StressCombination) {
+    func reportIfDue(_ scene: StressSetUp, _ combination: StressCombination) {
         let last = lastReport ?? StressFigures()
         let elapsed = HostKernel.monotonicNanoseconds() - start
         guard elapsed - lastBeat >= min(Self.beatNanoseconds, configuration.reportEveryNanoseconds) else { return }

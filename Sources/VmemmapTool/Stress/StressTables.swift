@@ -11,7 +11,7 @@ extension StressResult: ExportableResult {
     var tables: [ExportTable] {
         [
             ExportTable(
-                "bout", "A scheme on a backing, as it was run.", bouts,
+                "combination", "A scheme on a backing, as it was run.", combinations,
                 [
                     .label("scheme", "The scheme.") { $0.scheme.rawValue },
                     .label("backing", "The backing.") { $0.backing.rawValue },

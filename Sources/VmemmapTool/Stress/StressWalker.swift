@@ -4,11 +4,11 @@ import VmemmapEmulator
 
 /// A thread that reads what the workers remap: compound_head of random frames, and every so often a whole vmemmap page.
 struct StressWalker {
-    private let scene: StressScene
+    private let scene: StressSetUp
     private var generator: SplitMix64
     private let small: VmemmapRegion?
 
-    init(_ scene: StressScene, number: Int) {
+    init(_ scene: StressSetUp, number: Int) {
         self.scene = scene
         generator = SplitMix64(
             seed: StressSeed.derive(scene.configuration.seed, 3, UInt64(scene.epoch), UInt64(number)))

@@ -16,10 +16,10 @@ final class StressWorker: Sendable {
     static let recentCount = 24
 
     let number: Int
-    let scene: StressScene
+    let scene: StressSetUp
     let state: Guarded<State>
 
-    init(_ scene: StressScene, number: Int) {
+    init(_ scene: StressSetUp, number: Int) {
         self.scene = scene
         self.number = number
         state = Guarded(

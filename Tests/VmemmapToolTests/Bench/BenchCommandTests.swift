@@ -6,7 +6,7 @@ struct BenchCommandTests {
     // As root, the host's own pool is measured.
     @Test("One scheme on one backing fits one screen, and ends in the letter's manner", .hostSettingsTurn)
     func oneScreen() async throws {
-        let outcome = try await Command.run(["bench", "--pages", "16", "--runs", "2", "--peers", "floor,kernel"])
+        let outcome = try await Command.run(["bench", "--pages", "16", "--runs", "2", "--peers", "baseline,kernel"])
         #expect(outcome.code == 0, "\(outcome)")
         let lines = outcome.output.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
         #expect(lines.count <= 24)

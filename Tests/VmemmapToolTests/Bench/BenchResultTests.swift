@@ -10,7 +10,7 @@ struct BenchResultTests {
     @Test("Every scheme on every backing is measured, on and off, synchronous and deferred; every run is told")
     func everyCombination() throws {
         let bench = BenchExperiment(
-            pages: HugePageCount(32), schemes: Scheme.allCases, backings: Backing.allCases, runs: 2, peers: [.floor])
+            pages: HugePageCount(32), schemes: Scheme.allCases, backings: Backing.allCases, runs: 2, peers: [.baseline])
         let result = try bench.run(.none)
         #expect(result.combinations.count == 6)
         for combination in result.combinations {
@@ -33,8 +33,8 @@ struct BenchResultTests {
         }
         #expect(result.holds == nil)
         let goal = try #require(result.goals.first)
-        #expect(result.goals.count == 1 && goal.figure == .floorRatio && goal.limit == 1.05)
-        let ratios = result.combinations.compactMap { $0.measured?.floor.value }.flatMap {
+        #expect(result.goals.count == 1 && goal.figure == .baselineRatio && goal.limit == 1.05)
+        let ratios = result.combinations.compactMap { $0.measured?.baseline.value }.flatMap {
             [$0.optimize.ratio.median, $0.restore.ratio.median]
         }
         #expect(goal.measured == ratios.max())
@@ -59,7 +59,7 @@ struct BenchResultTests {
         let readers = try #require(outcome.readers.value)
         #expect(readers.reads > 0 && readers.wrongReads == 0)
         #expect(result.holds == true)
-        #expect(outcome.floor.reason.value == "not asked for (--peers)")
+        #expect(outcome.baseline.reason.value == "not asked for (--peers)")
     }
 
     @Test("1 GiB pages are measured as well")

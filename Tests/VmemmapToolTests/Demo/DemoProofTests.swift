@@ -48,9 +48,9 @@ struct DemoProofTests {
     @Test("A figure that is not there is not measured, and no failure")
     func unmeasured() {
         let known = Proof.Figure.equal("known", 1, 1)
-        #expect(Proof(.hugeBase, [known, .some("unknown", nil)], method: "").holds == .notMeasured)
-        #expect(Proof(.hugeBase, [.equal("wrong", 1, 2), .some("unknown", nil)], method: "").holds == .value(false))
-        #expect(Proof(.hugeBase, [known], method: "").holds == .value(true))
-        #expect(Proof(.hugeBase, [], method: "").holds == .value(false))
+        #expect(Proof(.pmdMapped, [known, .some("unknown", nil)], method: "").holds == .notMeasured)
+        #expect(Proof(.pmdMapped, [.equal("wrong", 1, 2), .some("unknown", nil)], method: "").holds == .value(false))
+        #expect(Proof(.pmdMapped, [known], method: "").holds == .value(true))
+        #expect(Proof(.pmdMapped, [], method: "").holds == .value(false))
     }
 }

@@ -7,12 +7,12 @@ import VmemmapEmulator
 @Suite("The naive restore beside the engine's")
 struct RaceResultTests {
     private static func run(
-        _ scheme: Scheme, _ backing: Backing, run tailRun: Int = 1, milliseconds: Int = 100
+        _ scheme: Scheme, _ backing: Backing, run tailFrames: Int = 1, milliseconds: Int = 100
     ) throws -> RaceResult {
         try RaceExperiment(
             EmulatedMemory(
                 pages: HugePageCount(16), pageSize: .twoMebibytes, scheme: scheme, backing: backing,
-                tailRun: .frames(PageCount(tailRun))), walkers: 2, nanosecondsEach: milliseconds * 1_000_000
+                tailFrames: .frames(PageCount(tailFrames))), walkers: 2, nanosecondsEach: milliseconds * 1_000_000
         ).run()
     }
 
@@ -36,7 +36,7 @@ struct RaceResultTests {
         Issue.record("the naive way was not caught in 100 runs")
     }
 
-    @Test("The naive way leaves every vmemmap page with its bytes, and the engine's books in order")
+    @Test("The naive way leaves every vmemmap page with its bytes, and the engine's account in order")
     func contents() throws {
         for (scheme, backing) in [(Scheme.firstTail, Backing.anonymous), (.sharedTail, .memfd), (.head, .anonymous)] {
             let plan = try EmulatedMemory(

@@ -47,11 +47,11 @@ struct AliasPatternTests {
     private static func plan(_ scheme: Scheme, _ backing: Backing, run: Int) throws -> MappingPlan {
         try MappingPlan(
             geometry: try #require(Geometry(basePageSize: pageSize, hugePageSize: .twoMebibytes)), scheme: scheme,
-            backing: backing, hugePages: HugePageCount(6), tailRun: .frames(PageCount(run)))
+            backing: backing, hugePages: HugePageCount(6), tailFrames: .frames(PageCount(run)))
     }
 
     @Test(
-        "Optimized and unoptimized huge pages are told apart, whatever the tail run", arguments: Scheme.allCases,
+        "Optimized and unoptimized huge pages are told apart, whatever the tail frames", arguments: Scheme.allCases,
         Backing.allCases)
     func states(scheme: Scheme, backing: Backing) throws {
         for run in [1, 2, 3, 7] {

@@ -22,8 +22,8 @@ struct InspectCommandTests {
         "Seen from outside, a hold of its own is what the scheme says",
         arguments: [
             [], ["--scheme", "head", "--restored"],
-            ["--backing", "memfd", "--scheme", "shared-tail", "--tail-run", "7"],
-            ["--page-size", "1G", "--pages", "1", "--tail-run", "16", "--backing", "memfd"],
+            ["--backing", "memfd", "--scheme", "shared-tail", "--tail-frames", "7"],
+            ["--page-size", "1G", "--pages", "1", "--tail-frames", "16", "--backing", "memfd"],
         ])
     func own(_ arguments: [String]) async throws {
         let outcome = try await Command.run(["inspect"] + arguments)
@@ -46,11 +46,11 @@ struct InspectCommandTests {
             let refuted = try await Command.run(["inspect", "--pid", pid, "--scheme", "head"])
             #expect(refuted.code == 2, "\(refuted)")
             #expect(refuted.output.contains("FAIL  huge pages out of scheme: the scheme says 0, found 16\n"))
-            let impossible = try await Command.run(["inspect", "--pid", pid, "--tail-run", "4000"])
-            #expect(impossible.code == 3 && impossible.error.contains("give --tail-run 6 at most"), "\(impossible)")
+            let impossible = try await Command.run(["inspect", "--pid", pid, "--tail-frames", "4000"])
+            #expect(impossible.code == 3 && impossible.error.contains("give --tail-frames 6 at most"), "\(impossible)")
             let elsewhere = try await Command.run(["inspect", "--pid", pid, "--region", "0x1000+5000"])
             #expect(elsewhere.code == 3)
-            #expect(elsewhere.error.contains("give --page-size, --scheme, --backing and --tail-run"))
+            #expect(elsewhere.error.contains("give --page-size, --scheme, --backing and --tail-frames"))
         }
     }
 
@@ -90,14 +90,14 @@ struct InspectCommandTests {
     }
 
     @Test(
-        "A tail run that no region can have is a usage error of inspect's own",
+        "A tail frames that no region can have is a usage error of inspect's own",
         arguments: [
-            (["--tail-run", "7", "--scheme", "head"], "--tail-run 7 is nothing for the head scheme"),
-            (["--tail-run", "9999"], "--tail-run must be from 1 to 6 here, not 9999."),
-            (["--pid", "1", "--tail-run", "5000"], "--tail-run must be from 1 to 4095 here, not 5000."),
-            (["--tail-run", "auto"], "it is not a whole number"),
+            (["--tail-frames", "7", "--scheme", "head"], "--tail-frames 7 is nothing for the head scheme"),
+            (["--tail-frames", "9999"], "--tail-frames must be from 1 to 6 here, not 9999."),
+            (["--pid", "1", "--tail-frames", "5000"], "--tail-frames must be from 1 to 4095 here, not 5000."),
+            (["--tail-frames", "auto"], "it is not a whole number"),
         ])
-    func tailRun(_ arguments: [String], _ reason: String) async throws {
+    func tailFrames(_ arguments: [String], _ reason: String) async throws {
         let outcome = try await Command.run(["inspect"] + arguments)
         #expect(outcome.code == 64, "\(outcome)")
         #expect(outcome.error.contains(reason) && outcome.error.contains("Usage: vmemmap inspect"), "\(outcome)")

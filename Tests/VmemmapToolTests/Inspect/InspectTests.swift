@@ -16,7 +16,7 @@ struct InspectTests {
         let region = try VmemmapRegion(
             MappingPlan(
                 geometry: try #require(Geometry(basePageSize: HostLimits.pageSize, hugePageSize: .twoMebibytes)),
-                scheme: scheme, backing: backing, hugePages: HugePageCount(pages), tailRun: .frames(PageCount(1))))
+                scheme: scheme, backing: backing, hugePages: HugePageCount(pages), tailFrames: .frames(PageCount(1))))
         if isOptimized { try region.optimize(region.layout.allHugePages) }
         _ = region.visitEveryStructPage()
         return region

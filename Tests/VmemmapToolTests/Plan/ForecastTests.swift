@@ -6,12 +6,12 @@ import VmemmapEmulator
 @Suite("Forecasts")
 struct ForecastTests {
     private func forecast(
-        _ memory: ByteCount, _ size: HugePageSize, _ scheme: Scheme, run: TailRun = .frames(PageCount(1)),
+        _ memory: ByteCount, _ size: HugePageSize, _ scheme: Scheme, run: TailFrames = .frames(PageCount(1)),
         limit: Int = 65530
     ) throws -> Forecast.Row {
         let forecast = Forecast(
             memory: memory, basePage: .kibibytes(4), sizes: [size], schemes: [scheme], backing: .anonymous,
-            tailRun: run,
+            tailFrames: run,
             cost: .assumed, limit: MappingCount(limit))
         return try #require(forecast?.rows.first)
     }
@@ -28,7 +28,7 @@ struct ForecastTests {
         for (size, freed) in [(56, 0), (64, 28), (128, 60)] {
             let result = try PlanExperiment(
                 memory: .gibibytes(1), sizes: [.twoMebibytes], schemes: [.head], backing: .anonymous,
-                tailRun: .frames(PageCount(1)), structPageSize: ByteCount(size)
+                tailFrames: .frames(PageCount(1)), structPageSize: ByteCount(size)
             ).run()
             #expect(result.forecast.rows.map(\.freedBytesPerPage) == [.kibibytes(freed)])
             #expect(result.forecast.structPageBytes == ByteCount(size << 18))
@@ -57,8 +57,8 @@ struct ForecastTests {
         #expect(large.kernelNetBytes == ByteCount.kibibytes(16376 - 32) * 1024)
     }
 
-    @Test("With a tail run, 1 TiB of 1 GiB pages fits the default mapping limit")
-    func tailRuns() throws {
+    @Test("With a tail frames, 1 TiB of 1 GiB pages fits the default mapping limit")
+    func tailFrameCounts() throws {
         let first = try forecast(.gibibytes(1024), .oneGibibyte, .firstTail, run: .auto)
         #expect(first.mappings <= MappingCount(65530))
         #expect(first.emulationNetBytes >= ByteCount.mebibytes(16077), "15.7 GiB")
@@ -75,7 +75,7 @@ struct ForecastTests {
     func none(_ bytes: Int) {
         let forecast = Forecast(
             memory: ByteCount(bytes), basePage: .kibibytes(4), sizes: [.twoMebibytes, .oneGibibyte],
-            schemes: Scheme.allCases, backing: .memfd, tailRun: .auto, cost: .assumed, limit: MappingCount(65530))
+            schemes: Scheme.allCases, backing: .memfd, tailFrames: .auto, cost: .assumed, limit: MappingCount(65530))
         #expect(forecast == nil)
     }
 
@@ -83,7 +83,7 @@ struct ForecastTests {
     func report() throws {
         let result = try PlanExperiment(
             memory: nil, sizes: [.twoMebibytes, .oneGibibyte], schemes: Scheme.allCases, backing: .anonymous,
-            tailRun: .auto
+            tailFrames: .auto
         ).run()
         let lines = ForecastReport.lines(result)
         #expect(lines.contains { $0.contains("of this host's memory, all in huge pages") })
@@ -101,7 +101,7 @@ struct SavingsTests {
     func run(_ scheme: Scheme, _ backing: Backing) throws {
         let memory = EmulatedMemory(
             pages: HugePageCount(50), pageSize: .twoMebibytes, scheme: scheme, backing: backing,
-            tailRun: scheme == .head ? .frames(PageCount(1)) : .auto)
+            tailFrames: scheme == .head ? .frames(PageCount(1)) : .auto)
         var seen: [String] = []
         let result = try SavingsExperiment(memory).run { progress in
             guard case .count(let step, let done, let total, _) = progress else { return }

@@ -6,7 +6,7 @@ struct SavingsCommandTests {
     @Test("Savings are executed and as planned")
     func savings() async throws {
         let outcome = try await Command.run([
-            "savings", "--memory", "1G", "--scheme", "shared-tail", "--tail-run", "auto",
+            "savings", "--memory", "1G", "--scheme", "shared-tail", "--tail-frames", "auto",
         ])
         #expect(outcome.code == 0, "\(outcome)")
         #expect(outcome.output.hasSuffix("as planned\n"))
@@ -14,7 +14,7 @@ struct SavingsCommandTests {
 
     @Test("A forecast needs no room")
     func plan() async throws {
-        let outcome = try await Command.run(["plan", "--memory", "512T", "--tail-run", "auto"])
+        let outcome = try await Command.run(["plan", "--memory", "512T", "--tail-frames", "auto"])
         #expect(outcome.code == 0, "\(outcome)")
         #expect(outcome.output.contains("512.00 TiB of memory"))
     }
@@ -60,17 +60,17 @@ struct SavingsCommandTests {
         #expect(outcome.code == 64, "\(outcome)")
     }
 
-    @Test("The head scheme has no tail run")
+    @Test("The head scheme has no tail frames")
     func headHasNoRun() async throws {
-        let outcome = try await Command.run(["savings", "--memory", "1G", "--scheme", "head", "--tail-run", "4"])
+        let outcome = try await Command.run(["savings", "--memory", "1G", "--scheme", "head", "--tail-frames", "4"])
         #expect(outcome.code == 64)
-        #expect(outcome.error.contains("--tail-run 4 is nothing for the head scheme"))
+        #expect(outcome.error.contains("--tail-frames 4 is nothing for the head scheme"))
     }
 
     @Test("A region mapped by PMDs shows what became of them", arguments: ["anonymous", "memfd"])
-    func hugeBase(_ backing: String) async throws {
+    func pmdMapped(_ backing: String) async throws {
         let outcome = try await Command.run([
-            "savings", "--memory", "1G", "--page-size", "1G", "--huge-base", "--backing", backing,
+            "savings", "--memory", "1G", "--page-size", "1G", "--pmd-mapped", "--backing", backing,
         ])
         if outcome.code == 4 { try Test.cancel("no transparent huge pages, or Linux before 6.7: \(outcome.error)") }
         #expect(outcome.code == 0, "\(outcome)")
@@ -82,7 +82,7 @@ struct SavingsCommandTests {
     @Test("Built optimized, more than memory holds is emulated; nothing is promised for a restore")
     func atBoot() async throws {
         let outcome = try await Command.run([
-            "savings", "--memory", "4T", "--page-size", "1G", "--scheme", "shared-tail", "--tail-run", "auto",
+            "savings", "--memory", "4T", "--page-size", "1G", "--scheme", "shared-tail", "--tail-frames", "auto",
             "--at-boot", "--dry-run",
         ])
         #expect(outcome.code == 0, "\(outcome)")
@@ -98,8 +98,8 @@ struct SavingsCommandTests {
     @Test(
         "What excludes each other is a usage error",
         arguments: [
-            ["savings", "--memory", "1G", "--huge-base", "--at-boot"], ["hold", "--at-boot", "--restored"],
-            ["hold", "--at-boot", "--huge-base"],
+            ["savings", "--memory", "1G", "--pmd-mapped", "--at-boot"], ["hold", "--at-boot", "--restored"],
+            ["hold", "--at-boot", "--pmd-mapped"],
         ])
     func excluded(_ arguments: [String]) async throws {
         let outcome = try await Command.run(arguments)

@@ -38,11 +38,12 @@ struct SavingsVerdictTests {
     }
 
     private static func plan(
-        _ scheme: Scheme, _ backing: Backing = .anonymous, base: BaseMapping = .pte
+        _ scheme: Scheme, _ backing: Backing = .anonymous, mapping: RegionMapping = .pte
     ) throws -> MappingPlan {
         try MappingPlan(
             geometry: try #require(Geometry(basePageSize: HostLimits.pageSize, hugePageSize: .twoMebibytes)),
-            scheme: scheme, backing: backing, base: base, hugePages: HugePageCount(64), tailRun: .frames(PageCount(1)))
+            scheme: scheme, backing: backing, base: base, hugePages: HugePageCount(64),
+            tailFrames: .frames(PageCount(1)))
     }
 
     @Test("What was run is as planned, all of it measured", arguments: Scheme.allCases, Backing.allCases)
@@ -90,7 +91,7 @@ struct SavingsVerdictTests {
         "A huge page of private memory that was not split gives nothing back, and where that is hidden it is said to be"
     )
     func unsplit() throws {
-        let plan = try Self.plan(.firstTail, base: .pmd)
+        let plan = try Self.plan(.firstTail, mapping: .pmd)
         let run = try Self.run(.firstTail)
         #expect(try Self.result(run, .optimized, "pages_in_huge_folios", 0, plan: plan).isComplete)
         #expect(try !Self.result(run, .optimized, "pages_in_huge_folios", 512, plan: plan).holds)

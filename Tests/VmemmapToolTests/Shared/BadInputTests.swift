@@ -23,9 +23,9 @@ struct BadInputTests {
             (["inspect", "--pid", "1", "--region", "0x1000"], "The value '0x1000' is invalid for '--region"),
             (["inspect", "--pid", "1", "--pages", "4"], "--pid names one that runs already"),
             (["bench", "--runs", "0"], "--runs must be from 1 to 1000, not 0."),
-            (["demo", "--tail-run", "0"], "it must be auto or a whole number of frames from 1 to"),
-            (["savings", "--memory", "1G", "--tail-run", "-1"], "it must be auto or a whole number of frames"),
-            (["plan", "--tail-run", "most"], "it must be auto or a whole number of frames"),
+            (["demo", "--tail-frames", "0"], "it must be auto or a whole number of frames from 1 to"),
+            (["savings", "--memory", "1G", "--tail-frames", "-1"], "it must be auto or a whole number of frames"),
+            (["plan", "--tail-frames", "most"], "it must be auto or a whole number of frames"),
             (["savings", "--memory", "0G"], "above 0 and at most 1048576T"),
             (["savings", "--memory", "-5G"], "above 0 and at most 1048576T"),
             (["plan", "--memory", "8388607T"], "above 0 and at most 1048576T"),
@@ -51,7 +51,7 @@ struct BadInputTests {
             (["bench", "--walkers", "257"], "--walkers must be from 0 to 256, not 257."),
             (["bench", "--pages", "16", "--growth-from", "17"], "--growth-from must be from 1 to 16, not 17."),
             (["bench", "--scheme", "none"], "Please provide one of 'first-tail', 'head', 'shared-tail' or 'all'"),
-            (["bench", "--peers", "floor,"], "'floor', 'ksm' or 'kernel'"),
+            (["bench", "--peers", "baseline,"], "'baseline', 'ksm' or 'kernel'"),
             (["stress", "--duration", "0"], "it must be a whole number above 0, of ms, s, m or h"),
             (["stress", "--pages", "1"], "--pages must be at least 2, not 1."),
             (["stress", "--faults", "some"], "Please provide one of 'off', 'injected', 'host' or 'all'"),
@@ -60,7 +60,7 @@ struct BadInputTests {
             (["stress", "--duration", "-1s"], "it must be a whole number above 0, of ms, s, m or h"),
             (["stress", "--workers", "-1"], "--workers must be from 1 to 256, not -1."),
             (["demo", "--page-size", "-2M"], "Please provide one of '2M' and '1G'"),
-            (["inspect", "--tail-run", "-1"], "--tail-run must be at least 1, not -1."),
+            (["inspect", "--tail-frames", "-1"], "--tail-frames must be at least 1, not -1."),
             (["plan", "--struct-page-size", "-64"], "Please provide one of the following"),
             (["demo", "--race", "-1"], "'--race' does not take any value"),
             (["demo", "--scheme", String(repeating: "x", count: 100_000)], "argument 3 has 100000 bytes"),
@@ -94,16 +94,22 @@ struct BadInputTests {
         arguments: [
             (["demo", "--race-seconds", "2"], "--race-seconds is for --race"),
             (["demo", "--race", "--export-kpageflags", "x"], "--export-kpageflags is not for --race"),
-            (["bench", "--pages", "16", "--growth-from", "4", "--peers", "ksm"], "--growth-from is for --peers floor"),
-            (["bench", "--growth-from", "4"], "--growth-from needs --pages N"),
-            (["savings", "--memory", "1G", "--tail-run", "7"], "--tail-run must be auto or from 1 to 6 here, not 7."),
             (
-                ["savings", "--memory", "1G", "--scheme", "shared-tail", "--tail-run", "8"],
-                "--tail-run must be auto or from 1 to 7 here, not 8."
+                ["bench", "--pages", "16", "--growth-from", "4", "--peers", "ksm"],
+                "--growth-from is for --peers baseline"
             ),
-            (["bench", "--scheme", "all", "--tail-run", "8"], "from 1 to 7 here, not 8."),
-            (["plan", "--tail-run", "4096"], "from 1 to 4095 here, not 4096."),
-            (["hold", "--page-size", "1G", "--tail-run", "4095"], "from 1 to 4094 here, not 4095."),
+            (["bench", "--growth-from", "4"], "--growth-from needs --pages N"),
+            (
+                ["savings", "--memory", "1G", "--tail-frames", "7"],
+                "--tail-frames must be auto or from 1 to 6 here, not 7."
+            ),
+            (
+                ["savings", "--memory", "1G", "--scheme", "shared-tail", "--tail-frames", "8"],
+                "--tail-frames must be auto or from 1 to 7 here, not 8."
+            ),
+            (["bench", "--scheme", "all", "--tail-frames", "8"], "from 1 to 7 here, not 8."),
+            (["plan", "--tail-frames", "4096"], "from 1 to 4095 here, not 4096."),
+            (["hold", "--page-size", "1G", "--tail-frames", "4095"], "from 1 to 4094 here, not 4095."),
             (["kernel", "--runs", "2"], "are for --measure."),
             (["inspect", "--pid", "1", "--restored"], "for a hold of its own"),
             (["hold", "--at-boot", "--restored"], "use one of the two"),

@@ -3,7 +3,6 @@ import Testing
 import VmemmapEmulator
 @testable import VmemmapTool
 
-@testable import Experiments
 
 @Suite("What the host has no room for")
 struct ErrorTextTests {
@@ -91,7 +90,7 @@ struct ErrorTextTests {
     @Test("The kernel's memory for the mappings is a part of what is needed: it is charged to a memory cgroup too")
     func mappingMemory() throws {
         let text = try #require(line(room(mappings: 1 << 30, memory: .gibibytes(1)), try plan(1 << 15)))
-        // 32 KiB of struct pages, 64 bytes of page table, 256 of books, 8 mappings of 256 bytes; times 32 768.
+        // 32 KiB of struct pages, 64 bytes of page table, 256 of account, 8 mappings of 256 bytes; times 32 768.
         #expect(text.contains("32 768 huge pages of 2.00 MiB need 1.07 GiB, "))
     }
 

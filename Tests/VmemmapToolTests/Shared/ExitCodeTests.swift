@@ -41,12 +41,12 @@ struct ExitCodeTests {
     static let cases: [Case] = [
         Case(0, ["demo", "--pages", "2"]),
         Case(2, ["demo", "--pages", "16"] + memfd, .overwritten(threads: 1, endedBySignal: false)),
-        Case(3, ["demo", "--pages", tooMany]), Case(4, ["demo", "--pages", "1", "--huge-base"]),
+        Case(3, ["demo", "--pages", tooMany]), Case(4, ["demo", "--pages", "1", "--pmd-mapped"]),
         Case(64, ["demo", "--pages", "0"]),
 
         Case(0, ["hold", "--pages", "2", "--until-input-ends"]),
         Case(2, ["hold", "--pages", "2", "--walkers", "1"] + memfd, .overwritten(threads: 2, endedBySignal: true)),
-        Case(3, ["hold", "--pages", tooMany]), Case(4, ["hold", "--pages", "1", "--huge-base"]),
+        Case(3, ["hold", "--pages", tooMany]), Case(4, ["hold", "--pages", "1", "--pmd-mapped"]),
         Case(64, ["hold", "--walkers", "257"]),
 
         Case(0, ["inspect", "--pages", "2"]),
@@ -55,7 +55,7 @@ struct ExitCodeTests {
 
         Case(0, ["savings", "--memory", "4M"]),
         Case(2, ["savings", "--memory", "512M"] + memfd, .overwritten(threads: 1, endedBySignal: false)),
-        Case(3, ["savings", "--memory", "1T"]), Case(4, ["savings", "--memory", "2M", "--huge-base"]),
+        Case(3, ["savings", "--memory", "1T"]), Case(4, ["savings", "--memory", "2M", "--pmd-mapped"]),
         Case(64, ["savings", "--memory", "3M"]),
 
         Case(0, ["pool", "%boot memory=4M hugepages=1\nexpect HugePages_Total 2M 1\n"]),
@@ -114,7 +114,7 @@ struct ExitCodeTests {
         #expect(
             reached == [
                 "demo": [0, 2, 3, 4, 64], "hold": [0, 2, 3, 4, 64],
-                // Of inspect 2 is InspectCommandTests.running: it takes a hold that runs. Of pool 4 takes huge_base=on on a
+                // Of inspect 2 is InspectCommandTests.running: it takes a hold that runs. Of pool 4 takes pmd_mapped=on on a
                 // host without transparent huge pages.
                 "inspect": [0, 3, 4, 64], "savings": [0, 2, 3, 4, 64], "pool": [0, 2, 3, 64],
                 // It verifies nothing, and every host can do it.

@@ -25,7 +25,7 @@ struct ExportTests {
                         .label("name", "Its name.") { $0.name },
                         .count("frames", "How many \\ frames.") { $0.frames },
                         .nanoseconds("duration", "How long.") { $0.nanoseconds },
-                        .ratio("speed", "Over the floor.") { $0.ratio },
+                        .ratio("speed", "Over the C baseline.") { $0.ratio },
                         .truth("known", "Whether frames were counted.") { $0.frames != nil },
                     ])
             ]
@@ -87,7 +87,7 @@ struct ExportTests {
                 # HELP vmemmap_trial_thing_duration_seconds How long.
                 # TYPE vmemmap_trial_thing_duration_seconds gauge
                 vmemmap_trial_thing_duration_seconds{name="a,\"b\"|\\c\#r\nd"} 1.5
-                # HELP vmemmap_trial_thing_speed_ratio Over the floor.
+                # HELP vmemmap_trial_thing_speed_ratio Over the C baseline.
                 # TYPE vmemmap_trial_thing_speed_ratio gauge
                 vmemmap_trial_thing_speed_ratio{name="a,\"b\"|\\c\#r\nd"} 1.25
                 # HELP vmemmap_trial_thing_known Whether frames were counted.
@@ -107,7 +107,7 @@ struct ExportTests {
         ).run()
         let plan = try PlanExperiment(
             memory: nil, sizes: [.twoMebibytes, .oneGibibyte], schemes: [.head, .sharedTail], backing: .memfd,
-            tailRun: .auto
+            tailFrames: .auto
         ).run()
         for tables in [demo.tables, plan.tables] {
             #expect(Set(tables.map(\.name)).count == tables.count)

@@ -22,7 +22,7 @@ struct ExportUnitsTests {
         + "short_of_mappings short_of_descriptors short_of_file_system short_of_frames signals forks checks epochs"
     private static let forecast =
         "scheme huge_page_bytes; pages freed_per_page_bytes freed_bytes kernel_page_tables_bytes kernel_net_bytes "
-        + "tail_run mappings mapping_overhead_bytes emulation_net_bytes"
+        + "tail_frames mappings mapping_overhead_bytes emulation_net_bytes"
 
     static let runs = [
         Run(
@@ -37,7 +37,7 @@ struct ExportUnitsTests {
             tables: """
                 step: step; duration_nanoseconds expected_frames expected_memfd_bytes gross_saving_bytes \
                 mapping_overhead_bytes page_table_overhead_bytes template_overhead_bytes net_saving_bytes \(memory)
-                plan: scheme backing huge_page_bytes; pages tail_run frames_populated frames_optimized \
+                plan: scheme backing huge_page_bytes; pages tail_frames frames_populated frames_optimized \
                 mappings_optimized gross_saving_bytes overhead_bytes net_saving_bytes
                 """),
         Run(
@@ -47,7 +47,7 @@ struct ExportUnitsTests {
                 on_user_nanoseconds on_system_nanoseconds median_ratio min_ratio max_ratio
                 peer: scheme backing peer operation; engine_nanoseconds peer_nanoseconds median_ratio min_ratio \
                 max_ratio
-                goal: figure scheme backing; limit_ratio measured_ratio floor_ratio met
+                goal: figure scheme backing; limit_ratio measured_ratio baseline_ratio met
                 latency_bucket: scheme backing release optimizing operation from_ns; huge_pages
                 latency: scheme backing release optimizing operation; min_nanoseconds p50_nanoseconds p90_nanoseconds \
                 p99_nanoseconds p999_nanoseconds max_nanoseconds
@@ -57,7 +57,7 @@ struct ExportUnitsTests {
         Run(
             arguments: ["stress", "--duration", "1s", "--pages", "16", "--faults", "injected", "--seed", "1"],
             tables: """
-                bout: scheme backing; \(stress)
+                combination: scheme backing; \(stress)
                 run: ; \(stress)
                 claim: claim; times held
                 footprint: building; rss_bytes mappings open_files
@@ -103,7 +103,7 @@ struct ExportUnitsTests {
         "off_nanoseconds": "median", "on_nanoseconds": "median", "on_min_nanoseconds": "min",
         "on_max_nanoseconds": "max", "on_user_nanoseconds": "median", "on_system_nanoseconds": "median",
         "engine_nanoseconds": "median", "peer_nanoseconds": "median", "median_ratio": "median", "min_ratio": "min",
-        "max_ratio": "max", "limit_ratio": "limit", "measured_ratio": "measured", "floor_ratio": "bound_by_floor",
+        "max_ratio": "max", "limit_ratio": "limit", "measured_ratio": "measured", "baseline_ratio": "bound_by_baseline",
         "huge_pages": "count", "allocate_nanoseconds": "wall_nanoseconds", "free_nanoseconds": "wall_nanoseconds",
         "free_until_restored_nanoseconds": "wall_nanoseconds", "short_of_address_space": "address_space",
         "short_of_mappings": "mappings", "short_of_descriptors": "open_files", "short_of_file_system": "file_system",

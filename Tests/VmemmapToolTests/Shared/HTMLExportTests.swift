@@ -99,7 +99,7 @@ struct HTMLExportTests {
     @Test("A wide table of few rows lies on its side under all of its labels, which have their units")
     func wideTables() throws {
         let table = ExportTable(
-            "bout", "What a row is.", ["head", "first-tail"],
+            "combination", "What a row is.", ["head", "first-tail"],
             [.label("scheme", "How.") { $0 }, .label("huge_page_bytes", "How large.") { _ in "2097152" }]
                 + (0..<12).map { (number: Int) in .count("count_\(number)", "How many.") { _ in number } })
         let markup = HTMLTable(table).plain.source

@@ -25,7 +25,7 @@ struct HiddenFilesTests {
         #expect(kernel.code == 0, "\(kernel)")
         #expect(kernel.output.contains("pools: not readable") && !kernel.output.contains("without HugeTLB"))
         #expect(kernel.output.contains("\"pools\" : null"))
-        let demo = try await Self.run(hide + #""$V" demo --huge-base --pages 128"#)
+        let demo = try await Self.run(hide + #""$V" demo --pmd-mapped --pages 128"#)
         // No huge page of the host's may be free.
         #expect(demo.code == 0 || demo.error.contains("could be mapped by a PMD"), "\(demo)")
         let bench = try await Self.run(hide + #""$V" bench --pages 4 --runs 1 --peers ksm,kernel"#)
@@ -49,7 +49,7 @@ struct HiddenFilesTests {
         "Figures whose file is empty are null, and everything else is measured",
         arguments: ["/proc/kpagecount", "/proc/kpageflags"])
     func figures(_ file: String) async throws {
-        for command in ["inspect --pages 4", "demo --pages 64 --huge-base", "savings --memory 128M --huge-base"] {
+        for command in ["inspect --pages 4", "demo --pages 64 --pmd-mapped", "savings --memory 128M --pmd-mapped"] {
             let outcome = try await Self.run("mount --bind empty \(file) && \"$V\" \(command)")
             #expect(outcome.code == 0 || outcome.error.contains("could be mapped by a PMD"), "\(command): \(outcome)")
         }

@@ -7,12 +7,13 @@ struct PageTests {
     private static let runs = [
         ["demo", "--pages", "16"],
         [
-            "demo", "--pages", "1", "--page-size", "1G", "--scheme", "shared-tail", "--tail-run", "auto", "--backing",
+            "demo", "--pages", "1", "--page-size", "1G", "--scheme", "shared-tail", "--tail-frames", "auto",
+            "--backing",
             "memfd",
         ],
         ["savings", "--memory", "256M", "--scheme", "head"],
         ["savings", "--memory", "1G", "--page-size", "1G", "--at-boot"],
-        ["savings", "--memory", "8G", "--page-size", "1G", "--dry-run", "--tail-run", "auto"],
+        ["savings", "--memory", "8G", "--page-size", "1G", "--dry-run", "--tail-frames", "auto"],
         ["bench", "--pages", "4", "--runs", "1", "--histograms"],
         ["bench", "--pages", "4", "--runs", "1", "--scheme", "all", "--backing", "all"],
         [

@@ -28,13 +28,14 @@ struct StressPageTests {
         _ footprints: [StressFootprint], violation: StressViolation? = nil,
         faults: StressConfiguration.Faults = .all
     ) throws -> StressResult {
-        let bouts = [
-            StressBout(scheme: .head, backing: .memfd, figures: figures(1000, nanoseconds: 5_000_000, epochs: 2)),
-            StressBout(scheme: .firstTail, backing: .anonymous, figures: figures(0, nanoseconds: 70, epochs: 2)),
+        let combinations = [
+            StressCombinationResult(scheme: .head, backing: .memfd, figures: figures(1000, nanoseconds: 5_000_000, epochs: 2)),
+            StressCombinationResult(scheme: .firstTail, backing: .anonymous, figures: figures(0, nanoseconds: 70, epochs: 2)),
         ]
         return StressResult(
             host: try .current(), seed: 11, pages: HugePageCount(64), hugePageBytes: .mebibytes(2), walkers: 3,
-            workers: 2, faults: faults, bouts: bouts, total: figures(1000, nanoseconds: 5_000_000, epochs: 4),
+            workers: 2, faults: faults, combinations: combinations,
+            total: figures(1000, nanoseconds: 5_000_000, epochs: 4),
             leftOut: ["nothing <of> it"], footprints: footprints,
             claims: StressClaim.allCases.map {
                 StressClaimCheck(

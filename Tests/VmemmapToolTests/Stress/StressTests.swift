@@ -86,9 +86,9 @@ struct StressTests {
                     reportEveryNanoseconds: 1)
             ).run { _ in lines.withLock { $0 += 1 } }
             #expect(result.holds)
-            #expect(result.bouts.map(\.scheme) == Scheme.allCases)
+            #expect(result.combinations.map(\.scheme) == Scheme.allCases)
             #expect(result.total.cycles >= 90)
-            #expect(result.bouts.reduce(0) { $0 + $1.figures.regionRemaps } == result.total.regionRemaps)
+            #expect(result.combinations.reduce(0) { $0 + $1.figures.regionRemaps } == result.total.regionRemaps)
             #expect(lines.withLock { $0 } > 0)
         }
     }
@@ -118,14 +118,14 @@ struct StressTests {
         return worker.state.withLock { state in state.recent.map { "\($0.0): \($0.1)" } }
     }
 
-    private static func scene(seed: UInt64) throws -> StressScene {
+    private static func scene(seed: UInt64) throws -> StressSetUp {
         let configuration = StressConfiguration(pages: HugePageCount(32), workers: 1, seed: seed)
         let machine = try EmulatedMachine(
             MachineConfiguration(memory: .mebibytes(64), optimizesAtBoot: true))
         let geometry = try #require(Geometry(basePageSize: HostLimits.pageSize, hugePageSize: .twoMebibytes))
         let region = try VmemmapRegion(
             try MappingPlan(geometry: geometry, scheme: .firstTail, hugePages: configuration.pages))
-        return StressScene(
+        return StressSetUp(
             configuration, StressCombination(scheme: .firstTail, backing: .anonymous), epoch: 0, StressCounters(),
             machine,
             region)

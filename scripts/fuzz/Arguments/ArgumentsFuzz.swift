@@ -11,9 +11,10 @@ import VmemmapEmulator
 enum ArgumentsFuzz {
     private static let seeds =
         [
-            "demo\n--pages\n64\n--page-size\n1G\n--scheme\nhead\n--backing\nmemfd\n--walkers\n2\n--huge-base",
-            "demo\n--race\n--race-seconds\n3\n--tail-run\nauto\n--export-json\n-",
-            "savings\n--memory\n128G\n--tail-run\n7\n--scheme\nshared-tail\n--at-boot\n--dry-run", "plan\n--memory\n1T",
+            "demo\n--pages\n64\n--page-size\n1G\n--scheme\nhead\n--backing\nmemfd\n--walkers\n2\n--pmd-mapped",
+            "demo\n--race\n--race-seconds\n3\n--tail-frames\nauto\n--export-json\n-",
+            "savings\n--memory\n128G\n--tail-frames\n7\n--scheme\nshared-tail\n--at-boot\n--dry-run",
+            "plan\n--memory\n1T",
             "bench\n--runs\n9\n--growth-from\n10\n--pages\n512\n--peers\nfloor,ksm",
             "stress\n--duration\n10m\n--scheme\nall\n--faults\nall\n--seed\n7", "inspect\n--pages\n8", "kernel",
             "1500ms", "2h", "hold\n--touch\n--walkers\n0", "pool\nscript.pool",
@@ -44,7 +45,9 @@ private func values(_ word: String) {
     if let size = HugePageSize(argument: word) {
         FuzzSupport.require(HugePageSize(argument: size.defaultValueDescription) == size, word)
     }
-    if let run = try? TailRun.parse(word) { FuzzSupport.require((try? TailRun.parse(run.description)) == run, word) }
+    if let run = try? TailFrames.parse(word) {
+        FuzzSupport.require((try? TailFrames.parse(run.description)) == run, word)
+    }
     if let time = try? RunTime.parse(word) {
         let milliseconds = time.nanoseconds / 1_000_000
         FuzzSupport.require((try? RunTime.parse("\(milliseconds)ms"))?.nanoseconds == time.nanoseconds, word)
@@ -61,13 +64,14 @@ private func command(_ words: [String]) {
     case let savings as SavingsCommand:
         var memory = EmulatedMemory(
             pages: HugePageCount(savings.memory.bytes.rawValue / savings.pageSize.bytes.rawValue),
-            pageSize: savings.pageSize, scheme: savings.scheme, backing: savings.backing, tailRun: savings.tailRun)
+            pageSize: savings.pageSize, scheme: savings.scheme, backing: savings.backing, tailFrames: savings.tailFrames
+        )
         memory = savings.boot.applied(to: savings.base.applied(to: memory))
         plan(memory)
     case let forecast as PlanCommand:
         _ = try? PlanExperiment(
             memory: forecast.memory?.bytes, sizes: [.twoMebibytes, .oneGibibyte], schemes: Scheme.allCases,
-            backing: forecast.backing, tailRun: forecast.tailRun
+            backing: forecast.backing, tailFrames: forecast.tailFrames
         ).run()
     default: break
     }

@@ -14,7 +14,7 @@ enum PoolScriptsFuzz {
             "boot memory=8M hugepages=2 hugetlb_free_vmemmap=on release=deferred restore_failure=surplus policy=pool-only\n"
                 + "nr_overcommit_hugepages 2M 3\nreserve 2M 1\nalloc 2M 2\nwalkers 1\npoison #1+5\npage #2+7\nfree all\nflush\n"
                 + "dissolve 0x200\nbudget 3\nnr_hugepages 2M 0\nexpect ENOMEM\nbudget off\nunreserve 2M 1\nmeminfo\nvmstat\n",
-            "boot memory=16M scheme=shared-tail backing=memfd tail_run=auto keep_pages=off huge_base=off struct_page_size=64\n"
+            "boot memory=16M scheme=shared-tail backing=memfd tail_frames=auto keep_pages=off pmd_mapped=off struct_page_size=64\n"
                 + "sysctl vm.hugetlb_optimize_vmemmap=1\nnr_hugepages 2M 4\nnr_hugepages 1G 1\ndemote 0\nexpect free_pages 2048\n",
         ]
 

@@ -40,7 +40,7 @@ enum ScriptText {
             "scheme=\(configuration.scheme.rawValue)", "backing=\(configuration.backing.rawValue)",
             "release=\(configuration.release.rawValue)", "restore_failure=\(configuration.restoreFailure.rawValue)",
             "policy=\(configuration.policy.rawValue)", "keep_pages=\(configuration.keepsPages ? "on" : "off")",
-            "huge_base=\(configuration.base == .pmd ? "on" : "off")", "tail_run=\(configuration.tailRun)",
+            "pmd_mapped=\(configuration.mapping == .pmd ? "on" : "off")", "tail_frames=\(configuration.tailFrames)",
             "struct_page_size=\(configuration.structPageSize)",
         ].joined(separator: " ")
     }

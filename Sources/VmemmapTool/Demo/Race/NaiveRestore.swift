@@ -5,7 +5,7 @@ import VmemmapEmulator
 /// they read as zeros.
 ///
 /// It is here to be caught (``RaceExperiment``), and works on an optimized region from outside, behind the engine's back. The
-/// engine restores the same huge pages once more afterwards, which puts its books in order and changes no byte that a reader sees.
+/// engine restores the same huge pages once more afterwards, which puts its account in order and changes no byte that a reader sees.
 final class NaiveRestore {
     private let region: VmemmapRegion
     /// The replacements that readers share, in each huge page.

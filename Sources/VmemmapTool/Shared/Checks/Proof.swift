@@ -18,11 +18,11 @@ struct Proof: Hashable, Sendable, Codable {
         case contentsUnchanged
         /// The figures are back where they were before optimizing.
         case figuresBack
-        /// On a huge base: PMDs map the region's blocks, optimizing splits them, and a restore merges those of gigantic pages.
-        case hugeBase
+        /// On a PMD-mapped region: PMDs map the region's blocks, optimizing splits them, and a restore merges those of gigantic pages.
+        case pmdMapped
 
         /// The claims that there are about a plan.
-        static func all(_ base: BaseMapping) -> [Claim] { allCases.filter { $0 != .hugeBase || base == .pmd } }
+        static func all(_ mapping: RegionMapping) -> [Claim] { allCases.filter { $0 != .pmdMapped || mapping == .pmd } }
     }
 
     /// One number that was expected and one that was measured.

@@ -12,19 +12,19 @@ struct MemoryBlock: Hashable, Sendable, Codable {
     /// What the region consists of.
     let backing: Backing
     /// How the region is mapped as it is built.
-    let base: BaseMapping
+    let mapping: RegionMapping
     /// How the region is built.
     let construction: Construction
     /// How many frames in a row serve the tails: a number, or `auto`. What came of it is in the plan.
-    let tailRun: String
+    let tailFrames: String
 
     init(_ memory: EmulatedMemory) {
         pages = memory.pages
         hugePageBytes = memory.pageSize.bytes
         scheme = memory.scheme
         backing = memory.backing
-        base = memory.base
+        mapping = memory.mapping
         construction = memory.construction
-        tailRun = "\(memory.tailRun)"
+        tailFrames = "\(memory.tailFrames)"
     }
 }

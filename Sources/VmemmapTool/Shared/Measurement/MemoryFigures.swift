@@ -41,12 +41,12 @@ struct MemoryFigures: Hashable, Sendable, Codable {
     ///   - region: the region, or nil before there is one.
     ///   - cost: what a mapping costs.
     static func measure(_ region: VmemmapRegion?, cost: MappingCost) throws(HostError) -> MemoryFigures {
-        // RSS first, before the books of counting frames add to it.
+        // RSS first, before the account of counting frames add to it.
         let rollup = try? SmapsRollup.current()
         let pageTables = try ProcessStatus.current().pageTables
         let mappings = try ProcMaps.count()
         let events = try HugePageEvents.current()
-        let hugeBase = region.flatMap { $0.plan.base == .pmd ? $0 : nil }
+        let pmdMapped = region.flatMap { $0.plan.mapping == .pmd ? $0 : nil }
         var frames: FrameCount?
         var memfd: ByteCount?
         var regionMappings: MappingCount?
@@ -61,11 +61,11 @@ struct MemoryFigures: Hashable, Sendable, Codable {
             regionPresentPages: Measured(frames?.present),
             memfdBytes: Measured(memfd), pageTableBytes: pageTables, mappings: mappings,
             regionMappings: Measured(regionMappings), mappingCostBytes: cost.total(mappings),
-            pmdMappedBytes: Measured(try hugeBase.map { (region) throws(HostError) in try region.pmdMappedBytes() }),
+            pmdMappedBytes: Measured(try pmdMapped.map { (region) throws(HostError) in try region.pmdMappedBytes() }),
             pagesInHugeFolios: Measured(
-                try hugeBase.flatMap { (region) throws(HostError) in try KernelPages.partsOfHugePages(in: region.range)
+                try pmdMapped.flatMap { (region) throws(HostError) in try KernelPages.partsOfHugePages(in: region.range)
                 }),
-            splitBlocks: Measured(hugeBase?.splitBlocks.count), hugePageEvents: Measured(events))
+            splitBlocks: Measured(pmdMapped?.splitBlocks.count), hugePageEvents: Measured(events))
     }
 }
 

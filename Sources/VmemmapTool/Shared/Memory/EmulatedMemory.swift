@@ -12,9 +12,9 @@ struct EmulatedMemory: Hashable, Sendable {
     /// What the region consists of.
     var backing: Backing = .anonymous
     /// How many frames in a row serve the tails.
-    var tailRun: TailRun = .frames(PageCount(1))
+    var tailFrames: TailFrames = .frames(PageCount(1))
     /// How the region is mapped as it is built.
-    var base: BaseMapping = .pte
+    var mapping: RegionMapping = .pte
     /// Whether the region is built populated or optimized.
     var construction: Construction = .populated
 
@@ -64,7 +64,8 @@ struct EmulatedMemory: Hashable, Sendable {
         let fitting = max(HugePageCount(1), min(pages, most))
         let plan = try ExperimentError.wrapping {
             try MappingPlan(
-                geometry: geometry, scheme: scheme, backing: backing, base: base, hugePages: fitting, tailRun: tailRun,
+                geometry: geometry, scheme: scheme, backing: backing, mapping: mapping, hugePages: fitting,
+                tailFrames: tailFrames,
                 cost: .current(), mappingLimit: mappingLimit)
         }
         guard plan.isWorthwhile else {

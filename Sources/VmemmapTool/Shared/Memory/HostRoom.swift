@@ -58,7 +58,7 @@ struct HostRoom: Hashable, Sendable {
     /// What the next process may have more than this one: the runtime's stacks and malloc arenas, two mappings each, come when
     /// they like. A number that is named leaves room for them.
     static let mappingVariation = MappingCount(16)
-    /// Memory kept for the process itself: staging, the books of measuring.
+    /// Memory kept for the process itself: staging, the account of measuring.
     static let memoryReserve = ByteCount.mebibytes(32)
     /// What the next process may take more of its own limits than this one: stacks that the runtime's threads map when they like.
     static let stackVariation = ByteCount.mebibytes(16)
@@ -174,7 +174,7 @@ struct HostRoom: Hashable, Sendable {
 
     private var freeMemory: ByteCount { max(.zero, memory - Self.memoryReserve) }
 
-    /// Populated, a huge page has all its struct pages, their share of a page table, and a few words of books a vmemmap page.
+    /// Populated, a huge page has all its struct pages, their share of a page table, and a few words of account a vmemmap page.
     private static func bytesPerPage(_ geometry: Geometry) -> Int {
         let vmemmap = geometry.vmemmapBytesPerHugePage.rawValue
         return vmemmap + vmemmap / 512 + geometry.vmemmapPagesPerHugePage.rawValue * 32

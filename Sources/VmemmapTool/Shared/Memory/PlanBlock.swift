@@ -12,9 +12,9 @@ struct PlanBlock: Hashable, Sendable, Codable {
     /// What the region consists of.
     let backing: Backing
     /// How the region is mapped as it is built.
-    let base: BaseMapping
+    let mapping: RegionMapping
     /// How many frames in a row serve the tails.
-    let tailRun: PageCount
+    let tailFrames: PageCount
     /// Vmemmap pages of each.
     let vmemmapPagesPerHugePage: PageCount
     /// Those of them whose frame is given back.
@@ -40,8 +40,8 @@ struct PlanBlock: Hashable, Sendable, Codable {
         hugePageBytes = plan.geometry.hugePageSize.bytes
         scheme = plan.scheme
         backing = plan.backing
-        base = plan.base
-        tailRun = plan.tailRun
+        mapping = plan.mapping
+        tailFrames = plan.tailFrames
         vmemmapPagesPerHugePage = plan.geometry.vmemmapPagesPerHugePage
         freedPagesPerHugePage = PageCount(plan.freedPages.count)
         regionBytes = plan.geometry.vmemmapBytesPerHugePage * plan.hugePages.rawValue
@@ -54,7 +54,7 @@ struct PlanBlock: Hashable, Sendable, Codable {
     }
 }
 
-extension TailRun {
+extension TailFrames {
     /// The longest run of a scheme, in frames, for huge pages of a size; nil where this host has none of them.
     static func longest(
         _ scheme: Scheme, _ size: HugePageSize, structPageSize: ByteCount = StructPage.size
@@ -62,8 +62,8 @@ extension TailRun {
         Geometry(basePageSize: HostLimits.pageSize, hugePageSize: size, structPageSize: structPageSize).flatMap {
             geometry in
             try? MappingPlan(
-                geometry: geometry, scheme: scheme, hugePages: HugePageCount(1), tailRun: .frames(PageCount(.max))
-            ).tailRun
+                geometry: geometry, scheme: scheme, hugePages: HugePageCount(1), tailFrames: .frames(PageCount(.max))
+            ).tailFrames
         }
     }
 }

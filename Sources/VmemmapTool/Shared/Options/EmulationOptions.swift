@@ -22,18 +22,18 @@ struct EmulationOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "How many frames in a row serve the tails (default: 1); auto: least net memory.", valueName: "R|auto"),
-        transform: TailRun.parse)
-    var tailRun = TailRun.frames(PageCount(1))
+        transform: TailFrames.parse)
+    var tailFrames = TailFrames.frames(PageCount(1))
 
     /// The huge pages asked for.
     var memory: EmulatedMemory {
         EmulatedMemory(
-            pages: HugePageCount(pages), pageSize: pageSize, scheme: scheme, backing: backing, tailRun: tailRun)
+            pages: HugePageCount(pages), pageSize: pageSize, scheme: scheme, backing: backing, tailFrames: tailFrames)
     }
 
     func validate() throws {
         try WholeNumber.check(pages, of: "--pages", in: 1...Int.max)
-        try TailRun.check(tailRun, for: [scheme], [pageSize])
+        try TailFrames.check(tailFrames, for: [scheme], [pageSize])
     }
 }
 
@@ -92,9 +92,9 @@ extension Scheme: ExpressibleByArgument {}
 
 extension Backing: ExpressibleByArgument {}
 
-extension TailRun {
+extension TailFrames {
     /// A number of frames, or `auto`, with an error that says what may stand there.
-    static func parse(_ text: String) throws -> TailRun {
+    static func parse(_ text: String) throws -> TailFrames {
         if text == "auto" { return .auto }
         guard let frames = Int(text), frames >= 1 else {
             throw ValidationError("it must be auto or a whole number of frames from 1 to \(Int.max)")
@@ -107,17 +107,17 @@ extension TailRun {
     ///
     /// - Parameter isAutoTaken: whether the option takes auto, too.
     static func check(
-        _ run: TailRun, for schemes: [Scheme], _ sizes: [HugePageSize], isAutoTaken: Bool = true
+        _ run: TailFrames, for schemes: [Scheme], _ sizes: [HugePageSize], isAutoTaken: Bool = true
     ) throws {
         guard case .frames(let asked) = run else { return }
         if schemes == [.head], asked > PageCount(1) {
             throw ValidationError(
-                "--tail-run \(asked) is nothing for the head scheme, whose tails show one page: use 1, or another scheme."
+                "--tail-frames \(asked) is nothing for the head scheme, whose tails show one page: use 1, or another scheme."
             )
         }
-        let longest = schemes.flatMap { scheme in sizes.compactMap { TailRun.longest(scheme, $0) } }.max()
+        let longest = schemes.flatMap { scheme in sizes.compactMap { TailFrames.longest(scheme, $0) } }.max()
         guard let longest, asked > longest else { return }
         throw ValidationError(
-            "--tail-run must be \(isAutoTaken ? "auto or " : "")from 1 to \(longest) here, not \(asked).")
+            "--tail-frames must be \(isAutoTaken ? "auto or " : "")from 1 to \(longest) here, not \(asked).")
     }
 }

@@ -35,8 +35,8 @@ extension ExitCode {
         switch error.cause {
         case .host(let error): self.init(error)
         case .mappingLimit, .unusableCount: self = .shortage
-        case .basePageSize, .hugePageSize, .noHugeBase: self = .notSupported
-        case .hugeBaseAtBoot, .unusableFirstZone, .unusableTailRun, .unusableStructPage: self = .validationFailure
+        case .basePageSize, .hugePageSize, .notPMDMappable: self = .notSupported
+        case .pmdMappedAtBoot, .unusableFirstZone, .unusableTailFrames, .unusableStructPage: self = .validationFailure
         case .sharedTail, .torn, .fault, .heldUp, .outOfRange, .frameOutOfRange: self = .failure
         }
     }

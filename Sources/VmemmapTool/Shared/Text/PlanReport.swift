@@ -52,8 +52,8 @@ enum PlanReport {
     /// How they are shared.
     static func setting(_ plan: PlanBlock) -> String {
         var setting = "\(plan.scheme.rawValue) scheme, \(plan.backing.rawValue) backing"
-        if plan.tailRun > PageCount(1) { setting += ", tail run \(plan.tailRun)" }
-        if plan.base == .pmd { setting += ", huge base" }
+        if plan.tailFrames > PageCount(1) { setting += ", tail frames \(plan.tailFrames)" }
+        if plan.mapping == .pmd { setting += ", PMD-mapped region" }
         return setting
     }
 

@@ -1,22 +1,22 @@
-import CFloor
+import CBaseline
 import HostMemory
 import SystemPackage
 import VmemmapEmulator
 
-/// The bare C loop, on the region and the memory file of the engine: between its operations, while none of its own is under way,
+/// The C baseline, on the region and the memory file of the engine: between its operations, while none of its own is under way,
 /// it leaves both as the engine would.
-final class BareLoop {
+final class BaselineLoop {
     private let region: VmemmapRegion
-    private var floor = vme_floor()
+    private var baseline = vme_baseline()
 
-    /// - Parameter region: restored on the anonymous backing, so that what the bare loop leaves is what the engine knows.
+    /// - Parameter region: restored on the anonymous backing, so that what the C baseline leaves is what the engine knows.
     init(_ region: VmemmapRegion) throws(HostError) {
         self.region = region
         let plan = region.plan
         let file = region.memoryFile
         // SAFETY: the struct is this object's own, and the array, as long as the plan says, is copied.
-        let result = unsafe vme_floor_open(
-            &floor, vme_floor_plan(plan), plan.replacements.map { vme_floor_replacement($0) },
+        let result = unsafe vme_baseline_open(
+            &baseline, vme_baseline_plan(plan), plan.replacements.map { vme_baseline_replacement($0) },
             region.range.start.rawValue, file.writable.rawValue, file.readOnly.rawValue)
         // Everything is initialized, so deinit closes what was opened.
         if result < 0 { throw Self.refusal(result) }
@@ -24,18 +24,18 @@ final class BareLoop {
 
     deinit {
         // SAFETY: opened in init, entirely or in part, and closed once.
-        unsafe vme_floor_close(&floor)
+        unsafe vme_baseline_close(&baseline)
     }
 
     func optimize() throws(HostError) {
         // SAFETY: the memory and the descriptors that the struct names live as long as this object and its region.
-        let result = unsafe vme_floor_optimize(&floor)
+        let result = unsafe vme_baseline_optimize(&baseline)
         if result < 0 { throw Self.refusal(result) }
     }
 
     func restore() throws(HostError) {
         // SAFETY: as above.
-        let result = unsafe vme_floor_restore(&floor)
+        let result = unsafe vme_baseline_restore(&baseline)
         if result < 0 { throw Self.refusal(result) }
     }
 
@@ -44,7 +44,7 @@ final class BareLoop {
     }
 }
 
-extension vme_floor_plan {
+extension vme_baseline_plan {
     /// Both sides carry out the same plan, so that neither can do less than the other.
     fileprivate init(_ plan: MappingPlan) {
         self.init(
@@ -59,7 +59,7 @@ extension vme_floor_plan {
     }
 }
 
-extension vme_floor_replacement {
+extension vme_baseline_replacement {
     fileprivate init(_ replacement: MappingPlan.Replacement) {
         let (frame, isTemplate) =
             switch replacement.frame {

@@ -2,14 +2,14 @@ import ArgumentParser
 import VmemmapEmulator
 
 /// The option that has the region mapped as the kernel maps its vmemmap.
-struct HugeBaseOption: ParsableArguments {
+struct PMDMappedOption: ParsableArguments {
     @Flag(help: "Map the region by PMDs, 2 MiB each; optimizing splits them, restoring 1 GiB pages merges them again.")
-    var hugeBase = false
+    var pmdMapped = false
 
-    /// The same huge pages on the base asked for.
+    /// The same huge pages on the mapping asked for.
     func applied(to memory: EmulatedMemory) -> EmulatedMemory {
         var memory = memory
-        memory.base = hugeBase ? .pmd : .pte
+        memory.mapping = pmdMapped ? .pmd : .pte
         return memory
     }
 }
@@ -27,9 +27,9 @@ struct AtBootOption: ParsableArguments {
     }
 
     /// Throws where the options exclude each other.
-    func check(_ base: HugeBaseOption) throws {
-        if atBoot, base.hugeBase {
-            throw ValidationError("--at-boot has no frames to fill the PMDs of --huge-base with: use one of the two.")
+    func check(_ mapping: PMDMappedOption) throws {
+        if atBoot, mapping.pmdMapped {
+            throw ValidationError("--at-boot has no frames to fill the PMDs of --pmd-mapped with: use one of the two.")
         }
     }
 }

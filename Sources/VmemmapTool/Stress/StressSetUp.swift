@@ -3,7 +3,7 @@ import Synchronization
 import VmemmapEmulator
 
 /// What the threads of one epoch share: a machine and a region, both on real memory, and what has been seen of them.
-final class StressScene: Sendable {
+final class StressSetUp: Sendable {
     let configuration: StressConfiguration
     let combination: StressCombination
     let epoch: Int

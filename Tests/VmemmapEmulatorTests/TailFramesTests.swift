@@ -2,9 +2,9 @@ import HostMemory
 import Testing
 import VmemmapEmulator
 
-@Suite("How long a tail run is")
-struct TailRunTests {
-    /// A plan's parameters but for its tail run.
+@Suite("How long a tail frames is")
+struct TailFramesTests {
+    /// A plan's parameters but for its tail frames.
     struct Case: Sendable, CustomTestStringConvertible {
         let size: HugePageSize
         let scheme: Scheme
@@ -26,11 +26,11 @@ struct TailRunTests {
         }
 
         func plan(
-            _ run: TailRun, cost: Int = 256, limit: MappingCount = MappingCount(.max)
+            _ run: TailFrames, cost: Int = 256, limit: MappingCount = MappingCount(.max)
         ) throws -> MappingPlan {
             let geometry = try #require(Geometry(basePageSize: .kibibytes(4), hugePageSize: size))
             return try MappingPlan(
-                geometry: geometry, scheme: scheme, backing: backing, hugePages: HugePageCount(count), tailRun: run,
+                geometry: geometry, scheme: scheme, backing: backing, hugePages: HugePageCount(count), tailFrames: run,
                 cost: MappingCost(bytesPerMapping: ByteCount(cost), source: .assumed), mappingLimit: limit)
         }
 
@@ -62,10 +62,10 @@ struct TailRunTests {
             (1, 1), (2, min(2, given.longest)), (given.longest, given.longest), (given.longest + 1, given.longest),
             (.max, given.longest),
         ] {
-            #expect(try given.plan(.frames(PageCount(asked))).tailRun == PageCount(expected), "\(asked)")
+            #expect(try given.plan(.frames(PageCount(asked))).tailFrames == PageCount(expected), "\(asked)")
         }
         for asked in [Int.min, -1, 0] {
-            #expect(throws: VmemmapError(.plan, .unusableTailRun(PageCount(asked)))) {
+            #expect(throws: VmemmapError(.plan, .unusableTailFrames(PageCount(asked)))) {
                 _ = try given.plan(.frames(PageCount(asked)))
             }
         }
@@ -76,7 +76,7 @@ struct TailRunTests {
         let runs = try given.everyRun()
         for cost in [0, 1, 37, 192, 256, 4096, 1 << 20] {
             let chosen = try given.plan(.auto, cost: cost)
-            let figures = runs[chosen.tailRun.rawValue - 1]
+            let figures = runs[chosen.tailFrames.rawValue - 1]
             #expect(Self.memory(figures, cost: cost) == runs.map { Self.memory($0, cost: cost) }.min(), "\(cost)")
         }
     }
@@ -91,7 +91,7 @@ struct TailRunTests {
                 let chosen = try given.plan(.auto, cost: cost, limit: MappingCount(limit))
                 #expect(chosen.regionMappings(.optimized) <= MappingCount(limit))
                 let fitting = runs.filter { $0.mappings <= limit }.map { Self.memory($0, cost: cost) }
-                let figures = runs[chosen.tailRun.rawValue - 1]
+                let figures = runs[chosen.tailFrames.rawValue - 1]
                 #expect(Self.memory(figures, cost: cost) == fitting.min(), "limit \(limit), cost \(cost)")
             }
         }
@@ -125,11 +125,11 @@ struct TailRunTests {
     func coverLetter(_ backing: Backing) throws {
         let given = Case(size: .twoMebibytes, scheme: .sharedTail, backing: backing, count: 10240)
         let plan = try given.plan(.auto, limit: MappingCount(65530))
-        #expect(plan.tailRun == PageCount(7))
+        #expect(plan.tailFrames == PageCount(7))
         #expect(plan.regionMappings(.optimized) == MappingCount(20480))
         // Even were mappings free, the kernel's run of 1 would not fit: it needs 81920. A run of 2 does, with 51200.
         let free = try given.plan(.auto, cost: 0, limit: MappingCount(65530))
-        #expect(free.tailRun == PageCount(2))
+        #expect(free.tailFrames == PageCount(2))
         #expect(free.regionMappings(.optimized) == MappingCount(51200))
     }
 
@@ -152,10 +152,10 @@ struct TailRunTests {
         // One huge page has its templates to itself, as in the first-tail scheme: 16 frames, page 0 and 256 mappings.
         let given = Case(size: .oneGibibyte, scheme: .sharedTail, backing: backing, count: 1)
         let plan = try given.plan(.auto)
-        #expect(plan.tailRun == PageCount(16))
+        #expect(plan.tailFrames == PageCount(16))
         #expect(plan.regionMappings(.optimized) == MappingCount(257))
         // The limit is what brings them down.
-        #expect(try given.plan(.auto, limit: MappingCount(64)).tailRun == PageCount(65))
+        #expect(try given.plan(.auto, limit: MappingCount(64)).tailFrames == PageCount(65))
     }
 
     @Test(
@@ -163,7 +163,7 @@ struct TailRunTests {
     func firstTail(_ backing: Backing) throws {
         for count in [1, 2, 1024] {
             let plan = try Case(size: .oneGibibyte, scheme: .firstTail, backing: backing, count: count).plan(.auto)
-            #expect((15...17).contains(plan.tailRun.rawValue))
+            #expect((15...17).contains(plan.tailFrames.rawValue))
         }
         // 1 TiB, what the issue asks for: 15.8 GiB net with the limit raised, 15.7 within the default one.
         let given = Case(size: .oneGibibyte, scheme: .firstTail, backing: backing, count: 1024)

@@ -1,6 +1,6 @@
-internal import ArgumentParser
-internal import Glibc
-internal import HostMemory
+import ArgumentParser
+import Glibc
+import HostMemory
 
 /// The limit on the stack of the program, which is also that of each of its threads.
 enum StackLimit {

@@ -1,16 +1,16 @@
-// The floor: optimize and restore as a bare C loop of system calls, in the best order known, with nothing around them
+// The C baseline: optimize and restore as a C baseline of system calls, in the best order known, with nothing around them
 // (no states, no budget, no put-back, no error but -errno). The engine is measured against it, on the same region and the same
 // file in turn: on memory of its own either could be luckier with its frames.
 // When a better order is found, both take it.
-#ifndef VME_FLOOR_H
-#define VME_FLOOR_H
+#ifndef VME_BASELINE_H
+#define VME_BASELINE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 // One mapping that replaces vmemmap pages of every huge page.
-struct vme_floor_replacement {
+struct vme_baseline_replacement {
     size_t first;  // the first vmemmap page replaced
     size_t pages;
     size_t frame;  // counted from the huge page's own frames, or from its zone's templates
@@ -19,7 +19,7 @@ struct vme_floor_replacement {
 };
 
 // What to do, as the engine's plan has it. Pages and frames are counted, not measured in bytes.
-struct vme_floor_plan {
+struct vme_baseline_plan {
     size_t huge_pages;
     size_t huge_pages_in_first_zone;  // the others are in the second
     size_t vmemmap_pages;             // of one huge page, and so the end of the replaced and of the freed ones
@@ -33,8 +33,8 @@ struct vme_floor_plan {
     size_t replacements;
 };
 
-struct vme_floor {
-    struct vme_floor_plan plan;
+struct vme_baseline {
+    struct vme_baseline_plan plan;
     size_t page_size;
     // Addresses, as numbers for Swift's sake.
     uintptr_t replacements;  // a copy of them
@@ -46,13 +46,13 @@ struct vme_floor {
 
 // Takes over a populated region at `base` and the memory file behind it, its templates filled. 0 or -errno; to be closed in
 // either case.
-int64_t vme_floor_open(struct vme_floor *_Nonnull floor, struct vme_floor_plan plan,
-                       const struct vme_floor_replacement *_Nonnull replacements, uintptr_t base, int writable,
+int64_t vme_baseline_open(struct vme_baseline *_Nonnull baseline, struct vme_baseline_plan plan,
+                       const struct vme_baseline_replacement *_Nonnull replacements, uintptr_t base, int writable,
                        int read_only);
-void vme_floor_close(const struct vme_floor *_Nonnull floor);
+void vme_baseline_close(const struct vme_baseline *_Nonnull baseline);
 
 // All huge pages, nobody else writing. 0 or -errno.
-int64_t vme_floor_optimize(const struct vme_floor *_Nonnull floor);
-int64_t vme_floor_restore(const struct vme_floor *_Nonnull floor);
+int64_t vme_baseline_optimize(const struct vme_baseline *_Nonnull baseline);
+int64_t vme_baseline_restore(const struct vme_baseline *_Nonnull baseline);
 
 #endif

@@ -1,19 +1,19 @@
 import VmemmapEmulator
 
-/// What the engine's operations take beside the bare C loop of the same system calls.
-struct FloorResult: Hashable, Sendable, Codable {
+/// What the engine's operations take beside the C baseline of the same system calls.
+struct BaselineResult: Hashable, Sendable, Codable {
     /// How the time for one huge page grows with their number: larger run over smaller run, medians.
     struct Growth: Hashable, Sendable, Codable {
         /// Huge pages of the smaller run.
         let fromPages: HugePageCount
         /// The engine's optimize.
         let engineOptimize: Double
-        /// The floor's.
-        let floorOptimize: Double
+        /// The C baseline's.
+        let baselineOptimize: Double
         /// The engine's restore.
         let engineRestore: Double
-        /// The floor's.
-        let floorRestore: Double
+        /// The C baseline's.
+        let baselineRestore: Double
 
         init(
             _ pages: HugePageCount, _ small: (optimize: PairedRuns, restore: PairedRuns),
@@ -24,9 +24,9 @@ struct FloorResult: Hashable, Sendable, Codable {
                 large[keyPath: time].median / small[keyPath: time].median
             }
             engineOptimize = growth(\.engineNanosecondsPerPage, small.optimize, large.optimize)
-            floorOptimize = growth(\.otherNanosecondsPerPage, small.optimize, large.optimize)
+            baselineOptimize = growth(\.otherNanosecondsPerPage, small.optimize, large.optimize)
             engineRestore = growth(\.engineNanosecondsPerPage, small.restore, large.restore)
-            floorRestore = growth(\.otherNanosecondsPerPage, small.restore, large.restore)
+            baselineRestore = growth(\.otherNanosecondsPerPage, small.restore, large.restore)
         }
     }
 

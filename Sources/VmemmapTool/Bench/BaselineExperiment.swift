@@ -1,8 +1,8 @@
 import HostMemory
 import VmemmapEmulator
 
-/// The engine against the bare C loop of the same system calls, by alternating pairs in one run, on the same region in turn.
-struct FloorExperiment: Sendable {
+/// The engine against the C baseline of the same system calls, by alternating pairs in one run, on the same region in turn.
+struct BaselineExperiment: Sendable {
     /// The huge pages.
     var memory: EmulatedMemory
     /// Counted pairs. One more, first, warms up and is looked at.
@@ -21,19 +21,19 @@ struct FloorExperiment: Sendable {
     ///
     /// - Parameter isThrough: called after every pair, the warm-ups too.
     /// - Throws: ``ExperimentError``; also when the two did not do the same work.
-    func run(isThrough: () -> Void = {}) throws(ExperimentError) -> FloorResult {
+    func run(isThrough: () -> Void = {}) throws(ExperimentError) -> BaselineResult {
         let plan = try memory.planOnThisHost()
         let small = try growthFrom.map { (pages) throws(ExperimentError) in
             var memory = memory
             memory.pages = pages
-            memory.tailRun = .frames(plan.tailRun)
+            memory.tailFrames = .frames(plan.tailFrames)
             return try memory.planOnThisHost()
         }
         return try ExperimentError.wrapping {
             let before = try small.map { try measure($0, isThrough) }
             let (optimize, restore) = try measure(plan, isThrough)
-            let growth = before.map { FloorResult.Growth(growthFrom ?? .zero, $0, (optimize, restore)) }
-            return FloorResult(optimize: optimize, restore: restore, growth: Measured(growth))
+            let growth = before.map { BaselineResult.Growth(growthFrom ?? .zero, $0, (optimize, restore)) }
+            return BaselineResult(optimize: optimize, restore: restore, growth: Measured(growth))
         }
     }
 
@@ -45,9 +45,10 @@ struct FloorExperiment: Sendable {
             name: "engine", region: region, optimize: { try region.optimize(region.layout.allHugePages) },
             restore: { try region.restore(region.layout.allHugePages) })
         try engine.check()
-        let floor = try BareLoop(region)
+        let baseline = try BaselineLoop(region)
         let bare = Side(
-            name: "floor", region: region, optimize: { try floor.optimize() }, restore: { try floor.restore() })
+            name: "baseline", region: region, optimize: { try baseline.optimize() }, restore: { try baseline.restore() }
+        )
         try bare.check()
         isThrough()
         let cycles = try PairedRuns.alternate(runs, engine.cycle, bare.cycle, isThrough: isThrough)

@@ -2,12 +2,12 @@ import HostMemory
 import VmemmapEmulator
 
 /// What became of a region mapped by PMDs, step by step.
-enum HugeBaseReport {
+enum PMDMappedReport {
     /// A table, with a column a step since the kernel's names are long, and an empty line; nothing for a region mapped by PTEs.
     static func lines(
         _ plan: PlanBlock, _ steps: [(step: Step, figures: MemoryFigures)], _ style: Style
     ) -> [String] {
-        guard plan.base == .pmd else { return [] }
+        guard plan.mapping == .pmd else { return [] }
         var table = TextTable(headings: [""] + steps.map(\.step.rawValue))
         let figures = steps.map(\.figures)
         func add(_ name: String, _ cell: (MemoryFigures) -> String?) {

@@ -5,9 +5,9 @@ import VmemmapEmulator
 /// One epoch: a machine and a region are built, worked on in rounds with readers beside, checked after each round, and taken down.
 ///
 /// Runs on the coordinator's thread.
-final class StressEpoch {
+final class StressStretch {
     private let run: StressRun
-    private let scene: StressScene
+    private let scene: StressSetUp
     private let workers: [StressWorker]
     private let oracle: StressOracle
     private let fileSystem: SmallFileSystem?
@@ -25,18 +25,18 @@ final class StressEpoch {
         self.run = run
         let configuration = run.configuration
         generator = SplitMix64(seed: StressSeed.derive(configuration.seed, 4, UInt64(number)))
-        let plan = try run.plan(combination, tailRun: Self.tailRun(combination.scheme, number))
+        let plan = try run.plan(combination, tailFrames: Self.tailFrames(combination.scheme, number))
         fileSystem = number.isMultiple(of: 2) ? nil : run.fileSystem(for: plan)
         let store = fileSystem.map { FrameStore.fileSystem($0) } ?? .memory
         var machine = MachineConfiguration(
             memory: configuration.pageSize.bytes * configuration.pages.rawValue, scheme: combination.scheme,
-            backing: combination.backing, tailRun: .frames(plan.tailRun), optimizesAtBoot: true)
+            backing: combination.backing, tailFrames: .frames(plan.tailFrames), optimizesAtBoot: true)
         // The kernel's own lists put off what v5 puts off; and then everything at once, where calls can be failed.
         machine.release = number.isMultiple(of: 2) ? .deferred : .synchronous
         let (built, region) = try ExperimentError.wrapping {
             (try EmulatedMachine(machine), try VmemmapRegion(plan, store: store))
         }
-        let scene = StressScene(configuration, combination, epoch: number, run.counters, built, region)
+        let scene = StressSetUp(configuration, combination, epoch: number, run.counters, built, region)
         self.scene = scene
         workers = (0..<configuration.workers).map { StressWorker(scene, number: $0) }
         // The descriptors of the epoch's own files included.
@@ -45,7 +45,7 @@ final class StressEpoch {
     }
 
     /// Short runs and long ones in turn; the head scheme has none.
-    private static func tailRun(_ scheme: Scheme, _ number: Int) -> TailRun {
+    private static func tailFrames(_ scheme: Scheme, _ number: Int) -> TailFrames {
         switch scheme {
         case .head: .frames(PageCount(1))
         case .firstTail: .frames(PageCount(number % 3 == 2 ? 3 : 1))

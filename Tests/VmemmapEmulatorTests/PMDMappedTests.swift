@@ -6,7 +6,7 @@ import Testing
 import VmemmapEmulator
 
 @Suite("The region mapped by PMDs", .enabled(if: HostProcess.mapsByPmds, "needs transparent huge pages and Linux 6.7"))
-struct HugeBaseTests {
+struct PMDMappedTests {
     @Test(
         "PMDs map whole blocks until they are split; gigantic pages, and only they, get them back",
         arguments: Shape.onPmds)
@@ -14,7 +14,7 @@ struct HugeBaseTests {
         let region = try shape.region()
         let walkers = try Walkers(2, over: region, seed: 3)
         defer { _ = walkers.stop() }
-        try region.expectBlocks(.base)
+        try region.expectBlocks(.populated)
         for _ in 0..<3 {
             try region.optimize(region.all)
             try region.expectBlocks(.optimized)
@@ -34,7 +34,8 @@ struct HugeBaseTests {
 
     @Test("A page that a reader has a reference to keeps its block from being merged, no other, and no longer")
     func heldPage() throws {
-        let shape = Shape(size: .oneGibibyte, pages: 1, scheme: .sharedTail, backing: .memfd, tailRun: 512, base: .pmd)
+        let shape = Shape(
+            size: .oneGibibyte, pages: 1, scheme: .sharedTail, backing: .memfd, tailFrames: 512, mapping: .pmd)
         let region = try shape.region()
         for kept in [true, false] {
             try region.optimize(region.all)
@@ -54,7 +55,7 @@ struct HugeBaseTests {
 
     @Test("A restore waits for readers who may be off their processors, a tenth of a second a block, and no longer")
     func waitsForReaders() throws {
-        let region = try Shape(size: .oneGibibyte, pages: 1, backing: .memfd, base: .pmd).region()
+        let region = try Shape(size: .oneGibibyte, pages: 1, backing: .memfd, mapping: .pmd).region()
         // Refused as a reader has it refused: throughout, and as often as is tried at least.
         for (failures, split) in [(1000, 8), (19, 0)] {
             try region.optimize(region.all)
@@ -75,7 +76,7 @@ struct HugeBaseTests {
     func secondSource(_ backing: Backing) async {
         await #expect(processExitsWith: .success) { [name = backing.rawValue as String] in
             let backing = try #require(Backing(rawValue: name))
-            let region = try Shape(size: .oneGibibyte, pages: 2, backing: backing, base: .pmd).region()
+            let region = try Shape(size: .oneGibibyte, pages: 2, backing: backing, mapping: .pmd).region()
             for pmds in [16, 8, 16] {
                 let rollup = try SmapsRollup.current()
                 #expect((backing == .anonymous ? rollup.anonHugePages : rollup.shmemPmdMapped) == .mebibytes(2) * pmds)
@@ -88,7 +89,7 @@ struct HugeBaseTests {
     @Test("The host counts each split and each collapse", arguments: Backing.allCases)
     func events(_ backing: Backing) throws {
         // All processes together: at least ours.
-        let region = try Shape(size: .oneGibibyte, pages: 1, backing: backing, base: .pmd).region()
+        let region = try Shape(size: .oneGibibyte, pages: 1, backing: backing, mapping: .pmd).region()
         let built = try #require(try HugePageEvents.current())
         try region.optimize(region.all)
         let optimized = try #require(try HugePageEvents.current())
@@ -104,7 +105,7 @@ struct HugeBaseTests {
     @Test(
         "Only what this code has split is merged: other huge pages' blocks are left alone", arguments: Backing.allCases)
     func marks(_ backing: Backing) throws {
-        let region = try Shape(size: .oneGibibyte, pages: 3, backing: backing, base: .pmd).region()
+        let region = try Shape(size: .oneGibibyte, pages: 3, backing: backing, mapping: .pmd).region()
         try region.optimize(region.page(1))
         let second = region.layout.vmemmap(of: HugePageIndex(1))
         #expect(region.splitBlocks.map(\.start) == (0..<8).map { second.start + .mebibytes(2) * $0 })
@@ -121,17 +122,17 @@ struct HugeBaseTests {
         arguments: Scheme.allCases)
     func sharedBlock(_ scheme: Scheme) throws {
         for backing in Backing.allCases {
-            let region = try Shape(size: .twoMebibytes, pages: 64, scheme: scheme, backing: backing, base: .pmd)
+            let region = try Shape(size: .twoMebibytes, pages: 64, scheme: scheme, backing: backing, mapping: .pmd)
                 .region()
             try region.optimize(region.page(5))
-            try region.expectWhole((0..<64).map { $0 == 5 ? .optimized : .base })
+            try region.expectWhole((0..<64).map { $0 == 5 ? .optimized : .populated })
             #expect(region.splitBlocks == [region.range])
             try region.addToRefcount(of: region.frame(inVmemmapPage: 3, of: 6), 2)
             #expect(try region.refcount(of: region.frame(inVmemmapPage: 3, of: 6)) == 2)
             try region.addToRefcount(of: region.frame(inVmemmapPage: 3, of: 6), -2)
             try region.restore(region.page(5))
             #expect(region.splitBlocks == [region.range])
-            try region.expectWhole((0..<64).map { $0 == 5 ? .restored : .base })
+            try region.expectWhole((0..<64).map { $0 == 5 ? .restored : .populated })
         }
     }
 
@@ -139,7 +140,7 @@ struct HugeBaseTests {
     func noHugePageForMerge() async {
         await #expect(processExitsWith: .success) {
             let regions = try Scheme.allCases.map {
-                try Shape(size: .oneGibibyte, pages: 2, scheme: $0, base: .pmd).region()
+                try Shape(size: .oneGibibyte, pages: 2, scheme: $0, mapping: .pmd).region()
             }
             for region in regions {
                 try region.optimize(region.all)
@@ -161,7 +162,7 @@ struct HugeBaseTests {
 
     @Test("A refused collapse leaves what it found, whatever the reason", arguments: [Errno.noMemory, .resourceBusy])
     func refusedCollapse(_ errno: Errno) throws {
-        let region = try Shape(size: .oneGibibyte, pages: 1, backing: .memfd, base: .pmd).region()
+        let region = try Shape(size: .oneGibibyte, pages: 1, backing: .memfd, mapping: .pmd).region()
         try region.optimize(region.all)
         let (error, outcome) = Operation.restore.run(
             on: region, .excluded, under: InjectedFault(first: 3, failures: 2, errno: errno, operations: [.collapse]))
@@ -173,7 +174,7 @@ struct HugeBaseTests {
 
     @Test("A split that the host refuses leaves the huge page as it was", arguments: Scheme.allCases)
     func refusedSplit(_ scheme: Scheme) throws {
-        let region = try Shape(size: .oneGibibyte, pages: 1, scheme: scheme, base: .pmd).region()
+        let region = try Shape(size: .oneGibibyte, pages: 1, scheme: scheme, mapping: .pmd).region()
         // What was split before the refusal stays split.
         for (number, split) in [(1, 0), (5, 4), (8, 7)] {
             let (error, outcome) = Operation.optimize.run(
@@ -182,7 +183,7 @@ struct HugeBaseTests {
             #expect(error?.residue.isEmpty == true)
             #expect(region.splitBlocks.count == split)
             #expect(try region.pmdMappedBytes() == .mebibytes(2) * (8 - split))
-            try region.expectWhole([.base])
+            try region.expectWhole([.populated])
         }
         try region.optimize(region.all)
         try region.expectAll(.optimized)
@@ -228,7 +229,7 @@ struct HugeBaseTests {
     @Test("When the host has no memory to move the exchanged page back, it is named, works, and is moved back later")
     func displaced() throws {
         for pages in [64, 128] {
-            let region = try Shape(size: .twoMebibytes, pages: pages, backing: .memfd, base: .pmd).region()
+            let region = try Shape(size: .twoMebibytes, pages: pages, backing: .memfd, mapping: .pmd).region()
             // Every write is refused, of the exchange and of putting it back; the split as well, so that there is one.
             let (error, _) = Operation.optimize.run(
                 on: region, .present,
@@ -250,7 +251,7 @@ struct HugeBaseTests {
         "A block that is displaced keeps every huge page's contents, wherever it lies, and mending moves it back",
         arguments: [64..<128, 60..<70, 100..<101, 0..<1])
     func displacedElsewhere(_ span: Range<Int>) throws {
-        let region = try Shape(size: .twoMebibytes, pages: 128, backing: .memfd, base: .pmd).region()
+        let region = try Shape(size: .twoMebibytes, pages: 128, backing: .memfd, mapping: .pmd).region()
         let (error, _) = InjectedFault(first: 1, failures: 1000, operations: [.splitHugePage, .write]).during {
             Result { () throws(VmemmapError) in try region.optimize(region.pages(span)) }
         }
@@ -265,13 +266,13 @@ struct HugeBaseTests {
         #expect(region.wrongHeads().isEmpty)
         #expect(region.differencesFromPrepared().isEmpty)
         #expect(try region.mend(region.page(block * 64)).isEmpty)
-        try region.expectWhole(Array(repeating: .base, count: 128))
+        try region.expectWhole(Array(repeating: .populated, count: 128))
     }
 
     @Test(
         "Writers of a block that is left write-protected get an error, also those of huge pages that had no part in it")
     func protectionStays() throws {
-        let region = try Shape(size: .twoMebibytes, pages: 128, backing: .memfd, base: .pmd).region()
+        let region = try Shape(size: .twoMebibytes, pages: 128, backing: .memfd, mapping: .pmd).region()
         let frame = region.frame(inVmemmapPage: 0, of: 100)
         // The split fails for real; then the write back to the file is refused, and so is lifting the protection.
         let held = try HeldPage(at: region.vmemmapPage(0, of: 64).start)
@@ -287,16 +288,16 @@ struct HugeBaseTests {
         try region.addToRefcount(of: region.frame(inVmemmapPage: 0, of: 3), 0)
         #expect(try region.mend(region.pages(64..<66)).isEmpty)
         try region.addToRefcount(of: frame, 0)
-        try region.expectWhole(Array(repeating: .base, count: 128))
+        try region.expectWhole(Array(repeating: .populated, count: 128))
     }
 
     @Test("A region that fills no block, or is to be built optimized, is refused")
     func impossible() throws {
-        let small = try Shape(size: .twoMebibytes, pages: 63, base: .pmd).plan()
+        let small = try Shape(size: .twoMebibytes, pages: 63, mapping: .pmd).plan()
         let error = #expect(throws: VmemmapError.self) { _ = try VmemmapRegion(small) }
-        #expect(error?.cause == .noHugeBase(region: small.framesPopulated.bytes(pageSize: HostLimits.pageSize)))
-        let large = try Shape(size: .oneGibibyte, pages: 1, base: .pmd).plan()
-        #expect(throws: VmemmapError(.build, .hugeBaseAtBoot)) { _ = try VmemmapRegion(large, .optimized) }
+        #expect(error?.cause == .notPMDMappable(region: small.framesPopulated.bytes(pageSize: HostLimits.pageSize)))
+        let large = try Shape(size: .oneGibibyte, pages: 1, mapping: .pmd).plan()
+        #expect(throws: VmemmapError(.build, .pmdMappedAtBoot)) { _ = try VmemmapRegion(large, .optimized) }
     }
 }
 
