@@ -236,6 +236,7 @@ int64_t vme_termination_signals_open(void)
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGQUIT);
     sigaddset(&signals, SIGTERM);
     int error = pthread_sigmask(SIG_BLOCK, &signals, NULL);
     if (error != 0)

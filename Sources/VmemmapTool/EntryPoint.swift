@@ -6,7 +6,8 @@ import HostMemory
 package enum EntryPoint {
     /// What `ParsableCommand.main()` does, with the standard streams seen to first, and with an exit code for what could not be
     /// written, the help included.
-    package static func main() -> Never {
+    static func main() {
+        TerminationSignals.endByCrashes()
         Output.open()
         StackLimit.check()
         // Swift reads them from /proc: without it there are none, not even the program's name.

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Signals that ask to end")
 struct TerminationSignalsTests {
-    @Test("SIGTERM and SIGINT are taken and do not kill", arguments: [SIGTERM, SIGINT])
+    @Test("SIGTERM, SIGINT and SIGQUIT are taken and do not kill", arguments: [SIGTERM, SIGINT, SIGQUIT])
     func signals(number: CInt) async {
         await #expect(processExitsWith: .success) { [number = number as CInt] in
             try unblockSignals()
@@ -22,6 +22,18 @@ struct TerminationSignalsTests {
             try unblockSignals()
             _ = try TerminationSignals()
             raise(SIGUSR1)
+        }
+    }
+
+    @Test("A signal of a crash ends the process, whatever handles it; one that was ignored stays so")
+    func crashes() async {
+        await #expect(processExitsWith: .signal(SIGBUS)) {
+            try unblockSignals()
+            signal(SIGBUS) { _ in }
+            signal(SIGQUIT, SIG_IGN)
+            TerminationSignals.endByCrashes()
+            raise(SIGQUIT)
+            raise(SIGBUS)
         }
     }
 

@@ -3,8 +3,9 @@ public import SystemPackage
 
 /// Standard input, output and error of a program.
 public enum StandardStreams {
-    /// Opens /dev/null in the place of each one that is closed, and tells which were. First of all in a program: the next file to be
-    /// opened would be taken for the stream, and a report written into it.
+    /// Opens /dev/null in the place of each one that is closed, and tells which were. First of all in a program: the
+    /// next file to be opened would be taken for the stream, and a report written into it. Standard input is opened for
+    /// writing alone: to read what nobody has given is an error, not the end of a file.
     ///
     /// Throws the kernel's reason if there is no /dev/null to be had.
     public static func openClosed() throws(HostError) -> [FileDescriptor] {
@@ -15,7 +16,7 @@ public enum StandardStreams {
                 _ = try HostKernel.status(of: stream, name: "standard stream")
             } catch  where error.errno == .badFileDescriptor {
                 // Inherited by children, as the others are.
-                _ = try HostKernel.open("/dev/null", stream == .standardInput ? .readOnly : .writeOnly, options: [])
+                _ = try HostKernel.open("/dev/null", .writeOnly, options: [])
                 closed.append(stream)
             }
         }

@@ -1,7 +1,8 @@
 import CSystemShims
+import Glibc
 import SystemPackage
 
-/// SIGINT and SIGTERM, taken in order instead of dying of them.
+/// SIGINT, SIGQUIT and SIGTERM, taken in order instead of dying of them.
 ///
 /// Made before any thread is started, so that every thread has them blocked and they wait here.
 public final class TerminationSignals: Sendable {
@@ -13,17 +14,30 @@ public final class TerminationSignals: Sendable {
         case line
         /// The end of standard input, where it counts.
         case endOfInput
-        /// SIGINT or SIGTERM.
+        /// SIGINT, SIGQUIT or SIGTERM.
         case signal(Int32)
     }
 
-    /// Blocks the two signals in the calling thread. The corresponding C function is `signalfd`.
+    /// Blocks the three signals in the calling thread. The corresponding C function is `signalfd`.
     public init() throws(HostError) {
         file = FileDescriptor(
             rawValue: CInt(try HostKernel.call(.wait, .process) { vme_termination_signals_open() }))
     }
 
     deinit { try? HostKernel.close(file) }
+
+    /// Has the signals of a crash end the program at once. First of all in a program: the handlers of Swift's runtime
+    /// print where a thread is and return, after which the program goes on if the signal was sent to it, or hangs. What
+    /// was ignored at the start stays so. The corresponding C function is `signal`.
+    public static func endByCrashes() {
+        for number in [SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV] {
+            let before = signal(number, SIG_DFL)
+            // SAFETY: only the address is looked at.
+            if unsafe unsafeBitCast(before, to: UInt.self) == unsafeBitCast(SIG_IGN, to: UInt.self) {
+                signal(number, SIG_IGN)
+            }
+        }
+    }
 
     /// Waits for a signal alone.
     public func waitForSignal() throws(HostError) -> Int32 {

@@ -14,9 +14,10 @@ final class ScriptSource {
     private var number = 0
     private var isAtEnd = false
 
-    /// - Parameter path: nil or `-`: standard input.
+    /// - Parameter path: nil, `-` or `/dev/stdin`: standard input.
     init(_ path: String?) throws {
-        if let path, path != "-" {
+        // By its name in /dev, /dev/null in the place of a closed one would be opened anew, and read as empty.
+        if let path, !["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].contains(path) {
             name = path
             isOwned = true
             do throws(HostError) {
@@ -63,7 +64,9 @@ final class ScriptSource {
             isAtEnd = count == 0
             buffered += chunk[..<count]
         } catch {
-            throw Self.refusal(name, error)
+            let isClosed = !isOwned && error.errno == .badFileDescriptor
+            Output.error("cannot read \(name): \(isClosed ? "it is closed; give a script, or - with one" : "\(error)")")
+            throw ExitCode.validationFailure
         }
     }
 

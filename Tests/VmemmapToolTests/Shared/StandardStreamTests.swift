@@ -29,11 +29,47 @@ struct StandardStreamTests {
         #expect(outcome.output.hasSuffix("0\n{}\njson\n"), "\(outcome)")
     }
 
-    @Test("An export to a standard output that is closed is refused")
-    func exportToClosed() async throws {
-        let outcome = try await Command.shell("\"$0\" demo --pages 4 --export-json - >&-; echo $?")
+    @Test("A script on a standard input that is closed is no empty script", arguments: ["", "-", "/dev/stdin"])
+    func closedScript(_ name: String) async throws {
+        let outcome = try await Command.shell(
+            """
+            "$0" pool \(name) <&-; echo $?; "$0" pool \(name) < /dev/null; echo $?
+            """)
+        #expect(outcome.output == "64\n0\n", "\(outcome)")
+        #expect(outcome.error == "vmemmap: cannot read standard input: it is closed; give a script, or - with one\n")
+    }
+
+    @Test("A signal of a crash that somebody sends ends the command, however crashes are to be shown")
+    func sentCrash() async throws {
+        let outcome = try await Command.shell(
+            """
+            export SWIFT_BACKTRACE=enable=yes; ulimit -c 0; mkfifo json
+            for signal in ABRT BUS SEGV; do
+                "$0" hold --pages 1 --export-json - > json & read -r line < json; kill -$signal $!; wait $!; echo $?
+            done
+            """)
+        #expect(outcome.output == "134\n135\n139\n", "\(outcome)")
+        #expect(!outcome.error.contains("Program crashed"), "\(outcome)")
+    }
+
+    @Test("An export to a pipe that nobody reads yet says that it waits, and can be interrupted")
+    func pipeWithoutReader() async throws {
+        let outcome = try await Command.shell(
+            """
+            mkfifo pipe told
+            wait_for_line() { read -r line < told; echo "${line#vmemmap: }"; }
+            "$0" plan -q --export-json pipe 2> told & wait_for_line; head -c 1 pipe; echo; wait $!; echo $?
+            "$0" plan -q --export-json pipe 2> told & wait_for_line; kill -TERM $!; wait $!; echo $?
+            """)
+        let line = "waiting until somebody reads the pipe pipe"
+        #expect(outcome.output == "\(line)\n{\n0\n\(line)\n143\n", "\(outcome)")
+    }
+
+    @Test("An export to a standard output that is closed is refused", arguments: ["-", "/dev/stdout"])
+    func exportToClosed(_ name: String) async throws {
+        let outcome = try await Command.shell("\"$0\" plan --export-json \(name) >&-; echo $?")
         #expect(outcome.output == "64\n", "\(outcome)")
-        #expect(outcome.error.contains("cannot write the export -: standard output is closed"))
+        #expect(outcome.error.contains("cannot write the export \(name): standard output is closed"))
     }
 
     @Test(

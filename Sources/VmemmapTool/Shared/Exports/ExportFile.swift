@@ -37,7 +37,7 @@ final class ExportFile {
                 file = stream
                 folder = nil
             case .inPlace(let path):
-                file = try HostKernel.open(path, .writeOnly, options: [.init(rawValue: O_NOCTTY), .closeOnExec])
+                file = try Self.openInPlace(path)
                 folder = nil
             case .replaced(let path, _):
                 let opened = try HostKernel.openFolder(path)
@@ -52,6 +52,21 @@ final class ExportFile {
     }
 
     deinit { try? close() }
+
+    /// Says so where it has to wait: to open a pipe takes until somebody reads it, or a signal comes.
+    private static func openInPlace(_ path: FilePath) throws(HostError) -> FileDescriptor {
+        let options: FileDescriptor.OpenOptions = [.init(rawValue: O_NOCTTY), .closeOnExec]
+        var probe: FileDescriptor?
+        defer { if let probe { try? HostKernel.close(probe) } }
+        if try HostKernel.status(of: path).type == .fifo {
+            do throws(HostError) {
+                probe = try HostKernel.open(path, .writeOnly, options: options.union(.nonBlocking))
+            } catch  where error.errno == .noSuchAddressOrDevice {
+                Output.error("waiting until somebody reads the pipe \(path)")
+            }
+        }
+        return try HostKernel.open(path, .writeOnly, options: options)
+    }
 
     /// Writes words as they are in memory: in the machine's own byte order.
     func write(_ words: [UInt64]) {

@@ -97,6 +97,11 @@ struct ExportTarget {
         // one another.
         for stream in [FileDescriptor.standardOutput, .standardError] {
             let status = try HostKernel.status(of: stream, name: "standard stream")
+            if Identity(status) == Identity(found), stream == .standardOutput, Output.isClosed,
+                try followLinks(path) == nil
+            {
+                throw Refusal(reason: "standard output is closed")
+            }
             if Identity(status) == Identity(found) { return (.stream(stream), Identity(found)) }
         }
         if found.type == .regular, found.linkCount == 1, let place = try followLinks(path),

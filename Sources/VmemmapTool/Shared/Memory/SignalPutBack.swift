@@ -2,9 +2,9 @@ import Glibc
 import HostMemory
 import Synchronization
 
-/// Puts changed settings of the host back when SIGINT or SIGTERM ends the command.
+/// Puts changed settings of the host back when SIGINT, SIGQUIT or SIGTERM ends the command.
 ///
-/// Made before any thread is started, so that every thread has the two signals blocked.
+/// Made before any thread is started, so that every thread has the three signals blocked.
 final class SignalPutBack: Sendable {
     private let signals: TerminationSignals
     private let thread = Guarded<HostThread?>(nil)
