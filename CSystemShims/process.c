@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -97,7 +99,7 @@ static void on_probe_fault(int number)
 }
 
 // In the child: async-signal-safe calls only.
-static void probe(const uintptr_t *addresses, size_t count, int result, int release)
+static void probe(const uintptr_t *addresses, size_t count, int end)
 {
     struct sigaction action;
     memset(&action, 0, sizeof action);
@@ -113,56 +115,43 @@ static void probe(const uintptr_t *addresses, size_t count, int result, int rele
         }
     }
     int64_t made = stores;
-    if (write(result, &made, sizeof made) != sizeof made)
+    if (write(end, &made, sizeof made) != sizeof made)
         _exit(1);
     char byte;
-    while (read(release, &byte, 1) < 0 && errno == EINTR)
+    while (read(end, &byte, 1) < 0 && errno == EINTR)
         ;
     _exit(0);
 }
 
 struct vme_fork_probe vme_fork_probe_start(const uintptr_t *addresses, size_t count)
 {
-    struct vme_fork_probe failed = {.pid = -EMFILE, .release = -1};
-    int result[2], release[2];
-    if (pipe2(result, O_CLOEXEC) != 0) {
-        failed.pid = -(int64_t)errno;
-        return failed;
-    }
-    if (pipe2(release, O_CLOEXEC) != 0) {
-        failed.pid = -(int64_t)errno;
-        close(result[0]);
-        close(result[1]);
-        return failed;
+    struct vme_fork_probe made = {.release = -1};
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+        made.pid = -(int64_t)errno;
+        return made;
     }
     pid_t child = fork();
+    made.pid = child < 0 ? -(int64_t)errno : child;
+    made.release = ends[0];
     if (child == 0) {
-        close(result[0]);
-        close(release[1]);
-        probe(addresses, count, result[1], release[0]);
+        close(ends[0]);
+        probe(addresses, count, ends[1]);
     }
-    if (child < 0)
-        failed.pid = -(int64_t)errno;
-    close(result[1]);
-    close(release[0]);
-    int64_t stores = 0;
+    close(ends[1]);
     ssize_t got = 0;
     if (child > 0) {
         do
-            got = read(result[0], &stores, sizeof stores);
+            got = read(ends[0], &made.stores, sizeof made.stores);
         while (got < 0 && errno == EINTR);
-    }
-    close(result[0]);
-    struct vme_fork_probe made = {.pid = child, .stores = stores, .release = release[1]};
-    if (child > 0 && got == sizeof stores)
-        return made;
-    if (child > 0) {
+        if (got == sizeof made.stores)
+            return made;
         vme_fork_probe_end(made);
-        failed.pid = -EPIPE;
+        made.pid = -EPIPE;
     } else {
-        close(release[1]);
+        close(ends[0]);
     }
-    return failed;
+    return made;
 }
 
 void vme_fork_probe_end(struct vme_fork_probe probe)
@@ -172,29 +161,18 @@ void vme_fork_probe_end(struct vme_fork_probe probe)
         ;
 }
 
-// MARK: Interruptions
+// MARK: Locks and the environment
 
-static void on_interruption(int number)
+int64_t vme_flock(int fd, int operation)
 {
-    (void)number;
+    if (flock(fd, operation) == 0)
+        return 1;
+    return errno == EWOULDBLOCK ? 0 : -(int64_t)errno;
 }
 
-int vme_interruption_signal(void)
+char **vme_environment(void)
 {
-    return SIGUSR1;
-}
-
-int64_t vme_interruptions_enable(void)
-{
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_interruption;
-    if (sigaction(SIGUSR1, &action, NULL) != 0)
-        return -(int64_t)errno;
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGUSR1);
-    return -(int64_t)pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+    return environ;
 }
 
 // MARK: A file system of one's own

@@ -64,12 +64,6 @@ int64_t vme_seek_data(int fd, int64_t offset);
 int64_t vme_allocated_bytes(int fd);
 // fstat's st_ino, for the same reason.
 int64_t vme_inode(int fd);
-// posix_spawn of `path` with the NUL-terminated array `arguments`; its standard input and output are pipes, whose other ends,
-// close-on-exec, go to `*input` and `*output`. Returns the process's number. File actions are opaque to Swift.
-int64_t vme_spawn(
-    const char *_Nonnull path, char *_Nullable const *_Nonnull arguments, int *_Nonnull input, int *_Nonnull output);
-// waitpid: waits for the end of a process of vme_spawn's. Returns its exit code, or 128 and the signal that ended it.
-int64_t vme_await_exit(int64_t pid);
 // ioctl(TIOCGWINSZ): the columns of the terminal that `fd` is. ioctl is variadic.
 int64_t vme_terminal_columns(int fd);
 
@@ -90,8 +84,8 @@ int64_t vme_scan_page_map(
     int pagemap, uint64_t category, uintptr_t start, uintptr_t end, uint64_t *_Nonnull triples, size_t most,
     uint64_t *_Nonnull scanned);
 
-// signalfd over SIGINT and SIGTERM, both blocked in the calling thread (and in those it starts): sigset_t is opaque
-// to Swift. Reading it tells which signal came.
+// signalfd over SIGINT, SIGQUIT and SIGTERM, all blocked in the calling thread (and in those it starts): sigset_t is
+// opaque to Swift. Reading it tells which signal came.
 int64_t vme_termination_signals_open(void);
 // Waits until fd `a`, or fd `b` unless negative, can be read. Returns 1 for a, 2 for b, 3 for both.
 int64_t vme_wait_readable(int a, int b);

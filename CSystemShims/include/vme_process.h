@@ -26,10 +26,10 @@ struct vme_fork_probe vme_fork_probe_start(const uintptr_t *_Nonnull addresses, 
 // Lets the child go and waits for it.
 void vme_fork_probe_end(struct vme_fork_probe probe);
 
-// A signal whose handler does nothing: without SA_RESTART the call that a thread is in ends early. Unblocked in the calling thread,
-// and so in those it starts: libdispatch blocks every signal in its own.
-int64_t vme_interruptions_enable(void);
-int vme_interruption_signal(void);
+// flock: in Swift the structure of the same name hides the function. 1 if it is done, 0 if another has the lock.
+int64_t vme_flock(int fd, int operation);
+// environ: Swift refuses a global variable that anybody may set.
+char *_Nullable *_Nonnull vme_environment(void);
 
 // Has malloc make no further heaps, and gives the calling thread's `length` bytes (less than 32 MiB) of free room, in address space
 // only, which malloc keeps. Returns whether that is the main thread's heap, which grows by brk. A C library other than glibc:

@@ -2,16 +2,11 @@ import SystemPackage
 
 /// Settings of the host changed for a while, and put back in a fixed order.
 ///
-/// They are the host's, not the process's. One process at a time changes them (``SettingLock``), and puts them back on every way out,
-/// signals included (``TerminationSignals``). Should it die otherwise, a guardian process, started before anything is changed, puts
-/// them back in its place. What somebody else has changed meanwhile is left alone.
+/// They are the host's, not the process's. One process at a time changes them (``SettingLock``), and puts them back on
+/// every way out, signals included (``TerminationSignals``). Should it die otherwise, a guardian process, started
+/// before anything is changed, puts them back in its place; should that be killed too, the next run that has the lock
+/// does. What somebody else has changed meanwhile is left alone.
 public final class ChangedSettings: Sendable {
-    /// A setting and what it was before.
-    private struct Original: Sendable {
-        let setting: HostSetting
-        let value: Int
-    }
-
     private enum Phase {
         case changeable
         /// Put back, or about to be: nothing may be changed any more.
@@ -21,16 +16,17 @@ public final class ChangedSettings: Sendable {
 
     private struct State {
         var phase = Phase.changeable
-        /// The values of each setting that are our own doing: what it was read as after our last change; while one is under way,
-        /// all from there to what was asked for.
-        var own: [ClosedRange<Int>]
+        var journal: SettingJournal
     }
 
-    private let originals: [Original]
-    private let clearing: [Original]
+    private let originals: [HostSetting: Int]
     private let state: Guarded<State>
     private let lock: SettingLock
     private let guardian: Guardian
+
+    /// Told, in one line, what a run before this one had left changed and that it has been put back. A program sets it
+    /// at its start.
+    package static let notice = Guarded<@Sendable (String) -> Void>({ _ in })
 
     /// Locks `settings`, notes what they are, and starts the guardian. Nothing is changed yet.
     ///
@@ -52,28 +48,48 @@ public final class ChangedSettings: Sendable {
         } catch {
             throw .host(error)
         }
-        lock = try SettingLock(settings[0].lock, for: settings[0].name, patienceNanoseconds: patienceNanoseconds)
+        let lock = try SettingLock(settings[0].lock, for: settings[0].name, patienceNanoseconds: patienceNanoseconds)
+        self.lock = lock
+        try Self.putBackLeftovers(lock, settings[0].name)
         do throws(HostError) {
-            var originals: [Original] = []
-            for setting in settings { originals.append(Original(setting: setting, value: try setting.value())) }
-            let clearing = clearing.map { Original(setting: $0.setting, value: $0.value) }
-            guardian = try Guardian(Self.steps(clearing, originals), lock: lock)
-            for (index, original) in originals.enumerated() { guardian.note(index, original.value...original.value) }
-            state = Guarded(State(own: originals.map { $0.value...$0.value }))
-            self.originals = originals
-            self.clearing = clearing
+            var entries: [SettingJournal.Entry] = []
+            for setting in settings {
+                let value = try setting.value()
+                let clearing = clearing.first { $0.setting == setting }?.value
+                entries.append(.init(setting: setting, original: value, clearing: clearing, own: [value, value]))
+            }
+            let journal = SettingJournal(entries)
+            try lock.keep(journal)
+            originals = Dictionary(uniqueKeysWithValues: entries.map { ($0.setting, $0.original) })
+            state = Guarded(State(journal: journal))
+            guardian = try Guardian(lock)
         } catch {
+            lock.release()
             throw .host(error)
         }
     }
 
-    private static func steps(_ clearing: [Original], _ originals: [Original]) -> [Guardian.Step] {
-        func step(_ kind: Guardian.Step.Kind, _ what: Original) -> Guardian.Step {
-            let index = originals.firstIndex { $0.setting == what.setting } ?? 0
-            return Guardian.Step(kind: kind, index: index, path: what.setting.path, value: what.value)
+    /// Puts back what a run before this one has left changed, and says so.
+    private static func putBackLeftovers(_ lock: SettingLock, _ name: String) throws(SettingRefusal) {
+        guard var journal = lock.leftBehind else { return }
+        let changed = journal.entries.compactMap { entry in
+            let found = try? entry.setting.value()
+            return found == entry.original ? nil : "\(entry.setting) (\(found.map { "\($0)" } ?? "unreadable"))"
         }
-        return clearing.map { step(.clearing, $0) }
-            + originals.map { step($0.setting.limitsMappings ? .mappingLimit : .setting, $0) }
+        let process = journal.processID
+        let failures = journal.putBack(lock)
+        if let failure = failures.first(where: \.canBeTriedAgain) { throw .leftChanged(failure) }
+        if failures.contains(where: \.isNeeded) {
+            let guardian: Guardian
+            do throws(HostError) { guardian = try Guardian(lock) } catch { throw .host(error) }
+            lock.leave()
+            guardian.end()
+            throw .inUse(SettingInUse(name: name, holder: guardian.processID))
+        }
+        if changed.isEmpty { return }
+        let outcome = failures.first.map { "\($0)" } ?? "put back"
+        let line = "process \(process) was killed and had left \(changed.joined(separator: ", ")) changed; \(outcome)"
+        notice.withLock { $0 }(line)
     }
 
     deinit { try? putBack() }
@@ -82,7 +98,7 @@ public final class ChangedSettings: Sendable {
     var guardianProcessID: Int32 { guardian.processID }
 
     /// What a guarded setting was; nil for any other.
-    public func original(_ setting: HostSetting) -> Int? { originals.first { $0.setting == setting }?.value }
+    public func original(_ setting: HostSetting) -> Int? { originals[setting] }
 
     /// Changes a setting and returns how long the kernel took, in nanoseconds. It may have done less than it was asked to.
     ///
@@ -90,15 +106,11 @@ public final class ChangedSettings: Sendable {
     /// EBUSY, with nothing written, where somebody else has changed the setting since.
     @discardableResult
     public func set(_ setting: HostSetting, to value: Int) throws(HostError) -> Int {
-        guard let index = originals.firstIndex(where: { $0.setting == setting }) else {
-            preconditionFailure("\(setting) is not guarded")
-        }
         return try changing { (state) throws(HostError) in
-            let found = try setting.value()
-            guard state.own[index].contains(found) else {
-                throw HostError(.resourceBusy, .write, .file(setting.path.string))
+            guard let index = state.journal.entries.firstIndex(where: { $0.setting == setting }) else {
+                preconditionFailure("\(setting) is not guarded")
             }
-            return try write(value, to: setting, index, &state)
+            return try state.journal.write(value, to: index, lock)
         }
     }
 
@@ -113,24 +125,10 @@ public final class ChangedSettings: Sendable {
     ) throws(HostError) -> Value {
         try state.withLock { (state) throws(HostError) in
             guard case .changeable = state.phase else {
-                throw HostError(.interrupted, .write, .file(originals.first?.setting.path.string ?? ""))
+                throw HostError(.interrupted, .write, .file(lock.path.string))
             }
             return try body(&state)
         }
-    }
-
-    /// Writes a value, which is this process's own from before the write on: the process may be killed at any point of it.
-    private func write(
-        _ value: Int, to setting: HostSetting, _ index: Int, _ state: inout State
-    ) throws(HostError) -> Int {
-        let (low, high) = (state.own[index].lowerBound, state.own[index].upperBound)
-        func own(_ values: ClosedRange<Int>) {
-            state.own[index] = values
-            guardian.note(index, values)
-        }
-        own(min(low, value)...max(high, value))
-        defer { if let found = try? setting.value() { own(found...found) } }
-        return try setting.write(value)
     }
 
     // MARK: Putting back
@@ -141,8 +139,7 @@ public final class ChangedSettings: Sendable {
         try state.withLock { (state) throws(SettingNotPutBack) in
             if case .isBack = state.phase { return }
             state.phase = .ended
-            clear(&state)
-            let failures = originals.indices.compactMap { putBack(originals[$0], state.own[$0]) }
+            let failures = state.journal.putBack(lock)
             if let refused = failures.first(where: \.canBeTriedAgain) {
                 // The guardian and the lock stay: it tries again when this process ends.
                 throw refused
@@ -150,43 +147,17 @@ public final class ChangedSettings: Sendable {
             state.phase = .isBack
             if let needed = failures.first(where: \.isNeeded) {
                 lock.leave()
-                throw guardian.takeOver() ? needed.left(to: guardian.processID) : needed
+                let isGone = HostKernel.hasEnded(guardian.processID)
+                guardian.end()
+                throw isGone ? needed : needed.left(to: guardian.processID)
             }
-            guardian.dismiss()
+            // With the journal emptied, the guardian has nothing to do.
+            lock.empty()
+            guardian.end()
+            guardian.awaitEnd()
             lock.release()
             if let changed = failures.first { throw changed }
         }
-    }
-
-    private func clear(_ state: inout State) {
-        guard originals.contains(where: { (try? $0.setting.value()) != $0.value }) else { return }
-        for step in clearing {
-            guard let index = originals.firstIndex(where: { $0.setting == step.setting }),
-                let found = try? step.setting.value(), state.own[index].contains(found)
-            else { continue }
-            // Refused, it leaves a setting behind it refused too, and that is told.
-            _ = try? write(step.value, to: step.setting, index, &state)
-        }
-    }
-
-    private func putBack(_ original: Original, _ own: ClosedRange<Int>) -> SettingNotPutBack? {
-        let (setting, wanted) = (original.setting, original.value)
-        func failure(_ found: Int?, _ cause: SettingNotPutBack.Cause) -> SettingNotPutBack {
-            SettingNotPutBack(setting: setting, wanted: wanted, found: found, cause: cause)
-        }
-        do throws(HostError) {
-            let found = try setting.value()
-            if found == wanted { return nil }
-            guard own.contains(found) else { return failure(found, .changedMeanwhile) }
-            if setting.limitsMappings, found > wanted, let process = HostKernel.process(above: wanted) {
-                return failure(found, .needed(by: process, guardian: nil))
-            }
-            _ = try setting.write(wanted)
-        } catch {
-            return failure(try? setting.value(), .refused(error))
-        }
-        let found = try? setting.value()
-        return found == wanted ? nil : failure(found, .notKept)
     }
 }
 

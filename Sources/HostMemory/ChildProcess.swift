@@ -1,4 +1,3 @@
-import CSystemShims
 import Glibc
 public import SystemPackage
 
@@ -22,22 +21,10 @@ public final class ChildProcess {
     ///   - arguments: without the program's own name.
     public init(_ program: FilePath, _ arguments: [String]) throws(HostError) {
         name = program.string
-        var input: CInt = -1
-        var output: CInt = -1
-        // SAFETY: strdup gives C strings of their own, freed below, and the array ends with nil.
-        var strings = unsafe ([program.string] + arguments).map { unsafe strdup($0) } + [nil]
-        // SAFETY: they are what strdup gave.
-        defer { unsafe strings.forEach { unsafe free($0) } }
-        // Its parent maps a stack for it, for a moment.
-        let pid = try HostKernel.mappingCall(.startProcess, .file(program.string)) {
-            // SAFETY: path and arguments are C strings that live for the call.
-            unsafe program.withPlatformString { path in
-                unsafe vme_spawn(path, &strings, &input, &output)
-            }
-        }
-        self.pid = Int32(pid)
-        self.input = FileDescriptor(rawValue: input)
-        self.output = FileDescriptor(rawValue: output)
+        let process = try HostKernel.start(program, arguments)
+        pid = process.processID
+        input = process.input
+        output = process.output
     }
 
     deinit {
@@ -80,8 +67,7 @@ public final class ChildProcess {
     }
 
     private func awaitExit() throws(HostError) -> Int32 {
-        let pid = Int64(pid)
-        let code = Int32(try HostKernel.callThroughSignals(.wait, .process) { vme_await_exit(pid) })
+        let code = try HostKernel.awaitExit(of: pid)
         exitCode = code
         return code
     }

@@ -1,129 +1,114 @@
-import CSystemShims
-import SystemPackage
+import Glibc
+package import SystemPackage
 
 /// A process that puts settings of the host back should this one die before it has done so.
-final class Guardian: Sendable {
-    /// What the guardian does, in order.
-    struct Step: Sendable {
-        enum Kind: Sendable { case clearing, setting, mappingLimit }
-        let kind: Kind
-        /// Its setting's place among those guarded.
-        let index: Int
-        let path: FilePath
-        let value: Int
-    }
+///
+/// It is this program once more, which has inherited the lock, and does what its journal says as soon as its standard
+/// input ends. This process need not say anything for that, however it ends (SIGKILL, the OOM killer). With nothing in
+/// the journal it just ends.
+package final class Guardian: Sendable {
+    /// The word that has this program be a guardian; what follows is the file of the lock.
+    package static let word = "put-settings-back"
+    /// The program. Another one in tests, which are no such program themselves.
+    package static let program = Guarded<FilePath>("/proc/self/exe")
 
     /// Its number.
     let processID: Int32
-    private let end: FileDescriptor
-    private let own: AddressRange
-    /// A child that has the socket, or the lock, would pass for this process once that is gone.
+    private let input: FileDescriptor
+    /// A child that has its input, or the lock, would pass for this process once that is gone.
     private let shield: ForkShield
 
-    /// Starts it. The corresponding C function is `fork`.
+    /// Starts it, and waits until it is there.
     ///
     /// - Parameter lock: what the guardian keeps until the settings are back.
-    init(_ steps: [Step], lock: SettingLock) throws(HostError) {
-        let ends = try Self.socketPair()
-        end = FileDescriptor(rawValue: ends[1])
+    init(_ lock: SettingLock) throws(HostError) {
+        let program = Self.program.withLock { $0 }
+        let process = try HostKernel.start(
+            program, [Self.word, lock.path.string], passing: lock.descriptor, signals: .allBlocked)
+        defer { try? HostKernel.close(process.output) }
+        processID = process.processID
+        input = process.input
         do throws(HostError) {
-            defer { try? HostKernel.close(FileDescriptor(rawValue: ends[0])) }
-            own = try Self.mapShared(HostLimits.pageSize)
-            do throws(HostError) {
-                processID = try Self.start(ends, Self.text(steps), own, lock)
-                // With the end of the socket, a guardian that is there goes away: nothing has been changed yet.
-                shield = try ForkShield(end, lock.descriptor)
-            } catch {
-                try? HostKernel.unmap(own)
-                throw error
+            var byte: [UInt8] = [0]
+            guard try HostKernel.read(process.output, into: &byte, name: "the guardian's output") == 1 else {
+                throw HostError(.noSuchProcess, .startProcess, .file(program.string))
             }
+            shield = try ForkShield(input, lock.descriptor)
         } catch {
-            try? HostKernel.close(end)
+            // Nothing has been changed yet: it goes away with the end of its input.
+            try? HostKernel.close(input)
+            _ = try? HostKernel.awaitExit(of: processID)
             throw error
         }
     }
 
-    private static func socketPair() throws(HostError) -> [CInt] {
-        var ends: [CInt] = [-1, -1]
-        _ = try HostKernel.call(.open, .file("a pair of sockets")) {
-            // SAFETY: the array has room for two, and lives for the call.
-            unsafe ends.withUnsafeMutableBufferPointer { ends in
-                guard let first = ends.baseAddress else { return -Int64(Errno.invalidArgument.rawValue) }
-                return unsafe vme_socket_pair(first)
-            }
-        }
-        return ends
+    /// Lets it go: it does what is in the journal still.
+    func end() {
+        shield.remove()
+        try? HostKernel.close(input)
     }
 
-    /// Memory that a child which is forked shares. The corresponding C function is `mmap`.
-    private static func mapShared(_ length: ByteCount) throws(HostError) -> AddressRange {
-        let start = try HostKernel.mappingCall(
-            .mapAnonymous, .addresses(AddressRange(start: Address(0), length: length)),
-            { vme_map_shared(length.rawValue) })
-        return AddressRange(start: Address(UInt(start)), length: length)
-    }
-
-    private static func start(
-        _ ends: [CInt], _ text: [UInt8], _ own: AddressRange, _ lock: SettingLock
-    ) throws(HostError) -> Int32 {
-        let pid = try HostKernel.call(.fork, .process) {
-            // SAFETY: both arrays live for the call, each string in the text ends in a zero, and the guardian has copies of its own.
-            unsafe text.withUnsafeBytes { bytes in
-                guard let start = bytes.baseAddress else { return -Int64(Errno.invalidArgument.rawValue) }
-                return unsafe vme_guardian_start(
-                    ends, start.assumingMemoryBound(to: CChar.self), bytes.count, own.start.rawValue,
-                    lock.descriptor.rawValue)
-            }
-        }
-        return Int32(pid)
-    }
-
-    /// As the guardian reads them.
-    private static func text(_ steps: [Step]) -> [UInt8] {
-        steps.reduce(into: []) { text, step in
-            let kind =
-                switch step.kind {
-                case .clearing: VME_STEP_CLEARING
-                case .setting: VME_STEP_SETTING
-                case .mappingLimit: VME_STEP_MAPPING_LIMIT
-                }
-            text += [UInt8(kind), UInt8(step.index)]
-            text += Array(step.path.string.utf8) + [0] + Array("\(step.value)\n".utf8) + [0]
-        }
-    }
-
-    /// Tells it which values of a setting are this process's doing; any other it leaves alone.
-    func note(_ index: Int, _ values: ClosedRange<Int>) {
-        vme_guardian_note(own.start.rawValue, index, Int64(values.lowerBound), Int64(values.upperBound))
-    }
-
-    /// Sends it away with nothing done, and waits until it has gone; not for long, should somebody have stopped it.
-    func dismiss() {
-        _ = vme_guardian_tell(end.rawValue, CChar(VME_GUARDIAN_DISMISS))
-        for _ in 0..<1000 where !vme_guardian_has_ended(Int64(processID)) {
+    /// Waits until it has gone; not for long, should somebody have stopped it.
+    func awaitEnd() {
+        let start = HostKernel.monotonicNanoseconds()
+        while !HostKernel.hasEnded(processID), HostKernel.monotonicNanoseconds() - start < 1_000_000_000 {
             HostKernel.sleep(nanoseconds: 1_000_000)
         }
-        close()
     }
 
-    /// Has it put the settings back now, or as soon as that harms nobody. Returns false if it is there no more.
-    func takeOver() -> Bool {
-        defer { close() }
-        return !vme_guardian_has_ended(Int64(processID))
-            && vme_guardian_tell(end.rawValue, CChar(VME_GUARDIAN_TAKE_OVER)) == 0
+    // MARK: In the guardian
+
+    /// What a program does that was started with ``word``: waits for the end of its input, and puts back what the
+    /// journal says. Returns its exit code.
+    ///
+    /// - Parameter path: the file of the lock.
+    package static func run(_ path: FilePath) -> Int32 {
+        guard let lock = SettingLock(inherited: FileDescriptor(rawValue: HostKernel.passedDescriptor), path) else {
+            return 1
+        }
+        // What ends the process that it guards, and its terminal, does not end it.
+        setsid()
+        // SAFETY: the path is a C string that lives for the call.
+        _ = unsafe chdir("/")
+        closeAllButLock()
+        guard (try? HostKernel.write([0], to: .standardOutput, name: "standard output")) != nil else { return 1 }
+        // Nothing of its parent's stays open, or a reader of the parent's output would wait for this process.
+        for stream in [FileDescriptor.standardOutput, .standardError] { try? HostKernel.close(stream) }
+        _ = try? StandardStreams.openClosed()
+        var byte: [UInt8] = [0]
+        while let count = try? HostKernel.read(.standardInput, into: &byte, name: "standard input"), count > 0 {}
+        guard var journal = lock.journal() else { return 0 }
+        // Whoever meets the lock is told whom to look for.
+        journal.processID = HostKernel.processID
+        try? lock.keep(journal)
+        return putBack(&journal, lock) ? 0 : 1
     }
 
-    private func close() {
-        shield.remove()
-        try? HostKernel.close(end)
-        try? HostKernel.unmap(own)
+    private static func closeAllButLock() {
+        let numbers = ((try? HostKernel.names(in: "/proc/self/fd")) ?? []).compactMap { CInt($0) }
+        for number in numbers where number > HostKernel.passedDescriptor { _ = Glibc.close(number) }
     }
-}
 
-extension HostKernel {
-    /// A process that has more mappings than `mappings`, this one aside; nil where /proc shows none.
-    static func process(above mappings: Int) -> Int32? {
-        let found = vme_process_above(Int64(mappings))
-        return found > 0 ? Int32(found) : nil
+    /// Tries again where the kernel could not do it yet: pages of a pool that are in use, say; and waits, for hours
+    /// perhaps, where a limit is needed. Returns false, and leaves the journal to the next run, where the kernel does
+    /// not do it.
+    private static func putBack(_ journal: inout SettingJournal, _ lock: SettingLock) -> Bool {
+        var attempts = 0
+        // A process that is being killed has its mappings for a moment still.
+        var delay = 10_000_000
+        while true {
+            let failures = journal.putBack(lock)
+            if failures.contains(where: \.canBeTriedAgain) {
+                attempts += 1
+                if attempts == 100 { return false }
+                HostKernel.sleep(nanoseconds: 20_000_000)
+            } else if failures.contains(where: \.isNeeded) {
+                HostKernel.sleep(nanoseconds: delay)
+                delay = min(delay * 2, 500_000_000)
+            } else {
+                lock.release()
+                return true
+            }
+        }
     }
 }

@@ -10,13 +10,17 @@ public struct HostSetting: Hashable, Sendable, CustomStringConvertible {
     public let lock: FilePath
     /// Whether a process is in trouble when it is lowered below what the process has: it limits the mappings of every process.
     public let limitsMappings: Bool
+    /// Whether the kernel may do a part of what it is asked to, and the rest later: the huge pages of a pool that are
+    /// in use leave it when they are freed.
+    public let isGradual: Bool
 
     /// The setting in the file `path`, locked by the file `lock`.
-    public init(name: String, path: FilePath, lock: FilePath, limitsMappings: Bool = false) {
+    public init(name: String, path: FilePath, lock: FilePath, limitsMappings: Bool = false, isGradual: Bool = false) {
         self.name = name
         self.path = path
         self.lock = lock
         self.limitsMappings = limitsMappings
+        self.isGradual = isGradual
     }
 
     /// Its name.

@@ -78,10 +78,11 @@ public struct HugeTLBPool: Hashable, Sendable {
         let nodes = (try? HostKernel.readText("/sys/devices/system/node/online")) ?? "0"
         let name = "hugepages-\(pageSize.rawValue / 1024)kB/nr_hugepages"
         guard let node = firstOfSeveral(nodes) else {
-            return HostSetting(name: name, path: folder(of: pageSize).appending("nr_hugepages"), lock: lock)
+            return HostSetting(
+                name: name, path: folder(of: pageSize).appending("nr_hugepages"), lock: lock, isGradual: true)
         }
         let path = FilePath("/sys/devices/system/node/node\(node)/hugepages/\(name)")
-        return HostSetting(name: "node\(node)/\(name)", path: path, lock: lock)
+        return HostSetting(name: "node\(node)/\(name)", path: path, lock: lock, isGradual: true)
     }
 
     /// Locked by whoever changes the pools or whether they are optimized: a huge page is allocated as both say.

@@ -14,7 +14,7 @@ public enum MapCountLimit {
             // Who cannot raise it needs not, where it is high enough.
             switch error {
             case .host, .noLock: if isHighEnough(limit) { return nil }
-            case .inUse: break
+            case .inUse, .leftChanged: break
             }
             throw error
         }

@@ -1,6 +1,9 @@
 import ArgumentParser
+import Experiments
 import Glibc
 import HostMemory
+import Reports
+import SystemPackage
 
 /// Where the executable starts.
 package enum EntryPoint {
@@ -15,6 +18,10 @@ package enum EntryPoint {
             Output.error("\(Tool.name): /proc cannot be read, from where the arguments and all figures come: mount it")
             Glibc.exit(ExitCode.notSupported.rawValue)
         }
+        if CommandLine.arguments.count == 3, CommandLine.arguments[1] == Guardian.word {
+            Glibc.exit(Guardian.run(FilePath(CommandLine.arguments[2])))
+        }
+        ChangedSettings.notice.withLock { $0 = Output.error }
         do {
             var command = try VmemmapCommand.parseAsRoot(
                 CommandArguments.prepared(CommandLine.arguments.dropFirst()))

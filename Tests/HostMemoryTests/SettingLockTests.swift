@@ -79,6 +79,7 @@ struct SettingLockTests {
     func changedMeanwhileAndKilled() async throws {
         await #expect(processExitsWith: .signal(SIGKILL)) {
             [path = setting.path.string as String, lock = setting.lock.string as String] in
+            StandIn.prepareGuardian()
             let setting = HostSetting(name: "setting", path: FilePath(path), lock: FilePath(lock))
             let settings = try ChangedSettings(guarding: [setting])
             try settings.set(setting, to: 100)
@@ -118,7 +119,7 @@ struct SettingLockTests {
                 }
             }
             let stand = StandIn("setting", 3)
-            for value in 0..<100 {
+            for value in 0..<20 {
                 let settings = try ChangedSettings(guarding: [stand.setting])
                 try settings.set(stand.setting, to: value)
                 try settings.putBack()
@@ -133,11 +134,14 @@ struct SettingLockTests {
     @Test("A guardian that cannot be started is named by the call, and leaves neither lock nor descriptors")
     func notStarted() throws {
         let before = try OpenFiles.count()
-        for (operation, name) in [(HostOperation.fork, "fork"), (.mapAnonymous, "mmap(MAP_ANONYMOUS)")] {
+        for (operation, name) in [(HostOperation.fork, "fork"), (.startProcess, "posix_spawn")] {
             let fault = InjectedFault(first: 1, errno: .resourceTemporarilyUnavailable, operations: [operation])
             let (refusal, _) = fault.during { SettingRefusal.thrown([setting]) }
             #expect(refusal?.host.map { "\($0)".hasPrefix(name) } == true, "\(name)")
         }
+        Guardian.program.withLock { $0 = "/bin/true" }
+        #expect(SettingRefusal.thrown([setting])?.host?.operation == .startProcess)
+        StandIn.prepareGuardian()
         #expect(try OpenFiles.count() == before)
         #expect(SettingRefusal.thrown([setting]) == nil)
     }

@@ -73,7 +73,7 @@ public final class HostThread: Sendable {
     public func interrupt() {
         isJoined.withLock { isJoined in
             if isJoined { return }
-            _ = try? HostKernel.call(.interrupt, .process) { Int64(-pthread_kill(handle, vme_interruption_signal())) }
+            _ = try? HostKernel.call(.interrupt, .process) { Int64(-pthread_kill(handle, HostKernel.interruption)) }
         }
     }
 
@@ -96,10 +96,20 @@ public final class HostThread: Sendable {
 }
 
 extension HostKernel {
+    fileprivate static let interruption = SIGUSR1
+
     /// Puts the handler of ``HostThread/interrupt()`` in: SIGUSR1, without SA_RESTART; and lets the signal through to the calling
     /// thread and those it starts from then on. The corresponding C function is `sigaction`.
     public static func enableInterruptions() throws(HostError) {
-        _ = try call(.interrupt, .process) { vme_interruptions_enable() }
+        _ = try call(.interrupt, .process) {
+            var action = sigaction()
+            var signals = sigset_t()
+            // SAFETY: both structures are this function's own, and the handler does nothing.
+            unsafe action.__sigaction_handler.sa_handler = { _ in }
+            if unsafe sigaction(interruption, &action, nil) != 0 { return -Int64(errno) }
+            _ = unsafe (sigemptyset(&signals), sigaddset(&signals, interruption))
+            return -Int64(unsafe pthread_sigmask(SIG_UNBLOCK, &signals, nil))
+        }
     }
 
     /// Lets another thread run. The corresponding C function is `sched_yield`.

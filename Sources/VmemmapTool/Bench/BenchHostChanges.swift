@@ -54,6 +54,7 @@ extension BenchExperiment {
         } catch {
             switch error {
             case .inUse(let settings): return (nil, "\(settings)")
+            case .leftChanged(let setting): return (nil, "\(setting)")
             case .noLock(let error): return (nil, "KSM's tunables cannot be locked: \(error)")
             case .host(let error) where error.code == .notPermitted:
                 return (nil, "not permitted: only root may set KSM's tunables")

@@ -17,6 +17,9 @@ final class RaisedMapLimit: Sendable {
             case .inUse(let inUse):
                 Output.error("cannot raise vm.max_map_count to \(needed): \(inUse)")
                 throw ExitCode.shortage
+            case .leftChanged(let setting):
+                Output.error("cannot raise vm.max_map_count to \(needed): \(setting)")
+                throw ExitCode.failure
             case .host(let error), .noLock(let error):
                 Output.error(
                     "cannot raise vm.max_map_count to \(needed): \(error); as root: sysctl -w vm.max_map_count=\(needed), or take "

@@ -17,7 +17,7 @@ import VmemmapEmulator
 struct HostSettingsTests {
     @Test(
         "A raised limit is put back at the end, on a signal, and when the process is killed outright",
-        arguments: [nil, Signal.interrupt, .terminate, .kill])
+        arguments: [nil, Signal.interrupt, .terminate, .quit, .kill])
     func raisedLimit(_ signal: Signal?) async throws {
         let before = try HostLimits.maxMapCount()
         // A little more than fits.
@@ -49,6 +49,7 @@ struct HostSettingsTests {
     /// Whether there is a pool to measure, with 64 huge pages to spare.
     private static let canMeasure: Bool = {
         do throws(ExperimentError) {
+            Guardian.program.withLock { $0 = Command.binary }
             _ = try KernelMeasurement(pages: HugePageCount(64)).guardSettings()
             return true
         } catch {
@@ -80,6 +81,7 @@ struct HostSettingsTests {
         "As the library has it: what was there before stays, and comes back",
         .enabled(if: canMeasure, "no vm.hugetlb_optimize_vmemmap, or no 128 MiB for huge pages"))
     func measureBesideOthers() throws {
+        Guardian.program.withLock { $0 = Command.binary }
         let pool = try HugeTLBPool.size(ofPagesOf: .mebibytes(2))
         let before = try settings()
         // Huge pages of somebody else's, with the setting the other way round.
@@ -110,6 +112,7 @@ struct HostSettingsTests {
 
     @Test("A second run is refused with the number of the first, which goes on")
     func twoAtOnce() async throws {
+        Guardian.program.withLock { $0 = Command.binary }
         let limit = try ChangedSettings(guarding: [.maxMapCount])
         let ksm = try? ChangedSettings(guarding: SamePageMerging.tunables)
         let pool = Self.canMeasure ? try ChangedSettings(guarding: [.optimizeVmemmap]) : nil

@@ -108,6 +108,7 @@ enum ExperimentError: Error, Sendable {
             case .host(let error): .host(error)
             case .inUse(let settings): .inUse(settings)
             case .noLock(let error): .notSupported("the host's settings cannot be locked: \(error)")
+            case .leftChanged(let setting): .setting(setting)
             }
     }
 
