@@ -1,6 +1,6 @@
-internal import CSystemShims
-internal import Glibc
-internal import SystemPackage
+import CSystemShims
+import Glibc
+import SystemPackage
 
 extension HostKernel {
     /// A process that this one has started.

@@ -1,4 +1,4 @@
-internal import SystemPackage
+import SystemPackage
 
 /// Settings of the host that a process is changing, and what they were before.
 ///

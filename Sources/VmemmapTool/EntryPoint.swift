@@ -1,15 +1,13 @@
 import ArgumentParser
-import Experiments
 import Glibc
 import HostMemory
-import Reports
 import SystemPackage
 
 /// Where the executable starts.
 package enum EntryPoint {
     /// What `ParsableCommand.main()` does, with the standard streams seen to first, and with an exit code for what could not be
     /// written, the help included.
-    static func main() {
+    package static func main() -> Never {
         TerminationSignals.endByCrashes()
         Output.open()
         StackLimit.check()

@@ -64,9 +64,7 @@ final class ScriptSource {
             isAtEnd = count == 0
             buffered += chunk[..<count]
         } catch {
-            let isClosed = !isOwned && error.errno == .badFileDescriptor
-            Output.error("cannot read \(name): \(isClosed ? "it is closed; give a script, or - with one" : "\(error)")")
-            throw ExitCode.validationFailure
+            throw Self.refusal(name, error)
         }
     }
 
@@ -75,6 +73,7 @@ final class ScriptSource {
         let reason =
             switch error.errno {
             case .isDirectory: "it is a folder"
+            case .badFileDescriptor: "it is closed"
             case .fileNameTooLong: "\(Errno.fileNameTooLong)"
             default: "\(error)"
             }

@@ -3,7 +3,6 @@ import Testing
 import VmemmapEmulator
 @testable import VmemmapTool
 
-
 @Suite("What the host has no room for")
 struct ErrorTextTests {
     private func plan(_ pages: Int, _ size: HugePageSize = .twoMebibytes) throws -> MappingPlan {

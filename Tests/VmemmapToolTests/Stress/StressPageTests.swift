@@ -29,8 +29,10 @@ struct StressPageTests {
         faults: StressConfiguration.Faults = .all
     ) throws -> StressResult {
         let combinations = [
-            StressCombinationResult(scheme: .head, backing: .memfd, figures: figures(1000, nanoseconds: 5_000_000, epochs: 2)),
-            StressCombinationResult(scheme: .firstTail, backing: .anonymous, figures: figures(0, nanoseconds: 70, epochs: 2)),
+            StressCombinationResult(
+                scheme: .head, backing: .memfd, figures: figures(1000, nanoseconds: 5_000_000, epochs: 2)),
+            StressCombinationResult(
+                scheme: .firstTail, backing: .anonymous, figures: figures(0, nanoseconds: 70, epochs: 2)),
         ]
         return StressResult(
             host: try .current(), seed: 11, pages: HugePageCount(64), hugePageBytes: .mebibytes(2), walkers: 3,
