@@ -39,6 +39,8 @@ let package = Package(
         // Layers, lowest first. Each may import those above it in this list, never those below.
         .target(name: "CSystemShims", path: "CSystemShims", cSettings: cSettings),
         .target(name: "HostMemory", dependencies: ["CSystemShims", system], swiftSettings: swiftSettings),
+        // Equipment of experiments and tests: faults, scarcity, host settings, children, the host's own pools and KSM.
+        .target(name: "HostLab", dependencies: ["CSystemShims", "HostMemory", system], swiftSettings: swiftSettings),
         .target(
             name: "VmemmapEmulator", dependencies: ["CSystemShims", "HostMemory", system],
             swiftSettings: swiftSettings),
@@ -46,20 +48,21 @@ let package = Package(
         .target(name: "CBaseline", cSettings: cSettings),
         .target(
             name: "VmemmapTool",
-            dependencies: ["VmemmapEmulator", "HostMemory", "CBaseline", system, parser],
+            dependencies: ["VmemmapEmulator", "HostLab", "HostMemory", "CBaseline", system, parser],
             swiftSettings: swiftSettings),
         .executableTarget(name: "vmemmap", dependencies: ["VmemmapTool"], swiftSettings: swiftSettings),
 
         .testTarget(
-            name: "HostMemoryTests", dependencies: ["HostMemory", "CSystemShims", system],
+            name: "HostMemoryTests", dependencies: ["HostLab", "HostMemory", "CSystemShims", system],
             swiftSettings: swiftSettings),
         .testTarget(
-            name: "VmemmapEmulatorTests", dependencies: ["VmemmapEmulator", "HostMemory", "CSystemShims", system],
+            name: "VmemmapEmulatorTests",
+            dependencies: ["VmemmapEmulator", "HostLab", "HostMemory", "CSystemShims", system],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "VmemmapToolTests",
             // The executable is run by the tests of commands, so that it is built before them.
-            dependencies: ["vmemmap", "VmemmapTool", "VmemmapEmulator", "HostMemory", subprocess, system],
+            dependencies: ["vmemmap", "VmemmapTool", "VmemmapEmulator", "HostLab", "HostMemory", subprocess, system],
             swiftSettings: swiftSettings),
     ],
     swiftLanguageModes: [.v6],

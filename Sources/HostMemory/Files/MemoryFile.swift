@@ -1,23 +1,23 @@
-public import SystemPackage
+package import SystemPackage
 
 /// An anonymous file in memory (memfd): frames that several mappings can share.
 ///
 /// Its length is fixed at creation and sealed, so that no mapped page can vanish under a reader (SIGBUS). It occupies
 /// nothing until it is written, and a range can be given back with ``release(offset:length:)``.
-public final class MemoryFile: Sendable {
+package final class MemoryFile: Sendable {
     /// The name shown in /proc/PID/maps as `/memfd:name`.
-    public let name: String
+    package let name: String
     /// The length in bytes.
-    public let length: ByteCount
+    package let length: ByteCount
     /// The descriptor that writes. Mappings through it can be made writable at any time.
-    public let writable: FileDescriptor
+    package let writable: FileDescriptor
     /// The read-only twin: the same file, opened without the right to write. A mapping through it can never be made
     /// writable (mprotect: EACCES), while PROT_READ through ``writable`` is no lock at all (host limits, 6).
-    public let readOnly: FileDescriptor
+    package let readOnly: FileDescriptor
 
     /// Whether the host gives memory files transparent huge pages of its own accord: a write of one page takes a whole one then, and
     /// a hole punched in it gives nothing back unless the host splits it.
-    public let mayHaveHugePages: Bool
+    package let mayHaveHugePages: Bool
 
     private let shield: ForkShield
     /// Mappings of the file that are there for no longer than it takes to give holes small pages, unless unmapping is refused.
@@ -31,16 +31,15 @@ public final class MemoryFile: Sendable {
     ///   - name: as it is shown.
     ///   - length: whole pages.
     ///   - store: where its frames come from. The length of a file in a file system cannot be sealed; nobody else has it.
-    public init(name: String, length: ByteCount, in store: FrameStore = .memory) throws(HostError) {
-        mayHaveHugePages = if case .memory = store { Self.hostUsesHugePages } else { false }
+    package init(name: String, length: ByteCount, in store: FrameStore = .memory) throws(HostError) {
+        mayHaveHugePages = store.createFile == nil && Self.hostUsesHugePages
         let writable =
-            switch store {
-            case .memory: try HostKernel.createMemoryFile(name: name)
-            case .fileSystem(let fileSystem): try fileSystem.createFile(name: name)
+            if let createFile = store.createFile { try createFile(name) } else {
+                try HostKernel.createMemoryFile(name: name)
             }
         do throws(HostError) {
             try HostKernel.setLength(writable, length, name: name)
-            if case .memory = store { try HostKernel.sealLength(writable, name: name) }
+            if store.createFile == nil { try HostKernel.sealLength(writable, name: name) }
             let readOnly = try HostKernel.open(FilePath("/proc/self/fd/\(writable.rawValue)"), .readOnly)
             do throws(HostError) {
                 shield = try ForkShield(writable, readOnly)
@@ -67,7 +66,7 @@ public final class MemoryFile: Sendable {
     }
 
     /// What the file occupies in frames, in bytes (`st_blocks`).
-    public func allocatedBytes() throws(HostError) -> ByteCount {
+    package func allocatedBytes() throws(HostError) -> ByteCount {
         try HostKernel.allocatedBytes(writable, name: name)
     }
 
@@ -80,7 +79,7 @@ public final class MemoryFile: Sendable {
     /// Gives the holes in a range pages, as small as they come, where the host would make huge ones of a write.
     ///
     /// Through a mapping that is there for no longer, since it is mappings that can be told to have no huge pages.
-    public func populateWithSmallPages(offset: ByteCount, length: ByteCount) throws(HostError) {
+    package func populateWithSmallPages(offset: ByteCount, length: ByteCount) throws(HostError) {
         guard mayHaveHugePages, length > .zero else { return }
         try? windows.unmapAll()
         let window = try HostKernel.mapAnonymous(length: length)
@@ -96,13 +95,13 @@ public final class MemoryFile: Sendable {
     }
 
     /// Writes `pieces` of memory one behind the other from `offset` on. In holes, small pages are written.
-    public func gather(_ pieces: StridedPieces, at offset: ByteCount) throws(HostError) {
+    package func gather(_ pieces: StridedPieces, at offset: ByteCount) throws(HostError) {
         try populateWithSmallPages(offset: offset, length: pieces.total)
         try HostKernel.gather(pieces, into: writable, at: offset, name: name)
     }
 
     /// Reads into `pieces` of memory what lies one behind the other from `offset` on.
-    public func scatter(_ pieces: StridedPieces, at offset: ByteCount) throws(HostError) {
+    package func scatter(_ pieces: StridedPieces, at offset: ByteCount) throws(HostError) {
         try HostKernel.scatter(pieces, from: writable, at: offset, name: name)
     }
 
@@ -110,7 +109,7 @@ public final class MemoryFile: Sendable {
     ///
     /// A part of a transparent huge page is only filled with zeros where the host cannot split the page, because somebody has
     /// a reference to it; it does not say so. A moment later the same call succeeds.
-    public func releaseFromHugePages(offset: ByteCount, length: ByteCount) throws(HostError) {
+    package func releaseFromHugePages(offset: ByteCount, length: ByteCount) throws(HostError) {
         for _ in 0..<Self.attempts {
             try release(offset: offset, length: length)
             let data = try HostKernel.nextData(writable, from: offset, name: name)
@@ -123,7 +122,7 @@ public final class MemoryFile: Sendable {
     private static let attempts = 100
 
     /// Gives the frames of a range back to the host.
-    public func release(offset: ByteCount, length: ByteCount) throws(HostError) {
+    package func release(offset: ByteCount, length: ByteCount) throws(HostError) {
         try HostKernel.punchHole(writable, offset: offset, length: length, name: name)
     }
 }

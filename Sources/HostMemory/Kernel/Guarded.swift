@@ -1,12 +1,12 @@
 import CSystemShims
-public import Synchronization
+package import Synchronization
 
 /// A value that one thread at a time has. It is `Mutex`, and the thread sanitizer can follow it.
 ///
 /// On Linux `Mutex` is a futex in a library that is not instrumented: the sanitizer sees no lock and reports each access under one
 /// as a race, in the smallest program too. A build with THREAD_SANITIZER defined (`scripts/check --sanitize`) tells it. The
 /// lock is the same, so who forgets to take it is still found.
-public struct Guarded<Value: ~Copyable>: ~Copyable, Sendable {
+package struct Guarded<Value: ~Copyable>: ~Copyable, Sendable {
     @usableFromInline let mutex: Mutex<Value>
 
     #if THREAD_SANITIZER
@@ -14,12 +14,12 @@ public struct Guarded<Value: ~Copyable>: ~Copyable, Sendable {
         private let tag = SanitizerTag()
 
         /// Guards `value`.
-        public init(_ value: consuming sending Value) {
+        package init(_ value: consuming sending Value) {
             mutex = Mutex(value)
         }
 
         /// Waits until nobody else has the value, and hands it to `body`.
-        public borrowing func withLock<Result: ~Copyable, Failure: Error>(
+        package borrowing func withLock<Result: ~Copyable, Failure: Error>(
             _ body: (inout sending Value) throws(Failure) -> sending Result
         ) throws(Failure) -> sending Result {
             // Told under the lock: from whoever had it before to whoever has it next.
@@ -32,13 +32,13 @@ public struct Guarded<Value: ~Copyable>: ~Copyable, Sendable {
     #else
         /// Guards `value`.
         @inlinable
-        public init(_ value: consuming sending Value) {
+        package init(_ value: consuming sending Value) {
             mutex = Mutex(value)
         }
 
         /// Waits until nobody else has the value, and hands it to `body`.
         @inlinable
-        public borrowing func withLock<Result: ~Copyable, Failure: Error>(
+        package borrowing func withLock<Result: ~Copyable, Failure: Error>(
             _ body: (inout sending Value) throws(Failure) -> sending Result
         ) throws(Failure) -> sending Result {
             try mutex.withLock(body)

@@ -6,33 +6,33 @@ public import SystemPackage
 /// ``operation`` and ``place`` say what was asked of it.
 public struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The kind of a refusal.
-    public struct Code: Hashable, Sendable, CustomStringConvertible {
+    package struct Code: Hashable, Sendable, CustomStringConvertible {
         private enum Kind: String, Sendable {
             case outOfMemory, noSpace, notPermitted, notSupported, tooManyFiles, interrupted, invalid, unreadable, other
         }
         private let kind: Kind
 
         /// No memory, or one mapping too many (ENOMEM, EAGAIN): the kernel does not tell which.
-        public static let outOfMemory = Code(kind: .outOfMemory)
+        package static let outOfMemory = Code(kind: .outOfMemory)
         /// The memory file has no room (ENOSPC, EDQUOT, EFBIG).
-        public static let noSpace = Code(kind: .noSpace)
+        package static let noSpace = Code(kind: .noSpace)
         /// Not allowed to this process (EPERM, EACCES).
-        public static let notPermitted = Code(kind: .notPermitted)
+        package static let notPermitted = Code(kind: .notPermitted)
         /// This kernel does not have it (ENOSYS, EOPNOTSUPP, ENOENT, ENOTTY).
-        public static let notSupported = Code(kind: .notSupported)
+        package static let notSupported = Code(kind: .notSupported)
         /// No descriptor left (EMFILE, ENFILE).
-        public static let tooManyFiles = Code(kind: .tooManyFiles)
+        package static let tooManyFiles = Code(kind: .tooManyFiles)
         /// A signal came first (EINTR).
-        public static let interrupted = Code(kind: .interrupted)
+        package static let interrupted = Code(kind: .interrupted)
         /// The kernel calls the arguments wrong (EINVAL, EFAULT, EBADF).
-        public static let invalid = Code(kind: .invalid)
+        package static let invalid = Code(kind: .invalid)
         /// A file of the kernel's does not read as expected, or ended early. Has no errno.
-        public static let unreadable = Code(kind: .unreadable)
+        package static let unreadable = Code(kind: .unreadable)
         /// Anything else.
-        public static let other = Code(kind: .other)
+        package static let other = Code(kind: .other)
 
         /// The kind an errno stands for.
-        public init(_ errno: Errno) {
+        package init(_ errno: Errno) {
             switch errno {
             case .noMemory, .resourceTemporarilyUnavailable: self = .outOfMemory
             case .noSpace, .diskQuotaExceeded, .fileTooLarge: self = .noSpace
@@ -50,11 +50,11 @@ public struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
         private init(kind: Kind) { self.kind = kind }
 
         /// The name of the kind.
-        public var description: String { kind.rawValue }
+        package var description: String { kind.rawValue }
     }
 
     /// What the operation was applied to.
-    public enum Place: Hashable, Sendable {
+    package enum Place: Hashable, Sendable {
         /// A stretch of this process's address space.
         case addresses(AddressRange)
         /// A file, by path or, for a memory file, by name.
@@ -64,16 +64,16 @@ public struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The kind of the refusal.
-    public let code: Code
+    package let code: Code
     /// The kernel's error number; nil where the kernel answered but the answer could not be read.
     public let errno: Errno?
     /// The operation that was refused.
-    public let operation: HostOperation
+    package let operation: HostOperation
     /// What it was applied to.
-    public let place: Place
+    package let place: Place
 
     /// A refusal by the kernel.
-    public init(_ errno: Errno, _ operation: HostOperation, _ place: Place) {
+    package init(_ errno: Errno, _ operation: HostOperation, _ place: Place) {
         self.code = Code(errno)
         self.errno = errno
         self.operation = operation
@@ -81,7 +81,7 @@ public struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 
     /// An answer of the kernel's that does not read as expected.
-    public init(unreadable file: String, _ operation: HostOperation = .read) {
+    package init(unreadable file: String, _ operation: HostOperation = .read) {
         self.code = .unreadable
         self.errno = nil
         self.operation = operation
@@ -101,7 +101,7 @@ public struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 /// An operation that passes the door to the kernel. The raw value is its bit in an ``InjectedFault``.
-public enum HostOperation: UInt32, Hashable, Sendable, CaseIterable, CustomStringConvertible {
+package enum HostOperation: UInt32, Hashable, Sendable, CaseIterable, CustomStringConvertible {
     /// mmap of the anonymous region.
     case mapRegion
     /// mmap of private anonymous memory.
@@ -170,7 +170,7 @@ public enum HostOperation: UInt32, Hashable, Sendable, CaseIterable, CustomStrin
     case permissions
 
     /// The system call's name, with the flag that matters.
-    public var description: String {
+    package var description: String {
         switch self {
         case .mapRegion: "mmap(region)"
         case .mapAnonymous: "mmap(MAP_ANONYMOUS)"

@@ -1,10 +1,10 @@
 import CSystemShims
 import Glibc
-public import SystemPackage
+package import SystemPackage
 
 extension HostKernel {
     /// Creates an anonymous memory file. The corresponding C function is `memfd_create`.
-    public static func createMemoryFile(name: String) throws(HostError) -> FileDescriptor {
+    package static func createMemoryFile(name: String) throws(HostError) -> FileDescriptor {
         let result = try callThroughSignals(.createFile, .file(name)) {
             // SAFETY: the name is a C string that lives for the call, and the kernel copies it.
             unsafe name.withCString { unsafe vme_memfd_create($0) }
@@ -13,7 +13,7 @@ extension HostKernel {
     }
 
     /// Opens a file. The corresponding C function is `open`.
-    public static func open(
+    package static func open(
         _ path: FilePath, _ mode: FileDescriptor.AccessMode, options: FileDescriptor.OpenOptions = [.closeOnExec],
         permissions: FilePermissions? = nil
     ) throws(HostError) -> FileDescriptor {
@@ -30,7 +30,7 @@ extension HostKernel {
     /// Closes a descriptor. The corresponding C function is `close`.
     ///
     /// Not repeated after EINTR: on Linux the descriptor is gone by then, whatever `close` reports. So it is where a fault is injected.
-    public static func close(_ file: FileDescriptor) throws(HostError) {
+    package static func close(_ file: FileDescriptor) throws(HostError) {
         let result = shimResult {
             try file.close()
             return 0
@@ -39,12 +39,12 @@ extension HostKernel {
     }
 
     /// Sets a file's length. The corresponding C function is `ftruncate`.
-    public static func setLength(_ file: FileDescriptor, _ length: ByteCount, name: String) throws(HostError) {
+    package static func setLength(_ file: FileDescriptor, _ length: ByteCount, name: String) throws(HostError) {
         _ = try callThroughSignals(.setLength, .file(name)) { vme_truncate(file.rawValue, Int64(length.rawValue)) }
     }
 
     /// Fixes a memory file's length for good. The corresponding C function is `fcntl` with F_ADD_SEALS.
-    public static func sealLength(_ file: FileDescriptor, name: String) throws(HostError) {
+    package static func sealLength(_ file: FileDescriptor, name: String) throws(HostError) {
         _ = try callThroughSignals(.seal, .file(name)) {
             vme_add_seals(file.rawValue, CInt(VME_SEAL_SHRINK | VME_SEAL_GROW))
         }
@@ -52,7 +52,7 @@ extension HostKernel {
 
     /// Gives a range of a memory file back to the host; it reads as zeros from then on. The corresponding C function
     /// is `fallocate`.
-    public static func punchHole(
+    package static func punchHole(
         _ file: FileDescriptor, offset: ByteCount, length: ByteCount, name: String
     ) throws(HostError) {
         _ = try callThroughSignals(.punchHole, .file(name)) {
@@ -62,7 +62,7 @@ extension HostKernel {
 
     /// Where the next page with a frame lies, from `offset` on; nil if there is none. The corresponding C function is `lseek` with
     /// SEEK_DATA. Moves the file's position. Throws ``HostError/Code-swift.struct/invalid`` for an offset below 0.
-    public static func nextData(
+    package static func nextData(
         _ file: FileDescriptor, from offset: ByteCount, name: String
     ) throws(HostError) -> ByteCount? {
         // The kernel's answer to it is that of the end of the file.
@@ -78,14 +78,14 @@ extension HostKernel {
     }
 
     /// What a file occupies: `st_blocks` in bytes. The corresponding C function is `fstat`.
-    public static func allocatedBytes(_ file: FileDescriptor, name: String) throws(HostError) -> ByteCount {
+    package static func allocatedBytes(_ file: FileDescriptor, name: String) throws(HostError) -> ByteCount {
         let bytes = try callThroughSignals(.status, .file(name)) { vme_allocated_bytes(file.rawValue) }
         return ByteCount(Int(bytes))
     }
 
     /// Reads up to `buffer.count` bytes from the current position; 0 at the end. The corresponding C function is
     /// `read`.
-    public static func read(
+    package static func read(
         _ file: FileDescriptor, into buffer: inout [UInt8], name: String
     ) throws(HostError) -> Int {
         let read = try callThroughSignals(.read, .file(name)) {
@@ -99,7 +99,7 @@ extension HostKernel {
 
     /// Reads up to `buffer.count` bytes from the file's start: a file of /proc makes its text anew then. The corresponding C
     /// function is `pread`.
-    public static func readFromStart(
+    package static func readFromStart(
         _ file: FileDescriptor, into buffer: inout [UInt8], name: StaticString
     ) throws(HostError) -> Int {
         let read = try callThroughSignals(.read, .file("\(name)")) {
@@ -115,7 +115,7 @@ extension HostKernel {
 
     /// Reads 64-bit words at a position given in words; fewer than asked for at the end. The corresponding C function
     /// is `pread`.
-    public static func readWords(
+    package static func readWords(
         _ file: FileDescriptor, atWord position: UInt64, into buffer: inout [UInt64], name: String
     ) throws(HostError) -> Int {
         // No file reaches further than this, and pread takes no larger offset.
@@ -133,7 +133,7 @@ extension HostKernel {
 
     /// Writes all of `bytes` at the current position, and waits where whoever shares the file has set it not to (O_NONBLOCK). The
     /// corresponding C functions are `write` and `poll`.
-    public static func write(_ bytes: [UInt8], to file: FileDescriptor, name: String) throws(HostError) {
+    package static func write(_ bytes: [UInt8], to file: FileDescriptor, name: String) throws(HostError) {
         var written = 0
         while written < bytes.count {
             do throws(HostError) {
@@ -162,7 +162,7 @@ extension HostKernel {
     }
 
     /// Removes a file. The corresponding C function is `unlink`.
-    public static func remove(_ path: FilePath) throws(HostError) {
+    package static func remove(_ path: FilePath) throws(HostError) {
         _ = try call(.remove, .file(path.string)) {
             // SAFETY: the path is a C string that lives for the call.
             unsafe path.withPlatformString { unsafe unlink($0) == 0 ? 0 : -Int64(errno) }

@@ -1,8 +1,8 @@
 import CSystemShims
-public import SystemPackage
+package import SystemPackage
 
 /// What may be done with a mapping.
-public enum Protection: Sendable {
+package enum Protection: Sendable {
     /// PROT_NONE.
     case none
     /// PROT_READ.
@@ -20,7 +20,7 @@ public enum Protection: Sendable {
 }
 
 /// What the kernel is told about a range.
-public enum Advice: Sendable {
+package enum Advice: Sendable {
     /// MADV_DONTFORK: a child that is forked does not get it.
     case dontFork
     /// MADV_HUGEPAGE: put transparent huge pages here where there are any.
@@ -63,7 +63,7 @@ extension HostKernel {
     /// The corresponding C function is `mmap`. The region has no frames yet. Throws when the address space or the
     /// mappings run out, or, unless `isReserved` is false, for more than the host could ever hold (vm.overcommit_memory); and
     /// ``HostError/Code-swift.struct/invalid`` unless the length is some whole pages and the alignment a power of two of pages.
-    public static func mapRegion(
+    package static func mapRegion(
         length: ByteCount, alignment: ByteCount, isReserved: Bool = true
     ) throws(HostError) -> AddressRange {
         let place = HostError.Place.addresses(AddressRange(start: Address(0), length: length))
@@ -77,12 +77,12 @@ extension HostKernel {
     }
 
     /// Removes a region made by ``mapRegion(length:alignment:)``, its guard pages, and whatever was mapped over it.
-    public static func unmapRegion(_ range: AddressRange) throws(HostError) {
+    package static func unmapRegion(_ range: AddressRange) throws(HostError) {
         _ = try mappingCall(.unmap, .addresses(range)) { vme_region_unmap(range.start.rawValue, range.length.rawValue) }
     }
 
     /// The guard pages on both sides of a region made by ``mapRegion(length:alignment:isReserved:)``.
-    public static func guardPages(of range: AddressRange) -> [AddressRange] {
+    package static func guardPages(of range: AddressRange) -> [AddressRange] {
         let pageSize = HostLimits.pageSize
         return [
             AddressRange(start: range.start - pageSize, length: pageSize),
@@ -91,12 +91,12 @@ extension HostKernel {
     }
 
     /// A region with its guard pages.
-    public static func withGuardPages(_ range: AddressRange) -> AddressRange {
+    package static func withGuardPages(_ range: AddressRange) -> AddressRange {
         AddressRange(start: range.start - HostLimits.pageSize, length: range.length + HostLimits.pageSize * 2)
     }
 
     /// Maps private anonymous memory where the kernel likes. The corresponding C function is `mmap`.
-    public static func mapAnonymous(length: ByteCount) throws(HostError) -> AddressRange {
+    package static func mapAnonymous(length: ByteCount) throws(HostError) -> AddressRange {
         let start = try mappingCall(
             .mapAnonymous, .addresses(AddressRange(start: Address(0), length: length)),
             { vme_map_anonymous(length.rawValue) })
@@ -108,7 +108,7 @@ extension HostKernel {
     ///
     /// Throws ``HostError/Code-swift.struct/outOfMemory`` where the pool has none free, and ``HostError/Code-swift.struct/invalid`` for a
     /// size that is none of the host's.
-    public static func mapHugePage(size: ByteCount) throws(HostError) -> AddressRange {
+    package static func mapHugePage(size: ByteCount) throws(HostError) -> AddressRange {
         let place = HostError.Place.addresses(AddressRange(start: Address(0), length: size))
         // To the kernel, the logarithm 0 is its default size.
         guard size.isPowerOfTwo, size > HostLimits.pageSize else {
@@ -124,7 +124,7 @@ extension HostKernel {
     ///
     /// Readers of the range see zeros from then on: no way to give a page its frame back under readers. It is here for the
     /// experiment that shows so.
-    public static func mapAnonymous(at range: AddressRange) throws(HostError) {
+    package static func mapAnonymous(at range: AddressRange) throws(HostError) {
         _ = try mappingCall(.mapAnonymous, .addresses(range)) {
             vme_map_anonymous_at(range.start.rawValue, range.length.rawValue)
         }
@@ -135,7 +135,7 @@ extension HostKernel {
     /// The replacement is one step for every reader. When it is refused the old mapping normally stays; a late refusal can
     /// leave a gap (host limits, 11), so the caller repairs the range, not only what it had changed before.
     @inline(__always)
-    public static func mapFile(
+    package static func mapFile(
         _ file: FileDescriptor, at range: AddressRange, offset: ByteCount, _ protection: Protection
     ) throws(HostError) {
         _ = try mappingCall(.mapFile, .addresses(range)) {
@@ -145,21 +145,21 @@ extension HostKernel {
     }
 
     /// Removes every mapping in `range`. The corresponding C function is `munmap`.
-    public static func unmap(_ range: AddressRange) throws(HostError) {
+    package static func unmap(_ range: AddressRange) throws(HostError) {
         _ = try mappingCall(.unmap, .addresses(range)) { vme_unmap(range.start.rawValue, range.length.rawValue) }
     }
 
     /// Changes what may be done with the pages of `range`. The corresponding C function is `mprotect`.
     ///
     /// Once it returns, no processor writes through a stale translation.
-    public static func protect(_ range: AddressRange, _ protection: Protection) throws(HostError) {
+    package static func protect(_ range: AddressRange, _ protection: Protection) throws(HostError) {
         _ = try mappingCall(.protect, .addresses(range)) {
             vme_protect(range.start.rawValue, range.length.rawValue, protection.flags)
         }
     }
 
     /// Tells the kernel how to treat `range`. The corresponding C function is `madvise`.
-    public static func advise(_ range: AddressRange, _ advice: Advice) throws(HostError) {
+    package static func advise(_ range: AddressRange, _ advice: Advice) throws(HostError) {
         func advise() -> Int64 { vme_advise(range.start.rawValue, range.length.rawValue, advice.flag) }
         if advice.marksMapping {
             _ = try mappingCall(.advise, .addresses(range), advise)
@@ -174,7 +174,7 @@ extension HostKernel {
     /// One step for every reader of the target. The kernel wants six mappings to spare; no other thread that maps through
     /// ``HostKernel`` takes them while it looks.
     @inline(__always)
-    public static func move(_ source: AddressRange, to target: Address) throws(HostError) {
+    package static func move(_ source: AddressRange, to target: Address) throws(HostError) {
         _ = try moveCall(.move, .addresses(AddressRange(start: target, length: source.length))) {
             vme_move(source.start.rawValue, source.length.rawValue, target.rawValue)
         }
@@ -184,7 +184,7 @@ extension HostKernel {
     ///
     /// On kernels before 5.14, which do not know the advice, this does nothing and the first store to each page does
     /// it. Throws ``HostError/Code-swift.struct/invalid`` unless the range is whole pages.
-    public static func populate(_ range: AddressRange) throws(HostError) {
+    package static func populate(_ range: AddressRange) throws(HostError) {
         try checkWholePages(range)
         do {
             try advise(range, .populateWrite)
@@ -195,7 +195,7 @@ extension HostKernel {
 
     /// Tells the kernel to put no transparent huge pages in `range`. On kernels built without them there is nothing
     /// to tell. Throws ``HostError/Code-swift.struct/invalid`` unless the range is whole pages.
-    public static func forbidHugePages(_ range: AddressRange) throws(HostError) {
+    package static func forbidHugePages(_ range: AddressRange) throws(HostError) {
         try checkWholePages(range)
         do {
             try advise(range, .noHugePage)

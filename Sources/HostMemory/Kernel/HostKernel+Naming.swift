@@ -1,15 +1,15 @@
 import CSystemShims
-public import SystemPackage
+package import SystemPackage
 
 /// Files that get their name when they are complete, and what a name leads to.
 extension HostKernel {
     /// What a path leads to. The corresponding C function is `stat`, or `lstat`.
-    public static func status(of path: FilePath, followingLinks: Bool = true) throws(HostError) -> Stat {
+    package static func status(of path: FilePath, followingLinks: Bool = true) throws(HostError) -> Stat {
         try status(.file(path.string)) { try path.stat(followTargetSymlink: followingLinks) }
     }
 
     /// What an open file is. The corresponding C function is `fstat`.
-    public static func status(of file: FileDescriptor, name: String) throws(HostError) -> Stat {
+    package static func status(of file: FileDescriptor, name: String) throws(HostError) -> Stat {
         try status(.file(name)) { try file.stat() }
     }
 
@@ -27,7 +27,7 @@ extension HostKernel {
     }
 
     /// Whether something is mounted on a path, so that no other file can take it. The corresponding C function is `statx`.
-    public static func isMountPoint(_ path: FilePath) throws(HostError) -> Bool {
+    package static func isMountPoint(_ path: FilePath) throws(HostError) -> Bool {
         try call(.status, .file(path.string)) {
             // SAFETY: the path is a C string that lives for the call.
             unsafe path.withPlatformString { unsafe vme_is_mount_point($0) }
@@ -36,7 +36,7 @@ extension HostKernel {
 
     /// Opens a folder for the calls that take one, which asks for no right to read it. The corresponding C function is `open` with
     /// O_PATH.
-    public static func openFolder(_ path: FilePath) throws(HostError) -> FileDescriptor {
+    package static func openFolder(_ path: FilePath) throws(HostError) -> FileDescriptor {
         try open(path, .readOnly, options: [.init(rawValue: CInt(VME_O_PATH)), .directory, .closeOnExec])
     }
 
@@ -45,7 +45,7 @@ extension HostKernel {
     /// - Parameters:
     ///   - folder: where it is to have a name later.
     ///   - temporary: a name that nobody has. Used for a moment where the file system does not have O_TMPFILE.
-    public static func openUnnamedFile(
+    package static func openUnnamedFile(
         in folder: FileDescriptor, temporary: String, permissions: FilePermissions, name: String
     ) throws(HostError) -> FileDescriptor {
         let mode = permissions.rawValue
@@ -63,7 +63,7 @@ extension HostKernel {
 
     /// Gives `copy` what `file` allows to whom: mode, owner, group and ACL, as far as this process may. Where it may not, nobody may
     /// do more than with `file`. The corresponding C functions are `fchown` and `fchmod`.
-    public static func copyPermissions(
+    package static func copyPermissions(
         of file: FileDescriptor, to copy: FileDescriptor, name: String
     ) throws(HostError) {
         _ = try call(.permissions, .file(name)) { vme_permissions_copy(file.rawValue, copy.rawValue) }
@@ -73,7 +73,7 @@ extension HostKernel {
     /// with nothing left over whatever signal comes. The corresponding C functions are `linkat` and `renameat`.
     ///
     /// - Parameter temporary: a name in the same folder that nobody has.
-    public static func giveName(
+    package static func giveName(
         _ name: String, to file: FileDescriptor, in folder: FileDescriptor, temporary: String
     ) throws(HostError) {
         _ = try call(.rename, .file(name)) {

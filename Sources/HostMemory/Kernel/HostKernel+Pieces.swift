@@ -1,19 +1,19 @@
 import CSystemShims
-public import SystemPackage
+package import SystemPackage
 
 /// Equal pieces of memory, each `stride` bytes after the one before: page 1 of every huge page, say.
-public struct StridedPieces: Sendable {
+package struct StridedPieces: Sendable {
     /// The first byte of the first piece.
-    public var first: Address
+    package var first: Address
     /// From the start of one piece to the start of the next.
-    public var stride: ByteCount
+    package var stride: ByteCount
     /// The length of each piece.
-    public var length: ByteCount
+    package var length: ByteCount
     /// How many there are.
-    public var count: Int
+    package var count: Int
 
     /// `count` pieces of `length` bytes, `stride` apart. Neither a length of 0 nor a count below 0 can be written or read.
-    public init(first: Address, stride: ByteCount, length: ByteCount, count: Int) {
+    package init(first: Address, stride: ByteCount, length: ByteCount, count: Int) {
         self.first = first
         self.stride = stride
         self.length = length
@@ -21,10 +21,10 @@ public struct StridedPieces: Sendable {
     }
 
     /// All bytes in all pieces.
-    public var total: ByteCount { length * count }
+    package var total: ByteCount { length * count }
 
     /// The most pieces that one call moves.
-    public static var mostInOneCall: Int { Int(VME_PIECES_MAX) }
+    package static var mostInOneCall: Int { Int(VME_PIECES_MAX) }
 
     /// What is left after `pieces` whole pieces.
     private func dropping(_ pieces: Int) -> StridedPieces {
@@ -61,7 +61,7 @@ extension HostKernel {
     ///
     /// Throws ``HostError/Code-swift.struct/noSpace`` when the file takes no more, and ``HostError/Code-swift.struct/invalid`` for
     /// pieces that are none.
-    public static func gather(
+    package static func gather(
         _ pieces: StridedPieces, into file: FileDescriptor, at offset: ByteCount, name: String
     ) throws(HostError) {
         try pieces.check(.write, name: name)
@@ -79,7 +79,7 @@ extension HostKernel {
     ///
     /// Throws ``HostError/Code-swift.struct/unreadable`` when the file ends before the last piece, and
     /// ``HostError/Code-swift.struct/invalid`` for pieces that are none.
-    public static func scatter(
+    package static func scatter(
         _ pieces: StridedPieces, from file: FileDescriptor, at offset: ByteCount, name: String
     ) throws(HostError) {
         try pieces.check(.read, name: name)

@@ -1,17 +1,17 @@
 import CSystemShims
 import Glibc
-public import SystemPackage
+package import SystemPackage
 
 extension HostKernel {
     /// The columns of the terminal that a descriptor is; nil if it is none, or does not say. The corresponding C function is `ioctl`
     /// with TIOCGWINSZ.
-    public static func terminalColumns(_ file: FileDescriptor) -> Int? {
+    package static func terminalColumns(_ file: FileDescriptor) -> Int? {
         let columns = vme_terminal_columns(file.rawValue)
         return columns > 0 ? Int(columns) : nil
     }
 
     /// Those of the named variables of the environment that are set. The corresponding C function is `getenv`.
-    public static func environment(_ names: [String]) -> [String: String] {
+    package static func environment(_ names: [String]) -> [String: String] {
         var values: [String: String] = [:]
         for name in names {
             // SAFETY: nobody in this process changes its environment, so the string stays where it is.

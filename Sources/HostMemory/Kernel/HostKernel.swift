@@ -6,7 +6,7 @@ import SystemPackage
 /// The door does three things and no more: it lets an ``InjectedFault`` fail the call, it repeats a call that a signal
 /// interrupted where repeating is right, and it turns -errno into a ``HostError``. The calls themselves are spread over
 /// extensions by what they act on.
-public enum HostKernel {
+package enum HostKernel {
     /// Makes one call. The closure returns a result or -errno, as the shims do.
     @inline(__always)
     static func call(

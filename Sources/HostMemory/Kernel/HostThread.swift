@@ -7,7 +7,7 @@ import SystemPackage
 ///
 /// Walkers and writers spin for seconds at a time; Swift's concurrency pool has one thread a core and must not be
 /// blocked. A thread that nobody holds any more runs on, and its stack goes when it ends.
-public final class HostThread: Sendable {
+package final class HostThread: Sendable {
     private let handle: pthread_t
     /// Left when the work is done and let go.
     private let ended: DispatchGroup
@@ -15,7 +15,7 @@ public final class HostThread: Sendable {
 
     /// Starts `body` on a new thread, whose stack is mapped while no other thread moves a mapping. The corresponding C function is
     /// `pthread_create`.
-    public init(_ body: @escaping @Sendable () -> Void) throws(HostError) {
+    package init(_ body: @escaping @Sendable () -> Void) throws(HostError) {
         let work = Work(body)
         ended = work.ended
         do throws(HostError) {
@@ -56,7 +56,7 @@ public final class HostThread: Sendable {
 
     /// Waits until the thread has ended, whoever else waits for it or has waited. On the thread itself it does nothing. The
     /// corresponding C function is `pthread_join`.
-    public func join() {
+    package func join() {
         if pthread_equal(handle, pthread_self()) != 0 { return }
         // Not in the turn: the thread may be waiting for one itself.
         ended.wait()
@@ -70,7 +70,7 @@ public final class HostThread: Sendable {
     /// Sends the thread a signal whose handler does nothing: the call it is in ends early (EINTR). After ``join()`` it does nothing.
     ///
     /// To be preceded by ``HostKernel/enableInterruptions()``. The corresponding C function is `pthread_kill`.
-    public func interrupt() {
+    package func interrupt() {
         isJoined.withLock { isJoined in
             if isJoined { return }
             _ = try? HostKernel.call(.interrupt, .process) { Int64(-pthread_kill(handle, HostKernel.interruption)) }
@@ -100,7 +100,7 @@ extension HostKernel {
 
     /// Puts the handler of ``HostThread/interrupt()`` in: SIGUSR1, without SA_RESTART; and lets the signal through to the calling
     /// thread and those it starts from then on. The corresponding C function is `sigaction`.
-    public static func enableInterruptions() throws(HostError) {
+    package static func enableInterruptions() throws(HostError) {
         _ = try call(.interrupt, .process) {
             var action = sigaction()
             var signals = sigset_t()
@@ -113,20 +113,20 @@ extension HostKernel {
     }
 
     /// Lets another thread run. The corresponding C function is `sched_yield`.
-    public static func yield() { _ = sched_yield() }
+    package static func yield() { _ = sched_yield() }
 
     /// Sleeps at least this long, less if a signal comes. The corresponding C function is `nanosleep`.
-    public static func sleep(nanoseconds: Int) {
+    package static func sleep(nanoseconds: Int) {
         var request = timespec(tv_sec: nanoseconds / 1_000_000_000, tv_nsec: nanoseconds % 1_000_000_000)
         // SAFETY: the request is this function's own.
         _ = unsafe nanosleep(&request, nil)
     }
 
     /// This process's number.
-    public static var processID: Int32 { getpid() }
+    package static var processID: Int32 { getpid() }
 
     /// Nanoseconds on the monotonic clock. The corresponding C function is `clock_gettime`.
-    public static func monotonicNanoseconds() -> Int {
+    package static func monotonicNanoseconds() -> Int {
         var time = timespec()
         // SAFETY: the result is this function's own.
         _ = unsafe clock_gettime(CLOCK_MONOTONIC, &time)

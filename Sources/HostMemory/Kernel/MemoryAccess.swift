@@ -1,7 +1,7 @@
 import CSystemShims
 
 /// How a store that may fault ended.
-public enum AccessOutcome: Hashable, Sendable {
+package enum AccessOutcome: Hashable, Sendable {
     /// It was made.
     case done
     /// The page is mapped but does not allow it: SIGSEGV with si_code SEGV_ACCERR (2).
@@ -21,12 +21,12 @@ public enum AccessOutcome: Hashable, Sendable {
 /// Words of mapped memory that other threads and the remapping itself may change at any time.
 ///
 /// No reference into such memory is ever formed: each access is one atomic instruction through the shim.
-public enum MemoryAccess {
+package enum MemoryAccess {
     /// Loads the 64-bit word at `address` with acquire order.
     ///
     /// - Safety: `address` is 8-byte aligned and lies in a mapping that is readable and stays.
     @unsafe @inline(__always)
-    public static func load(_ address: Address) -> UInt64 {
+    package static func load(_ address: Address) -> UInt64 {
         // SAFETY: the caller answers for the mapping; address 0 never is one, and reads as 0.
         guard let word = unsafe address.pointer(as: UInt64.self) else { return 0 }
         return unsafe vme_load_acquire(word)
@@ -36,7 +36,7 @@ public enum MemoryAccess {
     ///
     /// - Safety: `address` is 8-byte aligned and lies in a mapping that is writable and stays.
     @unsafe @inline(__always)
-    public static func store(_ value: UInt64, at address: Address) {
+    package static func store(_ value: UInt64, at address: Address) {
         // SAFETY: the caller answers for the mapping; address 0 never is one, and is left alone.
         guard let word = unsafe address.pointer(as: UInt64.self) else { return }
         unsafe vme_store_release(word, value)
@@ -45,7 +45,7 @@ public enum MemoryAccess {
     /// Stores `value` at `address`, or reports the fault that stops it.
     ///
     /// - Safety: `address` is 8-byte aligned and lies in a mapping that stays (of whatever protection).
-    @unsafe public static func tryStore(_ value: UInt64, at address: Address) -> AccessOutcome {
+    @unsafe package static func tryStore(_ value: UInt64, at address: Address) -> AccessOutcome {
         // SAFETY: the shim survives a fault; the caller answers that the mapping is not somebody else's.
         guard let word = unsafe address.pointer(as: UInt64.self) else { return .refused }
         return unsafe AccessOutcome(vme_try_store(word, value))
@@ -54,7 +54,7 @@ public enum MemoryAccess {
     /// Loads the word at `address`, or nil if that faults.
     ///
     /// - Safety: `address` is 8-byte aligned and lies in address space the caller holds, mapped or not.
-    @unsafe public static func tryLoad(_ address: Address) -> UInt64? {
+    @unsafe package static func tryLoad(_ address: Address) -> UInt64? {
         // SAFETY: as for tryStore; the result word is this function's own.
         guard let word = unsafe address.pointer(as: UInt64.self) else { return nil }
         var value: UInt64 = 0
@@ -65,7 +65,7 @@ public enum MemoryAccess {
     /// Adds `delta` to the 32-bit counter at `address` in one atomic step, or reports the fault that stops it.
     ///
     /// - Safety: `address` is 4-byte aligned and lies in a mapping that stays (of whatever protection).
-    @unsafe public static func tryAdd(_ delta: Int32, at address: Address) -> AccessOutcome {
+    @unsafe package static func tryAdd(_ delta: Int32, at address: Address) -> AccessOutcome {
         // SAFETY: as for tryStore.
         guard let counter = unsafe address.pointer(as: Int32.self) else { return .refused }
         return unsafe AccessOutcome(vme_try_add(counter, delta))

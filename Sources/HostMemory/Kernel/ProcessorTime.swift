@@ -2,14 +2,14 @@ import CSystemShims
 import Glibc
 
 /// Time that this process has spent on processors, all its threads together.
-public struct ProcessorTime: Hashable, Sendable {
+package struct ProcessorTime: Hashable, Sendable {
     /// In its own code, in nanoseconds; the kernel tells whole microseconds.
-    public let userNanoseconds: Int
+    package let userNanoseconds: Int
     /// In the kernel on its behalf.
-    public let systemNanoseconds: Int
+    package let systemNanoseconds: Int
 
     /// Time spent so far. The corresponding C function is `getrusage` with RUSAGE_SELF.
-    public static func current() throws(HostError) -> ProcessorTime {
+    package static func current() throws(HostError) -> ProcessorTime {
         var usage = rusage()
         _ = try HostKernel.call(.usage, .process) {
             // SAFETY: the result is this function's own.
@@ -20,7 +20,7 @@ public struct ProcessorTime: Hashable, Sendable {
     }
 
     /// What has been spent since `earlier`.
-    public static func - (later: ProcessorTime, earlier: ProcessorTime) -> ProcessorTime {
+    package static func - (later: ProcessorTime, earlier: ProcessorTime) -> ProcessorTime {
         ProcessorTime(
             userNanoseconds: later.userNanoseconds - earlier.userNanoseconds,
             systemNanoseconds: later.systemNanoseconds - earlier.systemNanoseconds)

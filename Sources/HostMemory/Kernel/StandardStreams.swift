@@ -1,14 +1,14 @@
 import Glibc
-public import SystemPackage
+package import SystemPackage
 
 /// Standard input, output and error of a program.
-public enum StandardStreams {
+package enum StandardStreams {
     /// Opens /dev/null in the place of each one that is closed, and tells which were. First of all in a program: the
     /// next file to be opened would be taken for the stream, and a report written into it. Standard input is opened for
     /// writing alone: to read what nobody has given is an error, not the end of a file.
     ///
     /// Throws the kernel's reason if there is no /dev/null to be had.
-    public static func openClosed() throws(HostError) -> [FileDescriptor] {
+    package static func openClosed() throws(HostError) -> [FileDescriptor] {
         var closed: [FileDescriptor] = []
         // In this order: a file gets the lowest number that is free.
         for stream in [FileDescriptor.standardInput, .standardOutput, .standardError] {
@@ -25,7 +25,7 @@ public enum StandardStreams {
 
     /// Has a write to a pipe that nobody reads, or beyond RLIMIT_FSIZE, report EPIPE or EFBIG. SIGPIPE and SIGXFSZ would end the
     /// program without a word.
-    public static func reportFailedWrites() {
+    package static func reportFailedWrites() {
         for number in [SIGPIPE, SIGXFSZ] { signal(number, SIG_IGN) }
     }
 }

@@ -5,11 +5,11 @@ import SystemPackage
 /// SIGINT, SIGQUIT and SIGTERM, taken in order instead of dying of them.
 ///
 /// Made before any thread is started, so that every thread has them blocked and they wait here.
-public final class TerminationSignals: Sendable {
+package final class TerminationSignals: Sendable {
     private let file: FileDescriptor
 
     /// What ended a wait.
-    public enum Event: Hashable, Sendable {
+    package enum Event: Hashable, Sendable {
         /// A line on standard input.
         case line
         /// The end of standard input, where it counts.
@@ -19,7 +19,7 @@ public final class TerminationSignals: Sendable {
     }
 
     /// Blocks the three signals in the calling thread. The corresponding C function is `signalfd`.
-    public init() throws(HostError) {
+    package init() throws(HostError) {
         file = FileDescriptor(
             rawValue: CInt(try HostKernel.call(.wait, .process) { vme_termination_signals_open() }))
     }
@@ -29,7 +29,7 @@ public final class TerminationSignals: Sendable {
     /// Has the signals of a crash end the program at once. First of all in a program: the handlers of Swift's runtime
     /// print where a thread is and return, after which the program goes on if the signal was sent to it, or hangs. What
     /// was ignored at the start stays so. The corresponding C function is `signal`.
-    public static func endByCrashes() {
+    package static func endByCrashes() {
         for number in [SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV] {
             let before = signal(number, SIG_DFL)
             // SAFETY: only the address is looked at.
@@ -40,7 +40,7 @@ public final class TerminationSignals: Sendable {
     }
 
     /// Waits for a signal alone.
-    public func waitForSignal() throws(HostError) -> Int32 {
+    package func waitForSignal() throws(HostError) -> Int32 {
         while true {
             if case .signal(let number) = try wait(forInput: false, forItsEnd: false) { return number }
         }
@@ -51,7 +51,7 @@ public final class TerminationSignals: Sendable {
     /// The end of standard input is no line: a process started without a terminal waits for a signal.
     ///
     /// - Parameter forEndOfInput: whether the end of standard input ends the wait all the same.
-    public func wait(forEndOfInput: Bool = false) throws(HostError) -> Event {
+    package func wait(forEndOfInput: Bool = false) throws(HostError) -> Event {
         try wait(forInput: true, forItsEnd: forEndOfInput)
     }
 

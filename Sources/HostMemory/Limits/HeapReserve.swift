@@ -5,9 +5,9 @@ import CSystemShims
 /// A refused allocation is the end of a Swift process: it cannot be caught. glibc maps each thread a heap (an arena) of its own;
 /// where that is refused, the thread's allocations fail, whatever room the other heaps have. The main thread's heap grows by
 /// `brk`, which RLIMIT_AS and vm.max_map_count refuse too. So there is to be one heap for all, and room in it.
-public enum HeapReserve {
+package enum HeapReserve {
     /// More than a stress run allocates while the host is short of something.
-    public static let size = ByteCount.mebibytes(16)
+    package static let size = ByteCount.mebibytes(16)
 
     /// Has the threads that are started from now on share the heaps there are, and gives the calling thread's ``size`` of free
     /// room, which takes no frames until it is used. Called again, it fills the room up.
@@ -17,5 +17,5 @@ public enum HeapReserve {
     ///
     /// - Returns: whether the room is in the main thread's heap. With another C library than glibc nothing is done.
     @discardableResult
-    public static func fill() -> Bool { HostKernel.inMappingTurn { vme_heap_reserve(size.rawValue) } }
+    package static func fill() -> Bool { HostKernel.inMappingTurn { vme_heap_reserve(size.rawValue) } }
 }

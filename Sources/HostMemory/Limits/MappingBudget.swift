@@ -5,9 +5,9 @@
 /// mappings of the process (thread stacks, malloc) change beside the account, and ``slack`` is there for them. The
 /// kernel remains the judge: an operation that passes the budget and is refused all the same is rolled back like any
 /// other.
-public final class MappingBudget: Sendable {
+package final class MappingBudget: Sendable {
     /// The budget of this process. The limit is a process's, so there is one budget for all regions.
-    public static let process = MappingBudget(
+    package static let process = MappingBudget(
         limit: { () throws(HostError) in try HostLimits.maxMapCount() },
         inUse: { () throws(HostError) in try ProcMaps.count() })
 
@@ -15,7 +15,7 @@ public final class MappingBudget: Sendable {
     static let slack = MappingCount(256)
 
     /// Why mappings were not granted.
-    public enum Refusal: Error, Hashable, Sendable {
+    package enum Refusal: Error, Hashable, Sendable {
         /// There are not as many left.
         case exceeded(Exceeded)
         /// The count or the limit could not be read.
@@ -23,15 +23,15 @@ public final class MappingBudget: Sendable {
     }
 
     /// The figures of a refusal.
-    public struct Exceeded: Hashable, Sendable {
+    package struct Exceeded: Hashable, Sendable {
         /// What was asked for.
-        public let asked: MappingCount
+        package let asked: MappingCount
         /// What the process had, and what operations under way may add to it.
-        public let inUse: MappingCount
+        package let inUse: MappingCount
         /// vm.max_map_count.
-        public let limit: MappingCount
+        package let limit: MappingCount
         /// The most that would have been granted.
-        public var free: MappingCount { max(.zero, limit - inUse) }
+        package var free: MappingCount { max(.zero, limit - inUse) }
     }
 
     private let limit: @Sendable () throws(HostError) -> MappingCount

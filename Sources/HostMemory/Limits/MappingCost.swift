@@ -5,14 +5,14 @@ import SystemPackage
 /// A mapping is a vm_area_struct and its place in the maple tree. The object's size is read where the slab tells it
 /// (root). The tree's share cannot be read: growth of Slab over many mappings was measured at 229 to 256 bytes a
 /// mapping in all, with an object of 192, so 37 to 64 of them are the tree's; the upper end is taken.
-public struct MappingCost: Hashable, Sendable {
+package struct MappingCost: Hashable, Sendable {
     /// Bytes of kernel memory a mapping.
-    public let bytesPerMapping: ByteCount
+    package let bytesPerMapping: ByteCount
     /// Where the figure comes from.
-    public let source: Source
+    package let source: Source
 
     /// Where the figure comes from.
-    public enum Source: String, Hashable, Sendable, Codable {
+    package enum Source: String, Hashable, Sendable, Codable {
         /// The object's size from /sys/kernel/slab, the tree's share as measured.
         case slab
         /// Nothing could be read.
@@ -26,7 +26,7 @@ public struct MappingCost: Hashable, Sendable {
     }
 
     /// The cost on this host.
-    public static func current() -> MappingCost {
+    package static func current() -> MappingCost {
         guard let object = try? HostKernel.readNumber("/sys/kernel/slab/vm_area_struct/slab_size"), object > 0 else {
             return assumed
         }
@@ -34,10 +34,10 @@ public struct MappingCost: Hashable, Sendable {
     }
 
     /// 256 bytes: where nothing can be read.
-    public static let assumed = MappingCost(bytesPerMapping: ByteCount(256), source: .assumed)
+    package static let assumed = MappingCost(bytesPerMapping: ByteCount(256), source: .assumed)
 
     /// What `count` mappings cost.
-    public func total(_ count: MappingCount) -> ByteCount { bytesPerMapping * count.rawValue }
+    package func total(_ count: MappingCount) -> ByteCount { bytesPerMapping * count.rawValue }
 
     private static let treeShare = ByteCount(64)
 }

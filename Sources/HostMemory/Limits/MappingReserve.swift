@@ -4,15 +4,15 @@
 /// cutting a piece out of it another, and mremap(MREMAP_FIXED) wants six to be free before it looks at what it needs
 /// ("one can optimize and then be unable to restore": host limits, 2). Headroom in the account does not help, since other code
 /// of the process maps without asking. Mappings that are really there do.
-public final class MappingReserve: Sendable {
+package final class MappingReserve: Sendable {
     /// The reserve of this process: the limit is a process's.
-    public static let process = MappingReserve()
+    package static let process = MappingReserve()
 
     /// What a restore at the limit needs free.
-    public static let needed = MappingCount(8)
+    package static let needed = MappingCount(8)
 
     /// The mappings that the reserve consists of: the outermost two may merge with their neighbours.
-    public static let size = needed + MappingCount(2)
+    package static let size = needed + MappingCount(2)
 
     private let area = Guarded<Area?>(nil)
 
@@ -28,7 +28,7 @@ public final class MappingReserve: Sendable {
     ///
     /// If the host refuses, no part of it stays; one that it refuses to unmap as well is kept, and made whole or unmapped the next
     /// time.
-    public func fill() throws(HostError) {
+    package func fill() throws(HostError) {
         try area.withLock { (area) throws(HostError) in
             var filled =
                 if let area { area } else {
@@ -47,7 +47,7 @@ public final class MappingReserve: Sendable {
 
     /// Unmaps the reserve, so that as many mappings are free. False if it is not there, or the host refuses.
     @discardableResult
-    public func letGo() -> Bool {
+    package func letGo() -> Bool {
         area.withLock {
             guard let range = $0?.range, (try? HostKernel.unmap(range)) != nil else { return false }
             $0 = nil

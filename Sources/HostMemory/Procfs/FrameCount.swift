@@ -2,9 +2,9 @@
 ///
 /// This, and not RSS, is what remapping saves. A frame that several pages show counts once. A page that the host has
 /// swapped out is one that the process still has: it counts like the frame that it was in.
-public struct FrameCount: Hashable, Sendable {
+package struct FrameCount: Hashable, Sendable {
     /// How frames were told apart.
-    public enum Method: String, Hashable, Sendable, Codable {
+    package enum Method: String, Hashable, Sendable, Codable {
         /// By frame number, from /proc/PID/pagemap (needs CAP_SYS_ADMIN).
         case pfn
         /// By (device, inode, offset) for pages of shared files, and one by one for anonymous pages: what an ordinary
@@ -13,18 +13,18 @@ public struct FrameCount: Hashable, Sendable {
     }
 
     /// Different frames, and swapped-out pages.
-    public let distinct: PageCount
+    package let distinct: PageCount
     /// Pages whose page table entry is present: the range's own RSS.
-    public let present: PageCount
+    package let present: PageCount
     /// Anonymous pages among those present.
-    public let presentAnonymous: PageCount
+    package let presentAnonymous: PageCount
     /// Pages of a file that are mapped but not faulted in. Their frames count in ``distinct``, by file and offset.
-    public let notFaulted: PageCount
+    package let notFaulted: PageCount
     /// Different anonymous pages that are swapped out; part of ``distinct``. What is swapped out of a file is among
     /// ``notFaulted``.
-    public let swapped: PageCount
+    package let swapped: PageCount
     /// How frames were told apart.
-    public let method: Method
+    package let method: Method
 
     /// Counts the frames behind `range`.
     ///
@@ -36,7 +36,7 @@ public struct FrameCount: Hashable, Sendable {
     /// - Throws: `HostError` when /proc/PID/maps or pagemap cannot be read.
     ///
     /// Costs one line of maps a mapping and 8 bytes of pagemap a page, and memory for one word a page.
-    public static func count(
+    package static func count(
         of process: ObservedProcess = .current, in range: AddressRange, preferring preferred: Method = .pfn
     ) throws(HostError) -> FrameCount {
         let showsFrameNumbers = try PageMap.showsFrameNumbers()

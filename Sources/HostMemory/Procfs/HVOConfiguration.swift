@@ -1,9 +1,9 @@
 import SystemPackage
 
 /// Whether this kernel was built with HugeTLB vmemmap optimization, whether it is on, and who says so.
-public struct HVOConfiguration: Hashable, Sendable {
+package struct HVOConfiguration: Hashable, Sendable {
     /// Where the answer comes from.
-    public enum Source: String, Hashable, Sendable, Codable {
+    package enum Source: String, Hashable, Sendable, Codable {
         /// The sysctl vm.hugetlb_optimize_vmemmap (Linux 5.19): there only if the kernel was built with it and can use it
         /// (`hugetlb_vmemmap_init()`).
         case sysctl
@@ -14,13 +14,13 @@ public struct HVOConfiguration: Hashable, Sendable {
     }
 
     /// Whether the kernel was built with it; nil if nothing says so.
-    public let isConfigured: Bool?
+    package let isConfigured: Bool?
     /// Where that comes from.
-    public let source: Source
+    package let source: Source
     /// Whether huge pages that enter a pool now are optimized; nil without the sysctl.
-    public let isOn: Bool?
+    package let isOn: Bool?
     /// Whether the kernel shows its configuration in /proc/config.gz.
-    public let hasCompressedConfig: Bool
+    package let hasCompressedConfig: Bool
 
     /// Puts together what was read. Pure.
     ///
@@ -28,7 +28,7 @@ public struct HVOConfiguration: Hashable, Sendable {
     ///   - sysctl: the text of the sysctl; nil if there is none.
     ///   - bootConfig: the text of /boot/config-RELEASE; nil if there is none.
     ///   - hasCompressedConfig: whether there is a /proc/config.gz.
-    public init(sysctl: String?, bootConfig: String?, hasCompressedConfig: Bool) {
+    package init(sysctl: String?, bootConfig: String?, hasCompressedConfig: Bool) {
         self.hasCompressedConfig = hasCompressedConfig
         // An empty file, put over the kernel's own, says nothing.
         let lines = (bootConfig ?? "").split(separator: "\n")
@@ -53,10 +53,10 @@ public struct HVOConfiguration: Hashable, Sendable {
     ]
 
     /// Asks this host.
-    public static func current() throws(HostError) -> HVOConfiguration {
+    package static func current() throws(HostError) -> HVOConfiguration {
         let release = try HostKernel.readText("/proc/sys/kernel/osrelease").split(whereSeparator: \.isWhitespace)
         return HVOConfiguration(
-            sysctl: try? HostKernel.readText(HostSetting.optimizeVmemmap.path),
+            sysctl: try? HostKernel.readText("/proc/sys/vm/hugetlb_optimize_vmemmap"),
             bootConfig: try? HostKernel.readText(FilePath("/boot/config-\(release.first ?? "")")),
             hasCompressedConfig: isThere("/proc/config.gz"))
     }

@@ -2,28 +2,28 @@ import Glibc
 import SystemPackage
 
 /// The host, as far as it bears on a result.
-public struct HostDescription: Hashable, Sendable {
+package struct HostDescription: Hashable, Sendable {
     /// `uname -r`.
-    public let kernelRelease: String
+    package let kernelRelease: String
     /// `uname -m`.
-    public let machine: String
+    package let machine: String
     /// The base page.
-    public let pageSize: ByteCount
+    package let pageSize: ByteCount
     /// Processors online.
-    public let processors: Int
+    package let processors: Int
     /// vm.max_map_count.
-    public let maxMapCount: MappingCount
+    package let maxMapCount: MappingCount
     /// The chosen word of /sys/kernel/mm/transparent_hugepage/enabled; nil where that is not to be read.
-    public let transparentHugePages: String?
+    package let transparentHugePages: String?
     /// Effective user 0.
-    public let isRoot: Bool
+    package let isRoot: Bool
     /// Whether /proc/self/pagemap tells frame numbers.
-    public let showsFrameNumbers: Bool
+    package let showsFrameNumbers: Bool
     /// What one mapping costs the kernel.
-    public let mappingCost: MappingCost
+    package let mappingCost: MappingCost
 
     /// Asks this host.
-    public static func current() throws(HostError) -> HostDescription {
+    package static func current() throws(HostError) -> HostDescription {
         HostDescription(
             kernelRelease: try trimmed("/proc/sys/kernel/osrelease"),
             machine: (try? trimmed("/proc/sys/kernel/arch")) ?? buildMachine,
@@ -38,7 +38,7 @@ public struct HostDescription: Hashable, Sendable {
     }
 
     /// Processors online. The corresponding C function is `sysconf`.
-    public static var processorsOnline: Int { sysconf(CInt(_SC_NPROCESSORS_ONLN)) }
+    package static var processorsOnline: Int { sysconf(CInt(_SC_NPROCESSORS_ONLN)) }
 
     /// The word in brackets: `always [madvise] never` gives `madvise`. Pure.
     static func chosen(_ text: String) -> String? {

@@ -2,17 +2,17 @@ import Glibc
 import SystemPackage
 
 /// What this host allows, and what it has.
-public enum HostLimits {
+package enum HostLimits {
     /// The base page, in bytes.
-    public static let pageSize = ByteCount(sysconf(CInt(_SC_PAGESIZE)))
+    package static let pageSize = ByteCount(sysconf(CInt(_SC_PAGESIZE)))
 
     /// vm.max_map_count: the most mappings a process may have.
-    public static func maxMapCount() throws(HostError) -> MappingCount {
-        MappingCount(try HostSetting.maxMapCount.value())
+    package static func maxMapCount() throws(HostError) -> MappingCount {
+        MappingCount(try HostKernel.readNumber("/proc/sys/vm/max_map_count"))
     }
 
     /// The memory of the host: MemTotal of /proc/meminfo.
-    public static func totalMemory() throws(HostError) -> ByteCount {
+    package static func totalMemory() throws(HostError) -> ByteCount {
         let path: FilePath = "/proc/meminfo"
         guard let total = ProcFields(try HostKernel.readText(path)).kibibytes("MemTotal") else {
             throw HostError(unreadable: path.string)
@@ -24,7 +24,7 @@ public enum HostLimits {
     /// leaves less.
     ///
     /// Going beyond the first summons the OOM killer, going beyond the second does too, and neither gives ENOMEM first.
-    public static func availableMemory() throws(HostError) -> AvailableMemory {
+    package static func availableMemory() throws(HostError) -> AvailableMemory {
         let host = try hostAvailableMemory()
         guard let cgroup = CgroupMemory.headroom(), cgroup.room < host else {
             return AvailableMemory(bytes: host, source: "MemAvailable")
@@ -34,7 +34,7 @@ public enum HostLimits {
     }
 
     /// MemAvailable of /proc/meminfo: what bounds memory that is charged to nobody, such as a pool of huge pages.
-    public static func hostAvailableMemory() throws(HostError) -> ByteCount {
+    package static func hostAvailableMemory() throws(HostError) -> ByteCount {
         let path: FilePath = "/proc/meminfo"
         guard let available = ProcFields(try HostKernel.readText(path)).kibibytes("MemAvailable") else {
             throw HostError(unreadable: path.string)
@@ -43,11 +43,11 @@ public enum HostLimits {
     }
 
     /// An amount of memory and who says so.
-    public struct AvailableMemory: Sendable {
+    package struct AvailableMemory: Sendable {
         /// The amount.
-        public let bytes: ByteCount
+        package let bytes: ByteCount
         /// The name of the figure it comes from.
-        public let source: String
+        package let source: String
     }
 }
 

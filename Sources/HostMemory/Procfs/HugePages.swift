@@ -3,11 +3,11 @@ import SystemPackage
 
 /// Transparent huge pages of the host: one page table entry of the middle level (PMD) for as much memory as a page table of
 /// the last level maps.
-public enum TransparentHugePages {
+package enum TransparentHugePages {
     /// What a PMD maps: 2 MiB where pages are 4 KiB. Nil on a kernel without transparent huge pages.
     ///
     /// Where /sys is hidden, as in a container, /proc/vmstat says whether the kernel has them.
-    public static func size() throws(HostError) -> ByteCount? {
+    package static func size() throws(HostError) -> ByteCount? {
         do throws(HostError) {
             return ByteCount(try HostKernel.readNumber("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"))
         } catch  where error.code == .notSupported {
@@ -21,7 +21,7 @@ public enum TransparentHugePages {
     /// The parts of `range` that PMDs map, in order of address. For anonymous and for shared memory, without privileges.
     ///
     /// Throws ``HostError/Code-swift.struct/notSupported`` before Linux 6.7, which does not tell.
-    public static func pmdMapped(in range: AddressRange) throws(HostError) -> [AddressRange] {
+    package static func pmdMapped(in range: AddressRange) throws(HostError) -> [AddressRange] {
         try PageMap.scan(.current, for: .pmdMapped, in: range)
     }
 }
@@ -33,7 +33,7 @@ extension HostKernel {
     ///
     /// Replacing a part of a huge page in the page tables alone frees nothing: the rest holds on to the whole of it (host
     /// limits, 7). The kernel does not report a split that failed: look with ``TransparentHugePages/pmdMapped(in:)``.
-    public static func splitHugePage(around part: AddressRange) throws(HostError) {
+    package static func splitHugePage(around part: AddressRange) throws(HostError) {
         _ = try call(.splitHugePage, .addresses(part)) {
             vme_advise(part.start.rawValue, part.length.rawValue, CInt(VME_MADV_COLD))
         }
@@ -43,36 +43,36 @@ extension HostKernel {
     /// corresponding C function is `madvise` with MADV_COLLAPSE (Linux 6.1).
     ///
     /// What is refused, for lack of memory say, stays as it was.
-    public static func collapse(_ range: AddressRange) throws(HostError) {
+    package static func collapse(_ range: AddressRange) throws(HostError) {
         _ = try call(.collapse, .addresses(range)) {
             vme_advise(range.start.rawValue, range.length.rawValue, CInt(VME_MADV_COLLAPSE))
         }
     }
 
     /// Tells the kernel to put transparent huge pages in `range` where it has any.
-    public static func wantHugePages(_ range: AddressRange) throws(HostError) { try advise(range, .hugePage) }
+    package static func wantHugePages(_ range: AddressRange) throws(HostError) { try advise(range, .hugePage) }
 }
 
 /// How often the host has made, split and collapsed transparent huge pages since it started: /proc/vmstat. All processes
 /// together: the difference over a step is this process's where nobody else uses them meanwhile.
-public struct HugePageEvents: Hashable, Sendable, Codable {
+package struct HugePageEvents: Hashable, Sendable, Codable {
     /// Faults that were given a huge page (thp_fault_alloc).
-    public let faultAlloc: Int
+    package let faultAlloc: Int
     /// PMDs replaced by a page table, the huge page still whole or not (thp_split_pmd).
-    public let splitPmd: Int
+    package let splitPmd: Int
     /// Huge pages split into small ones (thp_split_page).
-    public let splitPage: Int
+    package let splitPage: Int
     /// Those that could not be (thp_split_page_failed).
-    public let splitPageFailed: Int
+    package let splitPageFailed: Int
     /// Huge pages of which a part is unused, put on a list to be split when memory is short (thp_deferred_split_page).
-    public let deferredSplitPage: Int
+    package let deferredSplitPage: Int
     /// Huge pages allocated to collapse small ones into (thp_collapse_alloc).
-    public let collapseAlloc: Int
+    package let collapseAlloc: Int
     /// Collapses for which there was none (thp_collapse_alloc_failed).
-    public let collapseAllocFailed: Int
+    package let collapseAllocFailed: Int
 
     /// Parses the text of /proc/vmstat; nil if a field is missing, as on a kernel without transparent huge pages.
-    public init?(_ text: String) {
+    package init?(_ text: String) {
         let fields = ProcFields(text)
         guard let faultAlloc = fields.number("thp_fault_alloc"), let splitPmd = fields.number("thp_split_pmd"),
             let splitPage = fields.number("thp_split_page"),
@@ -91,7 +91,7 @@ public struct HugePageEvents: Hashable, Sendable, Codable {
     }
 
     /// Reads them; nil on a kernel without transparent huge pages.
-    public static func current() throws(HostError) -> HugePageEvents? {
+    package static func current() throws(HostError) -> HugePageEvents? {
         HugePageEvents(try HostKernel.readText("/proc/vmstat"))
     }
 }

@@ -1,5 +1,5 @@
 /// Bits of /proc/kpageflags (linux/kernel-page-flags.h): the ones a huge page has.
-public enum KernelPageFlag: Int, Hashable, Sendable {
+package enum KernelPageFlag: Int, Hashable, Sendable {
     /// KPF_COMPOUND_HEAD.
     case compoundHead = 15
     /// KPF_COMPOUND_TAIL.
@@ -12,31 +12,31 @@ public enum KernelPageFlag: Int, Hashable, Sendable {
     case noPage = 20
 
     /// The bit, set.
-    public var mask: UInt64 { 1 << UInt64(rawValue) }
+    package var mask: UInt64 { 1 << UInt64(rawValue) }
 }
 
 /// What the kernel's own test of the optimization asks of a huge page's flags (`check_page_flags()` in
 /// tools/testing/selftests/mm/hugetlb_vmemmap.c): the first page is a head and huge, all others are tails and huge, and none of
 /// them is a head too, however much its struct page looks like one.
-public enum HugePageFlagsRule {
+package enum HugePageFlagsRule {
     /// A page that breaks the rule.
-    public struct Violation: Hashable, Sendable, CustomStringConvertible {
+    package struct Violation: Hashable, Sendable, CustomStringConvertible {
         /// Which base page of the huge page, from 0.
-        public let page: Int
+        package let page: Int
         /// Its flags.
-        public let flags: UInt64
+        package let flags: UInt64
 
         /// Whether this is what a fake head shows that was taken for what it looks like: a tail whose struct page is the first of a
         /// vmemmap page that shows the head's (`snapshot_page()` of Linux 6.17 to 7.0 does not see through them).
         ///
         /// - Parameter structPagesPerVmemmapPage: 64 with base pages of 4 KiB.
-        public func isFakeHead(structPagesPerVmemmapPage: Int) -> Bool {
+        package func isFakeHead(structPagesPerVmemmapPage: Int) -> Bool {
             let head = KernelPageFlag.compoundHead.mask | KernelPageFlag.huge.mask
             return page > 0 && page.isMultiple(of: structPagesPerVmemmapPage) && flags & head == head
         }
 
         /// One line: the page, its flags, what they should be.
-        public var description: String {
+        package var description: String {
             let wanted = page == 0 ? "head (bit 15) and huge (17)" : "tail (bit 16) and huge (17) and not head (15)"
             return "page \(page) has flags 0x\(String(flags, radix: 16)), not \(wanted)"
         }
@@ -45,7 +45,7 @@ public enum HugePageFlagsRule {
     /// The pages that break the rule.
     ///
     /// - Parameter flags: one word for each base page of one huge page, in order: of /proc/kpageflags, or of an emulated memory.
-    public static func violations(_ flags: some Sequence<UInt64>) -> [Violation] {
+    package static func violations(_ flags: some Sequence<UInt64>) -> [Violation] {
         let head = KernelPageFlag.compoundHead.mask | KernelPageFlag.huge.mask
         let tail = KernelPageFlag.compoundTail.mask | KernelPageFlag.huge.mask
         return flags.enumerated().compactMap { page, word in

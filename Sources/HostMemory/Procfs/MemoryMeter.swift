@@ -3,14 +3,14 @@ import SystemPackage
 /// Reads this process's memory again and again without allocating: for sampling beside work that is being measured.
 ///
 /// Its files stay open, since opening one costs more than reading it.
-public struct MemoryMeter: ~Copyable, Sendable {
+package struct MemoryMeter: ~Copyable, Sendable {
     private let statm: FileDescriptor
     /// Nil before Linux 4.14.
     private let rollup: FileDescriptor?
     private var text = [UInt8](repeating: 0, count: 4096)
 
     /// Opens /proc/self/statm and smaps_rollup.
-    public init() throws(HostError) {
+    package init() throws(HostError) {
         statm = try HostKernel.open("/proc/self/statm", .readOnly)
         rollup = try? HostKernel.open("/proc/self/smaps_rollup", .readOnly)
     }
@@ -22,7 +22,7 @@ public struct MemoryMeter: ~Copyable, Sendable {
 
     /// RSS by statm, in microseconds whatever the number of mappings, and up to a few pages a processor behind; nil where it
     /// cannot be read.
-    public mutating func residentBytes() -> ByteCount? {
+    package mutating func residentBytes() -> ByteCount? {
         guard let count = try? HostKernel.readFromStart(statm, into: &text, name: "/proc/self/statm") else {
             return nil
         }
@@ -32,7 +32,7 @@ public struct MemoryMeter: ~Copyable, Sendable {
     }
 
     /// PSS by smaps_rollup, at a cost that grows with the mappings and pages of the process; nil where it cannot be read.
-    public mutating func proportionalBytes() -> ByteCount? {
+    package mutating func proportionalBytes() -> ByteCount? {
         guard let rollup,
             let count = try? HostKernel.readFromStart(rollup, into: &text, name: "/proc/self/smaps_rollup")
         else { return nil }

@@ -5,7 +5,7 @@ import SystemPackage
 /// Another process's memory may be read by its own user and by root (ptrace access mode PTRACE_MODE_READ); others get
 /// ``HostError/Code-swift.struct/notPermitted``, and for a process that is not there
 /// ``HostError/Code-swift.struct/notSupported`` (ENOENT) or ESRCH.
-public enum ObservedProcess: Hashable, Sendable {
+package enum ObservedProcess: Hashable, Sendable {
     /// This process.
     case current
     /// The process with this number.

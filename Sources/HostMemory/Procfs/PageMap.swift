@@ -1,37 +1,37 @@
 import SystemPackage
 
 /// One entry of /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst).
-public struct PageMapEntry: Hashable, Sendable {
+package struct PageMapEntry: Hashable, Sendable {
     /// The entry as the kernel wrote it.
-    public let rawValue: UInt64
+    package let rawValue: UInt64
 
     /// The entry `rawValue`.
-    public init(rawValue: UInt64) { self.rawValue = rawValue }
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
 
     /// Bit 63: a frame is mapped here.
-    public var isPresent: Bool { rawValue >> 63 & 1 == 1 }
+    package var isPresent: Bool { rawValue >> 63 & 1 == 1 }
     /// Bit 62: swapped out, or being moved to another frame. A guard region (Linux 6.15: bit 58) has the bit too, and
     /// nothing in it.
-    public var isSwapped: Bool { rawValue >> 62 & 1 == 1 && rawValue >> 58 & 1 == 0 }
+    package var isSwapped: Bool { rawValue >> 62 & 1 == 1 && rawValue >> 58 & 1 == 0 }
     /// Bit 61: the frame belongs to a file or to shared memory.
-    public var isFileOrShared: Bool { rawValue >> 61 & 1 == 1 }
+    package var isFileOrShared: Bool { rawValue >> 61 & 1 == 1 }
     /// Bits 0 to 54: the frame's number. 0 where the kernel does not tell (no CAP_SYS_ADMIN), or nothing is present.
-    public var pfn: UInt64 { isPresent ? place : 0 }
+    package var pfn: UInt64 { isPresent ? place : 0 }
     /// Bits 0 to 54 of a page that is swapped out: its place in swap. 0 where the kernel does not tell, or nothing is
     /// swapped out.
-    public var swapPlace: UInt64 { isSwapped ? place : 0 }
+    package var swapPlace: UInt64 { isSwapped ? place : 0 }
 
     private var place: UInt64 { rawValue & (1 << 55 - 1) }
 }
 
 /// One page of a process's memory: what is mapped there, and what the page table holds.
-public struct PageView: Sendable {
+package struct PageView: Sendable {
     /// The page's address.
-    public let address: Address
+    package let address: Address
     /// Its page table entry.
-    public let entry: PageMapEntry
+    package let entry: PageMapEntry
     /// The file and the offset in it that the page shows; nil for anonymous memory.
-    public let file: (identity: Mapping.FileIdentity, offset: ByteCount)?
+    package let file: (identity: Mapping.FileIdentity, offset: ByteCount)?
 
     /// A page by its parts.
     init(address: Address, entry: PageMapEntry, file: (identity: Mapping.FileIdentity, offset: ByteCount)?) {
@@ -93,11 +93,11 @@ struct PageMapWindow {
 }
 
 /// Reads /proc/PID/pagemap beside /proc/PID/maps.
-public enum PageMap {
+package enum PageMap {
     /// Calls `body` for each mapped page in `range` of a process, in order of address.
     ///
     /// Throws ``HostError/Code-swift.struct/invalid`` unless the range is whole pages.
-    public static func forEachPage(
+    package static func forEachPage(
         of process: ObservedProcess = .current, in range: AddressRange, _ body: (PageView) throws(HostError) -> Void
     ) throws(HostError) {
         guard range.isWholePages else { throw HostError(.invalidArgument, .read, .addresses(range)) }
@@ -119,7 +119,7 @@ public enum PageMap {
     }
 
     /// Whether the kernel tells this process frame numbers (CAP_SYS_ADMIN): asked of a page that is certainly present.
-    public static func showsFrameNumbers() throws(HostError) -> Bool {
+    package static func showsFrameNumbers() throws(HostError) -> Bool {
         let path = ObservedProcess.current.path("pagemap")
         let file = try HostKernel.open(path, .readOnly)
         defer { try? HostKernel.close(file) }

@@ -1,31 +1,31 @@
 import SystemPackage
 
 /// One mapping: a line of /proc/PID/maps.
-public struct Mapping: Hashable, Sendable {
+package struct Mapping: Hashable, Sendable {
     /// The addresses it covers.
-    public let range: AddressRange
+    package let range: AddressRange
     /// Whether it may be read.
-    public let isReadable: Bool
+    package let isReadable: Bool
     /// Whether it may be written.
-    public let isWritable: Bool
+    package let isWritable: Bool
     /// Whether it may be executed.
-    public let isExecutable: Bool
+    package let isExecutable: Bool
     /// MAP_SHARED.
-    public let isShared: Bool
+    package let isShared: Bool
     /// Where in the file it starts; 0 for anonymous memory.
-    public let offset: ByteCount
+    package let offset: ByteCount
     /// The file's device and inode; nil for anonymous memory.
-    public let file: FileIdentity?
+    package let file: FileIdentity?
 
     /// A file, as the kernel tells files apart.
-    public struct FileIdentity: Hashable, Sendable {
+    package struct FileIdentity: Hashable, Sendable {
         /// major << 32 | minor.
-        public let device: UInt64
+        package let device: UInt64
         /// The inode number on it.
-        public let inode: UInt64
+        package let inode: UInt64
 
         /// A file by its device and inode.
-        public init(device: UInt64, inode: UInt64) {
+        package init(device: UInt64, inode: UInt64) {
             self.device = device
             self.inode = inode
         }
@@ -35,7 +35,7 @@ public struct Mapping: Hashable, Sendable {
     /// /memfd:x`.
     ///
     /// Allocates nothing: a process may have millions of these lines.
-    public init?(_ line: Span<UInt8>) {
+    package init?(_ line: Span<UInt8>) {
         var scan = 0
         guard let start = scanHexadecimal(line, &scan, until: "-"), let end = scanHexadecimal(line, &scan, until: " "),
             start < end, let read = scanByte(line, &scan), let write = scanByte(line, &scan),
@@ -106,12 +106,12 @@ func scanNumber(
 }
 
 /// Reads /proc/PID/maps: all mappings of a process, in order of address.
-public enum ProcMaps {
+package enum ProcMaps {
     /// Calls `body` for each mapping that overlaps `range` (all of them if nil).
     ///
     /// The one line that is no mapping of the process, the vsyscall page of x86, is left out. Other threads may map
     /// and unmap meanwhile: each line is right for its moment, the whole is not one moment.
-    public static func forEach(
+    package static func forEach(
         of process: ObservedProcess = .current, overlapping range: AddressRange? = nil,
         _ body: (Mapping) throws(HostError) -> Void
     ) throws(HostError) {
@@ -131,7 +131,7 @@ public enum ProcMaps {
     /// kernel shows in its place (`[heap]`, `/memfd:x (deleted)`).
     ///
     /// - Parameter part: not empty.
-    public static func forEachNamed(
+    package static func forEachNamed(
         _ part: String, of process: ObservedProcess, _ body: (Mapping, String) throws(HostError) -> Void
     ) throws(HostError) {
         let part = Array(part.utf8)
@@ -145,7 +145,7 @@ public enum ProcMaps {
     }
 
     /// How many mappings overlap `range`, or how many the process has: what vm.max_map_count limits.
-    public static func count(
+    package static func count(
         of process: ObservedProcess = .current, overlapping range: AddressRange? = nil
     ) throws(HostError) -> MappingCount {
         var count = 0
@@ -154,7 +154,7 @@ public enum ProcMaps {
     }
 
     /// The lines, as they stand, of the mappings that overlap `range`.
-    public static func lines(overlapping range: AddressRange) throws(HostError) -> [String] {
+    package static func lines(overlapping range: AddressRange) throws(HostError) -> [String] {
         var lines: [String] = []
         try forEachLine(of: .current) { (line) throws(HostError) in
             guard let mapping = Mapping(line), mapping.range.overlaps(range) else { return }

@@ -1,12 +1,12 @@
 import SystemPackage
 
 /// The `Key:   value` (or `key value`) lines that many files of /proc consist of. Pure: text in, values out.
-public struct ProcFields: Sendable {
+package struct ProcFields: Sendable {
     private let values: [Substring: Substring]
 
     /// Takes `text` apart: one field a line, the key up to the first colon or space. Lines without a value are left
     /// out.
-    public init(_ text: String) {
+    package init(_ text: String) {
         var values: [Substring: Substring] = [:]
         for line in text.split(separator: "\n") {
             guard let end = line.firstIndex(where: { $0 == ":" || $0 == " " }) else { continue }
@@ -17,13 +17,13 @@ public struct ProcFields: Sendable {
     }
 
     /// The text of a field, without leading space; nil if there is no such field.
-    public func text(_ key: String) -> Substring? { values[key[...]] }
+    package func text(_ key: String) -> Substring? { values[key[...]] }
 
     /// A field that is one whole number; nil if it is missing or something else.
-    public func number(_ key: String) -> Int? { text(key).flatMap { Int($0) } }
+    package func number(_ key: String) -> Int? { text(key).flatMap { Int($0) } }
 
     /// A field of the form `123 kB`, in bytes; nil if it is missing, has no such unit, is below zero, or does not fit.
-    public func kibibytes(_ key: String) -> ByteCount? {
+    package func kibibytes(_ key: String) -> ByteCount? {
         guard let value = text(key), value.hasSuffix(" kB"), let count = Int(value.dropLast(3)), count >= 0 else {
             return nil
         }

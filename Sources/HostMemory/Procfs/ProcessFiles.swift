@@ -1,9 +1,9 @@
 import CSystemShims
 import Glibc
-public import SystemPackage
+package import SystemPackage
 
 /// The memory files that a process has open: /proc/PID/fd.
-public enum ProcessFiles {
+package enum ProcessFiles {
     /// What a memory file occupies (`st_blocks`), found among the open files of a process by its inode; nil if the process has
     /// it open no more.
     ///
@@ -11,7 +11,7 @@ public enum ProcessFiles {
     ///   - process: whose file it is.
     ///   - name: what its name starts with. Files of other names are not opened.
     ///   - inode: which one, as its mappings tell.
-    public static func allocatedBytes(
+    package static func allocatedBytes(
         of process: ObservedProcess, memoryFile name: String, inode: UInt64
     ) throws(HostError) -> ByteCount? {
         let folder = process.path("fd")
@@ -52,7 +52,7 @@ extension HostKernel {
     }
 
     /// What a symbolic link points at. The corresponding C function is `readlink`.
-    public static func readLink(_ path: FilePath) throws(HostError) -> String {
+    package static func readLink(_ path: FilePath) throws(HostError) -> String {
         var target = [UInt8](repeating: 0, count: 4096)
         let length = try callThroughSignals(.read, .file(path.string)) {
             // SAFETY: the path lives for the call, and the kernel writes at most the buffer's own length.

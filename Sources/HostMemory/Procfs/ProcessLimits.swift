@@ -2,15 +2,15 @@ import Glibc
 import SystemPackage
 
 /// The limits of this process's own memory (ulimit), and what is left of them.
-public enum ProcessLimits {
+package enum ProcessLimits {
     /// RLIMIT_AS less the address space that is mapped; nil where there is no limit.
-    public static func addressSpaceLeft() throws(HostError) -> ByteCount? {
+    package static func addressSpaceLeft() throws(HostError) -> ByteCount? {
         guard let limit = try limit(RLIMIT_AS) else { return nil }
         return max(.zero, limit - (try Statm.current().size.bytes(pageSize: HostLimits.pageSize)))
     }
 
     /// RLIMIT_DATA less the private writable memory that is mapped (VmData); nil where there is no limit.
-    public static func privateMemoryLeft() throws(HostError) -> ByteCount? {
+    package static func privateMemoryLeft() throws(HostError) -> ByteCount? {
         guard let limit = try limit(RLIMIT_DATA) else { return nil }
         let path: FilePath = "/proc/self/status"
         guard let used = ProcFields(try HostKernel.readText(path)).kibibytes("VmData") else {
@@ -20,11 +20,11 @@ public enum ProcessLimits {
     }
 
     /// RLIMIT_STACK; nil where there is no limit.
-    public static func stack() throws(HostError) -> ByteCount? { try limit(RLIMIT_STACK) }
+    package static func stack() throws(HostError) -> ByteCount? { try limit(RLIMIT_STACK) }
 
     /// The address space of a new thread's stack, its guard included: RLIMIT_STACK, or where there is none what glibc
     /// takes instead.
-    public static func threadStack() throws(HostError) -> ByteCount {
+    package static func threadStack() throws(HostError) -> ByteCount {
         (try stack() ?? .mebibytes(2)) + HostLimits.pageSize
     }
 

@@ -5,28 +5,28 @@ import SystemPackage
 /// RSS counts page table entries, not frames: it falls when tails are remapped because the new entries are not
 /// faulted in yet, and rises again when they are read, with no frame gained or lost. PSS divides each shared frame by
 /// its mappings. The rollup sums before it rounds; summing `smaps` by hand rounds every shared frame to 0.
-public struct SmapsRollup: Hashable, Sendable {
+package struct SmapsRollup: Hashable, Sendable {
     /// Pages present in the page tables (Rss).
-    public let rss: ByteCount
+    package let rss: ByteCount
     /// The same, each frame divided by its number of mappings (Pss).
-    public let pss: ByteCount
+    package let pss: ByteCount
     /// The anonymous part of Pss; nil before Linux 5.4.
-    public let pssAnon: ByteCount?
+    package let pssAnon: ByteCount?
     /// The shared-memory part of Pss, memory files included; nil before Linux 5.4.
-    public let pssShmem: ByteCount?
+    package let pssShmem: ByteCount?
     /// Private_Clean + Private_Dirty.
-    public let privateBytes: ByteCount
+    package let privateBytes: ByteCount
     /// Shared_Clean + Shared_Dirty.
-    public let sharedBytes: ByteCount
+    package let sharedBytes: ByteCount
     /// Pages that belong to no file (Anonymous).
-    public let anonymous: ByteCount
+    package let anonymous: ByteCount
     /// The part of anonymous memory in transparent huge pages (AnonHugePages).
-    public let anonHugePages: ByteCount?
+    package let anonHugePages: ByteCount?
     /// Shared memory that PMDs map (ShmemPmdMapped).
-    public let shmemPmdMapped: ByteCount?
+    package let shmemPmdMapped: ByteCount?
 
     /// Parses the file's text; nil if a field that every version has is missing or a sum does not fit.
-    public init?(_ text: String) {
+    package init?(_ text: String) {
         let fields = ProcFields(text)
         guard let rss = fields.kibibytes("Rss"), let pss = fields.kibibytes("Pss"),
             let privateClean = fields.kibibytes("Private_Clean"), let privateDirty = fields.kibibytes("Private_Dirty"),
@@ -46,10 +46,10 @@ public struct SmapsRollup: Hashable, Sendable {
     }
 
     /// Reads it for this process.
-    public static func current() throws(HostError) -> SmapsRollup { try of(.current) }
+    package static func current() throws(HostError) -> SmapsRollup { try of(.current) }
 
     /// Reads it for a process.
-    public static func of(_ process: ObservedProcess) throws(HostError) -> SmapsRollup {
+    package static func of(_ process: ObservedProcess) throws(HostError) -> SmapsRollup {
         let path = process.path("smaps_rollup")
         guard let rollup = SmapsRollup(try HostKernel.readText(path)) else { throw HostError(unreadable: path.string) }
         return rollup
@@ -58,16 +58,16 @@ public struct SmapsRollup: Hashable, Sendable {
 
 /// What /proc/PID/statm says, in pages. Cheap at any number of mappings, but kept per processor and so up to a few
 /// pages behind.
-public struct Statm: Hashable, Sendable {
+package struct Statm: Hashable, Sendable {
     /// Address space.
-    public let size: PageCount
+    package let size: PageCount
     /// Pages present.
-    public let resident: PageCount
+    package let resident: PageCount
     /// Those of them that belong to files or shared memory.
-    public let shared: PageCount
+    package let shared: PageCount
 
     /// Parses the file's one line; nil if it is not seven numbers.
-    public init?(_ text: String) {
+    package init?(_ text: String) {
         let words = text.split(whereSeparator: \.isWhitespace)
         let numbers = words.compactMap { Int($0) }
         guard words.count == 7, numbers.count == 7 else { return nil }
@@ -77,7 +77,7 @@ public struct Statm: Hashable, Sendable {
     }
 
     /// Reads it for this process.
-    public static func current() throws(HostError) -> Statm {
+    package static func current() throws(HostError) -> Statm {
         let path: FilePath = "/proc/self/statm"
         guard let statm = Statm(try HostKernel.readText(path)) else { throw HostError(unreadable: path.string) }
         return statm
@@ -85,14 +85,14 @@ public struct Statm: Hashable, Sendable {
 }
 
 /// What /proc/PID/status says of a process's memory.
-public struct ProcessStatus: Hashable, Sendable {
+package struct ProcessStatus: Hashable, Sendable {
     /// The last level of page tables (VmPTE).
-    public let pageTables: ByteCount
+    package let pageTables: ByteCount
     /// The most RSS there has been (VmHWM).
-    public let peakRSS: ByteCount
+    package let peakRSS: ByteCount
 
     /// Parses the file's text; nil if a field is missing.
-    public init?(_ text: String) {
+    package init?(_ text: String) {
         let fields = ProcFields(text)
         guard let pageTables = fields.kibibytes("VmPTE"), let peakRSS = fields.kibibytes("VmHWM") else { return nil }
         self.pageTables = pageTables
@@ -100,7 +100,7 @@ public struct ProcessStatus: Hashable, Sendable {
     }
 
     /// Reads it for this process.
-    public static func current() throws(HostError) -> ProcessStatus {
+    package static func current() throws(HostError) -> ProcessStatus {
         let path: FilePath = "/proc/self/status"
         guard let status = ProcessStatus(try HostKernel.readText(path)) else {
             throw HostError(unreadable: path.string)

@@ -2,12 +2,12 @@ import Glibc
 import SystemPackage
 
 /// The user that a process runs as.
-public enum ProcessOwner {
+package enum ProcessOwner {
     /// This process's effective user.
-    public static var current: UInt32 { geteuid() }
+    package static var current: UInt32 { geteuid() }
 
     /// A process's effective user: the second number of Uid in /proc/PID/status, which anybody may read.
-    public static func of(_ process: ObservedProcess) throws(HostError) -> UInt32 {
+    package static func of(_ process: ObservedProcess) throws(HostError) -> UInt32 {
         let path = process.path("status")
         guard let user = effectiveUser(try HostKernel.readText(path)) else { throw HostError(unreadable: path.string) }
         return user

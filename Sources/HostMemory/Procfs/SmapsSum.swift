@@ -4,13 +4,13 @@ import SystemPackage
 ///
 /// The sum of Pss is too low where mappings are small: each mapping's is rounded down to whole KiB, and a frame of 4 KiB that is
 /// mapped seven times rounds to 0 in each.
-public struct SmapsSum: Hashable, Sendable {
+package struct SmapsSum: Hashable, Sendable {
     /// Mappings in the range.
-    public private(set) var mappings = MappingCount.zero
+    package private(set) var mappings = MappingCount.zero
     /// Page table entries that are present (Rss).
-    public private(set) var rss = ByteCount.zero
+    package private(set) var rss = ByteCount.zero
     /// The same, each frame divided by its number of mappings and each mapping rounded down (Pss).
-    public private(set) var pss = ByteCount.zero
+    package private(set) var pss = ByteCount.zero
 
     private let range: AddressRange
     private var isInRange = false
@@ -32,7 +32,7 @@ public struct SmapsSum: Hashable, Sendable {
     }
 
     /// Adds up a range of a process.
-    public static func of(_ process: ObservedProcess, in range: AddressRange) throws(HostError) -> SmapsSum {
+    package static func of(_ process: ObservedProcess, in range: AddressRange) throws(HostError) -> SmapsSum {
         var sum = SmapsSum(range)
         try ProcLines.forEach(process.path("smaps")) { (line) throws(HostError) in sum.add(line) }
         return sum

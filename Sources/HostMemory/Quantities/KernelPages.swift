@@ -4,9 +4,9 @@ import SystemPackage
 ///
 /// A kernel that sets up its struct pages lazily (`deferred_init=lazy`) answers 0 in both for frames beyond those it has set up so
 /// far, though it hands out some of them, at the end of memory. Of such a frame nothing is known, so what rests on it is nil.
-public enum KernelPages {
+package enum KernelPages {
     /// A file of one 64-bit word per frame.
-    public enum Table: String, Sendable {
+    package enum Table: String, Sendable {
         /// How often the frame is mapped.
         case mapCount = "/proc/kpagecount"
         /// The frame's flags, bits KPF_* of linux/kernel-page-flags.h.
@@ -15,7 +15,7 @@ public enum KernelPages {
 
     /// Present pages of a range of this process whose frame is part of a transparent huge page, or of a smaller folio of several
     /// pages (KPF_THP). Nil where the kernel does not tell this process.
-    public static func partsOfHugePages(in range: AddressRange) throws(HostError) -> PageCount? {
+    package static func partsOfHugePages(in range: AddressRange) throws(HostError) -> PageCount? {
         guard try PageMap.showsFrameNumbers() else { return nil }
         var frames: [UInt64] = []
         try PageMap.forEachPage(in: range) { (page) throws(HostError) in
@@ -36,7 +36,7 @@ public enum KernelPages {
     /// KiB. Nil where the kernel does not tell this process.
     ///
     /// - Parameter frames: frame numbers, in any order.
-    public static func proportionalShare(of frames: [UInt64]) throws(HostError) -> ByteCount? {
+    package static func proportionalShare(of frames: [UInt64]) throws(HostError) -> ByteCount? {
         let distinct = Set(frames).sorted()
         guard let counts = try told({ () throws(HostError) in try mapCounts(of: distinct) }) else { return nil }
         let countOf = Dictionary(uniqueKeysWithValues: zip(distinct, counts))
@@ -58,7 +58,7 @@ public enum KernelPages {
     /// How often frames that are mapped are mapped, in their order; nil for a frame that the kernel knows nothing of.
     ///
     /// Throws as ``read(_:frames:)`` does.
-    public static func mapCounts(of frames: [UInt64]) throws(HostError) -> [Int?] {
+    package static func mapCounts(of frames: [UInt64]) throws(HostError) -> [Int?] {
         let counts = try read(.mapCount, frames: frames)
         guard counts.contains(0) else { return counts.map { Int($0) } }
         return try mapCounts(counts, flags: read(.flags, frames: frames))
@@ -71,7 +71,7 @@ public enum KernelPages {
 
     /// The flags of the frames under one mapped page of `range`'s length, which lie in a row: a HugeTLB page. Nil where the kernel
     /// does not tell this process. Throws ``HostError/Code-swift.struct/invalid`` unless the range is whole pages, one at least.
-    public static func flags(ofHugePageAt range: AddressRange) throws(HostError) -> [UInt64]? {
+    package static func flags(ofHugePageAt range: AddressRange) throws(HostError) -> [UInt64]? {
         guard range.isWholePages, range.length > .zero else {
             throw HostError(.invalidArgument, .read, .addresses(range))
         }
@@ -104,7 +104,7 @@ public enum KernelPages {
     ///
     /// Throws ``HostError/Code-swift.struct/notPermitted`` for an ordinary user,
     /// ``HostError/Code-swift.struct/unreadable`` for a frame beyond the end of memory.
-    public static func read(_ table: Table, frames: [UInt64]) throws(HostError) -> [UInt64] {
+    package static func read(_ table: Table, frames: [UInt64]) throws(HostError) -> [UInt64] {
         let file = try HostKernel.open(FilePath(table.rawValue), .readOnly)
         defer { try? HostKernel.close(file) }
         var words: [UInt64] = []

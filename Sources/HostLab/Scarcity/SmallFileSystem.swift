@@ -1,24 +1,17 @@
+package import HostMemory
 import CSystemShims
-public import SystemPackage
-
-/// Where memory files take their frames.
-public enum FrameStore: Sendable {
-    /// From the host's memory, as much as there is (memfd).
-    case memory
-    /// From a file system of limited size.
-    case fileSystem(SmallFileSystem)
-}
+package import SystemPackage
 
 /// A tmpfs of a size of its own, mounted nowhere: beyond it there is ENOSPC, for real. It goes away with the last descriptor, so
 /// that nothing of it outlives the process, however that ends.
-public final class SmallFileSystem: Sendable {
+package final class SmallFileSystem: Sendable {
     private let root: FileDescriptor
 
     /// Makes one of `size` bytes. The corresponding C functions are `fsopen`, `fsconfig` and `fsmount` (Linux 5.2).
     ///
     /// Throws ``HostError/Code-swift.struct/notPermitted`` without CAP_SYS_ADMIN, and ``HostError/Code-swift.struct/invalid`` for a
     /// size that is not above 0: to the kernel, 0 is no limit at all.
-    public init(size: ByteCount) throws(HostError) {
+    package init(size: ByteCount) throws(HostError) {
         guard size > .zero else { throw HostError(.invalidArgument, .mount, .process) }
         root = FileDescriptor(
             rawValue: CInt(try HostKernel.call(.mount, .process) { vme_small_filesystem_open(size.rawValue) }))
@@ -36,7 +29,7 @@ public final class SmallFileSystem: Sendable {
     }
 
     /// What is taken of a file system, until nobody holds it any more.
-    public final class Filler: Sendable {
+    package final class Filler: Sendable {
         fileprivate let file: FileDescriptor
 
         fileprivate init(_ file: FileDescriptor) { self.file = file }
@@ -45,7 +38,7 @@ public final class SmallFileSystem: Sendable {
     }
 
     /// Takes what is free in it, but for `left` bytes (below 0: all).
-    public func fill(leaving left: ByteCount) throws(HostError) -> Filler {
+    package func fill(leaving left: ByteCount) throws(HostError) -> Filler {
         let filler = Filler(try createFile(name: "filler"))
         let piece = HostLimits.pageSize
         var taken = ByteCount.zero
@@ -56,9 +49,16 @@ public final class SmallFileSystem: Sendable {
     }
 }
 
+extension FrameStore {
+    /// A file system of limited size.
+    package static func fileSystem(_ fileSystem: SmallFileSystem) -> FrameStore {
+        FrameStore { (name) throws(HostError) in try fileSystem.createFile(name: name) }
+    }
+}
+
 extension HostKernel {
     /// Gives a range of a file frames. The corresponding C function is `fallocate`.
-    public static func allocate(
+    package static func allocate(
         _ file: FileDescriptor, offset: ByteCount, length: ByteCount
     ) throws(HostError) {
         _ = try callThroughSignals(.allocate, .file("filler")) {

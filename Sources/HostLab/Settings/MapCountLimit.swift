@@ -1,12 +1,13 @@
+package import HostMemory
 /// vm.max_map_count raised for a while, and put back.
-public enum MapCountLimit {
+package enum MapCountLimit {
     /// Raises the limit to `limit`, unless it is as high already: then there is nothing to put back, and this is nil. A process may
     /// keep more mappings than the limit put back allows; it gets no more.
     ///
     /// A limit that another process has raised and will put back is not relied on: it is in use.
     ///
     /// Throws ``HostError/Code-swift.struct/notPermitted`` for an ordinary user.
-    public static func raise(to limit: MappingCount) throws(SettingRefusal) -> ChangedSettings? {
+    package static func raise(to limit: MappingCount) throws(SettingRefusal) -> ChangedSettings? {
         let settings: ChangedSettings
         do {
             settings = try ChangedSettings(guarding: [.maxMapCount])

@@ -1,12 +1,13 @@
+package import HostMemory
 import Glibc
-public import SystemPackage
+package import SystemPackage
 
 /// A process that this one has started, with pipes for its standard input and output.
 ///
 /// It is ended with ``end()``. One that nobody holds any more is killed; if this process dies first, the child sees the end of its input.
-public final class ChildProcess {
+package final class ChildProcess {
     /// Its number.
-    public let pid: Int32
+    package let pid: Int32
     /// Nil once they are closed.
     private var input: FileDescriptor?
     private var output: FileDescriptor?
@@ -19,7 +20,7 @@ public final class ChildProcess {
     /// - Parameters:
     ///   - program: its file.
     ///   - arguments: without the program's own name.
-    public init(_ program: FilePath, _ arguments: [String]) throws(HostError) {
+    package init(_ program: FilePath, _ arguments: [String]) throws(HostError) {
         name = program.string
         let process = try HostKernel.start(program, arguments)
         pid = process.processID
@@ -35,7 +36,7 @@ public final class ChildProcess {
     }
 
     /// What it writes, up to and with the first line that is `last`; all of it if there is no such line. Nothing once it has been ended.
-    public func readOutput(upTo last: String) throws(HostError) -> String {
+    package func readOutput(upTo last: String) throws(HostError) -> String {
         // The first line begins as any other does.
         var text = Array("\n".utf8)
         let end = Array(("\n" + last + "\n").utf8)
@@ -50,7 +51,7 @@ public final class ChildProcess {
     /// Ends its input, takes in what it still writes, and waits until it has ended. Returns its exit code, or 128 and the number of the
     /// signal that ended it. After a refusal a further call goes on where it stopped; once it is done, the code is told again.
     @discardableResult
-    public func end() throws(HostError) -> Int32 {
+    package func end() throws(HostError) -> Int32 {
         if let exitCode { return exitCode }
         // A close that fails has closed.
         if let input = input.take() { try HostKernel.close(input) }

@@ -1,11 +1,12 @@
-public import SystemPackage
+package import HostMemory
+package import SystemPackage
 
 extension HostOperation {
     /// The errors that the call can give where it is called rightly (its manual page), EINTR included where a signal can come first: what
     /// an ``InjectedFault`` may report of it.
     ///
     /// Of the calls that optimizing and restoring make. Those that are made only at the start, to measure or to report have none here.
-    public var possibleErrors: [Errno] {
+    package var possibleErrors: [Errno] {
         switch self {
         case .mapFile: [.noMemory, .resourceTemporarilyUnavailable, .tooManyOpenFilesInSystem]
         case .mapAnonymous: [.noMemory, .resourceTemporarilyUnavailable]

@@ -12,7 +12,7 @@ extension PageMap {
 
     /// The parts of `range` where a process shows the kernel's page of zeroes, in order of address: read, and never written since they
     /// were mapped or given back. Without privileges. Nil before Linux 6.7, which does not tell.
-    public static func zeroPages(
+    package static func zeroPages(
         of process: ObservedProcess, in range: AddressRange
     ) throws(HostError) -> [AddressRange]? {
         do throws(HostError) {

@@ -1,20 +1,21 @@
+package import HostMemory
 import CSystemShims
 import Glibc
 import Synchronization
-public import SystemPackage
+package import SystemPackage
 
 /// A lock on settings of the host that are changed together. Whoever changes one has it until all of them are back.
 ///
 /// The lock is `flock` on a file under /run, where only root may make one. The kernel releases it when the last process
 /// that has it open ends: the one that changes the settings, and the guardian that puts them back if it is killed. What
 /// they change stands in the file (``SettingJournal``), for whoever has the lock next should both be killed.
-public final class SettingLock: Sendable {
+package final class SettingLock: Sendable {
     /// The lock that a kind of settings has.
-    public static func file(_ kind: String) -> FilePath { FilePath("/run/vmemmap-emulator-\(kind).lock") }
+    package static func file(_ kind: String) -> FilePath { FilePath("/run/vmemmap-emulator-\(kind).lock") }
 
     /// How long a lock is waited for: as long as it takes a run that is ending, or the guardian of one that was killed, to put things
     /// back. Whoever has it longer than that is at work.
-    public static let patienceNanoseconds = 2_000_000_000
+    package static let patienceNanoseconds = 2_000_000_000
 
     let path: FilePath
     /// The lock's descriptor, for the guardian to inherit.
@@ -29,7 +30,7 @@ public final class SettingLock: Sendable {
     ///   - path: its file.
     ///   - name: what it is for, for people.
     ///   - patienceNanoseconds: how long to wait for it.
-    public init(
+    package init(
         _ path: FilePath, for name: String, patienceNanoseconds: Int = patienceNanoseconds
     ) throws(SettingRefusal) {
         self.path = path
@@ -143,7 +144,7 @@ public final class SettingLock: Sendable {
 
     /// Releases the lock, for those who have inherited it too: nothing is left changed. Once done, does nothing any
     /// more.
-    public func release() {
+    package func release() {
         guard isOpen.exchange(false, ordering: .acquiringAndReleasing) else { return }
         empty()
         _ = vme_flock(descriptor.rawValue, LOCK_UN)
@@ -158,7 +159,7 @@ public final class SettingLock: Sendable {
 }
 
 /// Why settings of the host may not be changed. None has been.
-public enum SettingRefusal: Error, Hashable, Sendable {
+package enum SettingRefusal: Error, Hashable, Sendable {
     /// The kernel refuses it.
     case host(HostError)
     /// Another process of this kind is changing them.
@@ -170,14 +171,14 @@ public enum SettingRefusal: Error, Hashable, Sendable {
 }
 
 /// Settings of the host that another process has changed, or is about to, and will put back.
-public struct SettingInUse: Error, Hashable, Sendable, CustomStringConvertible {
+package struct SettingInUse: Error, Hashable, Sendable, CustomStringConvertible {
     /// What they are called.
-    public let name: String
+    package let name: String
     /// The process; nil where it has not said so.
-    public let holder: Int32?
+    package let holder: Int32?
 
     /// One line: which settings, which process, the way out.
-    public var description: String {
+    package var description: String {
         let holder = holder.map { "process \($0)" } ?? "another process"
         return "\(name) is in use by \(holder), which puts it back when it ends; try again then"
     }

@@ -1,3 +1,4 @@
+package import HostMemory
 import CSystemShims
 import Glibc
 import SystemPackage

@@ -1,21 +1,22 @@
-public import SystemPackage
+package import HostMemory
+package import SystemPackage
 
 /// A setting of the host that is one whole number in a file of /proc/sys or /sys.
-public struct HostSetting: Hashable, Sendable, CustomStringConvertible {
+package struct HostSetting: Hashable, Sendable, CustomStringConvertible {
     /// What people call it: `vm.max_map_count`.
-    public let name: String
+    package let name: String
     /// Its file.
-    public let path: FilePath
+    package let path: FilePath
     /// The file that is locked by whoever changes it (``SettingLock``). Settings that are changed together share one.
-    public let lock: FilePath
+    package let lock: FilePath
     /// Whether a process is in trouble when it is lowered below what the process has: it limits the mappings of every process.
-    public let limitsMappings: Bool
+    package let limitsMappings: Bool
     /// Whether the kernel may do a part of what it is asked to, and the rest later: the huge pages of a pool that are
     /// in use leave it when they are freed.
-    public let isGradual: Bool
+    package let isGradual: Bool
 
     /// The setting in the file `path`, locked by the file `lock`.
-    public init(name: String, path: FilePath, lock: FilePath, limitsMappings: Bool = false, isGradual: Bool = false) {
+    package init(name: String, path: FilePath, lock: FilePath, limitsMappings: Bool = false, isGradual: Bool = false) {
         self.name = name
         self.path = path
         self.lock = lock
@@ -24,22 +25,22 @@ public struct HostSetting: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Its name.
-    public var description: String { name }
+    package var description: String { name }
 
     /// vm.max_map_count: the most mappings a process may have.
-    public static let maxMapCount = HostSetting(
+    package static let maxMapCount = HostSetting(
         name: "vm.max_map_count", path: "/proc/sys/vm/max_map_count", lock: SettingLock.file("max-map-count"),
         limitsMappings: true)
     /// vm.hugetlb_optimize_vmemmap: whether huge pages that enter a pool from now on are optimized.
-    public static let optimizeVmemmap = HostSetting(
+    package static let optimizeVmemmap = HostSetting(
         name: "vm.hugetlb_optimize_vmemmap", path: "/proc/sys/vm/hugetlb_optimize_vmemmap",
         lock: HugeTLBPool.lock)
 
     /// What it is now.
-    public func value() throws(HostError) -> Int { try HostKernel.readNumber(path) }
+    package func value() throws(HostError) -> Int { try HostKernel.readNumber(path) }
 
     /// Whether this process may write it: finds out by opening its file, and writes nothing.
-    public func checkWritable() throws(HostError) {
+    package func checkWritable() throws(HostError) {
         try HostKernel.close(try HostKernel.open(path, .writeOnly))
     }
 

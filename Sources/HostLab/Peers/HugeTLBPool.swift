@@ -1,28 +1,29 @@
+package import HostMemory
 import SystemPackage
 
 /// A number of the host's own HugeTLB pages.
-public struct HostHugePageCount: Quantity {
+package struct HostHugePageCount: Quantity {
     /// The number of huge pages.
-    public let rawValue: Int
+    package let rawValue: Int
 
     /// `rawValue` huge pages.
-    public init(_ rawValue: Int) { self.rawValue = rawValue }
+    package init(_ rawValue: Int) { self.rawValue = rawValue }
 }
 
 /// One of the host's own HugeTLB pools: /sys/kernel/mm/hugepages/hugepages-SIZEkB.
-public struct HugeTLBPool: Hashable, Sendable {
+package struct HugeTLBPool: Hashable, Sendable {
     /// The size of its huge pages.
-    public let pageSize: ByteCount
+    package let pageSize: ByteCount
     /// Huge pages there are, those in surplus included (nr_hugepages).
-    public let pages: HostHugePageCount
+    package let pages: HostHugePageCount
     /// Those nobody uses (free_hugepages).
-    public let free: HostHugePageCount
+    package let free: HostHugePageCount
     /// Those of the free ones that are promised to a mapping (resv_hugepages).
-    public let reserved: HostHugePageCount
+    package let reserved: HostHugePageCount
     /// Those above the size the pool was given (surplus_hugepages).
-    public let surplus: HostHugePageCount
+    package let surplus: HostHugePageCount
     /// How many of those there may be (nr_overcommit_hugepages).
-    public let overcommit: HostHugePageCount
+    package let overcommit: HostHugePageCount
 
     /// The pool that the files of one folder describe. Pure.
     ///
@@ -30,7 +31,7 @@ public struct HugeTLBPool: Hashable, Sendable {
     ///   - pageSize: the size in the folder's name.
     ///   - read: the text of a file in it; nil where there is none.
     /// - Returns: nil where a file is missing, or does not hold one number of at least 0, or the pool is larger than any memory.
-    public init?(pageSize: ByteCount, read: (String) -> String?) {
+    package init?(pageSize: ByteCount, read: (String) -> String?) {
         func count(_ file: String) -> HostHugePageCount? {
             let words = read(file)?.split(whereSeparator: \.isWhitespace) ?? []
             guard words.count == 1, let number = Int(words[0]), number >= 0 else { return nil }
@@ -49,7 +50,7 @@ public struct HugeTLBPool: Hashable, Sendable {
     }
 
     /// Every pool of this host, by size. Empty on a kernel without HugeTLB; nil where it has one and /sys is hidden.
-    public static func all() throws(HostError) -> [HugeTLBPool]? {
+    package static func all() throws(HostError) -> [HugeTLBPool]? {
         var pools: [HugeTLBPool] = []
         // Every size is a power of two: asking for each is less than reading a folder takes.
         for shift in 14...40 {
@@ -74,7 +75,7 @@ public struct HugeTLBPool: Hashable, Sendable {
 
     /// The size that people give the pool: nr_hugepages. Where the host has several NUMA nodes, that of the first alone, so that
     /// putting it back takes no huge page from another.
-    public static func size(ofPagesOf pageSize: ByteCount) throws(HostError) -> HostSetting {
+    package static func size(ofPagesOf pageSize: ByteCount) throws(HostError) -> HostSetting {
         let nodes = (try? HostKernel.readText("/sys/devices/system/node/online")) ?? "0"
         let name = "hugepages-\(pageSize.rawValue / 1024)kB/nr_hugepages"
         guard let node = firstOfSeveral(nodes) else {
@@ -101,16 +102,16 @@ public struct HugeTLBPool: Hashable, Sendable {
 }
 
 /// What /proc/meminfo says of HugeTLB: the pool of the default size, and the memory of all pools.
-public struct HugeTLBMeminfo: Hashable, Sendable {
+package struct HugeTLBMeminfo: Hashable, Sendable {
     /// Hugepagesize: the default size.
-    public let pageSize: ByteCount
+    package let pageSize: ByteCount
     /// HugePages_Total, of the default size.
-    public let pages: HostHugePageCount
+    package let pages: HostHugePageCount
     /// Hugetlb: what the huge pages of all sizes occupy; nil before Linux 4.15.
-    public let memory: ByteCount?
+    package let memory: ByteCount?
 
     /// Parses the text of /proc/meminfo; nil on a kernel without HugeTLB.
-    public init?(_ text: String) {
+    package init?(_ text: String) {
         let fields = ProcFields(text)
         guard let pageSize = fields.kibibytes("Hugepagesize"), let pages = fields.number("HugePages_Total"), pages >= 0
         else { return nil }
@@ -120,23 +121,23 @@ public struct HugeTLBMeminfo: Hashable, Sendable {
     }
 
     /// Reads it; nil on a kernel without HugeTLB.
-    public static func current() throws(HostError) -> HugeTLBMeminfo? {
+    package static func current() throws(HostError) -> HugeTLBMeminfo? {
         HugeTLBMeminfo(try HostKernel.readText("/proc/meminfo"))
     }
 }
 
 /// Pages of struct pages that the kernel has: /proc/vmstat. Their sum falls by what optimizing frees, to the page.
-public struct MemmapCounts: Hashable, Sendable {
+package struct MemmapCounts: Hashable, Sendable {
     /// From the page allocator (nr_memmap_pages).
-    public let memmap: PageCount
+    package let memmap: PageCount
     /// From boot memory (nr_memmap_boot_pages).
-    public let memmapBoot: PageCount
+    package let memmapBoot: PageCount
 
     /// Both together. Only the sum comes back after a cycle: what came from boot memory is given back to the page allocator.
-    public var total: PageCount { memmap + memmapBoot }
+    package var total: PageCount { memmap + memmapBoot }
 
     /// Parses the text of /proc/vmstat; nil on a kernel that does not count them (before Linux 6.11).
-    public init?(_ text: String) {
+    package init?(_ text: String) {
         let fields = ProcFields(text)
         guard let memmap = fields.number("nr_memmap_pages"), let boot = fields.number("nr_memmap_boot_pages"),
             memmap >= 0, boot >= 0, !memmap.addingReportingOverflow(boot).overflow
@@ -146,7 +147,7 @@ public struct MemmapCounts: Hashable, Sendable {
     }
 
     /// Reads them; nil on a kernel that does not count them.
-    public static func current() throws(HostError) -> MemmapCounts? {
+    package static func current() throws(HostError) -> MemmapCounts? {
         MemmapCounts(try HostKernel.readText("/proc/vmstat"))
     }
 }

@@ -1,3 +1,4 @@
+package import HostMemory
 import Glibc
 package import SystemPackage
 

@@ -1,13 +1,14 @@
+package import HostMemory
 import CSystemShims
-public import SystemPackage
+package import SystemPackage
 
 /// A failure made on purpose: the `first`-th call of the given kind on this thread reports `errno`.
 ///
 /// For tests and for `stress --faults injected`. It acts on the calling thread only, so that what runs beside is left
 /// alone.
-public struct InjectedFault: Sendable {
+package struct InjectedFault: Sendable {
     /// What a failing call has done by the time it is refused.
-    public enum Manner: Sendable, CaseIterable {
+    package enum Manner: Sendable, CaseIterable {
         /// Nothing: the call is not made.
         case atOnce
         /// As late as the kernel may refuse: a mapping that was to replace another has unmapped it and leaves a gap; a write, a
@@ -16,26 +17,26 @@ public struct InjectedFault: Sendable {
     }
 
     /// The first call that fails, counted from 1; below that, the first there is.
-    public var first: Int
+    package var first: Int
     /// How many calls, from that one on, fail; none below 1.
-    public var failures: Int
+    package var failures: Int
     /// What the failing calls report: a number above 0, or none fails.
-    public var errno: Errno
+    package var errno: Errno
     /// The operations that count; the others are made as ever.
-    public var operations: Set<HostOperation>
+    package var operations: Set<HostOperation>
     /// What the failing calls do before they fail.
-    public var manner: Manner
+    package var manner: Manner
 
     /// What happened while a fault was armed.
-    public struct Outcome: Sendable {
+    package struct Outcome: Sendable {
         /// The calls that counted.
-        public var calls: Int
+        package var calls: Int
         /// Those of them that were failed.
-        public var failed: Int
+        package var failed: Int
     }
 
     /// Fails `failures` calls from the `first`-th on with `errno`.
-    public init(
+    package init(
         first: Int, failures: Int = 1, errno: Errno = .noMemory,
         operations: Set<HostOperation> = Set(HostOperation.allCases), manner: Manner = .atOnce
     ) {
@@ -49,7 +50,7 @@ public struct InjectedFault: Sendable {
     /// Runs `body` on this thread with the fault armed, and tells how many calls there were and how many failed.
     ///
     /// Faults do not nest: one inside another replaces it.
-    public func during<Value>(_ body: () -> Value) -> (value: Value, outcome: Outcome) {
+    package func during<Value>(_ body: () -> Value) -> (value: Value, outcome: Outcome) {
         let mask = operations.reduce(into: UInt64(0)) { $0 |= 1 << UInt64($1.rawValue) }
         let isError = errno.rawValue > 0
         vme_injection_arm(

@@ -1,3 +1,4 @@
+package import HostMemory
 import SystemPackage
 
 /// Settings of the host changed for a while, and put back in a fixed order.
@@ -6,7 +7,7 @@ import SystemPackage
 /// every way out, signals included (``TerminationSignals``). Should it die otherwise, a guardian process, started
 /// before anything is changed, puts them back in its place; should that be killed too, the next run that has the lock
 /// does. What somebody else has changed meanwhile is left alone.
-public final class ChangedSettings: Sendable {
+package final class ChangedSettings: Sendable {
     private enum Phase {
         case changeable
         /// Put back, or about to be: nothing may be changed any more.
@@ -37,7 +38,7 @@ public final class ChangedSettings: Sendable {
     ///   - patienceNanoseconds: how long to wait for the lock.
     /// - Throws: ``SettingRefusal/inUse(_:)`` where another process has them; ``HostError/Code-swift.struct/notPermitted`` where this
     ///   process may not write them, ``HostError/Code-swift.struct/notSupported`` where the host has no such setting.
-    public init(
+    package init(
         guarding settings: [HostSetting], clearing: [(setting: HostSetting, value: Int)] = [],
         patienceNanoseconds: Int = SettingLock.patienceNanoseconds
     ) throws(SettingRefusal) {
@@ -98,14 +99,14 @@ public final class ChangedSettings: Sendable {
     var guardianProcessID: Int32 { guardian.processID }
 
     /// What a guarded setting was; nil for any other.
-    public func original(_ setting: HostSetting) -> Int? { originals[setting] }
+    package func original(_ setting: HostSetting) -> Int? { originals[setting] }
 
     /// Changes a setting and returns how long the kernel took, in nanoseconds. It may have done less than it was asked to.
     ///
     /// Throws ``HostError/Code-swift.struct/interrupted`` once the settings are being put back (by another thread, upon a signal), and
     /// EBUSY, with nothing written, where somebody else has changed the setting since.
     @discardableResult
-    public func set(_ setting: HostSetting, to value: Int) throws(HostError) -> Int {
+    package func set(_ setting: HostSetting, to value: Int) throws(HostError) -> Int {
         return try changing { (state) throws(HostError) in
             guard let index = state.journal.entries.firstIndex(where: { $0.setting == setting }) else {
                 preconditionFailure("\(setting) is not guarded")
@@ -116,7 +117,7 @@ public final class ChangedSettings: Sendable {
 
     /// Does something that must not meet the putting back half-way, such as using what a setting provides. Throws as
     /// ``set(_:to:)`` does.
-    public func during<Value: Sendable>(_ body: () throws(HostError) -> Value) throws(HostError) -> Value {
+    package func during<Value: Sendable>(_ body: () throws(HostError) -> Value) throws(HostError) -> Value {
         try changing { (_) throws(HostError) in try body() }
     }
 
@@ -135,7 +136,7 @@ public final class ChangedSettings: Sendable {
 
     /// Puts every setting back, in their order, and reads each again. Once done, does nothing any more; a refusal leaves the
     /// others put back, and a further call tries again.
-    public func putBack() throws(SettingNotPutBack) {
+    package func putBack() throws(SettingNotPutBack) {
         try state.withLock { (state) throws(SettingNotPutBack) in
             if case .isBack = state.phase { return }
             state.phase = .ended
@@ -162,9 +163,9 @@ public final class ChangedSettings: Sendable {
 }
 
 /// A setting of the host that is not what it was before this process changed it.
-public struct SettingNotPutBack: Error, Hashable, Sendable, CustomStringConvertible {
+package struct SettingNotPutBack: Error, Hashable, Sendable, CustomStringConvertible {
     /// Why it is not.
-    public enum Cause: Hashable, Sendable {
+    package enum Cause: Hashable, Sendable {
         /// The kernel's refusal.
         case refused(HostError)
         /// The kernel took the value and did not do it.
@@ -177,16 +178,16 @@ public struct SettingNotPutBack: Error, Hashable, Sendable, CustomStringConverti
     }
 
     /// The setting.
-    public let setting: HostSetting
+    package let setting: HostSetting
     /// What it was before.
-    public let wanted: Int
+    package let wanted: Int
     /// What it is now; nil if it cannot be read.
-    public let found: Int?
+    package let found: Int?
     /// Why.
-    public let cause: Cause
+    package let cause: Cause
 
     /// The kernel's refusal, if that is the cause.
-    public var refusal: HostError? { if case .refused(let error) = cause { error } else { nil } }
+    package var refusal: HostError? { if case .refused(let error) = cause { error } else { nil } }
 
     var canBeTriedAgain: Bool {
         switch cause {
@@ -204,7 +205,7 @@ public struct SettingNotPutBack: Error, Hashable, Sendable, CustomStringConverti
     }
 
     /// One line: setting, wanted and found value, and the way out.
-    public var description: String {
+    package var description: String {
         let found = found.map { "it is \($0)" } ?? "it cannot be read"
         let byHand = "as root: echo \(wanted) > \(setting.path)"
         return switch cause {

@@ -1,8 +1,9 @@
+package import HostMemory
 import Glibc
 import SystemPackage
 
 /// A limit of this process, lowered until it is lifted or nobody holds it any more: the host refuses for real.
-public final class LoweredLimit: Sendable {
+package final class LoweredLimit: Sendable {
     private enum Resource {
         case addressSpace
         case openFiles
@@ -20,14 +21,14 @@ public final class LoweredLimit: Sendable {
     private let original: Guarded<rlim_t?>
 
     /// Fills ``HeapReserve``, and then lowers RLIMIT_AS until only `room` more can be mapped.
-    public static func addressSpace(leaving room: ByteCount) throws(HostError) -> LoweredLimit {
+    package static func addressSpace(leaving room: ByteCount) throws(HostError) -> LoweredLimit {
         HeapReserve.fill()
         let used = try Statm.current().size.bytes(pageSize: HostLimits.pageSize)
         return try LoweredLimit(.addressSpace, to: used.adding(room)?.rawValue ?? .max)
     }
 
     /// Lowers RLIMIT_NOFILE to `count`, or 0 if that is below it. What is open stays open.
-    public static func openFiles(to count: Int) throws(HostError) -> LoweredLimit {
+    package static func openFiles(to count: Int) throws(HostError) -> LoweredLimit {
         try LoweredLimit(.openFiles, to: count)
     }
 
@@ -46,7 +47,7 @@ public final class LoweredLimit: Sendable {
     deinit { try? lift() }
 
     /// Puts it back, unless that is done.
-    public func lift() throws(HostError) {
+    package func lift() throws(HostError) {
         try original.withLock { (original) throws(HostError) in
             guard let limit = original else { return }
             try Self.set(resource, limit)
@@ -69,7 +70,7 @@ public final class LoweredLimit: Sendable {
 }
 
 /// The descriptors of this process.
-public enum OpenFiles {
+package enum OpenFiles {
     /// Whether a descriptor is one that Dispatch opens and closes when it likes, and nothing here does: it would pass
     /// for one lost or found. Event queues and timers, and /proc/THREAD/stat, by which Dispatch sees once a second
     /// whether its threads are at work.
@@ -80,7 +81,7 @@ public enum OpenFiles {
     }
 
     /// How many are open, what the runtime opens for itself left out. From /proc/self/fd.
-    public static func count() throws(HostError) -> Int {
+    package static func count() throws(HostError) -> Int {
         let folder: FilePath = "/proc/self/fd"
         var count = 0
         for number in try HostKernel.names(in: folder) where number.allSatisfy(\.isNumber) {

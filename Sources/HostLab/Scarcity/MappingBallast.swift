@@ -1,21 +1,22 @@
+package import HostMemory
 import SystemPackage
 
 /// Mappings that are there only to use up vm.max_map_count, until they are removed or nobody holds them any more: at the limit the
 /// host refuses for real.
-public final class MappingBallast: Sendable {
+package final class MappingBallast: Sendable {
     /// Nil once it is unmapped.
     private let area: Guarded<AddressRange?>
 
     /// The highest limit that is filled, which takes seconds: the default of several distributions. Beyond it there is no ballast.
-    public static let highestLimit = MappingCount(1_048_576)
+    package static let highestLimit = MappingCount(1_048_576)
 
     /// Whether vm.max_map_count is low enough to be filled.
-    public static var isPossible: Bool { (try? HostLimits.maxMapCount()).map { $0 <= highestLimit } ?? false }
+    package static var isPossible: Bool { (try? HostLimits.maxMapCount()).map { $0 <= highestLimit } ?? false }
 
     /// Fills ``HeapReserve``, and then maps until about `left` mappings are free (below 0: none).
     ///
     /// Throws ``HostError/Code-swift.struct/notSupported`` where the limit is too high to be filled.
-    public init(leaving left: MappingCount) throws(HostError) {
+    package init(leaving left: MappingCount) throws(HostError) {
         HeapReserve.fill()
         let limit = try HostLimits.maxMapCount()
         guard limit <= Self.highestLimit else { throw HostError(.notSupported, .mapAnonymous, .process) }
@@ -42,7 +43,7 @@ public final class MappingBallast: Sendable {
     deinit { try? remove() }
 
     /// Lets them go, unless that is done.
-    public func remove() throws(HostError) {
+    package func remove() throws(HostError) {
         try area.withLock { (area) throws(HostError) in
             guard let range = area else { return }
             try HostKernel.unmap(range)
