@@ -48,7 +48,10 @@ package struct HostDescription: Hashable, Sendable {
 
     private static func trimmed(_ path: FilePath) throws(HostError) -> String {
         let text = try HostKernel.readText(path)
-        return String(text.split(whereSeparator: \.isWhitespace).first ?? "")
+        guard let word = text.split(whereSeparator: \.isWhitespace).first else {
+            throw HostError(unreadable: path.string)
+        }
+        return String(word)
     }
 
     /// What this build is for, where the kernel (before 6.1) does not name the machine.

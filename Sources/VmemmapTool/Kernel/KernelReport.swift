@@ -30,7 +30,7 @@ enum KernelReport {
         case (true, let isOn?):
             "built with HVO: vm.hugetlb_optimize_vmemmap is there; it is \(isOn ? "1 (on)" : "0 (off)")"
         case (true, nil):
-            "built with HVO, says its configuration in /boot; no sysctl turns it on (before Linux 5.19: at boot)"
+            "built with HVO, says its configuration in /boot; no sysctl is to be read (there is none before Linux 5.19)"
         case (false, _): "built without HVO, says its configuration in /boot"
         case (nil, _):
             "no vm.hugetlb_optimize_vmemmap, no configuration in /boot: nothing says whether it was built with HVO"
@@ -40,7 +40,7 @@ enum KernelReport {
 
     static func memmap(_ kernel: KernelOverview) -> String {
         guard let pages = kernel.memmapPages.value, let boot = kernel.memmapBootPages.value else {
-            return "nr_memmap_pages and nr_memmap_boot_pages: not counted (before Linux 6.11)"
+            return "nr_memmap_pages and nr_memmap_boot_pages: not in /proc/vmstat (Linux 6.11 and later count them)"
         }
         return "nr_memmap_pages \(CountText.grouped(pages.rawValue)), nr_memmap_boot_pages "
             + "\(CountText.grouped(boot.rawValue)) (/proc/vmstat)"

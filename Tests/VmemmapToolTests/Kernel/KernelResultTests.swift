@@ -55,7 +55,7 @@ struct KernelResultTests {
         #expect(overview.memmapPages.value == nil)
         let lines = KernelReport.lines(KernelResult(host: try .current(), kernel: overview)).joined(separator: "\n")
         #expect(lines.contains("zgrep OPTIMIZE_VMEMMAP /proc/config.gz"))
-        #expect(lines.contains("not counted (before Linux 6.11)"))
+        #expect(lines.contains("not in /proc/vmstat (Linux 6.11 and later count them)"))
     }
 
     // MARK: Checks

@@ -35,7 +35,7 @@ struct HiddenFilesTests {
 
     @Test(
         "An empty file is told in one line with the way out, and is no internal error",
-        arguments: ["/proc/meminfo", "/proc/sys/vm/max_map_count"],
+        arguments: ["/proc/meminfo", "/proc/sys/vm/max_map_count", "/proc/sys/kernel/osrelease"],
         ["demo --pages 4", "plan", "kernel", "bench --pages 4 --runs 1", "inspect --pages 4"])
     func needed(_ file: String, _ command: String) async throws {
         let outcome = try await Self.run("mount --bind empty \(file) && \"$V\" \(command)")
