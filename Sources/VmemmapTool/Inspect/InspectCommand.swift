@@ -15,7 +15,14 @@ struct InspectCommand: ParsableCommand {
             is no such process or region, with 4 if it belongs to somebody else.
             """)
 
-    @Option(help: ArgumentHelp("The process; one of its own if left out.", valueName: "PID"))
+    @Option(
+        help: ArgumentHelp("The process; one of its own if left out.", valueName: "PID"),
+        transform: {
+            guard let pid = Int32($0) else {
+                throw ValidationError("it must be a whole number from 1 to \(Int32.max)")
+            }
+            return pid
+        })
     var pid: Int32?
 
     @Option(help: ArgumentHelp("Where its region is, as hold prints it.", valueName: "START+LENGTH"))

@@ -151,9 +151,12 @@ struct InspectExperiment: Sendable {
                 "no huge page of \(pageSize.bytes) bytes has base pages of \(HostLimits.pageSize) bytes")
         }
         let bytes = geometry.vmemmapBytesPerHugePage.rawValue
-        guard range.length >= geometry.vmemmapBytesPerHugePage, range.length.rawValue.isMultiple(of: bytes),
-            range.start.rawValue.isMultiple(of: UInt(geometry.basePageSize.rawValue))
-        else {
+        guard range.start.rawValue.isMultiple(of: UInt(geometry.basePageSize.rawValue)) else {
+            throw .notFound(
+                "the region \(range) does not start at a page, of \(geometry.basePageSize) bytes each; give --region START+LENGTH as "
+                    + "vmemmap hold prints it")
+        }
+        guard range.length >= geometry.vmemmapBytesPerHugePage, range.length.rawValue.isMultiple(of: bytes) else {
             throw .notFound(
                 "the region \(range) has \(range.length) bytes, which is no whole number of huge pages: each has \(bytes) bytes of "
                     + "struct pages; give --region START+LENGTH as vmemmap hold prints it")

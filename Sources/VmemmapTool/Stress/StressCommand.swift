@@ -52,7 +52,14 @@ struct StressCommand: ParsableCommand {
         transform: WholeNumber.parse)
     var workers = 2
 
-    @Option(help: ArgumentHelp("Everything drawn follows from it; a new one unless told.", valueName: "S"))
+    @Option(
+        help: ArgumentHelp("Everything drawn follows from it; a new one unless told.", valueName: "S"),
+        transform: {
+            guard let seed = UInt64($0) else {
+                throw ValidationError("it must be a whole number from 0 to \(UInt64.max)")
+            }
+            return seed
+        })
     var seed: UInt64?
 
     @Option(help: "What is made to fail: off, injected (calls), host (the host refuses for real), or all.")

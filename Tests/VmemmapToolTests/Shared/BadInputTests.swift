@@ -19,6 +19,8 @@ struct BadInputTests {
             (["demo", "--race", "--race-seconds", "0"], "--race-seconds must be from 1 to 86400, not 0."),
             (["hold", "--walkers", "257"], "--walkers must be from 0 to 256, not 257."),
             (["inspect", "--pid", "0"], "--pid must be at least 1, not 0."),
+            (["inspect", "--pid", "99999999999"], "it must be a whole number from 1 to 2147483647"),
+            (["stress", "--seed", "0x1"], "it must be a whole number from 0 to 18446744073709551615"),
             (["inspect", "--region", "0x1000+0x1000"], "--pid has to say in which"),
             (["inspect", "--pid", "1", "--region", "0x1000"], "The value '0x1000' is invalid for '--region"),
             (["inspect", "--pid", "1", "--pages", "4"], "--pid names one that runs already"),
