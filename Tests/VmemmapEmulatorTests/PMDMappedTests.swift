@@ -291,6 +291,16 @@ struct PMDMappedTests {
         try region.expectWhole(Array(repeating: .populated, count: 128))
     }
 
+    @Test(
+        "Each call is refused of an operation that has to exchange a block: exactly what is said, and mended by the next",
+        arguments: FaultCase.isFull ? [1, 2, 1_000_000] : [1, 1_000_000])
+    func exchange(_ failures: Int) throws { try sweepExchange(failures, .atOnce) }
+
+    @Test("The same where the host refuses late", arguments: FaultCase.isFull ? [1, 2, 1_000_000] : [1, 1_000_000])
+    func exchangeLate(_ failures: Int) async {
+        await #expect(processExitsWith: .success) { [failures] in try sweepExchange(failures, .late) }
+    }
+
     @Test("A region that fills no block, or is to be built optimized, is refused")
     func impossible() throws {
         let small = try Shape(size: .twoMebibytes, pages: 63, mapping: .pmd).plan()
@@ -298,6 +308,40 @@ struct PMDMappedTests {
         #expect(error?.cause == .notPMDMappable(region: small.framesPopulated.bytes(pageSize: HostLimits.pageSize)))
         let large = try Shape(size: .oneGibibyte, pages: 1, mapping: .pmd).plan()
         #expect(throws: VmemmapError(.build, .pmdMappedAtBoot)) { _ = try VmemmapRegion(large, .optimized) }
+    }
+}
+
+/// Fails call after call of an optimize in a block that a reader keeps whole, each on a new region.
+private func sweepExchange(_ failures: Int, _ manner: InjectedFault.Manner) throws {
+    for number in 1... {
+        let region = try Shape(size: .twoMebibytes, pages: 64, backing: .memfd, base: .pmd).region()
+        let (before, pages) = (region.states, region.pages(20..<22))
+        let held = try HeldPage(at: region.vmemmapPage(0, of: 20).start)
+        let (result, outcome) = InjectedFault(first: number, failures: failures, manner: manner).during {
+            Result { () throws(VmemmapError) in try region.optimize(pages) }
+        }
+        held.release()
+        if outcome.failed == 0 {
+            // Eleven calls exchange a block.
+            #expect(number > 20)
+            return
+        }
+        let (residue, isFailed) =
+            switch result {
+            case .success(let residue): (residue, false)
+            case .failure(let error): (error.residue, true)
+            }
+        let check = ResidueCheck(
+            region: region, pages: pages, operation: .optimize, before: before, isFailed: isFailed, residue: residue,
+            looksForStaging: false)
+        let disagreements = try check.disagreements()
+        let comment = "call \(number), \(manner)"
+        #expect(disagreements.isEmpty, "\(comment): \(disagreements.prefix(3)) \(result)")
+        #expect(try region.mend(region.all).isEmpty, "\(comment)")
+        try region.expectWhole(region.states, comment)
+        if isFailed { try region.optimize(pages) }
+        #expect(region.states.map(\.isOptimized) == region.all.map { pages.contains($0) }, "\(comment)")
+        try region.expectWhole(region.states, comment)
     }
 }
 

@@ -203,15 +203,16 @@ final class PmdBlocks: Sendable {
             if (try? HostKernel.protect(block, .readWrite)) != nil { note(index, Tear(isInPrivateMemory: true)) }
             throw error
         }
-        // The file has it now too, and nobody can change either. A late refusal from here on can cost private pages.
-        note(index, Tear(isWriteProtected: true, uncertain: block))
+        // The file has it now too, and nobody can change either.
         try mapFromFile(index)
     }
 
-    /// Maps a block to its place in the file, writable: it is whole then.
+    /// Maps a block, whose contents the file has, to its place there, writable: it is whole then. A late refusal can cost what is
+    /// mapped.
     private func mapFromFile(_ index: Int) throws(HostError) {
         guard let file else { return }
         let block = block(index)
+        note(index, Tear(isWriteProtected: true, uncertain: block))
         do throws(HostError) {
             try HostKernel.mapFile(file.writable, at: block, offset: block.start - range.start, .readWrite)
         } catch {
