@@ -59,6 +59,25 @@ struct GapTests {
         }
     }
 
+    @Test("On memfd, a torn huge page shows its own frames at its end, so that the next one's mapping begins there")
+    func tornNeighbour() async {
+        await #expect(processExitsWith: .success) {
+            let region = try Shape(size: .twoMebibytes, pages: 2, backing: .memfd, tailRun: 3).region()
+            try region.optimize(region.page(0))
+            // The first page of a mapping of three: there are as many mappings as before.
+            try HostKernel.unmap(region.vmemmapPage(4, of: 0))
+            let (result, _) = InjectedFault(first: 1, failures: 1000, operations: [.mapFile]).during {
+                Result { () throws(VmemmapError) in try region.restore(region.page(0)) }
+            }
+            #expect(throws: VmemmapError.self) { try result.get() }
+            #expect(region.states[0].isTorn && region.states[1] == .base)
+            #expect(try ProcMaps.count(overlapping: region.range) == region.expectedMappings)
+            #expect(region.plan.regionMappings(of: region.states) == region.expectedMappings)
+            #expect(try region.mend(region.all).isEmpty)
+            try region.expectWhole([.restored, .base])
+        }
+    }
+
     @Test(
         "Where the gap cannot be closed either, it is named, and closed by the next operation",
         arguments: Operation.allCases)

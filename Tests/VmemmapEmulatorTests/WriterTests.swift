@@ -45,6 +45,38 @@ struct WriterTests {
         #expect(region.wrongHeads().isEmpty)
     }
 
+    @Test(
+        "A writer of the head page loses no update while restores move a gigantic page in as a whole, to be mapped by PMDs",
+        .enabled(if: HostProcess.mapsByPmds, "no transparent huge pages, or Linux before 6.7"),
+        arguments: [
+            Shape(size: .oneGibibyte, pages: 1, tailRun: 16, base: .pmd),
+            Shape(size: .oneGibibyte, pages: 1, scheme: .sharedTail, tailRun: 512, base: .pmd),
+        ])
+    func mergedHead(_ shape: Shape) throws {
+        let region = try shape.region()
+        let frame = region.frame(inVmemmapPage: 0, of: 0).advanced(by: 5)
+        let shouldStop = SharedFlag()
+        let outcome = Mutex((written: Int32(0), failures: 0))
+        let writer = try HostThread {
+            while !shouldStop.isSet {
+                let isWritten = (try? region.addToRefcount(of: frame, 1)) != nil
+                outcome.withLock { if isWritten { $0.written += 1 } else { $0.failures += 1 } }
+            }
+        }
+        var cycles = 0
+        let areEnough = try HostProcess.eventually {
+            try region.optimize(region.all, writers: .present)
+            try region.restore(region.all, writers: .present)
+            cycles += 1
+            return cycles >= 10 && outcome.withLock { $0.written } > 1000
+        }
+        shouldStop.set()
+        writer.join()
+        let seen = outcome.withLock { $0 }
+        #expect(region.plan.mergesOnRestore && areEnough && seen.failures == 0)
+        #expect(try region.refcount(of: frame) == seen.written)
+    }
+
     @Test("The check can fail: with writers about and operations told that there are none, updates are lost")
     func excludedLoses() throws {
         // 64 huge pages are copied in one call and then replaced one after the other: a wide gap.
