@@ -9,11 +9,11 @@ struct SchemeTests {
     @Test("Frames, mappings, memory file and contents are as planned in every state", arguments: Shape.matrix)
     func cycle(_ shape: Shape) throws {
         let region = try shape.region()
-        try region.expectAll(.populated)
-        for _ in 0..<2 {
+        try region.expectAll(.base)
+        for cycle in 0..<2 {
             try region.optimize(region.all)
             try region.expectAll(.optimized)
-            #expect(region.visitEveryStructPage().wrong == 0)
+            if cycle == 1 { #expect(region.visitEveryStructPage().wrong == 0) }
             try region.restore(region.all)
             try region.expectAll(.restored)
         }
@@ -26,7 +26,8 @@ struct SchemeTests {
         let start = HostKernel.monotonicNanoseconds()
         var generator = SplitMix64(seed: 12)
         var cycles = 0
-        while HostKernel.monotonicNanoseconds() - start < 400_000_000 || cycles < 2 {
+        let nanoseconds = FaultCase.isFull ? 400_000_000 : 100_000_000
+        while HostKernel.monotonicNanoseconds() - start < nanoseconds || cycles < 2 {
             let first = Int.random(in: 0..<shape.pages, using: &generator)
             let end = Int.random(in: first..<shape.pages, using: &generator) + 1
             let writers: Writers = cycles.isMultiple(of: 2) ? .present : .excluded
@@ -107,8 +108,13 @@ struct SchemeTests {
     func sweepOnPmds(_ shape: Shape, _ operation: Operation) throws {
         let region = try shape.region()
         if operation == .restore { try region.optimize(region.all) }
-        for number in [1, 2, 3, 4, 5, 6, 7, 9, 11, 14, 17, 20, 23, 31, 47, 83, 140, 200, 263, 269, 280, 300, 500] {
-            for failures in [1, 2, 1000] {
+        // FaultSweepTests looks closer.
+        let numbers =
+            FaultCase.isFull
+            ? [1, 2, 3, 4, 5, 6, 7, 9, 11, 14, 17, 20, 23, 31, 47, 83, 140, 200, 263, 269, 280, 300, 500]
+            : [1, 3, 5, 9, 14, 23, 47, 140, 263, 300]
+        for number in numbers {
+            for failures in FaultCase.isFull ? [1, 2, 1000] : [1, 1000] {
                 let before = region.states
                 let fault = InjectedFault(first: number, failures: failures, errno: .noMemory)
                 let writers: Writers = number.isMultiple(of: 2) ? .present : .excluded
