@@ -1,3 +1,4 @@
+import HostLab
 import ArgumentParser
 import Glibc
 import HostMemory

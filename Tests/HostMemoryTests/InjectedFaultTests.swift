@@ -1,3 +1,4 @@
+@testable import HostLab
 import Glibc
 import Synchronization
 import SystemPackage

@@ -1,3 +1,4 @@
+@testable import HostLab
 import Synchronization
 import Testing
 

@@ -1,3 +1,4 @@
+@testable import HostLab
 import FoundationEssentials
 import SystemPackage
 import Testing

@@ -1,3 +1,4 @@
+@testable import HostLab
 import SystemPackage
 import Testing
 

@@ -21,9 +21,9 @@ func saving() throws -> (planned: PageCount, measured: PageCount)? {
 
     let before = try FrameCount.count(in: region.range).distinct
     let walkers = try Walkers(2, over: region, seed: 1)
-    try region.optimize(all)
+    try region.optimize(all, writers: .excluded)
     let after = try FrameCount.count(in: region.range).distinct
-    try region.restore(all)
+    try region.restore(all, writers: .excluded)
     precondition(walkers.stop().wrong == 0)
 
     return (plan.framesFreed, before - after)

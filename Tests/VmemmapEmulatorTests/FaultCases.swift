@@ -92,8 +92,10 @@ struct FaultCase: Sendable, CustomTestStringConvertible {
         for page in region.all where page.rawValue % 2 == 1 {
             try Operation.optimize.run(on: region, .excluded, region.page(page.rawValue))
         }
-        try region.restore(region.all)
-        if let last = region.all.last, !span.contains(last.rawValue) { try region.optimize(region.page(last.rawValue)) }
+        try region.restore(region.all, writers: .excluded)
+        if let last = region.all.last, !span.contains(last.rawValue) {
+            try region.optimize(region.page(last.rawValue), writers: .excluded)
+        }
         try prepare(region)
         return region
     }

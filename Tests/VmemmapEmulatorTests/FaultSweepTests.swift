@@ -1,3 +1,4 @@
+import HostLab
 import Glibc
 import HostMemory
 import SystemPackage

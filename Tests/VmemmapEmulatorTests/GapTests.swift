@@ -1,3 +1,4 @@
+import HostLab
 import HostMemory
 import SystemPackage
 import Testing
@@ -47,13 +48,13 @@ struct GapTests {
         await #expect(processExitsWith: .success) {
             for gap in 1...7 {
                 let region = try Shape(size: .twoMebibytes, pages: 2).region()
-                try region.optimize(region.all)
+                try region.optimize(region.all, writers: .excluded)
                 try HostKernel.unmap(region.vmemmapPage(gap, of: 0))
                 let (error, _) = Operation.restore.run(
                     on: region, .excluded, under: InjectedFault(first: 1, failures: 2, operations: [.move]))
                 #expect(try #require(error).residue.isEmpty)
                 try region.expectAll(.optimized)
-                try region.restore(region.all)
+                try region.restore(region.all, writers: .excluded)
                 try region.expectAll(.restored)
             }
         }
@@ -62,19 +63,19 @@ struct GapTests {
     @Test("On memfd, a torn huge page shows its own frames at its end, so that the next one's mapping begins there")
     func tornNeighbour() async {
         await #expect(processExitsWith: .success) {
-            let region = try Shape(size: .twoMebibytes, pages: 2, backing: .memfd, tailRun: 3).region()
-            try region.optimize(region.page(0))
+            let region = try Shape(size: .twoMebibytes, pages: 2, backing: .memfd, tailFrames: 3).region()
+            try region.optimize(region.page(0), writers: .excluded)
             // The first page of a mapping of three: there are as many mappings as before.
             try HostKernel.unmap(region.vmemmapPage(4, of: 0))
             let (result, _) = InjectedFault(first: 1, failures: 1000, operations: [.mapFile]).during {
-                Result { () throws(VmemmapError) in try region.restore(region.page(0)) }
+                Result { () throws(VmemmapError) in try region.restore(region.page(0), writers: .excluded) }
             }
             #expect(throws: VmemmapError.self) { try result.get() }
-            #expect(region.states[0].isTorn && region.states[1] == .base)
+            #expect(region.states[0].isTorn && region.states[1] == .populated)
             #expect(try ProcMaps.count(overlapping: region.range) == region.expectedMappings)
             #expect(region.plan.regionMappings(of: region.states) == region.expectedMappings)
             #expect(try region.mend(region.all).isEmpty)
-            try region.expectWhole([.restored, .base])
+            try region.expectWhole([.restored, .populated])
         }
     }
 
@@ -86,7 +87,7 @@ struct GapTests {
             let mender: Operation = isOptimize ? .optimize : .restore
             for gap in 1...7 {
                 let region = try Shape(size: .twoMebibytes, pages: 2).region()
-                try region.optimize(region.all)
+                try region.optimize(region.all, writers: .excluded)
                 try HostKernel.unmap(region.vmemmapPage(gap, of: 0))
                 let (error, _) = Operation.restore.run(
                     on: region, .excluded,
@@ -108,7 +109,7 @@ struct GapTests {
             let mender: Operation = isOptimize ? .optimize : .restore
             for gap in 0...7 {
                 let region = try Shape(size: .twoMebibytes, pages: 4, scheme: .sharedTail, backing: .memfd).region()
-                try region.optimize(region.all)
+                try region.optimize(region.all, writers: .excluded)
                 for page in [1, 2] { try HostKernel.unmap(region.vmemmapPage(gap, of: page)) }
                 let (error, _) = Operation.restore.run(
                     on: region, .excluded,
@@ -124,7 +125,7 @@ struct GapTests {
                 } else {
                     #expect(residue.isEmpty)
                     try region.expectAll(.optimized)
-                    try region.restore(region.all)
+                    try region.restore(region.all, writers: .excluded)
                 }
                 let isOptimized = isClosedLater && mender == .optimize
                 #expect(region.states.allSatisfy { $0.isOptimized == isOptimized })
@@ -156,7 +157,7 @@ struct GapTests {
             try region.mend(region.all)
             #expect(region.states.allSatisfy { !$0.isOptimized })
             try region.expectWhole(region.states)
-            try region.optimize(region.all)
+            try region.optimize(region.all, writers: .excluded)
             try region.expectAll(.optimized)
         }
     }

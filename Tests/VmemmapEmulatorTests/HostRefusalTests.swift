@@ -1,3 +1,4 @@
+import HostLab
 import HostMemory
 import Testing
 import VmemmapEmulator
@@ -8,7 +9,7 @@ struct HostRefusalTests {
     func noAddressSpace() async {
         await #expect(processExitsWith: .success) {
             let region = try Shape(size: .oneGibibyte, pages: 2).region()
-            try region.optimize(region.all)
+            try region.optimize(region.all, writers: .excluded)
             let walkers = try Walkers(1, over: region, seed: 1)
             // Staging is 16 MiB.
             for writers in [Writers.excluded, .present] {
@@ -27,7 +28,7 @@ struct HostRefusalTests {
                 #expect(error.residue.isEmpty)
                 try region.expectAll(.optimized)
             }
-            try region.restore(region.all)
+            try region.restore(region.all, writers: .excluded)
             #expect(walkers.stop().wrong == 0)
             try region.expectAll(.restored)
         }
@@ -37,8 +38,8 @@ struct HostRefusalTests {
     func undoFails() async {
         await #expect(processExitsWith: .success) {
             let region = try Shape(size: .twoMebibytes, pages: 66).region()
-            try region.optimize(region.page(0))
-            try region.optimize(region.pages(2..<66))
+            try region.optimize(region.page(0), writers: .excluded)
+            try region.optimize(region.pages(2..<66), writers: .excluded)
             let before = region.states
             // Room to stage one huge page (28 KiB) but not 64 (1792 KiB); and on the way back the third mapping fails.
             let limit = try LoweredLimit.addressSpace(leaving: .mebibytes(1))
@@ -52,7 +53,7 @@ struct HostRefusalTests {
                 region: region, pages: region.all, operation: .restore, before: before, isFailed: true, residue: residue
             )
             #expect(try check.disagreements() == [])
-            try region.restore(region.all)
+            try region.restore(region.all, writers: .excluded)
             #expect(region.states == [.restored, .populated] + Array(repeating: .restored, count: 64))
             try region.expectWhole(region.states)
         }

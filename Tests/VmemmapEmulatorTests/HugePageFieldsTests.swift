@@ -25,9 +25,9 @@ struct HugePageFieldsTests {
             fields.isActive = false
             fields.isTemporary = false
             #expect(!fields.isActive && !fields.isTemporary && fields.isPoisoned)
-            try region.optimize(region.page(0))
+            try region.optimize(region.page(0), writers: .excluded)
         }
-        try region.restore(region.page(0))
+        try region.restore(region.page(0), writers: .excluded)
         #expect(fields.cgroup == 0x1234 && fields.rawErrorIndex == 511 && fields.isPoisoned && !fields.isActive)
         #expect(region.wrongHeads(in: region.layout.frames.prefix(512)).isEmpty)
     }

@@ -1,3 +1,4 @@
+import HostLab
 import HostMemory
 import SystemPackage
 import Testing
@@ -10,8 +11,8 @@ struct LifetimeTests {
         await #expect(processExitsWith: .success) { [step] in
             func build(_ step: Int) throws -> AddressRange {
                 let region = try Shape(size: .twoMebibytes, pages: 70).region()
-                if step > 0 { try region.optimize(region.all) }
-                if step > 1 { try region.restore(region.pages(10..<60)) }
+                if step > 0 { try region.optimize(region.all, writers: .excluded) }
+                if step > 1 { try region.restore(region.pages(10..<60), writers: .excluded) }
                 // Incomplete, with frames and staging left over.
                 if step > 2 {
                     _ = Operation.optimize.run(on: region, .excluded, under: InjectedFault(first: 5, failures: 1000))

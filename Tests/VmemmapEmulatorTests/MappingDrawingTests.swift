@@ -96,9 +96,9 @@ struct MappingDrawingTests {
     func host(_ drawing: Drawing) throws {
         let region = try VmemmapRegion(drawing.plan())
         for _ in 0..<2 {
-            try region.optimize(region.all)
+            try region.optimize(region.all, writers: .excluded)
             #expect(try ProcMaps.count(overlapping: region.range) == Drawing.mappings(drawing.optimized))
-            try region.restore(region.all)
+            try region.restore(region.all, writers: .excluded)
             let mappings = try ProcMaps.count(overlapping: region.range)
             #expect(mappings <= Drawing.mappings(drawing.restored))
             if drawing.scheme != .head { #expect(mappings == Drawing.mappings(drawing.restored)) }
@@ -118,8 +118,8 @@ struct MappingDrawingTests {
             let states = [kinds[number / 9], kinds[number / 3 % 3], kinds[number % 3]]
             let region = try VmemmapRegion(three)
             for (page, state) in states.enumerated() {
-                if state != .populated { try region.optimize(region.page(page)) }
-                if state == .restored { try region.restore(region.page(page)) }
+                if state != .populated { try region.optimize(region.page(page), writers: .excluded) }
+                if state == .restored { try region.restore(region.page(page), writers: .excluded) }
             }
             try region.expectWhole(states, "\(states)")
         }

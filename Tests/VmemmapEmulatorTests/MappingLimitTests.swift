@@ -1,3 +1,4 @@
+import HostLab
 import HostMemory
 import Testing
 import VmemmapEmulator
@@ -14,7 +15,7 @@ struct MappingLimitTests {
             let ballast = try MappingBallast(leaving: MappingCount(500))
             let (result, outcome) = InjectedFault(
                 first: .max, operations: [.mapFile, .mapAnonymous, .move, .protect, .write]
-            ).during { Result { () throws(VmemmapError) in try region.optimize(region.all) } }
+            ).during { Result { () throws(VmemmapError) in try region.optimize(region.all, writers: .excluded) } }
             let error = try #require(throws: VmemmapError.self) { try result.get() }
             guard case .mappingLimit(let exceeded, let largest) = error.cause else {
                 Issue.record("\(error)")
@@ -30,13 +31,15 @@ struct MappingLimitTests {
             #expect("\(error)".contains("at most \(largest) huge pages fit"))
             try region.expectAll(.populated)
 
-            #expect(throws: VmemmapError.self) { try region.optimize(region.pages(0..<(largest.rawValue + 1))) }
+            #expect(throws: VmemmapError.self) {
+                try region.optimize(region.pages(0..<(largest.rawValue + 1)), writers: .excluded)
+            }
             try region.expectAll(.populated)
-            try region.optimize(region.pages(0..<largest.rawValue))
+            try region.optimize(region.pages(0..<largest.rawValue), writers: .excluded)
             // There is room left for the way back.
-            try region.restore(region.all)
+            try region.restore(region.all, writers: .excluded)
             try ballast.remove()
-            try region.optimize(region.all)
+            try region.optimize(region.all, writers: .excluded)
             try region.expectAll(.optimized)
         }
     }
@@ -48,7 +51,7 @@ struct MappingLimitTests {
         await #expect(processExitsWith: .success) { [bytes = size.bytes.rawValue as Int] in
             let size = try #require(HugePageSize(bytes: ByteCount(bytes)))
             let region = try Shape(size: size, pages: 3).region()
-            try region.optimize(region.all)
+            try region.optimize(region.all, writers: .excluded)
             let ballast = try MappingBallast(leaving: MappingCount(4))
             // Nothing is reported before the ballast is gone: reporting needs mappings too.
             let errors = (0..<3).map { page -> VmemmapError? in
@@ -70,10 +73,10 @@ struct MappingLimitTests {
         await #expect(processExitsWith: .success) { [free] in
             let region = try Shape(size: .twoMebibytes, pages: 150).region()
             // The budget counts once, and finds plenty.
-            try region.optimize(region.page(0))
+            try region.optimize(region.page(0), writers: .excluded)
             let walkers = try Walkers(1, over: region, seed: 1)
             let ballast = try MappingBallast(leaving: MappingCount(free))
-            let result = Result { () throws(VmemmapError) in try region.optimize(region.all) }
+            let result = Result { () throws(VmemmapError) in try region.optimize(region.all, writers: .excluded) }
             try ballast.remove()
             let error = try #require(throws: VmemmapError.self) { try result.get() }
             guard case .host(let cause) = error.cause, cause.code == .outOfMemory else {
@@ -84,9 +87,9 @@ struct MappingLimitTests {
             #expect(region.states.map(\.isOptimized) == [true] + Array(repeating: false, count: 149))
             #expect(region.differencesFromPrepared().isEmpty)
             #expect(walkers.stop().wrong == 0)
-            try region.optimize(region.all)
+            try region.optimize(region.all, writers: .excluded)
             try region.expectAll(.optimized)
-            try region.restore(region.all)
+            try region.restore(region.all, writers: .excluded)
             try region.expectAll(.restored)
         }
     }

@@ -23,11 +23,11 @@ struct MemfdTests {
         let region = try shape.region()
         #expect(try ProcMaps.count(overlapping: region.range) == MappingCount(1))
         for _ in 0..<2 {
-            try region.optimize(region.all)
+            try region.optimize(region.all, writers: .excluded)
             #expect(try ProcMaps.count(overlapping: region.range) == region.plan.regionMappings(.optimized))
             // Own pages of a first-tail frames stay where they are; everything freed is shown from elsewhere.
             #expect(try displaced(region).count == region.plan.freedPages.count * shape.pages)
-            try region.restore(region.all)
+            try region.restore(region.all, writers: .excluded)
             #expect(try ProcMaps.count(overlapping: region.range) == MappingCount(1))
             #expect(try displaced(region).isEmpty)
         }
@@ -38,9 +38,9 @@ struct MemfdTests {
     func anyOrder(_ shape: Shape, _ seed: UInt64) throws {
         let region = try shape.region()
         var generator = SplitMix64(seed: seed)
-        try region.optimize(region.all)
+        try region.optimize(region.all, writers: .excluded)
         for page in (0..<shape.pages).shuffled(using: &generator) {
-            try region.restore(region.page(page))
+            try region.restore(region.page(page), writers: .excluded)
             #expect(try ProcMaps.count(overlapping: region.range) == region.expectedMappings)
         }
         #expect(try ProcMaps.count(overlapping: region.range) == MappingCount(1))
@@ -54,9 +54,9 @@ struct MemfdTests {
         let templates = plan.templates
         let pageSize = plan.geometry.basePageSize
         #expect(try region.sharedFrameBytes() == (plan.framesPopulated + templates).bytes(pageSize: pageSize))
-        try region.optimize(region.all)
+        try region.optimize(region.all, writers: .excluded)
         #expect(try region.sharedFrameBytes() == plan.framesOptimized.bytes(pageSize: pageSize))
-        try region.restore(region.all)
+        try region.restore(region.all, writers: .excluded)
         #expect(try region.sharedFrameBytes() == (plan.framesPopulated + templates).bytes(pageSize: pageSize))
     }
 }

@@ -1,3 +1,4 @@
+import HostLab
 import HostMemory
 import SystemPackage
 import Testing
@@ -26,7 +27,7 @@ struct MendTests {
             #expect(residue.torn.map(\.isWriteProtected) == [true])
             #expect(region.wrongHeads().isEmpty)
         }
-        try region.restore(region.all)
+        try region.restore(region.all, writers: .excluded)
         try region.expectWhole([.restored, .populated])
     }
 }
@@ -35,7 +36,7 @@ extension MendTests {
     @Test("Mending alone mends what was left, and changes no other huge page's state", arguments: Backing.allCases)
     func mendOnly(_ backing: Backing) throws {
         let region = try Shape(size: .twoMebibytes, pages: 3, backing: backing).region()
-        try region.optimize(region.page(2))
+        try region.optimize(region.page(2), writers: .excluded)
         let (error, _) = Operation.optimize.run(
             on: region, .excluded,
             under: InjectedFault(first: 3, failures: 1000, operations: [.mapFile, .mapAnonymous]))

@@ -8,9 +8,9 @@ struct OptimizeRestoreTests {
     func cycle(_ shape: Shape) throws {
         let region = try shape.region()
         try region.expectAll(.populated)
-        try region.optimize(region.all)
+        try region.optimize(region.all, writers: .excluded)
         try region.expectAll(.optimized)
-        try region.restore(region.all)
+        try region.restore(region.all, writers: .excluded)
         try region.expectAll(.restored)
     }
 
@@ -47,9 +47,9 @@ struct OptimizeRestoreTests {
             }
         }
         try expectAgreement(region.plan.framesPopulated)
-        try region.optimize(region.all)
+        try region.optimize(region.all, writers: .excluded)
         try expectAgreement(region.plan.framesOptimized)
-        try region.restore(region.all)
+        try region.restore(region.all, writers: .excluded)
         try expectAgreement(region.plan.framesPopulated)
     }
 
@@ -57,11 +57,11 @@ struct OptimizeRestoreTests {
     func twoRegions() throws {
         let shape = Shape(size: .twoMebibytes, pages: 70)
         let regions = [try shape.region(), try shape.region()]
-        try regions[0].optimize(regions[0].all)
+        try regions[0].optimize(regions[0].all, writers: .excluded)
         try regions[0].expectAll(.optimized)
         try regions[1].expectAll(.populated)
-        try regions[1].optimize(regions[1].all)
-        try regions[0].restore(regions[0].all)
+        try regions[1].optimize(regions[1].all, writers: .excluded)
+        try regions[0].restore(regions[0].all, writers: .excluded)
         try regions[0].expectAll(.restored)
         try regions[1].expectAll(.optimized)
     }

@@ -1,3 +1,4 @@
+import HostLab
 import Glibc
 import HostMemory
 import Synchronization
@@ -16,19 +17,19 @@ struct PMDMappedTests {
         defer { _ = walkers.stop() }
         try region.expectBlocks(.populated)
         for _ in 0..<3 {
-            try region.optimize(region.all)
+            try region.optimize(region.all, writers: .excluded)
             try region.expectBlocks(.optimized)
             // Anonymous frames that were given back one by one; those of a memory file are seen in its size.
             if shape.backing == .anonymous, let parts = try KernelPages.partsOfHugePages(in: region.range) {
                 #expect(parts == .zero)
             }
-            try region.restore(region.all)
+            try region.restore(region.all, writers: .excluded)
             try region.expectBlocksAmongReaders()
         }
         #expect(walkers.stop().wrong == 0)
-        try region.optimize(region.all)
+        try region.optimize(region.all, writers: .excluded)
         try region.expectAll(.optimized)
-        try region.restore(region.all)
+        try region.restore(region.all, writers: .excluded)
         try region.expectAll(.restored)
     }
 
@@ -38,10 +39,10 @@ struct PMDMappedTests {
             size: .oneGibibyte, pages: 1, scheme: .sharedTail, backing: .memfd, tailFrames: 512, mapping: .pmd)
         let region = try shape.region()
         for kept in [true, false] {
-            try region.optimize(region.all)
+            try region.optimize(region.all, writers: .excluded)
             try region.expectAll(.optimized)
             let held = try kept ? HeldPage(at: region.range.start) : nil
-            try region.restore(region.all)
+            try region.restore(region.all, writers: .excluded)
             if let held {
                 #expect(region.splitBlocks == [AddressRange(start: region.range.start, length: .mebibytes(2))])
                 try region.expectBlocksAmongReaders()
@@ -58,7 +59,7 @@ struct PMDMappedTests {
         let region = try Shape(size: .oneGibibyte, pages: 1, backing: .memfd, mapping: .pmd).region()
         // Refused as a reader has it refused: throughout, and as often as is tried at least.
         for (failures, split) in [(1000, 8), (19, 0)] {
-            try region.optimize(region.all)
+            try region.optimize(region.all, writers: .excluded)
             let start = HostKernel.monotonicNanoseconds()
             let (error, outcome) = Operation.restore.run(
                 on: region, .excluded,
@@ -81,7 +82,11 @@ struct PMDMappedTests {
                 let rollup = try SmapsRollup.current()
                 #expect((backing == .anonymous ? rollup.anonHugePages : rollup.shmemPmdMapped) == .mebibytes(2) * pmds)
                 #expect(try region.pmdMappedBytes() == .mebibytes(2) * pmds)
-                if pmds == 16 { try region.optimize(region.page(1)) } else { try region.restore(region.page(1)) }
+                if pmds == 16 {
+                    try region.optimize(region.page(1), writers: .excluded)
+                } else {
+                    try region.restore(region.page(1), writers: .excluded)
+                }
             }
         }
     }
@@ -91,12 +96,12 @@ struct PMDMappedTests {
         // All processes together: at least ours.
         let region = try Shape(size: .oneGibibyte, pages: 1, backing: backing, mapping: .pmd).region()
         let built = try #require(try HugePageEvents.current())
-        try region.optimize(region.all)
+        try region.optimize(region.all, writers: .excluded)
         let optimized = try #require(try HugePageEvents.current())
         #expect(optimized.splitPmd >= built.splitPmd + 8)
         // A hole gives whole huge pages back as they are, and splits the one that it reaches into.
         #expect(optimized.splitPage >= built.splitPage + (backing == .anonymous ? 8 : 1))
-        try region.restore(region.all)
+        try region.restore(region.all, writers: .excluded)
         let restored = try #require(try HugePageEvents.current())
         let merged = (restored.collapseAlloc + restored.faultAlloc) - (optimized.collapseAlloc + optimized.faultAlloc)
         #expect(merged >= 8)
@@ -106,14 +111,14 @@ struct PMDMappedTests {
         "Only what this code has split is merged: other huge pages' blocks are left alone", arguments: Backing.allCases)
     func marks(_ backing: Backing) throws {
         let region = try Shape(size: .oneGibibyte, pages: 3, backing: backing, mapping: .pmd).region()
-        try region.optimize(region.page(1))
+        try region.optimize(region.page(1), writers: .excluded)
         let second = region.layout.vmemmap(of: HugePageIndex(1))
         #expect(region.splitBlocks.map(\.start) == (0..<8).map { second.start + .mebibytes(2) * $0 })
         #expect(try region.pmdMappedBytes() == .mebibytes(32))
-        try region.restore(region.page(1))
+        try region.restore(region.page(1), writers: .excluded)
         #expect(region.splitBlocks.isEmpty)
         // Restored already: nothing is done, and nothing merged.
-        try region.restore(region.page(0))
+        try region.restore(region.page(0), writers: .excluded)
         #expect(try region.pmdMappedBytes() == .mebibytes(48))
     }
 
@@ -124,13 +129,13 @@ struct PMDMappedTests {
         for backing in Backing.allCases {
             let region = try Shape(size: .twoMebibytes, pages: 64, scheme: scheme, backing: backing, mapping: .pmd)
                 .region()
-            try region.optimize(region.page(5))
+            try region.optimize(region.page(5), writers: .excluded)
             try region.expectWhole((0..<64).map { $0 == 5 ? .optimized : .populated })
             #expect(region.splitBlocks == [region.range])
             try region.addToRefcount(of: region.frame(inVmemmapPage: 3, of: 6), 2)
             #expect(try region.refcount(of: region.frame(inVmemmapPage: 3, of: 6)) == 2)
             try region.addToRefcount(of: region.frame(inVmemmapPage: 3, of: 6), -2)
-            try region.restore(region.page(5))
+            try region.restore(region.page(5), writers: .excluded)
             #expect(region.splitBlocks == [region.range])
             try region.expectWhole((0..<64).map { $0 == 5 ? .restored : .populated })
         }
@@ -143,18 +148,18 @@ struct PMDMappedTests {
                 try Shape(size: .oneGibibyte, pages: 2, scheme: $0, mapping: .pmd).region()
             }
             for region in regions {
-                try region.optimize(region.all)
+                try region.optimize(region.all, writers: .excluded)
                 try HostProcess.forbidHugePages(true)
                 let walkers = try Walkers(1, over: region, seed: 1)
-                try region.restore(region.all)
+                try region.restore(region.all, writers: .excluded)
                 #expect(walkers.stop().wrong == 0)
                 #expect(try region.pmdMappedBytes() == .zero)
                 #expect(region.splitBlocks.count == 16)
                 try region.expectWhole([.restored, .restored])
                 try HostProcess.forbidHugePages(false)
-                try region.optimize(region.all)
+                try region.optimize(region.all, writers: .excluded)
                 try region.expectAll(.optimized)
-                try region.restore(region.all)
+                try region.restore(region.all, writers: .excluded)
                 try region.expectAll(.restored)
             }
         }
@@ -163,7 +168,7 @@ struct PMDMappedTests {
     @Test("A refused collapse leaves what it found, whatever the reason", arguments: [Errno.noMemory, .resourceBusy])
     func refusedCollapse(_ errno: Errno) throws {
         let region = try Shape(size: .oneGibibyte, pages: 1, backing: .memfd, mapping: .pmd).region()
-        try region.optimize(region.all)
+        try region.optimize(region.all, writers: .excluded)
         let (error, outcome) = Operation.restore.run(
             on: region, .excluded, under: InjectedFault(first: 3, failures: 2, errno: errno, operations: [.collapse]))
         #expect(error == nil && outcome.failed == 2)
@@ -185,7 +190,7 @@ struct PMDMappedTests {
             #expect(try region.pmdMappedBytes() == .mebibytes(2) * (8 - split))
             try region.expectWhole([.populated])
         }
-        try region.optimize(region.all)
+        try region.optimize(region.all, writers: .excluded)
         try region.expectAll(.optimized)
     }
 
@@ -221,8 +226,8 @@ struct PMDMappedTests {
         #expect(walkers.stop().wrong == 0)
         #expect(try region.refcount(of: frame) == 1 + written.withLock { $0 })
         try region.addToRefcount(of: frame, -written.withLock { $0 })
-        try region.optimize(region.all)
-        try region.restore(region.all)
+        try region.optimize(region.all, writers: .excluded)
+        try region.restore(region.all, writers: .excluded)
         try region.expectAll(.restored)
     }
 
@@ -240,9 +245,9 @@ struct PMDMappedTests {
             #expect(region.differencesFromPrepared().isEmpty)
             try region.addToRefcount(of: PageFrameNumber(70), 1)
             try region.addToRefcount(of: PageFrameNumber(70), -1)
-            try region.optimize(region.all)
+            try region.optimize(region.all, writers: .excluded)
             try region.expectAll(.optimized)
-            try region.restore(region.all)
+            try region.restore(region.all, writers: .excluded)
             try region.expectAll(.restored)
         }
     }
@@ -253,7 +258,7 @@ struct PMDMappedTests {
     func displacedElsewhere(_ span: Range<Int>) throws {
         let region = try Shape(size: .twoMebibytes, pages: 128, backing: .memfd, mapping: .pmd).region()
         let (error, _) = InjectedFault(first: 1, failures: 1000, operations: [.splitHugePage, .write]).during {
-            Result { () throws(VmemmapError) in try region.optimize(region.pages(span)) }
+            Result { () throws(VmemmapError) in try region.optimize(region.pages(span), writers: .excluded) }
         }
         let residue = try #require(throws: VmemmapError.self) { try error.get() }.residue
         #expect(residue.displacedBytes == .mebibytes(2) && residue.torn.isEmpty)
@@ -277,7 +282,7 @@ struct PMDMappedTests {
         // The split fails for real; then the write back to the file is refused, and so is lifting the protection.
         let held = try HeldPage(at: region.vmemmapPage(0, of: 64).start)
         let (error, _) = InjectedFault(first: 4, failures: 1000, operations: [.protect, .write]).during {
-            Result { () throws(VmemmapError) in try region.optimize(region.pages(64..<66)) }
+            Result { () throws(VmemmapError) in try region.optimize(region.pages(64..<66), writers: .excluded) }
         }
         held.release()
         let residue = try #require(throws: VmemmapError.self) { try error.get() }.residue
@@ -314,11 +319,11 @@ struct PMDMappedTests {
 /// Fails call after call of an optimize in a block that a reader keeps whole, each on a new region.
 private func sweepExchange(_ failures: Int, _ manner: InjectedFault.Manner) throws {
     for number in 1... {
-        let region = try Shape(size: .twoMebibytes, pages: 64, backing: .memfd, base: .pmd).region()
+        let region = try Shape(size: .twoMebibytes, pages: 64, backing: .memfd, mapping: .pmd).region()
         let (before, pages) = (region.states, region.pages(20..<22))
         let held = try HeldPage(at: region.vmemmapPage(0, of: 20).start)
         let (result, outcome) = InjectedFault(first: number, failures: failures, manner: manner).during {
-            Result { () throws(VmemmapError) in try region.optimize(pages) }
+            Result { () throws(VmemmapError) in try region.optimize(pages, writers: .excluded) }
         }
         held.release()
         if outcome.failed == 0 {
@@ -339,7 +344,7 @@ private func sweepExchange(_ failures: Int, _ manner: InjectedFault.Manner) thro
         #expect(disagreements.isEmpty, "\(comment): \(disagreements.prefix(3)) \(result)")
         #expect(try region.mend(region.all).isEmpty, "\(comment)")
         try region.expectWhole(region.states, comment)
-        if isFailed { try region.optimize(pages) }
+        if isFailed { try region.optimize(pages, writers: .excluded) }
         #expect(region.states.map(\.isOptimized) == region.all.map { pages.contains($0) }, "\(comment)")
         try region.expectWhole(region.states, comment)
     }

@@ -24,7 +24,11 @@ struct PageFlagsTests {
                 #expect(HugePageFlagsRule.violations(flags).isEmpty, "step \(step), huge page \(page)")
                 #expect(flags.allSatisfy { $0 & ~Self.named == 0 })
             }
-            if step.isMultiple(of: 2) { try region.optimize(region.all) } else { try region.restore(region.all) }
+            if step.isMultiple(of: 2) {
+                try region.optimize(region.all, writers: .excluded)
+            } else {
+                try region.restore(region.all, writers: .excluded)
+            }
         }
     }
 
@@ -40,7 +44,7 @@ struct PageFlagsTests {
         "A memory error of the head shows on every page of its huge page, and on no other", arguments: Scheme.allCases)
     func poisoned(_ scheme: Scheme) throws {
         let region = try Shape(size: .twoMebibytes, pages: 3, scheme: scheme).region()
-        try region.optimize(region.all)
+        try region.optimize(region.all, writers: .excluded)
         HugePageFields(of: HugePageIndex(1), region.layout).isPoisoned = true
         for page in region.all {
             let flags = region.kernelPageFlags(ofHugePage: page)

@@ -20,8 +20,8 @@ struct ProtectionTests {
         let region = try shape.region()
         let last = region.lastVmemmapPage
         for state in [HugePageState.base, .optimized, .restored] {
-            if state == .optimized { try region.optimize(region.all) }
-            if state == .restored { try region.restore(region.all) }
+            if state == .optimized { try region.optimize(region.all, writers: .excluded) }
+            if state == .restored { try region.restore(region.all, writers: .excluded) }
             for page in Set([0, shape.pages - 1]) {
                 for vmemmapPage in [0, 1] {
                     #expect(stores(region, vmemmapPage, of: page) == [.done, .done], "page \(vmemmapPage), \(state)")
@@ -39,7 +39,7 @@ struct ProtectionTests {
     @Test("A refused store leaves every tail as it was", arguments: Shape.single)
     func contentsStay(_ shape: Shape) throws {
         let region = try shape.region()
-        try region.optimize(region.all)
+        try region.optimize(region.all, writers: .excluded)
         for vmemmapPage in [2, region.lastVmemmapPage] {
             let address = region.vmemmapPage(vmemmapPage, of: 0).start + StructPage.compoundHeadOffset
             // SAFETY: the word lies in the region, which is mapped throughout.
@@ -51,7 +51,7 @@ struct ProtectionTests {
     @Test("mprotect cannot make a tail writable: EACCES", arguments: Shape.all)
     func mprotect(_ shape: Shape) throws {
         let region = try shape.region()
-        try region.optimize(region.all)
+        try region.optimize(region.all, writers: .excluded)
         for vmemmapPage in [2, region.lastVmemmapPage] {
             let range = region.vmemmapPage(vmemmapPage, of: shape.pages - 1)
             let error = try #require(throws: HostError.self) { try HostKernel.protect(range, .readWrite) }
@@ -70,7 +70,7 @@ struct ProtectionTests {
     func sharedTail(_ shape: Shape) throws {
         let region = try shape.region()
         let page = shape.pages - 1
-        try region.optimize(region.page(page))
+        try region.optimize(region.page(page), writers: .excluded)
         for vmemmapPage in [2, region.lastVmemmapPage] {
             let frame = region.frame(inVmemmapPage: vmemmapPage, of: page).advanced(by: 63)
             let error = #expect(throws: VmemmapError.self) { try region.addToRefcount(of: frame, 1) }
@@ -79,7 +79,7 @@ struct ProtectionTests {
             #expect(error?.residue.isEmpty == true)
             #expect(try region.refcount(of: frame) == 0)
         }
-        try region.restore(region.all)
+        try region.restore(region.all, writers: .excluded)
         for vmemmapPage in [2, region.lastVmemmapPage] {
             let frame = region.frame(inVmemmapPage: vmemmapPage, of: page).advanced(by: 63)
             try region.addToRefcount(of: frame, 1)

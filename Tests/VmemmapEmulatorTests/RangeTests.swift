@@ -1,3 +1,4 @@
+import HostLab
 import HostMemory
 import Testing
 import VmemmapEmulator
@@ -24,14 +25,14 @@ struct RangeTests {
     @Test("Optimizing what is optimized and restoring what is not changes nothing", arguments: shapes)
     func idempotent(_ shape: Shape) throws {
         let region = try shape.region()
-        try region.restore(region.all)
+        try region.restore(region.all, writers: .excluded)
         try region.expectAll(.populated)
         for _ in 0..<2 {
-            try region.optimize(region.all)
+            try region.optimize(region.all, writers: .excluded)
             try region.expectAll(.optimized)
         }
         for _ in 0..<2 {
-            try region.restore(region.all)
+            try region.restore(region.all, writers: .excluded)
             try region.expectAll(.restored)
         }
     }
@@ -45,9 +46,9 @@ struct RangeTests {
             return outcome.calls
         }
         let index = HugePageIndex(0)
-        #expect(try calls { try region.restore(region.all) } == 0)
-        #expect(try calls { try region.optimize(index..<index) } == 0)
-        try region.optimize(region.all)
+        #expect(try calls { try region.restore(region.all, writers: .excluded) } == 0)
+        #expect(try calls { try region.optimize(index..<index, writers: .excluded) } == 0)
+        try region.optimize(region.all, writers: .excluded)
         #expect(try calls { try region.optimize(region.all, writers: .present) } == 0)
     }
 
@@ -81,7 +82,7 @@ struct RangeTests {
             #expect(write?.cause == cause && look?.cause == cause)
         }
         // There is no huge page in an empty range within bounds.
-        for range in [0..<0, end..<end] { try region.optimize(region.pages(range)) }
+        for range in [0..<0, end..<end] { try region.optimize(region.pages(range), writers: .excluded) }
         try region.expectAll(.populated)
     }
 

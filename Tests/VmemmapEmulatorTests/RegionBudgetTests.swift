@@ -1,3 +1,4 @@
+import HostLab
 import HostMemory
 import Testing
 import VmemmapEmulator
@@ -9,7 +10,7 @@ struct RegionBudgetTests {
         let budget = MappingBudget(
             limit: { () throws(HostError) in MappingCount(100_000) }, inUse: { () throws(HostError) in .zero })
         var region: VmemmapRegion? = try VmemmapRegion(Shape(size: .twoMebibytes, pages: 2).plan(), budget: budget)
-        try region?.optimize(HugePageIndex(0)..<HugePageIndex(2))
+        try region?.optimize(HugePageIndex(0)..<HugePageIndex(2), writers: .excluded)
         let (balance, range) = (budget.balance, try #require(region?.range))
         _ = InjectedFault(first: 1, failures: 1000, operations: [.unmap]).during { region = nil }
         #expect(budget.balance == balance)
@@ -21,7 +22,7 @@ struct RegionBudgetTests {
         let budget = MappingBudget(
             limit: { () throws(HostError) in MappingCount(100_000) }, inUse: { () throws(HostError) in .zero })
         var region: VmemmapRegion? = try VmemmapRegion(Shape(size: .twoMebibytes, pages: 2).plan(), budget: budget)
-        try region?.optimize(HugePageIndex(0)..<HugePageIndex(2))
+        try region?.optimize(HugePageIndex(0)..<HugePageIndex(2), writers: .excluded)
         let added = try #require(region?.plan.mappings(.optimized)) * 2
         let balance = budget.balance
         region = nil

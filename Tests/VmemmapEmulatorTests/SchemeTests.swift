@@ -1,3 +1,4 @@
+import HostLab
 import HostMemory
 import Synchronization
 import SystemPackage
@@ -9,12 +10,12 @@ struct SchemeTests {
     @Test("Frames, mappings, memory file and contents are as planned in every state", arguments: Shape.matrix)
     func cycle(_ shape: Shape) throws {
         let region = try shape.region()
-        try region.expectAll(.base)
+        try region.expectAll(.populated)
         for cycle in 0..<2 {
-            try region.optimize(region.all)
+            try region.optimize(region.all, writers: .excluded)
             try region.expectAll(.optimized)
             if cycle == 1 { #expect(region.visitEveryStructPage().wrong == 0) }
-            try region.restore(region.all)
+            try region.restore(region.all, writers: .excluded)
             try region.expectAll(.restored)
         }
     }
@@ -81,7 +82,7 @@ struct SchemeTests {
     func sweep(_ shape: Shape, _ operation: Operation) throws {
         for errno in [Errno.noMemory, .interrupted, .noSpace] {
             let region = try shape.region()
-            if operation == .restore { try region.optimize(region.all) }
+            if operation == .restore { try region.optimize(region.all, writers: .excluded) }
             for number in 1...10_000 {
                 let before = region.states
                 let fault = InjectedFault(first: number, errno: errno)
@@ -107,7 +108,7 @@ struct SchemeTests {
         arguments: Shape.onPmds.filter { $0.pages == 64 || $0.tailFrames >= 512 }, Operation.allCases)
     func sweepOnPmds(_ shape: Shape, _ operation: Operation) throws {
         let region = try shape.region()
-        if operation == .restore { try region.optimize(region.all) }
+        if operation == .restore { try region.optimize(region.all, writers: .excluded) }
         // FaultSweepTests looks closer.
         let numbers =
             FaultCase.isFull
@@ -139,7 +140,7 @@ struct SchemeTests {
         arguments: Shape.onPmds.filter { $0.pages == 64 || $0.tailFrames >= 512 }, Operation.allCases)
     func errorsOnPmds(_ shape: Shape, _ operation: Operation) throws {
         let region = try shape.region()
-        if operation == .restore { try region.optimize(region.all) }
+        if operation == .restore { try region.optimize(region.all, writers: .excluded) }
         var failed = 0
         kinds: for kind in HostOperation.allCases {
             for errno in kind.possibleErrors {
@@ -181,9 +182,9 @@ struct SchemeTests {
         let region = try shape.region(.optimized)
         try region.expectAll(.optimized)
         #expect(region.visitEveryStructPage().wrong == 0)
-        try region.restore(region.all)
+        try region.restore(region.all, writers: .excluded)
         try region.expectAll(.restored)
-        try region.optimize(region.all)
+        try region.optimize(region.all, writers: .excluded)
         try region.expectAll(.optimized)
     }
 
@@ -194,7 +195,7 @@ struct SchemeTests {
         for operation in Operation.allCases {
             for number in 1...40 {
                 let region = try shape.region()
-                if operation == .restore { try region.optimize(region.all) }
+                if operation == .restore { try region.optimize(region.all, writers: .excluded) }
                 let fault = InjectedFault(first: number, failures: 1000, errno: .noMemory)
                 let (error, _) = operation.run(on: region, .present, under: fault)
                 let uncertain = error?.residue.torn.first

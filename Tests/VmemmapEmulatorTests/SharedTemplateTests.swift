@@ -22,7 +22,7 @@ struct SharedTemplateTests {
     @Test("All huge pages of a zone show the same frames, those of two zones none in common", arguments: shapes)
     func sameFrames(_ shape: Shape) throws {
         let region = try shape.region()
-        try region.optimize(region.all)
+        try region.optimize(region.all, writers: .excluded)
         #expect(region.visitEveryStructPage().wrong == 0)
         // The first half and the odd one lie in the first zone.
         let half = (shape.pages + 1) / 2
@@ -44,7 +44,7 @@ struct SharedTemplateTests {
     @Test("A run repeats: every so many vmemmap pages the same frame", arguments: shapes)
     func period(_ shape: Shape) throws {
         let region = try shape.region()
-        try region.optimize(region.all)
+        try region.optimize(region.all, writers: .excluded)
         let offsets = try offsets(region, 0)
         #expect(offsets.count == region.lastVmemmapPage)
         let wrong = offsets.indices.filter { offsets[$0] != offsets[$0 % shape.tailFrames] }
@@ -57,7 +57,7 @@ struct SharedTemplateTests {
         let half = (shape.pages + 1) / 2
         let order = region.plan.geometry.order
         for round in 0..<2 {
-            if round == 1 { try region.optimize(region.all) }
+            if round == 1 { try region.optimize(region.all, writers: .excluded) }
             for page in 0..<shape.pages {
                 for vmemmapPage in [1, 2, region.lastVmemmapPage] {
                     for number in [0, 1, 63] {
@@ -81,10 +81,10 @@ struct SharedTemplateTests {
         let region = try Shape(size: .twoMebibytes, pages: 1, scheme: .sharedTail, backing: backing, tailFrames: 3)
             .region()
         try region.expectAll(.populated)
-        try region.optimize(region.all)
+        try region.optimize(region.all, writers: .excluded)
         try region.expectAll(.optimized)
         #expect(try FrameCount.count(in: region.range).distinct == PageCount(4))
-        try region.restore(region.all)
+        try region.restore(region.all, writers: .excluded)
         try region.expectAll(.restored)
     }
 }

@@ -1,3 +1,4 @@
+import HostLab
 import CSystemShims
 import HostMemory
 import Synchronization
@@ -62,14 +63,14 @@ struct WalkerTests {
             // As mmap of fresh memory in place and copying afterwards would: the tails are zeros until they are filled.
             let end = HostKernel.monotonicNanoseconds() + 300_000_000
             while HostKernel.monotonicNanoseconds() < end {
-                try region.optimize(region.all)
+                try region.optimize(region.all, writers: .excluded)
                 let fresh = try HostKernel.mapAnonymous(length: tails.length)
                 try HostKernel.populate(fresh)
                 try HostKernel.move(fresh, to: tails.start)
                 HostKernel.yield()
                 try region.fillTails(of: HugePageIndex(0))
                 #expect(region.wrongHeads(in: region.layout.frames.prefix(1024)).isEmpty)
-                try region.restore(region.all)
+                try region.restore(region.all, writers: .excluded)
             }
             seen = walkers.stop()
             return seen.wrong > 0

@@ -1,3 +1,4 @@
+import HostLab
 import HostMemory
 import Synchronization
 import Testing
@@ -49,8 +50,8 @@ struct WriterTests {
         "A writer of the head page loses no update while restores move a gigantic page in as a whole, to be mapped by PMDs",
         .enabled(if: HostProcess.mapsByPmds, "no transparent huge pages, or Linux before 6.7"),
         arguments: [
-            Shape(size: .oneGibibyte, pages: 1, tailRun: 16, base: .pmd),
-            Shape(size: .oneGibibyte, pages: 1, scheme: .sharedTail, tailRun: 512, base: .pmd),
+            Shape(size: .oneGibibyte, pages: 1, tailFrames: 16, mapping: .pmd),
+            Shape(size: .oneGibibyte, pages: 1, scheme: .sharedTail, tailFrames: 512, mapping: .pmd),
         ])
     func mergedHead(_ shape: Shape) throws {
         let region = try shape.region()
@@ -145,7 +146,7 @@ struct WriterTests {
         let shouldStop = SharedFlag()
         let outcome = Mutex((refused: 0, others: [String]()))
         let frame = region.frame(inVmemmapPage: 4, of: 1)
-        try region.optimize(region.all)
+        try region.optimize(region.all, writers: .excluded)
         let writer = try HostThread {
             while !shouldStop.isSet {
                 do throws(VmemmapError) {

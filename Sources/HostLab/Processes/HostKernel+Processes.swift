@@ -1,4 +1,4 @@
-package import HostMemory
+import HostMemory
 import CSystemShims
 import Glibc
 import SystemPackage

@@ -1,4 +1,4 @@
-package import HostMemory
+import HostMemory
 import SystemPackage
 
 /// Settings of the host that a process is changing, and what they were before.

@@ -171,7 +171,7 @@ extension HostKernel {
 
     /// The value of a call that throws `Errno`, or -errno as the shims have it.
     @inline(__always)
-    static func shimResult<Number: BinaryInteger>(_ body: () throws -> Number) -> Int64 {
+    package static func shimResult<Number: BinaryInteger>(_ body: () throws -> Number) -> Int64 {
         do {
             return Int64(try body())
         } catch let error as Errno {

@@ -9,7 +9,7 @@ import SystemPackage
 package enum HostKernel {
     /// Makes one call. The closure returns a result or -errno, as the shims do.
     @inline(__always)
-    static func call(
+    package static func call(
         _ operation: HostOperation, _ place: @autoclosure () -> HostError.Place, _ body: () -> Int64
     ) throws(HostError) -> Int64 {
         let refused = vme_injection_next(operation.rawValue)
@@ -36,7 +36,7 @@ package enum HostKernel {
     ///
     /// For calls on files. The calls on mappings never report EINTR to a living process.
     @inline(__always)
-    static func callThroughSignals(
+    package static func callThroughSignals(
         _ operation: HostOperation, _ place: @autoclosure () -> HostError.Place, _ body: () -> Int64
     ) throws(HostError) -> Int64 {
         while true {
@@ -54,7 +54,7 @@ package enum HostKernel {
     /// limit (Linux 6.17 and later). So whoever maps shares turns, and ``moveCall(_:_:_:)`` has one alone. Two atomic steps a call:
     /// the kernel's own lock is held longer.
     @inline(__always)
-    static func mappingCall(
+    package static func mappingCall(
         _ operation: HostOperation, _ place: @autoclosure () -> HostError.Place, _ body: () -> Int64
     ) throws(HostError) -> Int64 {
         try call(operation, place()) { inMappingTurn(body) }
@@ -63,7 +63,7 @@ package enum HostKernel {
     /// Does something that may make or remove mappings: not while another thread moves one. Turns do not nest, and whoever has one
     /// must not wait for a thread that may want one.
     @inline(__always)
-    static func inMappingTurn<Value>(_ body: () -> Value) -> Value {
+    package static func inMappingTurn<Value>(_ body: () -> Value) -> Value {
         vme_mapping_turn_share()
         defer { vme_mapping_turn_end() }
         return body()
@@ -71,7 +71,7 @@ package enum HostKernel {
 
     /// Makes one call that moves a mapping: while no other thread maps.
     @inline(__always)
-    static func moveCall(
+    package static func moveCall(
         _ operation: HostOperation, _ place: @autoclosure () -> HostError.Place, _ body: () -> Int64
     ) throws(HostError) -> Int64 {
         try call(operation, place()) {

@@ -41,7 +41,7 @@ package struct HostDescription: Hashable, Sendable {
     package static var processorsOnline: Int { sysconf(CInt(_SC_NPROCESSORS_ONLN)) }
 
     /// The word in brackets: `always [madvise] never` gives `madvise`. Pure.
-    static func chosen(_ text: String) -> String? {
+    package static func chosen(_ text: String) -> String? {
         guard let open = text.firstIndex(of: "["), let close = text[open...].firstIndex(of: "]") else { return nil }
         return String(text[text.index(after: open)..<close])
     }

@@ -1,4 +1,4 @@
-import SystemPackage
+package import SystemPackage
 
 /// The `Key:   value` (or `key value`) lines that many files of /proc consist of. Pure: text in, values out.
 package struct ProcFields: Sendable {
@@ -33,7 +33,7 @@ package struct ProcFields: Sendable {
 
 extension HostKernel {
     /// Reads a whole file of /proc or /sys, whose size is known only by reading it.
-    static func readText(_ path: FilePath) throws(HostError) -> String {
+    package static func readText(_ path: FilePath) throws(HostError) -> String {
         let file = try open(path, .readOnly)
         var text: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 16384)
@@ -52,7 +52,7 @@ extension HostKernel {
     }
 
     /// A file that holds one whole number.
-    static func readNumber(_ path: FilePath) throws(HostError) -> Int {
+    package static func readNumber(_ path: FilePath) throws(HostError) -> Int {
         let text = try readText(path)
         guard let number = Int(text.split(whereSeparator: \.isWhitespace).first ?? "") else {
             throw HostError(unreadable: path.string)

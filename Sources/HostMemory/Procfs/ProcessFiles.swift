@@ -31,7 +31,7 @@ package enum ProcessFiles {
 
 extension HostKernel {
     /// The names in a folder. The corresponding C functions are `opendir` and `readdir`.
-    static func names(in folder: FilePath) throws(HostError) -> [String] {
+    package static func names(in folder: FilePath) throws(HostError) -> [String] {
         var names: [String] = []
         _ = try callThroughSignals(.open, .file(folder.string)) {
             // SAFETY: the stream and its entries are used before it is closed, and an entry's name ends with a NUL.

@@ -20,45 +20,45 @@ public struct HugePagesInfo: Hashable, Sendable {
 }
 
 /// The machine's memory-map counters of /proc/vmstat, and what splitting takes.
-public struct MemmapInfo: Hashable, Sendable {
+package struct MemmapInfo: Hashable, Sendable {
     /// nr_memmap_pages: frames of the vmemmap from the page allocator.
-    public let allocatorPages: PageCount
+    package let allocatorPages: PageCount
     /// nr_memmap_boot_pages: frames of the vmemmap from boot memory.
-    public let bootPages: PageCount
+    package let bootPages: PageCount
     /// Page tables that splitting PMDs of the vmemmap has taken.
-    public let splitPageTables: Int
+    package let splitPageTables: Int
     /// Huge pages that could not be optimized and are used as they are.
-    public let optimizeFailures: Int
+    package let optimizeFailures: Int
     /// Restores that were refused.
-    public let restoreFailures: Int
+    package let restoreFailures: Int
     /// Base pages of huge pages that two refusals in a row have left half-way. The next change of a pool mends them.
-    public let setAsidePages: Int
+    package let setAsidePages: Int
     /// Frames that restores may still take; nil: as many as the host has.
-    public let frameBudget: PageCount?
+    package let frameBudget: PageCount?
     /// Free base pages of the emulated memory.
-    public let freePages: Int
+    package let freePages: Int
 }
 
 /// A struct page, as page-types and the like would see it, and what the machine knows of its frame.
-public struct StructPageView: Hashable, Sendable {
+package struct StructPageView: Hashable, Sendable {
     /// The frame it describes.
-    public let frame: PageFrameNumber
+    package let frame: PageFrameNumber
     /// Where it is.
-    public let address: Address
+    package let address: Address
     /// The frame of its compound head; its own unless it is a tail. Nil if it leads nowhere, which must never be.
-    public let compoundHead: PageFrameNumber?
+    package let compoundHead: PageFrameNumber?
     /// The huge page that the frame is in.
-    public let hugePage: HugePage?
+    package let hugePage: HugePage?
     /// Whether that page's vmemmap is optimized.
-    public let isOptimized: Bool
+    package let isOptimized: Bool
     /// Whether that page is in use.
-    public let isActive: Bool
+    package let isActive: Bool
     /// PG_hwpoison.
-    public let isPoisoned: Bool
+    package let isPoisoned: Bool
     /// The base page of its huge page that has the memory error, counted from the head.
-    public let rawErrorIndex: Int?
+    package let rawErrorIndex: Int?
     /// Its zone: 0 is ZONE_NORMAL, 1 ZONE_MOVABLE.
-    public let zone: Int
+    package let zone: Int
 }
 
 extension EmulatedMachine {
@@ -77,7 +77,7 @@ extension EmulatedMachine {
     }
 
     /// What /proc/vmstat would say of the memory map.
-    public func memmap() -> MemmapInfo {
+    package func memmap() -> MemmapInfo {
         book.withLock { book in
             MemmapInfo(
                 allocatorPages: book.origins.allocatorPages, bootPages: book.origins.bootPages,
@@ -102,7 +102,7 @@ extension EmulatedMachine {
     }
 
     /// What a struct page says, and what stands behind it.
-    public func structPage(of frame: PageFrameNumber) throws(HugeTLBError) -> StructPageView {
+    package func structPage(of frame: PageFrameNumber) throws(HugeTLBError) -> StructPageView {
         guard let small = views[.twoMebibytes], small.layout.frames.contains(frame) else {
             throw HugeTLBError(.noSuchFrame(frame))
         }

@@ -59,13 +59,18 @@ public final class EmulatedMachine: Sendable {
     ///
     /// - Parameters:
     ///   - configuration: the machine.
-    ///   - budget: what may be mapped.
-    ///   - store: where memory files take their frames.
     ///   - progress: told how many of its vmemmap pages there are already.
     /// - Throws: `VmemmapError` when the host refuses, the memory holds not one block of 2 MiB or more than fit an address space, or a
     ///   struct page or a tail frames has no such size.
-    public init(
-        _ configuration: MachineConfiguration, budget: MappingBudget = .process, store: FrameStore = .memory,
+    public convenience init(
+        _ configuration: MachineConfiguration, progress: BuildProgress = { _, _ in }
+    ) throws(VmemmapError) {
+        try self.init(configuration, budget: .process, progress: progress)
+    }
+
+    /// The same with a budget of its own, and memory files whose frames come from `store`.
+    package init(
+        _ configuration: MachineConfiguration, budget: MappingBudget, store: FrameStore = .memory,
         progress: BuildProgress = { _, _ in }
     ) throws(VmemmapError) {
         self.configuration = configuration

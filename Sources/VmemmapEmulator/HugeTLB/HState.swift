@@ -1,18 +1,18 @@
 import HostMemory
 
 /// The HugeTLB pool of one size of huge page: `struct hstate`. A pure value; the pages themselves are the machine's.
-public struct HState: Hashable, Sendable {
+package struct HState: Hashable, Sendable {
     /// The size.
-    public let size: HugePageSize
+    package let size: HugePageSize
     /// All huge pages there are (HugePages_Total, `nr_huge_pages`).
-    public internal(set) var total = HugePageCount(0)
+    package internal(set) var total = HugePageCount(0)
     /// Those beyond the pool's size (HugePages_Surp, `surplus_huge_pages`): allocated for lack of a free one, left over by a pool that
     /// shrank under its users, or not given back because their vmemmap could not be restored.
-    public internal(set) var surplus = HugePageCount(0)
+    package internal(set) var surplus = HugePageCount(0)
     /// Those promised and not taken yet (HugePages_Rsvd, `resv_huge_pages`).
-    public internal(set) var reserved = HugePageCount(0)
+    package internal(set) var reserved = HugePageCount(0)
     /// How many surplus pages allocation may create (`nr_overcommit_huge_pages`).
-    public internal(set) var overcommit = HugePageCount(0)
+    package internal(set) var overcommit = HugePageCount(0)
     /// Free huge pages, in the order in which they were freed; the last one is taken next (`hugepage_freelists`).
     var freeList: [HugePageIndex] = []
     /// Huge pages in use (`hugepage_activelist`).
@@ -22,7 +22,7 @@ public struct HState: Hashable, Sendable {
     init(_ size: HugePageSize) { self.size = size }
 
     /// Free huge pages (HugePages_Free, `free_huge_pages`).
-    public var free: HugePageCount { HugePageCount(freeList.count) }
+    package var free: HugePageCount { HugePageCount(freeList.count) }
 
     /// Adds a huge page, free.
     mutating func addFree(_ page: HugePageIndex) {
@@ -43,8 +43,8 @@ public struct HState: Hashable, Sendable {
     }
 
     /// The pool's size (nr_hugepages): all but the surplus (`persistent_huge_pages()`).
-    public var persistent: HugePageCount { total - surplus }
+    package var persistent: HugePageCount { total - surplus }
 
     /// Free huge pages that nobody has been promised.
-    public var available: HugePageCount { free - reserved }
+    package var available: HugePageCount { free - reserved }
 }

@@ -37,7 +37,7 @@ public struct MachineConfiguration: Hashable, Sendable {
     /// What the region consists of.
     public var backing: Backing
     /// How it is mapped as it is built.
-    public var mapping: RegionMapping
+    package var mapping: RegionMapping
     /// How many frames in a row serve the tails.
     public var tailFrames: TailFrames
     /// sizeof(struct page), one of ``Geometry/structPageSizes``. Where it is no power of two, a struct page may straddle vmemmap pages
@@ -55,7 +55,7 @@ public struct MachineConfiguration: Hashable, Sendable {
     public var keepsPages: Bool
 
     /// A machine with `memory`; everything else as upstream has it, HugeTLB vmemmap optimization off.
-    public init(
+    package init(
         memory: ByteCount, scheme: Scheme = .firstTail, backing: Backing = .anonymous, mapping: RegionMapping = .pte,
         tailFrames: TailFrames = .frames(PageCount(1)), structPageSize: ByteCount = StructPage.size,
         optimizesAtBoot: Bool = false, release: Release = .synchronous, restoreFailure: RestoreFailure = .surplus,

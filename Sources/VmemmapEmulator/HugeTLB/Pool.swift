@@ -155,7 +155,7 @@ extension EmulatedMachine {
             return HugeTLBError(.pageTables(needed: deposit))
         }
         do throws(VmemmapError) {
-            try view.optimize(page..<page.advanced(by: 1))
+            try view.optimize(page..<page.advanced(by: 1), writers: .excluded)
         } catch {
             // As in the kernel it is used as it is, with all its vmemmap pages.
             book.withLock { book in
@@ -248,7 +248,7 @@ extension EmulatedMachine {
             book.budget = left - needed
         }
         do throws(VmemmapError) {
-            try view.restore(freed.page..<freed.page.advanced(by: 1))
+            try view.restore(freed.page..<freed.page.advanced(by: 1), writers: .excluded)
         } catch {
             book.withLock { $0.giveBack(needed) }
             throw HugeTLBError(.vmemmap(error))
@@ -281,7 +281,7 @@ extension EmulatedMachine {
     // MARK: Looking
 
     /// The pool of a size. Empty where the machine has none.
-    public func pool(_ size: HugePageSize) -> HState { book.withLock { $0.hstates[size] ?? HState(size) } }
+    package func pool(_ size: HugePageSize) -> HState { book.withLock { $0.hstates[size] ?? HState(size) } }
 
     /// Whether the vmemmap of a huge page is optimized (`HPageVmemmapOptimized`).
     func isOptimized(_ freed: PageID) -> Bool { views[freed.size]?.states.state(of: freed.page) == .optimized }

@@ -1,9 +1,9 @@
-public import HostMemory
+package import HostMemory
 
 /// How a struct page leads to its head, in each scheme's encoding.
-public enum CompoundHead {
+package enum CompoundHead {
     /// What a reader has to make of the word.
-    public enum Encoding: Hashable, Sendable {
+    package enum Encoding: Hashable, Sendable {
         /// A tail holds its head's address: ``decoded(_:at:)``.
         case pointer
         /// So it does, and there are struct pages that look like heads and are not: ``throughFakeHead(_:at:pageSize:next:)``.
@@ -47,7 +47,7 @@ public enum CompoundHead {
     /// The head of the struct page at `address`, given the `word` in its compound_head: the pointer encoding, for
     /// struct pages that are what they look like. `compound_head()` up to Linux 5.17.
     @inline(__always)
-    public static func decoded(_ word: UInt64, at address: Address) -> Address {
+    package static func decoded(_ word: UInt64, at address: Address) -> Address {
         word & 1 == 1 ? Address(UInt(word &- 1)) : address
     }
 
@@ -65,7 +65,7 @@ public enum CompoundHead {
     ///   - pageSize: a vmemmap page, a power of two.
     ///   - next: loads the word of the struct page after it; asked only at the start of a vmemmap page.
     @inline(__always)
-    public static func throughFakeHead(
+    package static func throughFakeHead(
         _ word: UInt64, at address: Address, pageSize: ByteCount, next: () -> UInt64
     ) -> Address {
         if word & 1 == 1 { return Address(UInt(word &- 1)) }
@@ -76,7 +76,7 @@ public enum CompoundHead {
     /// The head in the shared-tail scheme, branch-free: the address under the mask, if bit 0 says that there is one.
     /// `compound_head()` of Linux 7.1.
     @inline(__always)
-    public static func masked(_ word: UInt64, at address: Address) -> Address {
+    package static func masked(_ word: UInt64, at address: Address) -> Address {
         Address(address.rawValue & UInt(((word & 1) &- 1) | word))
     }
 }

@@ -22,7 +22,7 @@ public struct Geometry: Hashable, Sendable {
 
     /// A geometry; nil unless the base page is one Linux has, the huge page is at least twice as large, and the struct page is
     /// one of ``structPageSizes``.
-    public init?(basePageSize: ByteCount, hugePageSize: HugePageSize, structPageSize: ByteCount = StructPage.size) {
+    package init?(basePageSize: ByteCount, hugePageSize: HugePageSize, structPageSize: ByteCount = StructPage.size) {
         guard Self.basePageSizes.contains(basePageSize), hugePageSize.bytes > basePageSize,
             Self.structPageSizes.contains(structPageSize)
         else { return nil }
@@ -78,7 +78,7 @@ public struct Geometry: Hashable, Sendable {
     }
 
     /// The vmemmap page, of its huge page, in which the struct page of `pfn` begins.
-    public func vmemmapPage(of pfn: PageFrameNumber) -> VmemmapPageIndex {
+    package func vmemmapPage(of pfn: PageFrameNumber) -> VmemmapPageIndex {
         VmemmapPageIndex((pfn.rawValue & (basePagesPerHugePage - 1)) * structPageSize.rawValue / basePageSize.rawValue)
     }
 }

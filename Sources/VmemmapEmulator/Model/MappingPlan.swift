@@ -12,7 +12,7 @@ public struct MappingPlan: Hashable, Sendable {
     /// What the region consists of.
     public let backing: Backing
     /// How the region is mapped as it is built.
-    public let mapping: RegionMapping
+    package let mapping: RegionMapping
     /// How many huge pages there are.
     public let hugePages: HugePageCount
     /// How many of them lie in the first zone.
@@ -20,26 +20,26 @@ public struct MappingPlan: Hashable, Sendable {
     /// How many frames in a row serve the tails: 1 is the kernel's way.
     public let tailFrames: PageCount
     /// How struct pages lead to their heads.
-    public let encoding: CompoundHead.Encoding
+    package let encoding: CompoundHead.Encoding
     /// Where a restored tail page takes its contents from.
     let tailSource: TailSource
     /// The mappings that replace vmemmap pages of one huge page, in the order in which they are made. Empty where the
     /// scheme frees nothing.
-    public let replacements: [Replacement]
+    package let replacements: [Replacement]
 
     /// One mapping that replaces vmemmap pages of a huge page.
-    public struct Replacement: Hashable, Sendable {
+    package struct Replacement: Hashable, Sendable {
         /// The first vmemmap page replaced.
-        public let first: VmemmapPageIndex
+        package let first: VmemmapPageIndex
         /// How many, by as many frames in a row.
-        public let count: PageCount
+        package let count: PageCount
         /// The first of those frames.
-        public let frame: Frame
+        package let frame: Frame
         /// Whether the pages can still be written.
-        public let protection: ReplacementProtection
+        package let protection: ReplacementProtection
 
         /// A frame that vmemmap pages share.
-        public enum Frame: Hashable, Sendable {
+        package enum Frame: Hashable, Sendable {
             /// The huge page's own: the n-th of ``MappingPlan/ownPages``.
             case own(Int)
             /// The n-th template of the huge page's zone.
@@ -55,7 +55,7 @@ public struct MappingPlan: Hashable, Sendable {
     }
 
     /// What may be done with a replaced page.
-    public enum ReplacementProtection: String, Hashable, Sendable, Codable {
+    package enum ReplacementProtection: String, Hashable, Sendable, Codable {
         /// It keeps its own frame, now in the memory file.
         case readWrite
         /// It shows a frame that others show too, or may.
@@ -72,15 +72,23 @@ public struct MappingPlan: Hashable, Sendable {
     ///   - hugePages: how many, 1 at least.
     ///   - firstZone: how many of them lie in the first zone, 1 at least; nil: the first half.
     ///   - tailFrames: the frames that serve the tails. Without meaning for the head scheme.
-    ///   - cost: what a mapping costs, for ``TailFrames/auto``.
-    ///   - mappingLimit: the mappings the region may have, for ``TailFrames/auto``.
     /// - Throws: `VmemmapError` with ``VmemmapError/Cause/unusableCount(_:)`` for no huge page at all, or so many that figures of
     ///   them would not fit numbers of 64 bits (2⁵⁶ bytes of struct pages); with
     ///   ``VmemmapError/Cause/unusableFirstZone(_:of:)`` and ``VmemmapError/Cause/unusableTailFrames(_:)``.
-    public init(
+    package init(
         geometry: Geometry, scheme: Scheme, backing: Backing = .anonymous, mapping: RegionMapping = .pte,
-        hugePages: HugePageCount, firstZone: HugePageCount? = nil, tailFrames: TailFrames = .frames(PageCount(1)),
-        cost: MappingCost = .assumed, mappingLimit: MappingCount = MappingCount(.max)
+        hugePages: HugePageCount, firstZone: HugePageCount? = nil, tailFrames: TailFrames = .frames(1)
+    ) throws(VmemmapError) {
+        try self.init(
+            geometry: geometry, scheme: scheme, backing: backing, mapping: mapping, hugePages: hugePages,
+            firstZone: firstZone, tailFrames: tailFrames, cost: .assumed)
+    }
+
+    /// The same, with what decides ``TailFrames/auto``: what a mapping costs, and the mappings that the region may have.
+    package init(
+        geometry: Geometry, scheme: Scheme, backing: Backing = .anonymous, mapping: RegionMapping = .pte,
+        hugePages: HugePageCount, firstZone: HugePageCount? = nil, tailFrames: TailFrames = .frames(1),
+        cost: MappingCost, mappingLimit: MappingCount = MappingCount(.max)
     ) throws(VmemmapError) {
         guard hugePages > .zero, let length = geometry.regionLength(hugePages), length <= Self.longestRegion else {
             throw VmemmapError(.plan, .unusableCount(hugePages))
@@ -123,10 +131,10 @@ public struct MappingPlan: Hashable, Sendable {
 
     /// The vmemmap pages that keep a frame of their own which others show. On the anonymous backing they are copied to
     /// the memory file; on memfd they are in it already.
-    public var ownPages: Range<VmemmapPageIndex> { isWorthwhile ? shape.ownPages(tailFrames.rawValue) : .none }
+    package var ownPages: Range<VmemmapPageIndex> { isWorthwhile ? shape.ownPages(tailFrames.rawValue) : .none }
 
     /// The vmemmap pages whose mapping is replaced: from the first one to the last of the huge page.
-    public var replacedPages: Range<VmemmapPageIndex> {
+    package var replacedPages: Range<VmemmapPageIndex> {
         guard let first = replacements.first?.first else { return .none }
         return first..<VmemmapPageIndex(geometry.vmemmapPagesPerHugePage.rawValue)
     }
@@ -135,21 +143,21 @@ public struct MappingPlan: Hashable, Sendable {
     public var mergesOnRestore: Bool { mapping == .pmd && geometry.isGigantic && isWorthwhile }
 
     /// The vmemmap pages that a restore moves in on the anonymous backing: the replaced ones, or to be merged, all of them.
-    public var movedPages: Range<VmemmapPageIndex> {
+    package var movedPages: Range<VmemmapPageIndex> {
         mergesOnRestore ? VmemmapPageIndex(0)..<replacedPages.upperBound : replacedPages
     }
 
     /// The vmemmap pages whose frame is given back.
-    public var freedPages: Range<VmemmapPageIndex> {
+    package var freedPages: Range<VmemmapPageIndex> {
         let kept = isWorthwhile ? shape.keptPages(tailFrames.rawValue) : geometry.vmemmapPagesPerHugePage.rawValue
         return VmemmapPageIndex(kept)..<VmemmapPageIndex(geometry.vmemmapPagesPerHugePage.rawValue)
     }
 
     /// The vmemmap page that is replaced and can still be written: what writers must be kept from while it is copied.
-    public var rewritablePage: VmemmapPageIndex? { replacements.first { $0.protection == .readWrite }?.first }
+    package var rewritablePage: VmemmapPageIndex? { replacements.first { $0.protection == .readWrite }?.first }
 
     /// The vmemmap pages that a restore copies on the anonymous backing and that may be written meanwhile.
-    public var copiedWritablePages: Range<VmemmapPageIndex> {
+    package var copiedWritablePages: Range<VmemmapPageIndex> {
         if mergesOnRestore { return VmemmapPageIndex(0)..<VmemmapPageIndex(scheme.writablePages.rawValue) }
         return rewritablePage.map { $0..<$0.advanced(by: 1) } ?? .none
     }
@@ -260,12 +268,12 @@ public struct MappingPlan: Hashable, Sendable {
     public var grossSaving: ByteCount { framesFreed.bytes(pageSize: geometry.basePageSize) }
 
     /// What the mappings for it cost the kernel.
-    public func overhead(_ cost: MappingCost) -> ByteCount {
+    package func overhead(_ cost: MappingCost) -> ByteCount {
         cost.total(regionMappings(.optimized) - regionMappings(.populated))
     }
 
     /// What is left.
-    public func netSaving(_ cost: MappingCost) -> ByteCount { grossSaving - overhead(cost) }
+    package func netSaving(_ cost: MappingCost) -> ByteCount { grossSaving - overhead(cost) }
 }
 
 extension Range<VmemmapPageIndex> {

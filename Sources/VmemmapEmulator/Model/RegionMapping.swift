@@ -1,5 +1,5 @@
 /// How the page tables map the region as it is built.
-public enum RegionMapping: String, Hashable, Sendable, Codable, CaseIterable {
+package enum RegionMapping: String, Hashable, Sendable, Codable, CaseIterable {
     /// By page table entries, a vmemmap page each.
     case pte
     /// By PMDs, one for each 2 MiB block that the region fills, as the kernel maps its vmemmap. Optimizing splits those it

@@ -1,28 +1,28 @@
 import CSystemShims
-public import HostMemory
+package import HostMemory
 
 /// Where things stand in a struct page, and what `prep_compound_page()` leaves there.
-public enum StructPage {
+package enum StructPage {
     /// sizeof(struct page) as it is mirrored: 64 bytes. What is emulated may be shorter by its last word, `memcg_data`, or
     /// longer by padding (``Geometry/structPageSize``).
-    public static let size = ByteCount(Int(VME_STRUCT_PAGE_SIZE))
+    package static let size = ByteCount(Int(VME_STRUCT_PAGE_SIZE))
     /// Offset of `flags`.
-    public static let flagsOffset = ByteCount(0)
+    package static let flagsOffset = ByteCount(0)
     /// Offset of `compound_head`.
-    public static let compoundHeadOffset = ByteCount(8)
+    package static let compoundHeadOffset = ByteCount(8)
     /// Offset of `compound_dtor`, the lowest byte of its word (little-endian).
     static let destructorOffset = ByteCount(16)
     /// Offset of `mapping`.
-    public static let mappingOffset = ByteCount(24)
+    package static let mappingOffset = ByteCount(24)
     /// Offset of `private`.
-    public static let privateOffset = ByteCount(40)
+    package static let privateOffset = ByteCount(40)
     /// Offset of `_refcount`.
-    public static let refcountOffset = ByteCount(52)
+    package static let refcountOffset = ByteCount(52)
 
     /// PG_head in `flags`.
-    public static let headFlag = UInt64(1) << UInt64(VME_PG_HEAD)
+    package static let headFlag = UInt64(1) << UInt64(VME_PG_HEAD)
     /// The struct pages of a huge page that carry something of their own (v5 patch 19, `NR_USED_SUBPAGE`).
-    public static let usedSubpages = Int(VME_NR_USED_SUBPAGE.rawValue)
+    package static let usedSubpages = Int(VME_NR_USED_SUBPAGE.rawValue)
 
     /// One vmemmap page of a huge page as the kernel's prep of a compound page leaves it
     /// (`prep_compound_page()`, `prep_compound_gigantic_page()`, Linux 5.10).

@@ -5,7 +5,7 @@ import HostMemory
 /// Every vmemmap page outside ``uncertain`` shows the right compound_head.
 public struct TornHugePage: Hashable, Sendable {
     /// Where the contents of its vmemmap pages live.
-    public enum Contents: String, Hashable, Sendable {
+    package enum Contents: String, Hashable, Sendable {
         /// Where they belong: private pages on the anonymous backing, the region's file on memfd.
         case region
         /// The frames of the tails are given back, or may be: contents are what the shared frames show.
@@ -20,11 +20,11 @@ public struct TornHugePage: Hashable, Sendable {
     /// The state that it had before: never torn.
     public let last: HugePageState
     /// Where its contents live.
-    public let contents: Contents
+    package let contents: Contents
     /// Vmemmap pages that certainly show a shared frame, as in an optimized huge page.
-    public let replaced: Range<VmemmapPageIndex>
+    package let replaced: Range<VmemmapPageIndex>
     /// Vmemmap pages at which the host refused: they show what they showed, or are not mapped at all.
-    public let uncertain: Range<VmemmapPageIndex>
+    package let uncertain: Range<VmemmapPageIndex>
     /// Whether pages that ought to be writable may be write-protected: writers fail with ``VmemmapError/Cause/torn(_:)``.
     public let isWriteProtected: Bool
     /// Whether its mapping may be in more pieces than its state has: the host cut it so as to change a part, and then

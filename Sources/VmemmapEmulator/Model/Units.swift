@@ -47,12 +47,12 @@ public struct HugePageIndex: Position {
 }
 
 /// Which vmemmap page of a huge page, from 0 (the one with the head) to 7 (2 MiB) or 4095 (1 GiB).
-public struct VmemmapPageIndex: Position {
+package struct VmemmapPageIndex: Position {
     /// The index.
-    public let rawValue: Int
+    package let rawValue: Int
 
     /// The vmemmap page `rawValue`.
-    public init(_ rawValue: Int) { self.rawValue = rawValue }
+    package init(_ rawValue: Int) { self.rawValue = rawValue }
 }
 
 /// An emulated page frame number: which base page of the emulated memory, from 0. Not a frame of the host.

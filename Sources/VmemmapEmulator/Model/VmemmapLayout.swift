@@ -1,13 +1,13 @@
-public import HostMemory
+package import HostMemory
 
 /// A geometry put at an address: pfn to struct page and back (`pfn_to_page`, `page_to_pfn`). Pure arithmetic.
-public struct VmemmapLayout: Hashable, Sendable {
+package struct VmemmapLayout: Hashable, Sendable {
     /// What is laid out.
-    public let geometry: Geometry
+    package let geometry: Geometry
     /// The struct page of pfn 0.
-    public let base: Address
+    package let base: Address
     /// How many huge pages.
-    public let hugePages: HugePageCount
+    package let hugePages: HugePageCount
 
     /// `hugePages` huge pages of a geometry, as many as a plan may have, their struct pages from `base` on.
     package init(geometry: Geometry, base: Address, hugePages: HugePageCount) {
@@ -17,21 +17,21 @@ public struct VmemmapLayout: Hashable, Sendable {
     }
 
     /// Every frame of the emulated memory.
-    public var frames: Range<PageFrameNumber> {
+    package var frames: Range<PageFrameNumber> {
         PageFrameNumber(0)..<PageFrameNumber(hugePages.rawValue * geometry.basePagesPerHugePage)
     }
 
     /// Every huge page.
-    public var allHugePages: Range<HugePageIndex> { HugePageIndex(0)..<HugePageIndex(hugePages.rawValue) }
+    package var allHugePages: Range<HugePageIndex> { HugePageIndex(0)..<HugePageIndex(hugePages.rawValue) }
 
     /// The struct page of a frame. `pfn_to_page()` in the kernel. Of a frame that is not of this memory, an address beyond it.
-    public func structPage(of pfn: PageFrameNumber) -> Address {
+    package func structPage(of pfn: PageFrameNumber) -> Address {
         base + ByteCount(geometry.structPageSize.rawValue &* pfn.rawValue)
     }
 
     /// The frame that a struct page describes; nil if no struct page of the region is there. `page_to_pfn()` in the
     /// kernel.
-    public func frame(describedAt address: Address) -> PageFrameNumber? {
+    package func frame(describedAt address: Address) -> PageFrameNumber? {
         let offset = (address - base).rawValue
         guard address >= base, offset.isMultiple(of: geometry.structPageSize.rawValue) else { return nil }
         let pfn = PageFrameNumber(offset / geometry.structPageSize.rawValue)
@@ -40,24 +40,24 @@ public struct VmemmapLayout: Hashable, Sendable {
 
     /// The struct page of a huge page's head, found from any of its frames by arithmetic alone: what `compound_head`
     /// must answer.
-    public func head(of pfn: PageFrameNumber) -> Address {
+    package func head(of pfn: PageFrameNumber) -> Address {
         vmemmap(of: geometry.hugePage(of: pfn)).start
     }
 
     /// All vmemmap pages of a huge page. Of one that is not of this memory, addresses beyond it.
-    public func vmemmap(of page: HugePageIndex) -> AddressRange {
+    package func vmemmap(of page: HugePageIndex) -> AddressRange {
         let bytes = geometry.vmemmapBytesPerHugePage
         return AddressRange(start: base + ByteCount(bytes.rawValue &* page.rawValue), length: bytes)
     }
 
     /// All vmemmap pages of neighbouring huge pages.
-    public func vmemmap(of pages: Range<HugePageIndex>) -> AddressRange {
+    package func vmemmap(of pages: Range<HugePageIndex>) -> AddressRange {
         let (first, end) = (vmemmap(of: pages.lowerBound).start, vmemmap(of: pages.upperBound).start)
         return AddressRange(start: first, length: end - first)
     }
 
     /// `count` vmemmap pages of a huge page, from `first` on.
-    public func vmemmap(of page: HugePageIndex, from first: VmemmapPageIndex, count: PageCount) -> AddressRange {
+    package func vmemmap(of page: HugePageIndex, from first: VmemmapPageIndex, count: PageCount) -> AddressRange {
         let pageSize = geometry.basePageSize.rawValue
         return AddressRange(
             start: vmemmap(of: page).start + ByteCount(pageSize &* first.rawValue),
@@ -65,7 +65,7 @@ public struct VmemmapLayout: Hashable, Sendable {
     }
 
     /// Some vmemmap pages of a huge page.
-    public func vmemmap(of page: HugePageIndex, _ pages: Range<VmemmapPageIndex>) -> AddressRange {
+    package func vmemmap(of page: HugePageIndex, _ pages: Range<VmemmapPageIndex>) -> AddressRange {
         vmemmap(
             of: page, from: pages.lowerBound,
             count: PageCount(pages.upperBound.rawValue &- pages.lowerBound.rawValue))
@@ -82,7 +82,7 @@ public struct VmemmapLayout: Hashable, Sendable {
     }
 
     /// The tail vmemmap pages of a huge page: all but the first.
-    public func tails(of page: HugePageIndex) -> AddressRange {
+    package func tails(of page: HugePageIndex) -> AddressRange {
         vmemmap(of: page, from: VmemmapPageIndex(1), count: geometry.vmemmapPagesPerHugePage - PageCount(1))
     }
 }

@@ -24,7 +24,7 @@ extension VmemmapRegion {
     /// - Throws: `VmemmapError`: nothing is done then, but for what its residue tells.
     @discardableResult
     public func optimize(
-        _ pages: Range<HugePageIndex>, writers: Writers = .excluded
+        _ pages: Range<HugePageIndex>, writers: Writers = .present
     ) throws(VmemmapError) -> VmemmapError.Residue {
         try perform(.optimize, on: pages, writers)
     }
@@ -42,7 +42,7 @@ extension VmemmapRegion {
     /// - Throws: `VmemmapError`: nothing is done then, but for what its residue tells.
     @discardableResult
     public func restore(
-        _ pages: Range<HugePageIndex>, writers: Writers = .excluded
+        _ pages: Range<HugePageIndex>, writers: Writers = .present
     ) throws(VmemmapError) -> VmemmapError.Residue {
         try perform(.restore, on: pages, writers)
     }
@@ -215,7 +215,10 @@ extension VmemmapRegion {
             case .unknown(let error): throw failure(operation, .host(error), pages)
             case .exceeded(let exceeded):
                 let largest = HugePageCount(exceeded.free.rawValue / plan.mappings(.optimized).rawValue)
-                throw failure(operation, .mappingLimit(exceeded, largest: largest), pages)
+                throw failure(
+                    operation,
+                    .mappingLimit(
+                        asked: exceeded.asked, inUse: exceeded.inUse, limit: exceeded.limit, largest: largest), pages)
             }
         }
         return needed

@@ -1,5 +1,5 @@
 import Glibc
-public import HostMemory
+package import HostMemory
 
 extension VmemmapRegion {
     /// Fills the struct pages of every huge page. The region is not shared with anybody yet.
@@ -12,13 +12,13 @@ extension VmemmapRegion {
     }
 
     /// A vmemmap page that does not hold what was prepared.
-    public struct Difference: Hashable, Sendable {
+    package struct Difference: Hashable, Sendable {
         /// The huge page.
-        public let page: HugePageIndex
+        package let page: HugePageIndex
         /// Its vmemmap page.
-        public let vmemmapPage: VmemmapPageIndex
+        package let vmemmapPage: VmemmapPageIndex
         /// The first byte that differs.
-        public let offset: ByteCount
+        package let offset: ByteCount
     }
 
     /// Compares the whole region, byte for byte, with what its building put there, and returns the vmemmap pages that
@@ -26,7 +26,7 @@ extension VmemmapRegion {
     /// vmemmap pages are left out.
     ///
     /// Nobody may write meanwhile. Reads every page, and so faults every mapping in.
-    public func differencesFromPrepared() -> [Difference] {
+    package func differencesFromPrepared() -> [Difference] {
         layout.allHugePages.flatMap { page in
             let state = states.state(of: page)
             let shown = preparedContents(of: page, state)

@@ -1,26 +1,26 @@
-public import HostMemory
+package import HostMemory
 
 /// What a region is, written into the name of its memory file: `vmemmap-frames:2M:first-tail:anonymous:pte:1:64`.
 ///
 /// Whoever looks at the process from outside, /proc/PID/maps or pmap, reads it there. The guard page on each side of the region
 /// is an inaccessible mapping of that file, so that the region is found between the two in any state and on any kernel: names of
 /// anonymous memory (PR_SET_VMA_ANON_NAME) need CONFIG_ANON_VMA_NAME, which many kernels are built without.
-public struct RegionLabel: Hashable, Sendable {
+package struct RegionLabel: Hashable, Sendable {
     /// The size of huge page.
-    public let pageSize: HugePageSize
+    package let pageSize: HugePageSize
     /// How their vmemmap is shared.
-    public let scheme: Scheme
+    package let scheme: Scheme
     /// What the region consists of.
-    public let backing: Backing
+    package let backing: Backing
     /// How the region is mapped as it is built.
-    public let mapping: RegionMapping
+    package let mapping: RegionMapping
     /// How many frames in a row serve the tails.
-    public let tailFrames: PageCount
+    package let tailFrames: PageCount
     /// How many huge pages.
-    public let hugePages: HugePageCount
+    package let hugePages: HugePageCount
 
     /// What the name of every region's memory file starts with.
-    public static let fileName = MemoryFile.regionName
+    package static let fileName = MemoryFile.regionName
 
     /// The label of a plan's region.
     init(_ plan: MappingPlan) {
@@ -33,7 +33,7 @@ public struct RegionLabel: Hashable, Sendable {
     }
 
     /// Reads the label in a mapping's name, `/memfd:vmemmap-frames:... (deleted)`; nil if there is none.
-    public init?(mappingName name: String) {
+    package init?(mappingName name: String) {
         let fields = name.prefix { $0 != " " }.split(separator: ":", omittingEmptySubsequences: false)
         guard fields.count == 8, fields[0] == "/memfd", fields[1] == Self.fileName,
             let pageSize = ByteCount(text: fields[2]).flatMap({ HugePageSize(bytes: $0) }),
@@ -50,7 +50,7 @@ public struct RegionLabel: Hashable, Sendable {
     }
 
     /// How long the region is; nil where there is no such geometry, or it is longer than an address space.
-    public func regionLength(pageSize: ByteCount) -> ByteCount? {
+    package func regionLength(pageSize: ByteCount) -> ByteCount? {
         guard let geometry = Geometry(basePageSize: pageSize, hugePageSize: self.pageSize),
             hugePages <= geometry.mostPages
         else { return nil }

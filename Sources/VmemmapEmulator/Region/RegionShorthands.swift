@@ -13,7 +13,7 @@ extension VmemmapRegion {
     /// - Throws: `VmemmapError` when there can be no such region, or the host refuses it; nothing is left mapped then.
     public convenience init(
         hugePages: HugePageCount, of size: HugePageSize = .twoMebibytes, scheme: Scheme = .firstTail,
-        backing: Backing = .anonymous, tailFrames: TailFrames = .frames(PageCount(1))
+        backing: Backing = .anonymous, tailFrames: TailFrames = .frames(1)
     ) throws(VmemmapError) {
         guard let geometry = Geometry(basePageSize: HostLimits.pageSize, hugePageSize: size) else {
             throw VmemmapError(.build, .hugePageSize(size.bytes, host: HostLimits.pageSize))

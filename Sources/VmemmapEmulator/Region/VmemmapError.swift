@@ -25,7 +25,7 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
         /// The host refused a call.
         case host(HostError)
         /// vm.max_map_count leaves too few mappings; `largest` huge pages would fit. Nothing was mapped.
-        case mappingLimit(MappingBudget.Exceeded, largest: HugePageCount)
+        case mappingLimit(asked: MappingCount, inUse: MappingCount, limit: MappingCount, largest: HugePageCount)
         /// The geometry's base page is not the host's, on which the engine runs.
         case basePageSize(wanted: ByteCount, host: ByteCount)
         /// A huge page of this size is not larger than this host's base page.
@@ -108,8 +108,8 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
         let reason =
             switch cause {
             case .host(let error): "\(error)"
-            case .mappingLimit(let exceeded, let largest):
-                "needs \(exceeded.asked) more mappings, but vm.max_map_count is \(exceeded.limit) and \(exceeded.inUse) are in use; "
+            case .mappingLimit(let asked, let inUse, let limit, let largest):
+                "needs \(asked) more mappings, but vm.max_map_count is \(limit) and \(inUse) are in use; "
                     + "at most \(largest) huge pages fit (raise vm.max_map_count or take fewer)"
             case .basePageSize(let wanted, let host):
                 "a base page of \(wanted) bytes was asked for, this host has \(host)"

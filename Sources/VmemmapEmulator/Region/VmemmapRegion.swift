@@ -12,7 +12,7 @@ public final class VmemmapRegion: Sendable {
     /// What optimizing does here.
     public var plan: MappingPlan { parts.plan }
     /// Where the struct pages are.
-    public var layout: VmemmapLayout { parts.layout }
+    package var layout: VmemmapLayout { parts.layout }
     /// The region itself.
     public var range: AddressRange { parts.memory.range }
 
@@ -27,12 +27,17 @@ public final class VmemmapRegion: Sendable {
     /// - Parameters:
     ///   - plan: the huge pages and their scheme. Its base page must be the host's.
     ///   - construction: with a frame for every vmemmap page, or optimized from the start.
-    ///   - budget: what may be mapped.
-    ///   - store: where memory files take their frames.
     ///   - progress: told how far it is.
     /// - Throws: `VmemmapError` when the host refuses; nothing is left mapped then.
     public convenience init(
-        _ plan: MappingPlan, _ construction: Construction = .populated, budget: MappingBudget = .process,
+        _ plan: MappingPlan, _ construction: Construction = .populated, progress: BuildProgress = { _, _ in }
+    ) throws(VmemmapError) {
+        try self.init(plan, construction, budget: .process, progress: progress)
+    }
+
+    /// The same with a budget of its own, and memory files whose frames come from `store`.
+    package convenience init(
+        _ plan: MappingPlan, _ construction: Construction = .populated, budget: MappingBudget,
         store: FrameStore = .memory, progress: BuildProgress = { _, _ in }
     ) throws(VmemmapError) {
         let length = try Self.checkedLength(plan, construction)

@@ -15,20 +15,20 @@ public final class Walkers: Sendable {
         /// Reads that gave any other head than the right one.
         public var wrong = 0
         /// One of the wrong reads.
-        public var firstWrong: WrongRead?
+        package var firstWrong: WrongRead?
 
         /// Nothing seen.
         public init() {}
     }
 
     /// A read that gave the wrong head.
-    public struct WrongRead: Hashable, Sendable {
+    package struct WrongRead: Hashable, Sendable {
         /// The frame whose struct page was read.
-        public let frame: PageFrameNumber
+        package let frame: PageFrameNumber
         /// The word in its compound_head.
-        public let word: UInt64
+        package let word: UInt64
         /// The head it should lead to.
-        public let expectedHead: Address
+        package let expectedHead: Address
     }
 
     private let walk: Walk
@@ -156,14 +156,14 @@ extension VmemmapRegion: Walkable {
 }
 
 /// A small generator with a seed, for sequences that can be run again (Steele, Lea, Flood 2014).
-public struct SplitMix64: RandomNumberGenerator, Sendable {
+package struct SplitMix64: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
     /// The sequence that belongs to `seed`.
-    public init(seed: UInt64) { state = seed }
+    package init(seed: UInt64) { state = seed }
 
     /// The next 64 bits.
-    public mutating func next() -> UInt64 {
+    package mutating func next() -> UInt64 {
         state &+= 0x9e37_79b9_7f4a_7c15
         var mixed = state
         mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9

@@ -34,7 +34,7 @@ public enum Scheme: String, Hashable, Sendable, Codable, CaseIterable {
 
     /// How struct pages lead to their heads. Where they straddle vmemmap pages there are no fake heads and no masks
     /// (`compound_info_has_mask()` in Linux 7.1).
-    public func encoding(_ geometry: Geometry) -> CompoundHead.Encoding {
+    package func encoding(_ geometry: Geometry) -> CompoundHead.Encoding {
         geometry.hasPowerOfTwoStructPage ? rules.encoding : .pointer
     }
 }

@@ -42,8 +42,9 @@ struct BaselineExperiment: Sendable {
     ) throws -> (optimize: PairedRuns, restore: PairedRuns) {
         let region = try VmemmapRegion(plan)
         let engine = Side(
-            name: "engine", region: region, optimize: { try region.optimize(region.layout.allHugePages) },
-            restore: { try region.restore(region.layout.allHugePages) })
+            name: "engine", region: region,
+            optimize: { try region.optimize(region.layout.allHugePages, writers: .excluded) },
+            restore: { try region.restore(region.layout.allHugePages, writers: .excluded) })
         try engine.check()
         let baseline = try BaselineLoop(region)
         let bare = Side(

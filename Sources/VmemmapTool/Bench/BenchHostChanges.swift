@@ -1,3 +1,4 @@
+import HostLab
 import HostMemory
 
 /// The settings of the host that a benchmark changes, noted and guarded before it starts.

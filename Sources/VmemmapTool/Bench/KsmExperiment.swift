@@ -1,3 +1,4 @@
+import HostLab
 import Glibc
 import HostMemory
 import VmemmapEmulator
@@ -33,8 +34,8 @@ struct KsmExperiment {
             runs,
             {
                 (
-                    try timed { try region.optimize(region.layout.allHugePages) }.nanoseconds,
-                    try timed { try region.restore(region.layout.allHugePages) }.nanoseconds
+                    try timed { try region.optimize(region.layout.allHugePages, writers: .excluded) }.nanoseconds,
+                    try timed { try region.restore(region.layout.allHugePages, writers: .excluded) }.nanoseconds
                 )
             }, { try cycle(copy) }, isThrough: isThrough)
         let pages = plan.hugePages.rawValue
@@ -56,8 +57,8 @@ struct KsmExperiment {
 
     /// One merge and one unmerge, uncounted; the frames behind the copy are counted between.
     private func warmUp(_ region: VmemmapRegion, _ copy: PrivateCopy) throws -> PageCount {
-        try region.optimize(region.layout.allHugePages)
-        try region.restore(region.layout.allHugePages)
+        try region.optimize(region.layout.allHugePages, writers: .excluded)
+        try region.restore(region.layout.allHugePages, writers: .excluded)
         _ = try merge(copy)
         let saved = plan.framesPopulated - (try FrameCount.count(in: copy.range).distinct)
         guard saved >= target else {

@@ -24,8 +24,8 @@ struct ReaderLoad: Hashable, Sendable, Codable {
         var seen = Walkers.Tally()
         func cycle(_ readers: Int) throws -> (optimize: Int, restore: Int) {
             let group = readers > 0 ? try Walkers(readers, over: region, seed: 1) : nil
-            let optimize = try timed { try region.optimize(region.layout.allHugePages) }.nanoseconds
-            let restore = try timed { try region.restore(region.layout.allHugePages) }.nanoseconds
+            let optimize = try timed { try region.optimize(region.layout.allHugePages, writers: .excluded) }.nanoseconds
+            let restore = try timed { try region.restore(region.layout.allHugePages, writers: .excluded) }.nanoseconds
             if let tally = group?.stop() {
                 seen.reads += tally.reads
                 seen.wrong += tally.wrong

@@ -56,7 +56,8 @@ struct DemoExperiment {
 
         try stages.add(
             .optimized, region,
-            timed { try inSlices(all, .optimized, progress) { try region.optimize($0) } }.nanoseconds)
+            timed { try inSlices(all, .optimized, progress) { try region.optimize($0, writers: .excluded) } }
+                .nanoseconds)
         let (tour, touching) = timed { region.visitEveryStructPage() }
         try stages.add(.touched, region, touching)
         let after = try FramePicture.take(sample, in: region.layout)
@@ -64,7 +65,8 @@ struct DemoExperiment {
 
         var proofs = try DemoProofs.optimized(region)
         try stages.add(
-            .restored, region, timed { try inSlices(all, .restored, progress) { try region.restore($0) } }.nanoseconds)
+            .restored, region,
+            timed { try inSlices(all, .restored, progress) { try region.restore($0, writers: .excluded) } }.nanoseconds)
         // The walkers' race is not sampled: it goes on for seconds, and is timed.
         let timeline = stages.timeline.finish()
         let race = try race(region, progress)
@@ -91,8 +93,8 @@ struct DemoExperiment {
         var notBack = 0
         let start = HostKernel.monotonicNanoseconds()
         repeat {
-            try region.optimize(all)
-            try region.restore(all)
+            try region.optimize(all, writers: .excluded)
+            try region.restore(all, writers: .excluded)
             cycles += 1
             let mappings = try ProcMaps.count(overlapping: region.range)
             if try region.sharedFrameBytes() != unoptimized || mappings > bound { notBack += 1 }

@@ -29,8 +29,8 @@ struct HoldExperiment: Sendable {
             let region = try VmemmapRegion(plan, memory.construction) {
                 progress(.count("populated", $0.rawValue, of: $1.rawValue, unit: "vmemmap pages"))
             }
-            try region.optimize(region.layout.allHugePages)
-            if restored { try region.restore(region.layout.allHugePages) }
+            try region.optimize(region.layout.allHugePages, writers: .excluded)
+            if restored { try region.restore(region.layout.allHugePages, writers: .excluded) }
             if touch { _ = region.visitEveryStructPage() }
             return HeldMemory(region, walkers: walkers > 0 ? try Walkers(walkers, over: region, seed: 1) : nil)
         }

@@ -1,3 +1,4 @@
+import HostLab
 import HostMemory
 import VmemmapEmulator
 
@@ -50,15 +51,15 @@ struct KernelExperiment: Sendable {
         let all = region.layout.allHugePages
         // The warm-up is looked at, the others are timed.
         let populated = try FrameCount.count(in: region.range)
-        try region.optimize(all)
+        try region.optimize(all, writers: .excluded)
         let optimized = try FrameCount.count(in: region.range)
         let flags = FlagsCheck(all.lazy.map { region.kernelPageFlags(ofHugePage: $0) }, plan.geometry)
-        try region.restore(all)
+        try region.restore(all, writers: .excluded)
         let rounds = try kernel.rounds.indices.map { round in
             progress(.count("emulator", round + 1, of: kernel.rounds.count + 1, unit: "cycles"))
             return KernelResult.Emulator.Round(
-                optimizeNanoseconds: try timed { try region.optimize(all) }.nanoseconds,
-                restoreNanoseconds: try timed { try region.restore(all) }.nanoseconds)
+                optimizeNanoseconds: try timed { try region.optimize(all, writers: .excluded) }.nanoseconds,
+                restoreNanoseconds: try timed { try region.restore(all, writers: .excluded) }.nanoseconds)
         }
         func perPage(_ time: (KernelResult.Emulator.Round) -> Int) -> Double {
             Statistics.median(rounds.map { Double(time($0)) }) / Double(plan.hugePages.rawValue)

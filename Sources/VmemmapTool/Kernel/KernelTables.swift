@@ -1,3 +1,4 @@
+import HostLab
 import HostMemory
 import VmemmapEmulator
 

@@ -69,11 +69,11 @@ struct SavingsExperiment: Sendable {
             timeline.note(step, from: begin, to: end, figures)
             rows.append(SavingsResult.Row(step, nanoseconds, figures, reference, plan, cost))
         }
-        if isPopulated { try add(.optimized) { try region.optimize($0) } }
+        if isPopulated { try add(.optimized) { try region.optimize($0, writers: .excluded) } }
         var wrong = 0
         try add(.touched) { wrong += region.visitStructPages(of: $0).wrong }
         // What was built optimized has been promised no more memory than that.
-        if isPopulated { try add(.restored) { try region.restore($0) } }
+        if isPopulated { try add(.restored) { try region.restore($0, writers: .excluded) } }
         return SavingsResult(
             host: host, memory: memory, plan: PlanBlock(plan, cost: cost),
             countingMethod: host.showsFrameNumbers ? .pfn : .fileOffset, baseline: baseline, rows: rows, peak: peak,

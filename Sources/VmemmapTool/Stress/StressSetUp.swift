@@ -70,7 +70,7 @@ final class StressSetUp: Sendable {
     func isHostShortage(_ error: VmemmapError) -> Bool {
         switch error.cause {
         case .host(let error): error.code == .outOfMemory || error.code == .noSpace || error.code == .tooManyFiles
-        case .mappingLimit(let exceeded, _): exceeded.limit < mappingLimit
+        case .mappingLimit(_, _, let limit, _): limit < mappingLimit
         default: false
         }
     }

@@ -1,3 +1,4 @@
+import HostLab
 import HostMemory
 import Synchronization
 import VmemmapEmulator
@@ -34,7 +35,7 @@ final class StressStretch {
         // The kernel's own lists put off what v5 puts off; and then everything at once, where calls can be failed.
         machine.release = number.isMultiple(of: 2) ? .deferred : .synchronous
         let (built, region) = try ExperimentError.wrapping {
-            (try EmulatedMachine(machine), try VmemmapRegion(plan, store: store))
+            (try EmulatedMachine(machine), try VmemmapRegion(plan, budget: .process, store: store))
         }
         let scene = StressSetUp(configuration, combination, epoch: number, run.counters, built, region)
         self.scene = scene
@@ -214,7 +215,7 @@ final class StressStretch {
         for size in EmulatedMachine.sizes where scene.machine.region(size) != nil { isWhole = empty(size) && isWhole }
         scene.machine.flush()
         do throws(VmemmapError) {
-            try scene.region.restore(scene.region.layout.allHugePages)
+            try scene.region.restore(scene.region.layout.allHugePages, writers: .excluded)
             run.counters.looked(at: .everythingCanBeRestored)
         } catch {
             if scene.isHostShortage(error) {

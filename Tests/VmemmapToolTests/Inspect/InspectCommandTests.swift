@@ -46,10 +46,10 @@ struct InspectCommandTests {
             let refuted = try await Command.run(["inspect", "--pid", pid, "--scheme", "head"])
             #expect(refuted.code == 2, "\(refuted)")
             #expect(refuted.output.contains("FAIL  huge pages out of scheme: the scheme says 0, found 16\n"))
-            let impossible = try await Command.run(["inspect", "--pid", pid, "--tail-run", "4000"])
-            #expect(impossible.code == 3 && impossible.error.contains("give --tail-run 6 at most"), "\(impossible)")
+            let impossible = try await Command.run(["inspect", "--pid", pid, "--tail-frames", "4000"])
+            #expect(impossible.code == 3 && impossible.error.contains("give --tail-frames 6 at most"), "\(impossible)")
             let odd = ["inspect", "--pid", pid, "--region", "0x1001+524288"]
-            let claim = ["--page-size", "2M", "--scheme", "head", "--backing", "memfd", "--tail-run", "1"]
+            let claim = ["--page-size", "2M", "--scheme", "head", "--backing", "memfd", "--tail-frames", "1"]
             let askew = try await Command.run(odd + claim)
             #expect(askew.code == 3 && askew.error.contains("does not start at a page"), "\(askew)")
             let elsewhere = try await Command.run(["inspect", "--pid", pid, "--region", "0x1000+5000"])

@@ -17,7 +17,7 @@ struct InspectTests {
             MappingPlan(
                 geometry: try #require(Geometry(basePageSize: HostLimits.pageSize, hugePageSize: .twoMebibytes)),
                 scheme: scheme, backing: backing, hugePages: HugePageCount(pages), tailFrames: .frames(PageCount(1))))
-        if isOptimized { try region.optimize(region.layout.allHugePages) }
+        if isOptimized { try region.optimize(region.layout.allHugePages, writers: .excluded) }
         _ = region.visitEveryStructPage()
         return region
     }
@@ -66,19 +66,19 @@ struct InspectTests {
         let region = try Self.region(scheme, backing, isOptimized: false)
         #expect(try Self.differences(region) == [])
         for pages in [1..<3, 5..<6, 0..<6] {
-            try region.optimize(HugePageIndex(pages.lowerBound)..<HugePageIndex(pages.upperBound))
+            try region.optimize(HugePageIndex(pages.lowerBound)..<HugePageIndex(pages.upperBound), writers: .excluded)
             #expect(try Self.differences(region) == [], "\(pages)")
         }
-        try region.restore(HugePageIndex(2)..<HugePageIndex(4))
+        try region.restore(HugePageIndex(2)..<HugePageIndex(4), writers: .excluded)
         #expect(try Self.differences(region) == [])
-        try region.restore(region.layout.allHugePages)
+        try region.restore(region.layout.allHugePages, writers: .excluded)
         #expect(try Self.differences(region) == [])
     }
 
     @Test("A page that was given back and read again shows the kernel's zero page: seen without privileges (Linux 6.7)")
     func zeroPage() throws {
         let region = try Self.region(isOptimized: false)
-        try region.optimize(HugePageIndex(0)..<HugePageIndex(2))
+        try region.optimize(HugePageIndex(0)..<HugePageIndex(2), writers: .excluded)
         // A head that is kept, and a page of a huge page that is not optimized.
         for (page, hugePage) in [(0, 1), (5, 4)] {
             let zapped = Self.tail(region, page, of: hugePage)
@@ -196,7 +196,7 @@ struct InspectTests {
     @Test("What is restored must be writable and private again", arguments: Backing.allCases)
     func restored(_ backing: Backing) throws {
         let region = try Self.region(.firstTail, backing)
-        try region.restore(region.layout.allHugePages)
+        try region.restore(region.layout.allHugePages, writers: .excluded)
         #expect(try Self.differences(region) == [])
         Self.protect(Self.tail(region, 5, of: 3), PROT_READ)
         #expect(try Self.differences(region).contains(.pagesMappedOtherwise))
@@ -220,7 +220,7 @@ struct InspectTests {
     @Test("A frame too many in a region of which only some are optimized")
     func frames() throws {
         let region = try Self.region(.sharedTail, isOptimized: false)
-        try region.optimize(HugePageIndex(0)..<HugePageIndex(4))
+        try region.optimize(HugePageIndex(0)..<HugePageIndex(4), writers: .excluded)
         _ = region.visitEveryStructPage()
         let result = try Self.inspect(region)
         #expect(result.holds && result.isComplete)

@@ -1,3 +1,4 @@
+import HostLab
 import FoundationEssentials
 import Glibc
 import HostMemory

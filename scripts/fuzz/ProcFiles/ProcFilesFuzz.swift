@@ -1,3 +1,4 @@
+import HostLab
 import FuzzSupport
 import SystemPackage
 

@@ -63,9 +63,9 @@ struct RaceExperiment: Sendable {
         defer { _ = walking.stop() }
         let start = HostKernel.monotonicNanoseconds()
         repeat {
-            try region.optimize(all)
+            try region.optimize(all, writers: .excluded)
             if side.way == .naive { try naive.restoreAll() }
-            try region.restore(all)
+            try region.restore(all, writers: .excluded)
             side.cycles += 1
         } while HostKernel.monotonicNanoseconds() - start < length
         let seen = walking.stop()
