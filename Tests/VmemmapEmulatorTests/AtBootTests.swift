@@ -78,7 +78,7 @@ struct AtBootTests {
                 _ = try Shape(size: .twoMebibytes, pages: 200).region(.optimized)
             }
             try ballast.remove()
-            guard case .mappingLimit(_, let largest) = error?.cause else {
+            guard case .mappingLimit(_, _, _, let largest) = error?.cause else {
                 Issue.record("\(String(describing: error))")
                 return
             }

@@ -37,7 +37,7 @@ struct FaultCase: Sendable, CustomTestStringConvertible {
         Backing.allCases.flatMap { backing in
             Scheme.allCases.flatMap { scheme in
                 (runs[scheme] ?? [1]).map {
-                    Shape(size: size, pages: pages, scheme: scheme, backing: backing, tailFrames: $0, base: base)
+                    Shape(size: size, pages: pages, scheme: scheme, backing: backing, tailFrames: $0, mapping: mapping)
                 }
             }
         }
@@ -71,9 +71,9 @@ struct FaultCase: Sendable, CustomTestStringConvertible {
         : []
 
     /// A huge page of eight blocks.
-    static let gigantic = [RegionMapping.pte, .pmd].filter { $0 == .pte || HostProcess.mapsByPmds }.flatMap { base in
+    static let gigantic = [RegionMapping.pte, .pmd].filter { $0 == .pte || HostProcess.mapsByPmds }.flatMap { mapping in
         cases(
-            shapes(.oneGibibyte, 1, base, runs: [.firstTail: [16], .sharedTail: [512]]), 0..<1, [.present],
+            shapes(.oneGibibyte, 1, mapping, runs: [.firstTail: [16], .sharedTail: [512]]), 0..<1, [.present],
             first: mapping == .pmd ? 5 : 2, stride: 1801)
     }
 

@@ -113,7 +113,7 @@ struct MappingDrawingTests {
         let three = try MappingPlan(
             geometry: plan.geometry, scheme: plan.scheme, backing: plan.backing, hugePages: HugePageCount(3),
             tailFrames: .frames(plan.tailFrames))
-        let kinds = [HugePageState.base, .optimized, .restored]
+        let kinds = [HugePageState.populated, .optimized, .restored]
         for number in 0..<27 {
             let states = [kinds[number / 9], kinds[number / 3 % 3], kinds[number % 3]]
             let region = try VmemmapRegion(three)

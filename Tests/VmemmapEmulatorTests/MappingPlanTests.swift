@@ -91,7 +91,7 @@ struct MappingPlanTests {
             #expect(plan.fileFrames(optimized: plan.hugePages) == .zero)
             #expect(plan.grossSaving == .zero)
             #expect(plan.netSaving(.assumed) == .zero)
-            for state in [HugePageState.base, .optimized, .restored] {
+            for state in [HugePageState.populated, .optimized, .restored] {
                 #expect(plan.mappings(state) == .zero)
                 #expect(plan.regionMappings(state) == MappingCount(1))
             }

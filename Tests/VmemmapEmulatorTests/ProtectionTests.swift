@@ -19,7 +19,7 @@ struct ProtectionTests {
     func stores(_ shape: Shape) throws {
         let region = try shape.region()
         let last = region.lastVmemmapPage
-        for state in [HugePageState.base, .optimized, .restored] {
+        for state in [HugePageState.populated, .optimized, .restored] {
             if state == .optimized { try region.optimize(region.all, writers: .excluded) }
             if state == .restored { try region.restore(region.all, writers: .excluded) }
             for page in Set([0, shape.pages - 1]) {

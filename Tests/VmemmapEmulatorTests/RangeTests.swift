@@ -63,8 +63,8 @@ struct RangeTests {
             -1 ..< -1, (end + 1)..<(end + 1), Int.min..<Int.max,
         ] {
             let pages = region.pages(range)
-            for operation in [VmemmapRegion.optimize, VmemmapRegion.restore] {
-                let error = #expect(throws: VmemmapError.self) { _ = try operation(region)(pages, .excluded) }
+            for operation in Operation.allCases {
+                let error = #expect(throws: VmemmapError.self) { try operation.run(on: region, .excluded, pages) }
                 #expect(error?.cause == .outOfRange(pages, hugePages: HugePageCount(end)))
             }
             let error = #expect(throws: VmemmapError.self) { try region.mend(pages) }

@@ -11,15 +11,15 @@ struct RegionLabelTests {
     ) throws -> MappingPlan {
         try MappingPlan(
             geometry: try #require(Geometry(basePageSize: HostLimits.pageSize, hugePageSize: size)), scheme: scheme,
-            backing: backing, base: base, hugePages: HugePageCount(3), tailFrames: .frames(PageCount(run)))
+            backing: backing, mapping: mapping, hugePages: HugePageCount(3), tailFrames: .frames(PageCount(run)))
     }
 
     @Test("What is written is read again", arguments: Scheme.allCases, Backing.allCases)
     func roundTrip(scheme: Scheme, backing: Backing) throws {
         let odd = try #require(HugePageSize(bytes: .kibibytes(512)))
         for size in [HugePageSize.twoMebibytes, .oneGibibyte, odd] {
-            for base in RegionMapping.allCases {
-                let label = RegionLabel(try Self.plan(scheme, backing, size, run: 5, base: base))
+            for mapping in RegionMapping.allCases {
+                let label = RegionLabel(try Self.plan(scheme, backing, size, run: 5, mapping: mapping))
                 #expect(RegionLabel(mappingName: "/memfd:\(label.memoryFileName) (deleted)") == label)
             }
         }

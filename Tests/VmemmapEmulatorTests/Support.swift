@@ -11,7 +11,7 @@ struct Shape: Sendable, CustomTestStringConvertible {
     var scheme = Scheme.firstTail
     var backing = Backing.anonymous
     var tailFrames = 1
-    var base = RegionMapping.pte
+    var mapping = RegionMapping.pte
 
     /// One huge page; several batches (the engine copies 64 at a time) and a part of one; gigantic ones.
     static let all = [
@@ -64,7 +64,7 @@ struct Shape: Sendable, CustomTestStringConvertible {
     func plan() throws -> MappingPlan {
         let geometry = try #require(Geometry(basePageSize: HostLimits.pageSize, hugePageSize: size))
         return try MappingPlan(
-            geometry: geometry, scheme: scheme, backing: backing, base: base, hugePages: HugePageCount(pages),
+            geometry: geometry, scheme: scheme, backing: backing, mapping: mapping, hugePages: HugePageCount(pages),
             tailFrames: .frames(PageCount(tailFrames)))
     }
 

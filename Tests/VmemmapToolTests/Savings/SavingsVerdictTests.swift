@@ -33,7 +33,7 @@ struct SavingsVerdictTests {
             host: run.host,
             memory: EmulatedMemory(
                 pages: plan.hugePages, pageSize: .twoMebibytes, scheme: plan.scheme, backing: plan.backing,
-                base: plan.base),
+                mapping: plan.mapping),
             plan: PlanBlock(plan, cost: run.host.mappingCost), baseline: run.baseline.value, rows: rows, wrongReads: 0)
     }
 
@@ -42,7 +42,7 @@ struct SavingsVerdictTests {
     ) throws -> MappingPlan {
         try MappingPlan(
             geometry: try #require(Geometry(basePageSize: HostLimits.pageSize, hugePageSize: .twoMebibytes)),
-            scheme: scheme, backing: backing, base: base, hugePages: HugePageCount(64),
+            scheme: scheme, backing: backing, mapping: mapping, hugePages: HugePageCount(64),
             tailFrames: .frames(PageCount(1)))
     }
 

@@ -154,8 +154,7 @@ struct StressTests {
     func mappingLimit() throws {
         let scene = try Self.scene(seed: 1)
         func refusal(_ limit: MappingCount) -> VmemmapError {
-            let exceeded = MappingBudget.Exceeded(asked: MappingCount(8), inUse: MappingCount(60), limit: limit)
-            return VmemmapError(.optimize, .mappingLimit(exceeded, largest: .zero))
+            VmemmapError(.optimize, .mappingLimit(asked: 8, inUse: 60, limit: limit, largest: 0))
         }
         #expect(!scene.isHostShortage(refusal(scene.mappingLimit)))
         #expect(scene.isHostShortage(refusal(MappingCount(scene.mappingLimit.rawValue - 1))))
