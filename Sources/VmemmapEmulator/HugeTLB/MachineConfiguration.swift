@@ -75,7 +75,7 @@ public struct MachineConfiguration: Hashable, Sendable {
     }
 
     /// What optimizing huge pages of one size does; nil where the memory holds not one, or the machine has none of that size
-    /// (``EmulatedMachine/sizes``), or cannot be booted: ``EmulatedMachine/init(_:budget:store:progress:)`` says why.
+    /// (``EmulatedMachine/sizes``), or cannot be booted: the initializer of ``EmulatedMachine`` says why.
     public func plan(_ size: HugePageSize) -> MappingPlan? { (try? checkedPlan(size)) ?? nil }
 
     /// The same, and why there can be no such machine.

@@ -18,7 +18,10 @@ extension EmulatedMachine {
     /// Growing first makes surplus pages the pool's own. Shrinking gives free pages back, those first that an earlier restore could
     /// not; pages in use that are too many become surplus, and go when they are freed.
     ///
-    /// - Parameter progress: told the size it has, after every huge page.
+    /// - Parameters:
+    ///   - size: the size of huge page, which names the pool.
+    ///   - asked: the number of huge pages that the pool is to have.
+    ///   - progress: called with the pool's size after every huge page.
     @discardableResult
     public func setPool(
         _ size: HugePageSize, to asked: HugePageCount, progress: (HugePageCount) -> Void = { _ in }

@@ -17,7 +17,7 @@ public struct Geometry: Hashable, Sendable {
 
     /// The sizes that a struct page may have: whole words. The kernel's has 56 bytes without memcg_data and 96 with all that
     /// debugging adds (`__mm_zero_struct_page()`); 128 is the next power of two. What is more than
-    /// ``StructPage/size`` is padding here.
+    /// 64 bytes is padding here.
     public static let structPageSizes: [ByteCount] = stride(from: 56, through: 128, by: 8).map { ByteCount($0) }
 
     /// A geometry; nil unless the base page is one Linux has, the huge page is at least twice as large, and the struct page is

@@ -1,4 +1,4 @@
-/// The state of a huge page's vmemmap. ``HugePageStates`` says how one becomes another.
+/// The state of a huge page's vmemmap. `HugePageStates` has the transitions between them.
 public enum HugePageState: Hashable, Sendable {
     /// As it was built: every vmemmap page has its own frame, in the region's first mapping.
     case populated

@@ -2,7 +2,7 @@ public import HostMemory
 
 /// What optimizing does to the mappings and the frames of huge pages, worked out before anything is touched.
 ///
-/// This is the only place where it is decided which vmemmap page shows which frame. The engine carries ``replacements``
+/// This is the only place where it is decided which vmemmap page shows which frame. The engine carries its replacements
 /// out as they stand, and a forecast is read off the same value, so the two cannot drift apart. A pure value.
 public struct MappingPlan: Hashable, Sendable {
     /// The huge pages' geometry.

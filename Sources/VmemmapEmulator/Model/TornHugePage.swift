@@ -2,7 +2,7 @@ import HostMemory
 
 /// What is torn of a huge page after a refusal, where undoing was refused as well.
 ///
-/// Every vmemmap page outside ``uncertain`` shows the right compound_head.
+/// Every vmemmap page that is not named as uncertain shows the right compound_head.
 public struct TornHugePage: Hashable, Sendable {
     /// Where the contents of its vmemmap pages live.
     package enum Contents: String, Hashable, Sendable {

@@ -48,7 +48,7 @@ extension VmemmapRegion {
     }
 
     /// Mends what failed operations have left of `pages`: torn huge pages become whole, and what was not given back is. All
-    /// others stay in the state they are in. ``optimize(_:writers:)`` and ``restore(_:writers:)`` begin with it too.
+    /// others stay in the state they are in. `optimize` and `restore` begin with it too.
     ///
     /// - Returns: what still could not be given back.
     /// - Throws: `VmemmapError`, when the host refuses again to make a huge page whole.

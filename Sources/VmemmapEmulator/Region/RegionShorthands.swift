@@ -24,13 +24,13 @@ extension VmemmapRegion {
                 cost: .current()))
     }
 
-    /// Optimizes every huge page: ``optimize(_:writers:)``.
+    /// Optimizes every huge page: ``optimize(_:writers:)-(Range<HugePageIndex>,_)``.
     @discardableResult
     public func optimize(writers: Writers = .present) throws(VmemmapError) -> VmemmapError.Residue {
         try optimize(layout.allHugePages, writers: writers)
     }
 
-    /// Optimizes one huge page: ``optimize(_:writers:)``.
+    /// Optimizes one huge page: ``optimize(_:writers:)-(Range<HugePageIndex>,_)``.
     @discardableResult
     public func optimize(
         _ page: HugePageIndex, writers: Writers = .present
@@ -38,13 +38,13 @@ extension VmemmapRegion {
         try optimize(page.range, writers: writers)
     }
 
-    /// Restores every huge page: ``restore(_:writers:)``.
+    /// Restores every huge page: ``restore(_:writers:)-(Range<HugePageIndex>,_)``.
     @discardableResult
     public func restore(writers: Writers = .present) throws(VmemmapError) -> VmemmapError.Residue {
         try restore(layout.allHugePages, writers: writers)
     }
 
-    /// Restores one huge page: ``restore(_:writers:)``.
+    /// Restores one huge page: ``restore(_:writers:)-(Range<HugePageIndex>,_)``.
     @discardableResult
     public func restore(
         _ page: HugePageIndex, writers: Writers = .present

@@ -3,8 +3,8 @@ public import HostMemory
 /// A fake vmemmap on real memory: the struct pages of a number of huge pages, in a region of this process.
 ///
 /// The region is what the kernel's `vmemmap` array is to it: `pfn` to struct page is arithmetic, and every struct
-/// page is there at any time. ``optimize(_:writers:)`` replaces tail vmemmap pages in the host's page tables and
-/// gives their frames back to the host; ``restore(_:writers:)`` gives each vmemmap page its own frame again. Readers
+/// page is there at any time. ``optimize(writers:)`` replaces tail vmemmap pages in the host's page tables and
+/// gives their frames back to the host; ``restore(writers:)`` gives each vmemmap page its own frame again. Readers
 /// go on throughout and never see anything but the right `compound_head`.
 ///
 /// All operations may be called from any thread. Two operations on the same huge page take turns.

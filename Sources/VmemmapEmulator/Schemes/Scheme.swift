@@ -2,7 +2,7 @@ public import HostMemory
 
 /// Which vmemmap pages of a huge page keep a frame of their own, what the others show, and what a reader must do.
 ///
-/// Everything that differs from scheme to scheme stands in the scheme's file, as its ``SchemeRules``.
+/// Everything that differs from scheme to scheme stands in the scheme's file, as its `SchemeRules`.
 public enum Scheme: String, Hashable, Sendable, Codable, CaseIterable {
     /// The v5 series (2020) and Linux 5.14 to 5.17: page 0 and page 1 stay, every other tail page shows page 1.
     case firstTail = "first-tail"
