@@ -208,18 +208,18 @@ struct CheckReadmeTests {
 
     @Test("What the commands write is no file of the checkout's, and nothing is left of it")
     func leavesNothing() async throws {
-        let checkout = try await Self.checkout(".build/release/vmemmap demo > demo.html  # A page")
+        let checkout = try await Self.checkout("vmemmap demo > demo.html  # A page")
         try checkout.folder.write("mine", to: "demo.html")
         let before = try checkout.folder.contents()
         let outcome = try await checkout.run("scripts/check-readme")
-        #expect(outcome.code == 0 && outcome.output == "ok    .build/release/vmemmap demo > demo.html\n", "\(outcome)")
+        #expect(outcome.code == 0 && outcome.output == "ok    vmemmap demo > demo.html\n", "\(outcome)")
         #expect(try checkout.folder.contents() == before)
         #expect(try Repository.text(of: checkout.folder.path("demo.html")) == "mine")
     }
 
     @Test("No file with a name that can be guessed is written through")
     func guessedName() async throws {
-        let checkout = try await Self.checkout(".build/release/vmemmap plan")
+        let checkout = try await Self.checkout("vmemmap plan")
         try checkout.folder.write("mine", to: "victim")
         // The number of the shell that becomes the script.
         let line = "ln -s \"$PWD/victim\" /tmp/check-readme-$$; echo $$ > number; exec scripts/check-readme"
@@ -235,5 +235,42 @@ struct CheckReadmeTests {
         let outcome = try await checkout.run("scripts/check-readme")
         #expect(outcome.code == 1, "\(outcome)")
         #expect(outcome.output == "ok    echo fine\nFAIL  echo out of cheese >&2; false\nout of cheese\n")
+    }
+
+    /// A checkout whose README shows what a command prints; the command prints its arguments and three lines.
+    private static func checkout(shown: String) async throws -> Checkout {
+        let checkout = try await checkout("true")
+        try checkout.program(".build/release/vmemmap", #"printf '%s\n' "$*" first '  12 pages,  1 024 KiB' last"#)
+        try checkout.folder.write("```console\n\(shown)\n```\n", to: "README.md")
+        return checkout
+    }
+
+    @Test(
+        "What a block of console shows may leave lines out and have other numbers and units",
+        arguments: [
+            "$ vmemmap plan\nfirst\n7 pages, 3 MiB\n...\nlast", "$ vmemmap plan\n...\nplan\n\nlast",
+            "$ vmemmap plan",
+        ])
+    func shown(_ text: String) async throws {
+        let outcome = try await Self.checkout(shown: text).run("scripts/check-readme")
+        #expect(outcome.code == 0 && outcome.output == "ok    vmemmap plan\n", "\(outcome)")
+    }
+
+    @Test(
+        "A line that is shown and not printed is told, and one in the wrong place",
+        arguments: [
+            ("$ vmemmap plan\nfirst\nlost", "lost"), ("$ vmemmap plan\n7 pages, 3 MiB\nfirst", "first"),
+            ("$ vmemmap plan\n7 bytes", "7 bytes"),
+        ])
+    func notPrinted(_ text: String, _ line: String) async throws {
+        let outcome = try await Self.checkout(shown: text).run("scripts/check-readme")
+        let expected = "FAIL  vmemmap plan\nnot in its output, or not in this place: \(line)\n"
+        #expect(outcome.code == 1 && outcome.output == expected, "\(outcome)")
+    }
+
+    @Test("A command after root's prompt is left out for others")
+    func rootsPrompt() async throws {
+        let outcome = try await Self.checkout(shown: "# vmemmap plan\nlost").run("scripts/check-readme")
+        #expect(outcome.code == 0 && outcome.output.isEmpty, "\(outcome)")
     }
 }
