@@ -1,7 +1,7 @@
 import SystemPackage
 import Testing
 
-/// The documentation's table of the series names types, tests and scripts: each must be there.
+/// The documentation of the series names types, tests and scripts: each must be there.
 @Suite("The series, row by row")
 struct SeriesTableTests {
     private struct Row {
@@ -11,15 +11,17 @@ struct SeriesTableTests {
         let scripts: String
     }
 
-    /// The rows of the table.
+    /// The rows: items of a list, `**title.** sources. Tests: tests. Scripts: scripts.`, over one line or several.
     private static func rows() throws -> [Row] {
         try Repository.text(of: "Sources/VmemmapEmulator/Documentation.docc/SeriesRowByRow.md")
-            .split(separator: "\n").filter { $0.hasPrefix("| ") }.dropFirst()
+            .replacing("\n  ", with: " ").split(separator: "\n").filter { $0.hasPrefix("- **") }
             .map { line in
-                let cells = line.split(separator: "|").map(String.init)
+                let title = line.dropFirst(4).prefix { $0 != "*" }
+                let cells = line.dropFirst(4 + title.count).split(separator: /Tests:|Scripts:/)
+                try #require(cells.count == 3, "\(line)")
                 return Row(
-                    title: cells[0], sources: code(cells[1]), tests: code(cells[2]),
-                    scripts: cells[3].filter { $0 != " " })
+                    title: String(title), sources: code(String(cells[0])), tests: code(String(cells[1])),
+                    scripts: cells[2].filter { $0 != " " && $0 != "." })
             }
     }
 
@@ -65,7 +67,7 @@ struct SeriesTableTests {
         }
     }
 
-    @Test("Every type, function, option and file that the table names is in the sources")
+    @Test("Every type, function, option and file that the rows name is in the sources")
     func sources() async throws {
         let files = try await Self.declarations(below: "Sources")
         let shims = try await Repository.names(in: "CSystemShims")
@@ -81,7 +83,7 @@ struct SeriesTableTests {
         }
     }
 
-    @Test("Every test that it names is there")
+    @Test("Every test that they name is there")
     func tests() async throws {
         let files = try await Self.declarations(below: "Tests")
         for row in try Self.rows() {
@@ -91,7 +93,7 @@ struct SeriesTableTests {
         }
     }
 
-    @Test("Every script that it names is there, and it names every script")
+    @Test("Every script that they name is there, and they name every script")
     func scripts() async throws {
         let names = try Self.rows().flatMap { $0.scripts.split(separator: ",").map(String.init) }
             .filter { !$0.hasPrefix("(") }
