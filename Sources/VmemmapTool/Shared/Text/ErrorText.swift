@@ -45,7 +45,7 @@ enum ErrorText {
             "; raise the limit on threads (ulimit -u, or pids.max of its cgroup), or on memory for their stacks "
                 + "(ulimit -v), or take fewer"
         case .permission: "; run it as root, or where the sandbox allows the call"
-        case .support: "; this kernel lacks it: see the limits in the README"
+        case .support: "; this kernel lacks it: see the limits in the documentation"
         case .unreadable:
             "; this kernel lacks it, or something hides it: run vmemmap where /proc and /sys are the kernel's own"
         case .other: ""
