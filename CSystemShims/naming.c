@@ -108,8 +108,8 @@ static int copy(int from, int folder, const char *name)
     return error;
 }
 
-// Puts a file in the place of a plain file with one name, or of nothing. Exchanged first and looked at then: what has come there
-// meanwhile, a pipe say, is put back. Returns 0 or an errno; the temporary name is gone either way.
+// Puts a file in the place of a plain file with one name, or of nothing. Exchanged first and looked at then: what has
+// come there meanwhile, a pipe say, is put back. Returns 0 or an errno; the temporary name is gone either way.
 static int replace(int folder, const char *temporary, const char *name)
 {
     struct stat found;

@@ -177,7 +177,8 @@ char **vme_environment(void)
 
 // MARK: A file system of one's own
 
-// The new mount calls are younger than many C libraries; their numbers and constants are the same on every architecture.
+// The new mount calls are younger than many C libraries; their numbers and constants are the same on every
+// architecture.
 enum { CALL_FSOPEN = 430, CALL_FSCONFIG = 431, CALL_FSMOUNT = 432 };
 enum { FSOPEN_CLOEXEC_FLAG = 1, FSMOUNT_CLOEXEC_FLAG = 1, SET_STRING = 1, CMD_CREATE = 6 };
 
@@ -207,7 +208,8 @@ int64_t vme_allocate(int fd, int64_t offset, int64_t length)
 bool vme_heap_reserve(size_t length)
 {
 #ifdef __GLIBC__
-    // A thread that can have no heap of its own, and might have had one, is given no share of another's: it gets nothing.
+    // A thread that can have no heap of its own, and might have had one, is given no share of another's: it gets
+    // nothing.
     mallopt(M_ARENA_MAX, 1);
     // The room is to be a part of the heap, not a mapping by itself, and to stay when it is given back.
     mallopt(M_MMAP_THRESHOLD, 32 << 20);

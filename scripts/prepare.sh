@@ -92,8 +92,8 @@ distribution() {
 check_swift
 check_packages
 
-# A folder or a home that may only be read will do: what is built goes to a place of the user's own then, unless somebody
-# who may write there has built it already.
+# A folder or a home that may only be read will do: what is built goes to a place of the user's own then, unless
+# somebody who may write there has built it already.
 swift_build_flags=()
 is_writable=yes
 private_place="${TMPDIR:-/tmp}/vmemmap-emulator-$(id -u)"
@@ -121,8 +121,8 @@ is_built_for_us() {
         [ -z "$(find Package.swift CSystemShims Sources Tests -newer "$1" -type f | head -n 1)" ]
 }
 
-# Public parsers for what is exported, in a Python environment of their own; sets VMEMMAP_EXPORT_PYTHON if they are to be had. The
-# test that needs them skips itself otherwise.
+# Public parsers for what is exported, in a Python environment of their own; sets VMEMMAP_EXPORT_PYTHON if they are to
+# be had. The test that needs them skips itself otherwise.
 prepare_export_parsers() {
     local place=.build/export-parsers
     if [ "$is_writable" = no ]; then
@@ -134,7 +134,8 @@ prepare_export_parsers() {
             { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes python3 python3-venv; } >&2 || true
         fi
         { python3 -m venv "$place" &&
-            "$place/bin/pip" install --quiet --retries 1 --timeout 15 'jsonschema>=4.18' 'prometheus_client>=0.17'; } >&2 ||
+            "$place/bin/pip" install --quiet --retries 1 --timeout 15 \
+                'jsonschema>=4.18' 'prometheus_client>=0.17'; } >&2 ||
             { echo "no parsers from PyPI: the test of the exports skips itself" >&2 && return; }
     fi
     VMEMMAP_EXPORT_PYTHON=$(cd "$place" && pwd)/bin/python

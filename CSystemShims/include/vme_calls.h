@@ -31,10 +31,10 @@ enum {
     VME_PIECES_MAX = 64,
 };
 
-// The anonymous region that stands for the vmemmap: `length` bytes, private, read-write, at a multiple of
-// `alignment` (a power of two, at least a page), with one inaccessible guard page on each side, so that no other
-// anonymous mapping can merge with it. mmap alone aligns to a page only. Unless `is_reserved`, the kernel does not ask whether
-// there is memory for all of it (MAP_NORESERVE). Returns the address of the first byte.
+// The anonymous region that stands for the vmemmap: `length` bytes, private, read-write, at a multiple of `alignment`
+// (a power of two, at least a page), with one inaccessible guard page on each side, so that no other anonymous mapping
+// can merge with it. mmap alone aligns to a page only. Unless `is_reserved`, the kernel does not ask whether there is
+// memory for all of it (MAP_NORESERVE). Returns the address of the first byte.
 int64_t vme_region_map(size_t length, size_t alignment, bool is_reserved);
 // Removes what vme_region_map made, guard pages included, whatever was mapped over it since.
 int64_t vme_region_unmap(uintptr_t address, size_t length);
@@ -73,13 +73,13 @@ int64_t vme_terminal_columns(int fd);
 int64_t vme_gather_write(int fd, uintptr_t first, size_t stride, size_t length, size_t count, int64_t offset);
 int64_t vme_scatter_read(int fd, uintptr_t first, size_t stride, size_t length, size_t count, int64_t offset);
 
-// mmap(MAP_HUGETLB) of one private huge page of 2^`log2_size` bytes from the host's own pool: MAP_HUGETLB and the size in its
-// high bits are hidden like MAP_ANONYMOUS.
+// mmap(MAP_HUGETLB) of one private huge page of 2^`log2_size` bytes from the host's own pool: MAP_HUGETLB and the size
+// in its high bits are hidden like MAP_ANONYMOUS.
 int64_t vme_map_huge_page(unsigned log2_size);
 
-// ioctl(PAGEMAP_SCAN) (Linux 6.7) on /proc/PID/pagemap: the parts of [start, end) in `category` (PAGE_IS_*), as up to `most` triples
-// of start, end and categories. ioctl is variadic, and the structure is younger than the system headers of many. Returns how many
-// triples there are; `*scanned` is where it stopped.
+// ioctl(PAGEMAP_SCAN) (Linux 6.7) on /proc/PID/pagemap: the parts of [start, end) in `category` (PAGE_IS_*), as up to
+// `most` triples of start, end and categories. ioctl is variadic, and the structure is younger than the system headers
+// of many. Returns how many triples there are; `*scanned` is where it stopped.
 int64_t vme_scan_page_map(
     int pagemap, uint64_t category, uintptr_t start, uintptr_t end, uint64_t *_Nonnull triples, size_t most,
     uint64_t *_Nonnull scanned);

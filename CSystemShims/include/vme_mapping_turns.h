@@ -1,9 +1,10 @@
 // Calls that move mappings, and calls that make them, take turns.
 //
-// mremap(MREMAP_FIXED) compares the number of mappings with vm.max_map_count twice: before it touches anything, and again after it
-// has unmapped its target. Since Linux 6.17 the first look is taken before the lock of the address space (check_mremap_params), so
-// others may map in between; at the limit the second look (prep_move_vma) then refuses, and leaves a gap where the target was.
-// So a move has its turn alone. Calls that may make a mapping share theirs: the kernel's own lock keeps them apart.
+// mremap(MREMAP_FIXED) compares the number of mappings with vm.max_map_count twice: before it touches anything, and
+// again after it has unmapped its target. Since Linux 6.17 the first look is taken before the lock of the address space
+// (check_mremap_params), so others may map in between; at the limit the second look (prep_move_vma) then refuses, and
+// leaves a gap where the target was. So a move has its turn alone. Calls that may make a mapping share theirs: the
+// kernel's own lock keeps them apart.
 #ifndef VME_MAPPING_TURNS_H
 #define VME_MAPPING_TURNS_H
 

@@ -48,8 +48,8 @@ enum vme_subpage {
     VME_NR_USED_SUBPAGE = 5,
 };
 
-// The vmemmap pages that stay writable: in the first-tail scheme (RESERVE_VMEMMAP_NR of v5 patch 4), and in the head and
-// the shared-tail scheme (HUGETLB_VMEMMAP_RESERVE_PAGES).
+// The vmemmap pages that stay writable: in the first-tail scheme (RESERVE_VMEMMAP_NR of v5 patch 4), and in the head
+// and the shared-tail scheme (HUGETLB_VMEMMAP_RESERVE_PAGES).
 enum {
     VME_FIRST_TAIL_WRITABLE_PAGES = 2,
     VME_HEAD_WRITABLE_PAGES = 1,

@@ -27,8 +27,8 @@ struct KernelPagesTests {
         #expect(counts == [tells[0] ? 7 : nil, tells[1] ? 1 : nil, tells[2] ? 7 : nil])
     }
 
-    /// Linux with deferred_init=lazy: frames at the end of memory, which it hands out, lie beyond the struct pages that its /proc
-    /// files know.
+    /// Linux with deferred_init=lazy: frames at the end of memory, which it hands out, lie beyond the struct pages that
+    /// its /proc files know.
     @Test("Of a mapped frame that has neither flags nor a count nothing is known")
     func unknown() {
         // KPF_MMAP, KPF_ZERO_PAGE.

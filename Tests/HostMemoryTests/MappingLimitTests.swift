@@ -58,7 +58,8 @@ struct MappingLimitTests {
             try turn()
             let before = try Statm.current().size
             for _ in 0..<10_000 { try turn() }
-            // Were they lost, there would be ten pages a turn more. Half of that is left to a new thread's stack and heap.
+            // Were they lost, there would be ten pages a turn more. Half of that is left to a new thread's stack and
+            // heap.
             #expect(try Statm.current().size - before < PageCount(50_000))
         }
     }

@@ -48,7 +48,7 @@ struct PageMapWindowTests {
     }
 
     @Test(
-        "A mapping that starts before the range, or ends after it, is clipped, and its pages keep their place in the file",
+        "A mapping that reaches beyond the range is clipped, and its pages keep their place in the file",
         arguments: [
             (100..<110, 100..<110), (90..<105, 100..<105), (105..<120, 105..<110), (90..<120, 100..<110),
             (109..<111, 109..<110), (99..<101, 100..<101), (90..<100, 100..<100), (110..<120, 110..<110),

@@ -26,8 +26,8 @@ struct WatchedThread: Sendable {
 
     var hasEnded: Bool { shared.hasEnded.load(ordering: .acquiring) }
 
-    /// Waits until it has ended, or has been asleep each time it was looked at for some time: what it waits for is not in its
-    /// own hands then. Gives up after ten seconds.
+    /// Waits until it has ended, or has been asleep each time it was looked at for some time: what it waits for is not
+    /// in its own hands then. Gives up after ten seconds.
     func waitUntilItSleepsOrEnds() {
         var asleep = 0
         for _ in 0..<10_000 where asleep < 20 && !hasEnded {

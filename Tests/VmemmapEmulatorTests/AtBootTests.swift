@@ -36,7 +36,8 @@ struct AtBootTests {
     @Test("More than memory holds can be built, as long as what stays of it fits")
     func moreThanMemory() async {
         await #expect(processExitsWith: .success) {
-            // 256 GiB of struct pages for 16 TiB of memory, 4096 frames of which stay in each zone, and one a huge page.
+            // 256 GiB of struct pages for 16 TiB of memory, 4096 frames of which stay in each zone, and one a huge
+            // page.
             let plan = try Shape(size: .oneGibibyte, pages: 16384, scheme: .sharedTail, tailFrames: 4095).plan()
             let region = try VmemmapRegion(plan, .optimized)
             #expect(try region.sharedFrameBytes() == plan.templates.bytes(pageSize: HostLimits.pageSize))

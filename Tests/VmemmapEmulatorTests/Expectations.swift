@@ -32,8 +32,8 @@ extension VmemmapRegion {
         #expect(splitBlocks == split, "\(comment())", sourceLocation: location)
     }
 
-    /// As ``expectBlocks(_:_:_:)`` of a restored region that readers are at: in a memory file they may keep a block from being
-    /// merged, which then carries its mark, and which no PMD maps.
+    /// As ``expectBlocks(_:_:_:)`` of a restored region that readers are at: in a memory file they may keep a block
+    /// from being merged, which then carries its mark, and which no PMD maps.
     func expectBlocksAmongReaders(_ location: SourceLocation = #_sourceLocation) throws {
         guard plan.backing == .memfd, plan.mergesOnRestore else { return try expectBlocks(.restored, "", location) }
         let split = splitBlocks

@@ -9,8 +9,8 @@ struct FaultCase: Sendable, CustomTestStringConvertible {
     let writers: Writers
     /// The huge pages that the operation is for.
     let span: Range<Int>
-    /// The calls that are failed, one after the other, until the operation makes fewer: all of the first so many, then one of
-    /// every so many.
+    /// The calls that are failed, one after the other, until the operation makes fewer: all of the first so many, then
+    /// one of every so many.
     let (first, stride): (Int, Int)
 
     var calls: some Sequence<Int> { sequence(first: 1) { $0 < first ? $0 + 1 : $0 + stride } }

@@ -132,7 +132,8 @@ struct FaultSweep {
         }
     }
 
-    /// Fails call after call until the operation makes fewer. Returns how many refusals failed it, and how many did not.
+    /// Fails call after call until the operation makes fewer. Returns how many refusals failed it, and how many did
+    /// not.
     @discardableResult
     func run(_ injected: (Int) -> InjectedFault) throws -> (refused: Int, succeeded: Int) {
         var outcomes = (refused: 0, succeeded: 0)

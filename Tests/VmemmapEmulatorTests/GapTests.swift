@@ -4,8 +4,8 @@ import SystemPackage
 import Testing
 import VmemmapEmulator
 
-/// A refusal that comes late can leave vmemmap pages unmapped (host limits, 11). Made by hand here, each in a process of its
-/// own, so that no other test's mapping falls into the gap.
+/// A refusal that comes late can leave vmemmap pages unmapped (host limits, 11). Made by hand here, each in a process
+/// of its own, so that no other test's mapping falls into the gap.
 @Suite("Gaps that a late refusal leaves")
 struct GapTests {
     @Test(
@@ -102,7 +102,7 @@ struct GapTests {
     }
 
     @Test(
-        "On memfd, shared-tail restores huge pages by one call; gaps that it leaves, at page 0 too, are closed, now or by the next",
+        "On memfd, shared-tail restores huge pages by one call; gaps that it leaves are closed, now or by the next",
         arguments: Operation.allCases, [false, true])
     func together(_ mender: Operation, isClosedLater: Bool) async {
         await #expect(processExitsWith: .success) { [isOptimize = (mender == .optimize) as Bool, isClosedLater] in
@@ -138,10 +138,10 @@ struct GapTests {
         Backing.allCases.map { Shape(size: .twoMebibytes, pages: 3, scheme: scheme, backing: $0) }
     }
 
-    /// With more in use than the limit allows, Linux (6.12 and later) cuts the mapping where the new one is to be, refuses, and leaves
-    /// the cut. Limits are lowered for the whole process.
+    /// With more in use than the limit allows, Linux (6.12 and later) cuts the mapping where the new one is to be,
+    /// refuses, and leaves the cut. Limits are lowered for the whole process.
     @Test(
-        "Where a refusal leaves the mapping cut, the huge page is named, and has the mappings of its state once it is mended",
+        "Where a refusal leaves the mapping cut, the huge page is named, and whole once it is mended",
         arguments: 0..<6, [false, true])
     func cut(_ number: Int, withWriters: Bool) async {
         await #expect(processExitsWith: .success) { [number, withWriters] in

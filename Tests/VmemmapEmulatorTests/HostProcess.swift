@@ -22,8 +22,8 @@ enum HostProcess {
         }
     }()
 
-    /// What the address space grows by over `body`: the least of three tries. A thread that the runtime starts meanwhile maps
-    /// its stack once; a leak shows every time.
+    /// What the address space grows by over `body`: the least of three tries. A thread that the runtime starts
+    /// meanwhile maps its stack once; a leak shows every time.
     static func addressSpaceGrowth(over body: () throws -> Void) throws -> PageCount {
         var least = PageCount(.max)
         for _ in 0..<3 {

@@ -5,7 +5,7 @@ import VmemmapEmulator
 @Suite("A machine that several threads use")
 struct MachineConcurrencyTests {
     @Test(
-        "Pages are allocated, reserved, freed, dissolved and the pool resized at once: nobody gets another's page, no count goes below 0, and at the end everything adds up",
+        "Threads use one pool at once: nobody gets another's page, no count goes below 0, and all is back at the end",
         arguments: MachineConfiguration.Release.allCases, Seeds.all)
     func together(_ release: MachineConfiguration.Release, _ seed: UInt64) throws {
         // Little memory: that there is none left is to happen often.

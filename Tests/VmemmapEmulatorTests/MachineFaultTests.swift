@@ -146,7 +146,7 @@ struct MachineFaultTests {
     }
 
     @Test(
-        "The n-th call of a kind fails once, with each error that it can give: v5 waits and is done, upstream is done or has the page left over",
+        "The n-th call of a kind fails once, with each error: v5 waits, upstream is done or has the page left over",
         arguments: Scene.all)
     func once(_ scene: Scene) throws {
         let machine = try scene.machine()
@@ -354,8 +354,8 @@ private func pageTableDisagreements() throws -> [String] {
 }
 
 extension EmulatedMachine {
-    /// What is left of the frame budget, the frames behind the vmemmap, and the page tables of splits: what one of them gives, another
-    /// takes, whatever is refused.
+    /// What is left of the frame budget, the frames behind the vmemmap, and the page tables of splits: what one of them
+    /// gives, another takes, whatever is refused.
     fileprivate var framesOfBudgetAndVmemmap: Int {
         let memmap = memmap()
         let left = memmap.frameBudget?.rawValue ?? 0

@@ -26,7 +26,7 @@ struct MachineStateTests {
     }
 
     @Test(
-        "Every operation does, or is refused, what a second pool written from the documentation says; contents and frames agree with it",
+        "Every operation does, or is refused, what a second pool says; contents and frames agree with it",
         arguments: runs)
     func random(_ number: Int, _ seed: UInt64) throws {
         let machine = try EmulatedMachine(Self.configurations[number])

@@ -464,7 +464,7 @@ struct MachineTests {
     }
 
     @Test(
-        "Dissolving waits for what was put off: a page that could not be restored is the pool's again, and refused for that"
+        "Dissolving waits for what was put off: a page that could not be restored is refused"
     )
     func dissolveFlushes() throws {
         let machine = try Self.boot {
@@ -561,8 +561,8 @@ struct MachineTests {
 }
 
 extension EmulatedMachine {
-    /// Everything that must hold at any time: each struct page leads to the head that the pools make one expect, and as many frames
-    /// stand behind the region as there are vmemmap pages with one.
+    /// Everything that must hold at any time: each struct page leads to the head that the pools make one expect, and as
+    /// many frames stand behind the region as there are vmemmap pages with one.
     func expectWhole(_ location: SourceLocation = #_sourceLocation) throws {
         flush()
         let small = try #require(region(.twoMebibytes), sourceLocation: location)

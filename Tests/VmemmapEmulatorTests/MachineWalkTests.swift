@@ -58,7 +58,7 @@ struct MachineWalkTests {
     enum End: CaseIterable { case dissolved, shrunk, poisoned, surplusFreed }
 
     @Test(
-        "A head that a frame keeps from a huge page that is no more is wrong: dissolved, given back, poisoned, or freed as surplus",
+        "A head kept from a huge page that is no more is wrong: dissolved, given back, poisoned, freed",
         arguments: Scheme.allCases, End.allCases)
     func staleHead(_ scheme: Scheme, _ end: End) throws {
         let machine = try Self.boot(scheme)
@@ -120,7 +120,7 @@ struct MachineWalkTests {
     }
 
     @Test(
-        "A whole page that holds what it might at another time is wrong: plain struct pages in a huge page, tails in none"
+        "A page that holds what it might at another time is wrong: plain struct pages in a huge page, tails in none"
     )
     func contents() throws {
         let machine = try Self.boot(.firstTail)

@@ -5,7 +5,8 @@ import VmemmapEmulator
 /// Small regions drawn by hand: a character for each vmemmap page, a bar where a mapping ends.
 @Suite("Mappings as drawn by hand")
 struct MappingDrawingTests {
-    /// Two neighbouring huge pages. `h`: shows the head's frame; 1 to 9: shows the n-th frame of the tail frames; `.`: its own.
+    /// Two neighbouring huge pages. `h`: shows the head's frame; 1 to 9: shows the n-th frame of the tail frames; `.`:
+    /// its own.
     struct Drawing: Sendable, CustomTestStringConvertible {
         /// Vmemmap pages of a huge page.
         let pages: Int

@@ -2,8 +2,8 @@ import HostMemory
 import Testing
 import VmemmapEmulator
 
-/// Values that nobody means: each is refused as documented, or means what is documented, and none ends the process. Each
-/// runs in a process of its own.
+/// Values that nobody means: each is refused as documented, or means what is documented, and none ends the process.
+/// Each runs in a process of its own.
 @Suite("Odd values of the emulator")
 struct OddValueTests {
     static let odd = [

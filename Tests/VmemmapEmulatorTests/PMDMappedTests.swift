@@ -297,7 +297,7 @@ struct PMDMappedTests {
     }
 
     @Test(
-        "Each call is refused of an operation that has to exchange a block: exactly what is said, and mended by the next",
+        "Each call of an operation that exchanges a block is refused: what is said is so, and mended by the next",
         arguments: FaultCase.isFull ? [1, 2, 1_000_000] : [1, 1_000_000])
     func exchange(_ failures: Int) throws { try sweepExchange(failures, .atOnce) }
 
@@ -361,7 +361,8 @@ private struct HeldPage {
         try #require(unsafe pipe(&ends) == 0)
         self.ends = ends
         var piece = unsafe iovec(iov_base: UnsafeMutableRawPointer(bitPattern: address.rawValue), iov_len: 1)
-        // SAFETY: vmsplice is hidden from Swift (GNU-only) and is called as it is declared; the page is mapped and only read.
+        // SAFETY: vmsplice is hidden from Swift (GNU-only) and is called as it is declared; the page is mapped and only
+        // read.
         let held = unsafe dlsym(nil, "vmsplice").map { symbol in
             unsafe unsafeBitCast(symbol, to: Vmsplice.self)(ends[1], &piece, 1, 0)
         }
@@ -372,8 +373,8 @@ private struct HeldPage {
 }
 
 extension HostProcess {
-    /// Has the kernel give this process no transparent huge pages from now on, as if there were no memory for them, or lets it
-    /// again: prctl(PR_SET_THP_DISABLE).
+    /// Has the kernel give this process no transparent huge pages from now on, as if there were no memory for them, or
+    /// lets it again: prctl(PR_SET_THP_DISABLE).
     fileprivate static func forbidHugePages(_ isForbidden: Bool) throws {
         typealias Prctl = @convention(c) (CInt, UInt, UInt, UInt, UInt) -> CInt
         // SAFETY: prctl is variadic, and so not imported; with five integers it is called like this on every Linux.

@@ -1,10 +1,11 @@
 import HostMemory
 import VmemmapEmulator
 
-/// The HugeTLB layer written a second time, from its documentation and without struct pages: what every operation does, which huge
-/// page it takes, when it is refused and why, and every count there is. Pure.
+/// The HugeTLB layer written a second time, from its documentation and without struct pages: what every operation does,
+/// which huge page it takes, when it is refused and why, and every count there is. Pure.
 ///
-/// For machines mapped by PTEs. A machine that puts work off agrees with it once it is flushed, if every restore has its frames.
+/// For machines mapped by PTEs. A machine that puts work off agrees with it once it is flushed, if every restore has
+/// its frames.
 struct PoolModel {
     /// The pool of one size.
     struct Pool {
@@ -235,7 +236,8 @@ struct PoolModel {
         return nil
     }
 
-    /// A page that nobody has any more: given back while there are surplus pages, and if that is refused, nobody is told.
+    /// A page that nobody has any more: given back while there are surplus pages, and if that is refused, nobody is
+    /// told.
     private mutating func letGo(_ page: Int, _ size: HugePageSize) {
         guard let pool = pools[size], pool.surplus > 0 else {
             pools[size]?.free.append(page)

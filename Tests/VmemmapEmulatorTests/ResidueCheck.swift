@@ -1,8 +1,8 @@
 import HostMemory
 import VmemmapEmulator
 
-/// Compares what an operation says that it has left of a region with what the host says of it: states, mappings and their
-/// protection, contents byte for byte, heads, and the memory file.
+/// Compares what an operation says that it has left of a region with what the host says of it: states, mappings and
+/// their protection, contents byte for byte, heads, and the memory file.
 struct ResidueCheck {
     let region: VmemmapRegion
     /// The huge pages of the operation, and what it makes of them.
@@ -113,7 +113,8 @@ struct ResidueCheck {
         let (pageSize, states) = (plan.geometry.basePageSize, region.states)
         let optimized = states.count { $0 == .optimized }
         let torn = states.compactMap(\.tear)
-        // Own frames of a torn huge page are in use unless it is whole but for its mapping; on memfd its holes may be filled.
+        // Own frames of a torn huge page are in use unless it is whole but for its mapping; on memfd its holes may be
+        // filled.
         let shown = torn.count { plan.backing == .anonymous ? $0.contents != .region : $0.contents == .sharedFrames }
         let least = plan.fileFrames(optimized: HugePageCount(optimized + shown)).bytes(pageSize: pageSize)
         let filled = plan.backing == .memfd ? PageCount(plan.freedPages.count) * shown : .zero

@@ -136,7 +136,7 @@ struct SchemeTests {
     }
 
     @Test(
-        "The n-th call of a kind fails once on a region mapped by PMDs, with each error that it can give: everything or nothing, and the retry succeeds",
+        "The n-th call of a kind fails once on a PMD-mapped region: everything or nothing, and the retry succeeds",
         arguments: Shape.onPmds.filter { $0.pages == 64 || $0.tailFrames >= 512 }, Operation.allCases)
     func errorsOnPmds(_ shape: Shape, _ operation: Operation) throws {
         let region = try shape.region()

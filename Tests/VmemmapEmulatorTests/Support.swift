@@ -23,8 +23,8 @@ struct Shape: Sendable, CustomTestStringConvertible {
     /// As small as a shape can be.
     static let single = [Shape(size: .twoMebibytes, pages: 1), Shape(size: .oneGibibyte, pages: 1)]
 
-    /// Every scheme on every backing, with the kernel's tail frames and with longer ones where there are any, on small pages and,
-    /// where the host has them, on huge ones.
+    /// Every scheme on every backing, with the kernel's tail frames and with longer ones where there are any, on small
+    /// pages and, where the host has them, on huge ones.
     static let matrix = onPtes + onPmds
 
     /// Those mapped by PTEs.
@@ -73,7 +73,8 @@ struct Shape: Sendable, CustomTestStringConvertible {
     }
 }
 
-/// The seed of a random test: in its arguments, so a failure shows it. `VMEMMAP_TEST_SEED=n swift test` runs that one again.
+/// The seed of a random test: in its arguments, so a failure shows it. `VMEMMAP_TEST_SEED=n swift test` runs that one
+/// again.
 enum Seeds {
     static let all: [UInt64] = {
         if let again = Environment.value("VMEMMAP_TEST_SEED").flatMap({ UInt64($0) }) { return [again] }
@@ -115,8 +116,8 @@ extension VmemmapRegion {
         return try unsafe #require(unsafe pointer).pointee
     }
 
-    /// The frames among `frames` (nil: all), or every so many of them, whose compound_head leads elsewhere than the geometry
-    /// says, or faults.
+    /// The frames among `frames` (nil: all), or every so many of them, whose compound_head leads elsewhere than the
+    /// geometry says, or faults.
     func wrongHeads(in frames: Range<PageFrameNumber>? = nil, every stride: Int = 1) -> [PageFrameNumber] {
         let frames = frames ?? layout.frames
         return Swift.stride(from: frames.lowerBound, to: frames.upperBound, by: stride).filter { frame in

@@ -137,7 +137,8 @@ struct WalkerTests {
                 returned.tallies.withLock { $0.append(tally) }
             }
         }
-        // As long as the gate is shut nobody has seen everything. One that does not wait is back long before this is over.
+        // As long as the gate is shut nobody has seen everything. One that does not wait is back long before this is
+        // over.
         for _ in 0..<100 where returned.tallies.withLock({ $0.isEmpty }) { HostKernel.sleep(nanoseconds: 1_000_000) }
         #expect(returned.tallies.withLock { $0.isEmpty })
         gate.isShut.store(false, ordering: .releasing)
@@ -193,7 +194,8 @@ extension VmemmapRegion {
         let first = plan.geometry.structPagesPerVmemmapPage
         for offset in first..<plan.geometry.basePagesPerHugePage {
             let frame = plan.geometry.headFrame(of: page).advanced(by: offset)
-            // SAFETY: the struct page lies in the region; the test has mapped memory of its own there, and owns it but for readers.
+            // SAFETY: the struct page lies in the region; the test has mapped memory of its own there, and owns it but
+            // for readers.
             unsafe layout.structPage(of: frame).pointer(as: vme_page.self)?.pointee = tail
         }
     }

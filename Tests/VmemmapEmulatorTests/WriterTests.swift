@@ -47,7 +47,7 @@ struct WriterTests {
     }
 
     @Test(
-        "A writer of the head page loses no update while restores move a gigantic page in as a whole, to be mapped by PMDs",
+        "A writer of the head page loses no update while restores move a gigantic page in as a whole",
         .enabled(if: HostProcess.mapsByPmds, "no transparent huge pages, or Linux before 6.7"),
         arguments: [
             Shape(size: .oneGibibyte, pages: 1, tailFrames: 16, mapping: .pmd),

@@ -1,7 +1,7 @@
-// The C baseline: optimize and restore as a C baseline of system calls, in the best order known, with nothing around them
-// (no states, no budget, no put-back, no error but -errno). The engine is measured against it, on the same region and the same
-// file in turn: on memory of its own either could be luckier with its frames.
-// When a better order is found, both take it.
+// The C baseline: optimize and restore as a C baseline of system calls, in the best order known, with nothing around
+// them (no states, no budget, no put-back, no error but -errno). The engine is measured against it, on the same region
+// and the same file in turn: on memory of its own either could be luckier with its frames. When a better order is
+// found, both take it.
 #ifndef VME_BASELINE_H
 #define VME_BASELINE_H
 
@@ -44,8 +44,8 @@ struct vme_baseline {
     int read_only;
 };
 
-// Takes over a populated region at `base` and the memory file behind it, its templates filled. 0 or -errno; to be closed in
-// either case.
+// Takes over a populated region at `base` and the memory file behind it, its templates filled. 0 or -errno; to be
+// closed in either case.
 int64_t vme_baseline_open(struct vme_baseline *_Nonnull baseline, struct vme_baseline_plan plan,
                        const struct vme_baseline_replacement *_Nonnull replacements, uintptr_t base, int writable,
                        int read_only);

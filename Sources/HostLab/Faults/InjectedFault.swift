@@ -11,8 +11,8 @@ package struct InjectedFault: Sendable {
     package enum Manner: Sendable, CaseIterable {
         /// Nothing: the call is not made.
         case atOnce
-        /// As late as the kernel may refuse: a mapping that was to replace another has unmapped it and leaves a gap; a write, a
-        /// change of protection, an advice or a hole is made.
+        /// As late as the kernel may refuse: a mapping that was to replace another has unmapped it and leaves a gap; a
+        /// write, a change of protection, an advice or a hole is made.
         case late
     }
 

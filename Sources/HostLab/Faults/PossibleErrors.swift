@@ -2,10 +2,11 @@ package import HostMemory
 package import SystemPackage
 
 extension HostOperation {
-    /// The errors that the call can give where it is called rightly (its manual page), EINTR included where a signal can come first: what
-    /// an ``InjectedFault`` may report of it.
+    /// The errors that the call can give where it is called rightly (its manual page), EINTR included where a signal
+    /// can come first: what an ``InjectedFault`` may report of it.
     ///
-    /// Of the calls that optimizing and restoring make. Those that are made only at the start, to measure or to report have none here.
+    /// Of the calls that optimizing and restoring make. Those that are made only at the start, to measure or to report
+    /// have none here.
     package var possibleErrors: [Errno] {
         switch self {
         case .mapFile: [.noMemory, .resourceTemporarilyUnavailable, .tooManyOpenFilesInSystem]

@@ -30,7 +30,8 @@ package struct HugeTLBPool: Hashable, Sendable {
     /// - Parameters:
     ///   - pageSize: the size in the folder's name.
     ///   - read: the text of a file in it; nil where there is none.
-    /// - Returns: nil where a file is missing, or does not hold one number of at least 0, or the pool is larger than any memory.
+    /// - Returns: nil where a file is missing, or does not hold one number of at least 0, or the pool is larger than
+    ///   any memory.
     package init?(pageSize: ByteCount, read: (String) -> String?) {
         func count(_ file: String) -> HostHugePageCount? {
             let words = read(file)?.split(whereSeparator: \.isWhitespace) ?? []
@@ -73,8 +74,8 @@ package struct HugeTLBPool: Hashable, Sendable {
         found.isEmpty && meminfo != nil ? nil : found
     }
 
-    /// The size that people give the pool: nr_hugepages. Where the host has several NUMA nodes, that of the first alone, so that
-    /// putting it back takes no huge page from another.
+    /// The size that people give the pool: nr_hugepages. Where the host has several NUMA nodes, that of the first
+    /// alone, so that putting it back takes no huge page from another.
     package static func size(ofPagesOf pageSize: ByteCount) throws(HostError) -> HostSetting {
         let nodes = (try? HostKernel.readText("/sys/devices/system/node/online")) ?? "0"
         let name = "hugepages-\(pageSize.rawValue / 1024)kB/nr_hugepages"
@@ -133,7 +134,8 @@ package struct MemmapCounts: Hashable, Sendable {
     /// From boot memory (nr_memmap_boot_pages).
     package let memmapBoot: PageCount
 
-    /// Both together. Only the sum comes back after a cycle: what came from boot memory is given back to the page allocator.
+    /// Both together. Only the sum comes back after a cycle: what came from boot memory is given back to the page
+    /// allocator.
     package var total: PageCount { memmap + memmapBoot }
 
     /// Parses the text of /proc/vmstat; nil on a kernel that does not count them (before Linux 6.11).

@@ -1,7 +1,8 @@
 package import HostMemory
 import SystemPackage
 
-/// KSM, the kernel's thread that merges pages with equal contents (`/sys/kernel/mm/ksm`): its tunables and its counters.
+/// KSM, the kernel's thread that merges pages with equal contents (`/sys/kernel/mm/ksm`): its tunables and its
+/// counters.
 package enum SamePageMerging {
     private static let folder: FilePath = "/sys/kernel/mm/ksm"
 
@@ -20,8 +21,8 @@ package enum SamePageMerging {
     /// What has to be written before ``tunables`` can be put back: it takes merged pages apart.
     package static let clearing = (setting: run, value: 2)
 
-    /// Frames saved: pages that show a frame which another page shows too, beyond the first (pages_sharing). All processes
-    /// together.
+    /// Frames saved: pages that show a frame which another page shows too, beyond the first (pages_sharing). All
+    /// processes together.
     package static func pagesSaved() throws(HostError) -> PageCount { PageCount(try number("pages_sharing")) }
 
     /// Whether somebody uses it: ksmd runs, its advisor sets the tunables, or there are merged pages.

@@ -4,7 +4,8 @@ package import SystemPackage
 
 /// A process that this one has started, with pipes for its standard input and output.
 ///
-/// It is ended with ``end()``. One that nobody holds any more is killed; if this process dies first, the child sees the end of its input.
+/// It is ended with ``end()``. One that nobody holds any more is killed; if this process dies first, the child sees the
+/// end of its input.
 package final class ChildProcess {
     /// Its number.
     package let pid: Int32
@@ -35,7 +36,8 @@ package final class ChildProcess {
         _ = try? awaitExit()
     }
 
-    /// What it writes, up to and with the first line that is `last`; all of it if there is no such line. Nothing once it has been ended.
+    /// What it writes, up to and with the first line that is `last`; all of it if there is no such line. Nothing once
+    /// it has been ended.
     package func readOutput(upTo last: String) throws(HostError) -> String {
         // The first line begins as any other does.
         var text = Array("\n".utf8)
@@ -48,8 +50,9 @@ package final class ChildProcess {
         return String(decoding: text.dropFirst(), as: UTF8.self)
     }
 
-    /// Ends its input, takes in what it still writes, and waits until it has ended. Returns its exit code, or 128 and the number of the
-    /// signal that ended it. After a refusal a further call goes on where it stopped; once it is done, the code is told again.
+    /// Ends its input, takes in what it still writes, and waits until it has ended. Returns its exit code, or 128 and
+    /// the number of the signal that ended it. After a refusal a further call goes on where it stopped; once it is
+    /// done, the code is told again.
     @discardableResult
     package func end() throws(HostError) -> Int32 {
         if let exitCode { return exitCode }

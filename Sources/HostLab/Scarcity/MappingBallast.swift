@@ -1,13 +1,14 @@
 package import HostMemory
 import SystemPackage
 
-/// Mappings that are there only to use up vm.max_map_count, until they are removed or nobody holds them any more: at the limit the
-/// host refuses for real.
+/// Mappings that are there only to use up vm.max_map_count, until they are removed or nobody holds them any more: at
+/// the limit the host refuses for real.
 package final class MappingBallast: Sendable {
     /// Nil once it is unmapped.
     private let area: Guarded<AddressRange?>
 
-    /// The highest limit that is filled, which takes seconds: the default of several distributions. Beyond it there is no ballast.
+    /// The highest limit that is filled, which takes seconds: the default of several distributions. Beyond it there is
+    /// no ballast.
     package static let highestLimit = MappingCount(1_048_576)
 
     /// Whether vm.max_map_count is low enough to be filled.

@@ -32,7 +32,8 @@ package final class LoweredLimit: Sendable {
         try LoweredLimit(.openFiles, to: count)
     }
 
-    /// Lowers a limit to `limit` or what it was, if that is less. The corresponding C functions are `getrlimit` and `setrlimit`.
+    /// Lowers a limit to `limit` or what it was, if that is less. The corresponding C functions are `getrlimit` and
+    /// `setrlimit`.
     private init(_ resource: Resource, to limit: Int) throws(HostError) {
         var limits = rlimit()
         _ = try HostKernel.call(.limit, .process) {

@@ -2,15 +2,15 @@ package import HostMemory
 import CSystemShims
 package import SystemPackage
 
-/// A tmpfs of a size of its own, mounted nowhere: beyond it there is ENOSPC, for real. It goes away with the last descriptor, so
-/// that nothing of it outlives the process, however that ends.
+/// A tmpfs of a size of its own, mounted nowhere: beyond it there is ENOSPC, for real. It goes away with the last
+/// descriptor, so that nothing of it outlives the process, however that ends.
 package final class SmallFileSystem: Sendable {
     private let root: FileDescriptor
 
     /// Makes one of `size` bytes. The corresponding C functions are `fsopen`, `fsconfig` and `fsmount` (Linux 5.2).
     ///
-    /// Throws ``HostError/Code-swift.struct/notPermitted`` without CAP_SYS_ADMIN, and ``HostError/Code-swift.struct/invalid`` for a
-    /// size that is not above 0: to the kernel, 0 is no limit at all.
+    /// Throws ``HostError/Code-swift.struct/notPermitted`` without CAP_SYS_ADMIN, and
+    /// ``HostError/Code-swift.struct/invalid`` for a size that is not above 0: to the kernel, 0 is no limit at all.
     package init(size: ByteCount) throws(HostError) {
         guard size > .zero else { throw HostError(.invalidArgument, .mount, .process) }
         root = FileDescriptor(

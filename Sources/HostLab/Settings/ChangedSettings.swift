@@ -33,11 +33,12 @@ package final class ChangedSettings: Sendable {
     ///
     /// - Parameters:
     ///   - settings: in the order in which they are to be put back. At least one, all of one lock.
-    ///   - clearing: what is written before that, where any of them has changed: some can be put back only once what they brought
-    ///     about is undone (KSM's merged pages). Of settings among `settings`.
+    ///   - clearing: what is written before that, where any of them has changed: some can be put back only once what
+    ///     they brought about is undone (KSM's merged pages). Of settings among `settings`.
     ///   - patienceNanoseconds: how long to wait for the lock.
-    /// - Throws: ``SettingRefusal/inUse(_:)`` where another process has them; ``HostError/Code-swift.struct/notPermitted`` where this
-    ///   process may not write them, ``HostError/Code-swift.struct/notSupported`` where the host has no such setting.
+    /// - Throws: ``SettingRefusal/inUse(_:)`` where another process has them;
+    ///   ``HostError/Code-swift.struct/notPermitted`` where this process may not write them,
+    ///   ``HostError/Code-swift.struct/notSupported`` where the host has no such setting.
     package init(
         guarding settings: [HostSetting], clearing: [(setting: HostSetting, value: Int)] = [],
         patienceNanoseconds: Int = SettingLock.patienceNanoseconds
@@ -101,10 +102,11 @@ package final class ChangedSettings: Sendable {
     /// What a guarded setting was; nil for any other.
     package func original(_ setting: HostSetting) -> Int? { originals[setting] }
 
-    /// Changes a setting and returns how long the kernel took, in nanoseconds. It may have done less than it was asked to.
+    /// Changes a setting and returns how long the kernel took, in nanoseconds. It may have done less than it was asked
+    /// to.
     ///
-    /// Throws ``HostError/Code-swift.struct/interrupted`` once the settings are being put back (by another thread, upon a signal), and
-    /// EBUSY, with nothing written, where somebody else has changed the setting since.
+    /// Throws ``HostError/Code-swift.struct/interrupted`` once the settings are being put back (by another thread, upon
+    /// a signal), and EBUSY, with nothing written, where somebody else has changed the setting since.
     @discardableResult
     package func set(_ setting: HostSetting, to value: Int) throws(HostError) -> Int {
         return try changing { (state) throws(HostError) in
@@ -134,8 +136,8 @@ package final class ChangedSettings: Sendable {
 
     // MARK: Putting back
 
-    /// Puts every setting back, in their order, and reads each again. Once done, does nothing any more; a refusal leaves the
-    /// others put back, and a further call tries again.
+    /// Puts every setting back, in their order, and reads each again. Once done, does nothing any more; a refusal
+    /// leaves the others put back, and a further call tries again.
     package func putBack() throws(SettingNotPutBack) {
         try state.withLock { (state) throws(SettingNotPutBack) in
             if case .isBack = state.phase { return }
@@ -172,8 +174,8 @@ package struct SettingNotPutBack: Error, Hashable, Sendable, CustomStringConvert
         case notKept
         /// Somebody else has changed it since, and it was left as it is.
         case changedMeanwhile
-        /// A process has more mappings than the limit was: lowered under it, the limit would leave it no memory. The guardian, if there
-        /// is one still, puts it back once that is over.
+        /// A process has more mappings than the limit was: lowered under it, the limit would leave it no memory. The
+        /// guardian, if there is one still, puts it back once that is over.
         case needed(by: Int32, guardian: Int32?)
     }
 
@@ -214,11 +216,11 @@ package struct SettingNotPutBack: Error, Hashable, Sendable, CustomStringConvert
         case .changedMeanwhile:
             "somebody else has changed \(setting) since, \(found) and was left so; it was \(wanted) before: \(byHand)"
         case .needed(let process, let guardian?):
-            "\(setting) is not back yet, \(found): process \(process) has more mappings than \(wanted) and could get no more "
-                + "memory; process \(guardian) puts it back to \(wanted) as soon as that is over"
+            "\(setting) is not back yet, \(found): process \(process) has more mappings than \(wanted) and could get "
+                + "no more memory; process \(guardian) puts it back to \(wanted) as soon as that is over"
         case .needed(let process, nil):
-            "\(setting) was not put back, \(found): process \(process) has more mappings than \(wanted) and could get no more memory; "
-                + "when it has ended, \(byHand)"
+            "\(setting) was not put back, \(found): process \(process) has more mappings than \(wanted) and could get "
+                + "no more memory; when it has ended, \(byHand)"
         }
     }
 }

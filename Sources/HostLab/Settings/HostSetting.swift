@@ -9,7 +9,8 @@ package struct HostSetting: Hashable, Sendable, CustomStringConvertible {
     package let path: FilePath
     /// The file that is locked by whoever changes it (``SettingLock``). Settings that are changed together share one.
     package let lock: FilePath
-    /// Whether a process is in trouble when it is lowered below what the process has: it limits the mappings of every process.
+    /// Whether a process is in trouble when it is lowered below what the process has: it limits the mappings of every
+    /// process.
     package let limitsMappings: Bool
     /// Whether the kernel may do a part of what it is asked to, and the rest later: the huge pages of a pool that are
     /// in use leave it when they are freed.
@@ -44,8 +45,8 @@ package struct HostSetting: Hashable, Sendable, CustomStringConvertible {
         try HostKernel.close(try HostKernel.open(path, .writeOnly))
     }
 
-    /// Writes `value` and returns how long the kernel took over that, in nanoseconds. It may have done less than it was asked to:
-    /// read again.
+    /// Writes `value` and returns how long the kernel took over that, in nanoseconds. It may have done less than it was
+    /// asked to: read again.
     func write(_ value: Int) throws(HostError) -> Int {
         let text = Array("\(value)\n".utf8)
         let file = try HostKernel.open(path, .writeOnly)

@@ -1,8 +1,8 @@
 package import HostMemory
 /// vm.max_map_count raised for a while, and put back.
 package enum MapCountLimit {
-    /// Raises the limit to `limit`, unless it is as high already: then there is nothing to put back, and this is nil. A process may
-    /// keep more mappings than the limit put back allows; it gets no more.
+    /// Raises the limit to `limit`, unless it is as high already: then there is nothing to put back, and this is nil. A
+    /// process may keep more mappings than the limit put back allows; it gets no more.
     ///
     /// A limit that another process has raised and will put back is not relied on: it is in use.
     ///

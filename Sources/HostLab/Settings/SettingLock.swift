@@ -13,8 +13,8 @@ package final class SettingLock: Sendable {
     /// The lock that a kind of settings has.
     package static func file(_ kind: String) -> FilePath { FilePath("/run/vmemmap-emulator-\(kind).lock") }
 
-    /// How long a lock is waited for: as long as it takes a run that is ending, or the guardian of one that was killed, to put things
-    /// back. Whoever has it longer than that is at work.
+    /// How long a lock is waited for: as long as it takes a run that is ending, or the guardian of one that was killed,
+    /// to put things back. Whoever has it longer than that is at work.
     package static let patienceNanoseconds = 2_000_000_000
 
     let path: FilePath

@@ -15,22 +15,25 @@ package final class MemoryFile: Sendable {
     /// writable (mprotect: EACCES), while PROT_READ through ``writable`` is no lock at all (host limits, 6).
     package let readOnly: FileDescriptor
 
-    /// Whether the host gives memory files transparent huge pages of its own accord: a write of one page takes a whole one then, and
-    /// a hole punched in it gives nothing back unless the host splits it.
+    /// Whether the host gives memory files transparent huge pages of its own accord: a write of one page takes a whole
+    /// one then, and a hole punched in it gives nothing back unless the host splits it.
     package let mayHaveHugePages: Bool
 
     private let shield: ForkShield
-    /// Mappings of the file that are there for no longer than it takes to give holes small pages, unless unmapping is refused.
+    /// Mappings of the file that are there for no longer than it takes to give holes small pages, unless unmapping is
+    /// refused.
     private let windows = Orphans()
 
-    /// Creates a file of `length` bytes, all hole, and opens its twin through /proc/self/fd. Children forked later do not get it.
+    /// Creates a file of `length` bytes, all hole, and opens its twin through /proc/self/fd. Children forked later do
+    /// not get it.
     ///
     /// The corresponding C functions are `memfd_create` (or `open` with O_TMPFILE), `ftruncate`, `fcntl` and `open`.
     ///
     /// - Parameters:
     ///   - name: as it is shown.
     ///   - length: whole pages.
-    ///   - store: where its frames come from. The length of a file in a file system cannot be sealed; nobody else has it.
+    ///   - store: where its frames come from. The length of a file in a file system cannot be sealed; nobody else has
+    ///     it.
     package init(name: String, length: ByteCount, in store: FrameStore = .memory) throws(HostError) {
         mayHaveHugePages = store.createFile == nil && Self.hostUsesHugePages
         let writable =
@@ -70,7 +73,8 @@ package final class MemoryFile: Sendable {
         try HostKernel.allocatedBytes(writable, name: name)
     }
 
-    /// The chosen word of shmem_enabled, read once. Where it is hidden, or changes later, what the file occupies tells all the same.
+    /// The chosen word of shmem_enabled, read once. Where it is hidden, or changes later, what the file occupies tells
+    /// all the same.
     private static let hostUsesHugePages: Bool = {
         let text = try? HostKernel.readText("/sys/kernel/mm/transparent_hugepage/shmem_enabled")
         return ["always", "within_size", "force"].contains(text.flatMap(HostDescription.chosen))
@@ -107,8 +111,8 @@ package final class MemoryFile: Sendable {
 
     /// Gives the frames of a range back to the host, and makes sure that it took them.
     ///
-    /// A part of a transparent huge page is only filled with zeros where the host cannot split the page, because somebody has
-    /// a reference to it; it does not say so. A moment later the same call succeeds.
+    /// A part of a transparent huge page is only filled with zeros where the host cannot split the page, because
+    /// somebody has a reference to it; it does not say so. A moment later the same call succeeds.
     package func releaseFromHugePages(offset: ByteCount, length: ByteCount) throws(HostError) {
         for _ in 0..<Self.attempts {
             try release(offset: offset, length: length)

@@ -4,10 +4,10 @@ package import SystemPackage
 
 /// Memory or files that a child which this process forks does not get.
 ///
-/// A child could write to shared frames, and it keeps every frame alive that the parent gives back while it runs. What is
-/// shielded is taken from it inside `fork` itself, before it runs anything of its own (`pthread_atfork`): no advice has to be
-/// given again with each mapping. `posix_spawn`, `vfork` and `exec` copy nothing to begin with; a bare `clone` call of a
-/// process's own is not covered.
+/// A child could write to shared frames, and it keeps every frame alive that the parent gives back while it runs. What
+/// is shielded is taken from it inside `fork` itself, before it runs anything of its own (`pthread_atfork`): no advice
+/// has to be given again with each mapping. `posix_spawn`, `vfork` and `exec` copy nothing to begin with; a bare
+/// `clone` call of a process's own is not covered.
 package final class ForkShield: Sendable {
     private let handle: Atomic<UInt>
 

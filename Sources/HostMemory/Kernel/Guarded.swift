@@ -3,9 +3,9 @@ package import Synchronization
 
 /// A value that one thread at a time has. It is `Mutex`, and the thread sanitizer can follow it.
 ///
-/// On Linux `Mutex` is a futex in a library that is not instrumented: the sanitizer sees no lock and reports each access under one
-/// as a race, in the smallest program too. A build with THREAD_SANITIZER defined (`scripts/check --sanitize`) tells it. The
-/// lock is the same, so who forgets to take it is still found.
+/// On Linux `Mutex` is a futex in a library that is not instrumented: the sanitizer sees no lock and reports each
+/// access under one as a race, in the smallest program too. A build with THREAD_SANITIZER defined (`scripts/check
+/// --sanitize`) tells it. The lock is the same, so who forgets to take it is still found.
 package struct Guarded<Value: ~Copyable>: ~Copyable, Sendable {
     @usableFromInline let mutex: Mutex<Value>
 

@@ -29,7 +29,8 @@ extension HostKernel {
 
     /// Closes a descriptor. The corresponding C function is `close`.
     ///
-    /// Not repeated after EINTR: on Linux the descriptor is gone by then, whatever `close` reports. So it is where a fault is injected.
+    /// Not repeated after EINTR: on Linux the descriptor is gone by then, whatever `close` reports. So it is where a
+    /// fault is injected.
     package static func close(_ file: FileDescriptor) throws(HostError) {
         let result = shimResult {
             try file.close()
@@ -60,8 +61,9 @@ extension HostKernel {
         }
     }
 
-    /// Where the next page with a frame lies, from `offset` on; nil if there is none. The corresponding C function is `lseek` with
-    /// SEEK_DATA. Moves the file's position. Throws ``HostError/Code-swift.struct/invalid`` for an offset below 0.
+    /// Where the next page with a frame lies, from `offset` on; nil if there is none. The corresponding C function is
+    /// `lseek` with SEEK_DATA. Moves the file's position. Throws ``HostError/Code-swift.struct/invalid`` for an offset
+    /// below 0.
     package static func nextData(
         _ file: FileDescriptor, from offset: ByteCount, name: String
     ) throws(HostError) -> ByteCount? {
@@ -97,8 +99,8 @@ extension HostKernel {
         return Int(read)
     }
 
-    /// Reads up to `buffer.count` bytes from the file's start: a file of /proc makes its text anew then. The corresponding C
-    /// function is `pread`.
+    /// Reads up to `buffer.count` bytes from the file's start: a file of /proc makes its text anew then. The
+    /// corresponding C function is `pread`.
     package static func readFromStart(
         _ file: FileDescriptor, into buffer: inout [UInt8], name: StaticString
     ) throws(HostError) -> Int {
@@ -131,8 +133,8 @@ extension HostKernel {
         return Int(read) / 8
     }
 
-    /// Writes all of `bytes` at the current position, and waits where whoever shares the file has set it not to (O_NONBLOCK). The
-    /// corresponding C functions are `write` and `poll`.
+    /// Writes all of `bytes` at the current position, and waits where whoever shares the file has set it not to
+    /// (O_NONBLOCK). The corresponding C functions are `write` and `poll`.
     package static func write(_ bytes: [UInt8], to file: FileDescriptor, name: String) throws(HostError) {
         var written = 0
         while written < bytes.count {

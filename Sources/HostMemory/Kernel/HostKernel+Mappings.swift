@@ -61,8 +61,9 @@ extension HostKernel {
     /// Maps a private, anonymous, read-write region at a multiple of `alignment`, between two guard pages.
     ///
     /// The corresponding C function is `mmap`. The region has no frames yet. Throws when the address space or the
-    /// mappings run out, or, unless `isReserved` is false, for more than the host could ever hold (vm.overcommit_memory); and
-    /// ``HostError/Code-swift.struct/invalid`` unless the length is some whole pages and the alignment a power of two of pages.
+    /// mappings run out, or, unless `isReserved` is false, for more than the host could ever hold
+    /// (vm.overcommit_memory); and ``HostError/Code-swift.struct/invalid`` unless the length is some whole pages and
+    /// the alignment a power of two of pages.
     package static func mapRegion(
         length: ByteCount, alignment: ByteCount, isReserved: Bool = true
     ) throws(HostError) -> AddressRange {
@@ -103,11 +104,11 @@ extension HostKernel {
         return AddressRange(start: Address(UInt(start)), length: length)
     }
 
-    /// Maps one of the host's own huge pages of `size`, a power of two, private and read-write; it is taken from its pool when it is
-    /// first written. The corresponding C function is `mmap` with MAP_HUGETLB.
+    /// Maps one of the host's own huge pages of `size`, a power of two, private and read-write; it is taken from its
+    /// pool when it is first written. The corresponding C function is `mmap` with MAP_HUGETLB.
     ///
-    /// Throws ``HostError/Code-swift.struct/outOfMemory`` where the pool has none free, and ``HostError/Code-swift.struct/invalid`` for a
-    /// size that is none of the host's.
+    /// Throws ``HostError/Code-swift.struct/outOfMemory`` where the pool has none free, and
+    /// ``HostError/Code-swift.struct/invalid`` for a size that is none of the host's.
     package static func mapHugePage(size: ByteCount) throws(HostError) -> AddressRange {
         let place = HostError.Place.addresses(AddressRange(start: Address(0), length: size))
         // To the kernel, the logarithm 0 is its default size.
@@ -122,8 +123,8 @@ extension HostKernel {
 
     /// Replaces whatever is mapped at `range` by private anonymous memory. The corresponding C function is `mmap`.
     ///
-    /// Readers of the range see zeros from then on: no way to give a page its frame back under readers. It is here for the
-    /// experiment that shows so.
+    /// Readers of the range see zeros from then on: no way to give a page its frame back under readers. It is here for
+    /// the experiment that shows so.
     package static func mapAnonymous(at range: AddressRange) throws(HostError) {
         _ = try mappingCall(.mapAnonymous, .addresses(range)) {
             vme_map_anonymous_at(range.start.rawValue, range.length.rawValue)
@@ -132,8 +133,8 @@ extension HostKernel {
 
     /// Replaces whatever is mapped at `range` by pages of a file, shared. The corresponding C function is `mmap`.
     ///
-    /// The replacement is one step for every reader. When it is refused the old mapping normally stays; a late refusal can
-    /// leave a gap (host limits, 11), so the caller repairs the range, not only what it had changed before.
+    /// The replacement is one step for every reader. When it is refused the old mapping normally stays; a late refusal
+    /// can leave a gap (host limits, 11), so the caller repairs the range, not only what it had changed before.
     @inline(__always)
     package static func mapFile(
         _ file: FileDescriptor, at range: AddressRange, offset: ByteCount, _ protection: Protection
@@ -171,8 +172,8 @@ extension HostKernel {
     /// Moves the pages of `source` to `target`, replacing what is mapped there. The corresponding C function is
     /// `mremap`.
     ///
-    /// One step for every reader of the target. The kernel wants six mappings to spare; no other thread that maps through
-    /// ``HostKernel`` takes them while it looks.
+    /// One step for every reader of the target. The kernel wants six mappings to spare; no other thread that maps
+    /// through ``HostKernel`` takes them while it looks.
     @inline(__always)
     package static func move(_ source: AddressRange, to target: Address) throws(HostError) {
         _ = try moveCall(.move, .addresses(AddressRange(start: target, length: source.length))) {

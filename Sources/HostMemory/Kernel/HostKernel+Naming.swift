@@ -26,7 +26,8 @@ extension HostKernel {
         return status
     }
 
-    /// Whether something is mounted on a path, so that no other file can take it. The corresponding C function is `statx`.
+    /// Whether something is mounted on a path, so that no other file can take it. The corresponding C function is
+    /// `statx`.
     package static func isMountPoint(_ path: FilePath) throws(HostError) -> Bool {
         try call(.status, .file(path.string)) {
             // SAFETY: the path is a C string that lives for the call.
@@ -34,13 +35,14 @@ extension HostKernel {
         } != 0
     }
 
-    /// Opens a folder for the calls that take one, which asks for no right to read it. The corresponding C function is `open` with
-    /// O_PATH.
+    /// Opens a folder for the calls that take one, which asks for no right to read it. The corresponding C function is
+    /// `open` with O_PATH.
     package static func openFolder(_ path: FilePath) throws(HostError) -> FileDescriptor {
         try open(path, .readOnly, options: [.init(rawValue: CInt(VME_O_PATH)), .directory, .closeOnExec])
     }
 
-    /// Opens a file in a folder that has no name there, for reading and writing. The corresponding C function is `open` with O_TMPFILE.
+    /// Opens a file in a folder that has no name there, for reading and writing. The corresponding C function is `open`
+    /// with O_TMPFILE.
     ///
     /// - Parameters:
     ///   - folder: where it is to have a name later.
@@ -61,16 +63,17 @@ extension HostKernel {
         return FileDescriptor(rawValue: CInt(result))
     }
 
-    /// Gives `copy` what `file` allows to whom: mode, owner, group and ACL, as far as this process may. Where it may not, nobody may
-    /// do more than with `file`. The corresponding C functions are `fchown` and `fchmod`.
+    /// Gives `copy` what `file` allows to whom: mode, owner, group and ACL, as far as this process may. Where it may
+    /// not, nobody may do more than with `file`. The corresponding C functions are `fchown` and `fchmod`.
     package static func copyPermissions(
         of file: FileDescriptor, to copy: FileDescriptor, name: String
     ) throws(HostError) {
         _ = try call(.permissions, .file(name)) { vme_permissions_copy(file.rawValue, copy.rawValue) }
     }
 
-    /// Gives a file of ``openUnnamedFile(in:temporary:permissions:name:)`` its name, in the place of what has it: in one step, and
-    /// with nothing left over whatever signal comes. The corresponding C functions are `linkat` and `renameat`.
+    /// Gives a file of ``openUnnamedFile(in:temporary:permissions:name:)`` its name, in the place of what has it: in
+    /// one step, and with nothing left over whatever signal comes. The corresponding C functions are `linkat` and
+    /// `renameat`.
     ///
     /// - Parameter temporary: a name in the same folder that nobody has.
     package static func giveName(

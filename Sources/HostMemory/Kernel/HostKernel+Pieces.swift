@@ -12,7 +12,8 @@ package struct StridedPieces: Sendable {
     /// How many there are.
     package var count: Int
 
-    /// `count` pieces of `length` bytes, `stride` apart. Neither a length of 0 nor a count below 0 can be written or read.
+    /// `count` pieces of `length` bytes, `stride` apart. Neither a length of 0 nor a count below 0 can be written or
+    /// read.
     package init(first: Address, stride: ByteCount, length: ByteCount, count: Int) {
         self.first = first
         self.stride = stride
@@ -59,8 +60,8 @@ package struct StridedPieces: Sendable {
 extension HostKernel {
     /// Writes `pieces` one behind the other into a file. The corresponding C function is `pwritev`.
     ///
-    /// Throws ``HostError/Code-swift.struct/noSpace`` when the file takes no more, and ``HostError/Code-swift.struct/invalid`` for
-    /// pieces that are none.
+    /// Throws ``HostError/Code-swift.struct/noSpace`` when the file takes no more, and
+    /// ``HostError/Code-swift.struct/invalid`` for pieces that are none.
     package static func gather(
         _ pieces: StridedPieces, into file: FileDescriptor, at offset: ByteCount, name: String
     ) throws(HostError) {

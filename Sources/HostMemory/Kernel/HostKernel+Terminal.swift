@@ -3,8 +3,8 @@ import Glibc
 package import SystemPackage
 
 extension HostKernel {
-    /// The columns of the terminal that a descriptor is; nil if it is none, or does not say. The corresponding C function is `ioctl`
-    /// with TIOCGWINSZ.
+    /// The columns of the terminal that a descriptor is; nil if it is none, or does not say. The corresponding C
+    /// function is `ioctl` with TIOCGWINSZ.
     package static func terminalColumns(_ file: FileDescriptor) -> Int? {
         let columns = vme_terminal_columns(file.rawValue)
         return columns > 0 ? Int(columns) : nil

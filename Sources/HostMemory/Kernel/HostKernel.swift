@@ -50,9 +50,9 @@ package enum HostKernel {
 
     /// Makes one call that may make a mapping: not while another thread moves one.
     ///
-    /// `mremap` at the mapping limit is refused after it has unmapped its target if others map between its two looks at the
-    /// limit (Linux 6.17 and later). So whoever maps shares turns, and ``moveCall(_:_:_:)`` has one alone. Two atomic steps a call:
-    /// the kernel's own lock is held longer.
+    /// `mremap` at the mapping limit is refused after it has unmapped its target if others map between its two looks at
+    /// the limit (Linux 6.17 and later). So whoever maps shares turns, and ``moveCall(_:_:_:)`` has one alone. Two
+    /// atomic steps a call: the kernel's own lock is held longer.
     @inline(__always)
     package static func mappingCall(
         _ operation: HostOperation, _ place: @autoclosure () -> HostError.Place, _ body: () -> Int64
@@ -60,8 +60,8 @@ package enum HostKernel {
         try call(operation, place()) { inMappingTurn(body) }
     }
 
-    /// Does something that may make or remove mappings: not while another thread moves one. Turns do not nest, and whoever has one
-    /// must not wait for a thread that may want one.
+    /// Does something that may make or remove mappings: not while another thread moves one. Turns do not nest, and
+    /// whoever has one must not wait for a thread that may want one.
     @inline(__always)
     package static func inMappingTurn<Value>(_ body: () -> Value) -> Value {
         vme_mapping_turn_share()

@@ -13,8 +13,8 @@ package final class HostThread: Sendable {
     private let ended: DispatchGroup
     private let isJoined = Guarded(false)
 
-    /// Starts `body` on a new thread, whose stack is mapped while no other thread moves a mapping. The corresponding C function is
-    /// `pthread_create`.
+    /// Starts `body` on a new thread, whose stack is mapped while no other thread moves a mapping. The corresponding C
+    /// function is `pthread_create`.
     package init(_ body: @escaping @Sendable () -> Void) throws(HostError) {
         let work = Work(body)
         ended = work.ended
@@ -54,8 +54,8 @@ package final class HostThread: Sendable {
         HostKernel.inMappingTurn { _ = pthread_detach(handle) }
     }
 
-    /// Waits until the thread has ended, whoever else waits for it or has waited. On the thread itself it does nothing. The
-    /// corresponding C function is `pthread_join`.
+    /// Waits until the thread has ended, whoever else waits for it or has waited. On the thread itself it does nothing.
+    /// The corresponding C function is `pthread_join`.
     package func join() {
         if pthread_equal(handle, pthread_self()) != 0 { return }
         // Not in the turn: the thread may be waiting for one itself.
@@ -67,7 +67,8 @@ package final class HostThread: Sendable {
         }
     }
 
-    /// Sends the thread a signal whose handler does nothing: the call it is in ends early (EINTR). After ``join()`` it does nothing.
+    /// Sends the thread a signal whose handler does nothing: the call it is in ends early (EINTR). After ``join()`` it
+    /// does nothing.
     ///
     /// To be preceded by ``HostKernel/enableInterruptions()``. The corresponding C function is `pthread_kill`.
     package func interrupt() {
@@ -83,7 +84,8 @@ package final class HostThread: Sendable {
 
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
 
-        /// Runs the work in `box` and lets it go: what goes with it may unmap memory, and so has to come before whoever joins.
+        /// Runs the work in `box` and lets it go: what goes with it may unmap memory, and so has to come before whoever
+        /// joins.
         @inline(never)
         static func run(_ box: UnsafeMutableRawPointer) -> DispatchGroup {
             HostKernel.inMappingTurn { vme_heap_open() }
@@ -98,8 +100,8 @@ package final class HostThread: Sendable {
 extension HostKernel {
     fileprivate static let interruption = SIGUSR1
 
-    /// Puts the handler of ``HostThread/interrupt()`` in: SIGUSR1, without SA_RESTART; and lets the signal through to the calling
-    /// thread and those it starts from then on. The corresponding C function is `sigaction`.
+    /// Puts the handler of ``HostThread/interrupt()`` in: SIGUSR1, without SA_RESTART; and lets the signal through to
+    /// the calling thread and those it starts from then on. The corresponding C function is `sigaction`.
     package static func enableInterruptions() throws(HostError) {
         _ = try call(.interrupt, .process) {
             var action = sigaction()

@@ -23,8 +23,8 @@ package enum StandardStreams {
         return closed
     }
 
-    /// Has a write to a pipe that nobody reads, or beyond RLIMIT_FSIZE, report EPIPE or EFBIG. SIGPIPE and SIGXFSZ would end the
-    /// program without a word.
+    /// Has a write to a pipe that nobody reads, or beyond RLIMIT_FSIZE, report EPIPE or EFBIG. SIGPIPE and SIGXFSZ
+    /// would end the program without a word.
     package static func reportFailedWrites() {
         for number in [SIGPIPE, SIGXFSZ] { signal(number, SIG_IGN) }
     }

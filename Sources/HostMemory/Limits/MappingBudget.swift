@@ -1,10 +1,10 @@
 /// What the process may still map before vm.max_map_count stops it.
 ///
 /// The kernel does not tell a process how many mappings it has, short of listing them all. So the budget counts once,
-/// then keeps an account, and counts again only when the account run low: the closer to the limit, the more often. Other
-/// mappings of the process (thread stacks, malloc) change beside the account, and ``slack`` is there for them. The
-/// kernel remains the judge: an operation that passes the budget and is refused all the same is rolled back like any
-/// other.
+/// then keeps an account, and counts again only when the account run low: the closer to the limit, the more often.
+/// Other mappings of the process (thread stacks, malloc) change beside the account, and ``slack`` is there for them.
+/// The kernel remains the judge: an operation that passes the budget and is refused all the same is rolled back like
+/// any other.
 package final class MappingBudget: Sendable {
     /// The budget of this process. The limit is a process's, so there is one budget for all regions.
     package static let process = MappingBudget(
@@ -39,8 +39,8 @@ package final class MappingBudget: Sendable {
     private let account = Guarded(Account())
 
     /// At every moment, the process's mappings, `outstanding` and `allowance` come to the limit at most. That holds
-    /// whenever a count falls into an operation, since a mapping is noted as made only after it is there, and as removed
-    /// before it goes: until the operation is settled, what it has removed is set aside for it to be put back.
+    /// whenever a count falls into an operation, since a mapping is noted as made only after it is there, and as
+    /// removed before it goes: until the operation is settled, what it has removed is set aside for it to be put back.
     private struct Account {
         /// Mappings that may be granted before the next count.
         var allowance = 0
@@ -68,8 +68,8 @@ package final class MappingBudget: Sendable {
         }
     }
 
-    /// What may be granted before the next count, less what operations under way have been granted: where no count comes in
-    /// between, it falls by every mapping made and rises by every one removed.
+    /// What may be granted before the next count, less what operations under way have been granted: where no count
+    /// comes in between, it falls by every mapping made and rises by every one removed.
     package var balance: MappingCount { account.withLock { MappingCount($0.allowance) } }
 
     /// Tells that an operation has made mappings, or (below zero) that it is about to remove some.

@@ -2,8 +2,8 @@
 ///
 /// At the limit a process can neither put back what it replaced nor restore what it optimized: staging takes a mapping,
 /// cutting a piece out of it another, and mremap(MREMAP_FIXED) wants six to be free before it looks at what it needs
-/// ("one can optimize and then be unable to restore": host limits, 2). Headroom in the account does not help, since other code
-/// of the process maps without asking. Mappings that are really there do.
+/// ("one can optimize and then be unable to restore": host limits, 2). Headroom in the account does not help, since
+/// other code of the process maps without asking. Mappings that are really there do.
 package final class MappingReserve: Sendable {
     /// The reserve of this process: the limit is a process's.
     package static let process = MappingReserve()
@@ -26,8 +26,8 @@ package final class MappingReserve: Sendable {
 
     /// Maps the reserve unless it is there.
     ///
-    /// If the host refuses, no part of it stays; one that it refuses to unmap as well is kept, and made whole or unmapped the next
-    /// time.
+    /// If the host refuses, no part of it stays; one that it refuses to unmap as well is kept, and made whole or
+    /// unmapped the next time.
     package func fill() throws(HostError) {
         try area.withLock { (area) throws(HostError) in
             var filled =

@@ -4,8 +4,8 @@ import SystemPackage
 package struct HVOConfiguration: Hashable, Sendable {
     /// Where the answer comes from.
     package enum Source: String, Hashable, Sendable, Codable {
-        /// The sysctl vm.hugetlb_optimize_vmemmap (Linux 5.19): there only if the kernel was built with it and can use it
-        /// (`hugetlb_vmemmap_init()`).
+        /// The sysctl vm.hugetlb_optimize_vmemmap (Linux 5.19): there only if the kernel was built with it and can use
+        /// it (`hugetlb_vmemmap_init()`).
         case sysctl
         /// The kernel's configuration in /boot.
         case bootConfig = "boot-config"

@@ -1,8 +1,8 @@
 import CSystemShims
 import SystemPackage
 
-/// Transparent huge pages of the host: one page table entry of the middle level (PMD) for as much memory as a page table of
-/// the last level maps.
+/// Transparent huge pages of the host: one page table entry of the middle level (PMD) for as much memory as a page
+/// table of the last level maps.
 package enum TransparentHugePages {
     /// What a PMD maps: 2 MiB where pages are 4 KiB. Nil on a kernel without transparent huge pages.
     ///
@@ -18,7 +18,8 @@ package enum TransparentHugePages {
     /// What a page table of the last level maps: it fills a page with entries of 8 bytes. Pure.
     static func pageTableReach(_ pageSize: ByteCount) -> ByteCount { pageSize * (pageSize.rawValue / 8) }
 
-    /// The parts of `range` that PMDs map, in order of address. For anonymous and for shared memory, without privileges.
+    /// The parts of `range` that PMDs map, in order of address. For anonymous and for shared memory, without
+    /// privileges.
     ///
     /// Throws ``HostError/Code-swift.struct/notSupported`` before Linux 6.7, which does not tell.
     package static func pmdMapped(in range: AddressRange) throws(HostError) -> [AddressRange] {
@@ -27,20 +28,21 @@ package enum TransparentHugePages {
 }
 
 extension HostKernel {
-    /// Splits the transparent huge page around `part`, which must not be all of it: into small pages, each of which can be given
-    /// back alone. The corresponding C function is `madvise` with MADV_COLD (Linux 5.4), which also marks `part` as not used
-    /// lately.
+    /// Splits the transparent huge page around `part`, which must not be all of it: into small pages, each of which can
+    /// be given back alone. The corresponding C function is `madvise` with MADV_COLD (Linux 5.4), which also marks
+    /// `part` as not used lately.
     ///
-    /// Replacing a part of a huge page in the page tables alone frees nothing: the rest holds on to the whole of it (host
-    /// limits, 7). The kernel does not report a split that failed: look with ``TransparentHugePages/pmdMapped(in:)``.
+    /// Replacing a part of a huge page in the page tables alone frees nothing: the rest holds on to the whole of it
+    /// (host limits, 7). The kernel does not report a split that failed: look with
+    /// ``TransparentHugePages/pmdMapped(in:)``.
     package static func splitHugePage(around part: AddressRange) throws(HostError) {
         _ = try call(.splitHugePage, .addresses(part)) {
             vme_advise(part.start.rawValue, part.length.rawValue, CInt(VME_MADV_COLD))
         }
     }
 
-    /// Copies the small pages of `range` to fresh huge ones and maps those by PMDs, in one step for readers and writers. The
-    /// corresponding C function is `madvise` with MADV_COLLAPSE (Linux 6.1).
+    /// Copies the small pages of `range` to fresh huge ones and maps those by PMDs, in one step for readers and
+    /// writers. The corresponding C function is `madvise` with MADV_COLLAPSE (Linux 6.1).
     ///
     /// What is refused, for lack of memory say, stays as it was.
     package static func collapse(_ range: AddressRange) throws(HostError) {
@@ -53,8 +55,8 @@ extension HostKernel {
     package static func wantHugePages(_ range: AddressRange) throws(HostError) { try advise(range, .hugePage) }
 }
 
-/// How often the host has made, split and collapsed transparent huge pages since it started: /proc/vmstat. All processes
-/// together: the difference over a step is this process's where nobody else uses them meanwhile.
+/// How often the host has made, split and collapsed transparent huge pages since it started: /proc/vmstat. All
+/// processes together: the difference over a step is this process's where nobody else uses them meanwhile.
 package struct HugePageEvents: Hashable, Sendable, Codable {
     /// Faults that were given a huge page (thp_fault_alloc).
     package let faultAlloc: Int

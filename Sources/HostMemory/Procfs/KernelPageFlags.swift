@@ -16,8 +16,8 @@ package enum KernelPageFlag: Int, Hashable, Sendable {
 }
 
 /// What the kernel's own test of the optimization asks of a huge page's flags (`check_page_flags()` in
-/// tools/testing/selftests/mm/hugetlb_vmemmap.c): the first page is a head and huge, all others are tails and huge, and none of
-/// them is a head too, however much its struct page looks like one.
+/// tools/testing/selftests/mm/hugetlb_vmemmap.c): the first page is a head and huge, all others are tails and huge, and
+/// none of them is a head too, however much its struct page looks like one.
 package enum HugePageFlagsRule {
     /// A page that breaks the rule.
     package struct Violation: Hashable, Sendable, CustomStringConvertible {
@@ -26,8 +26,9 @@ package enum HugePageFlagsRule {
         /// Its flags.
         package let flags: UInt64
 
-        /// Whether this is what a fake head shows that was taken for what it looks like: a tail whose struct page is the first of a
-        /// vmemmap page that shows the head's (`snapshot_page()` of Linux 6.17 to 7.0 does not see through them).
+        /// Whether this is what a fake head shows that was taken for what it looks like: a tail whose struct page is
+        /// the first of a vmemmap page that shows the head's (`snapshot_page()` of Linux 6.17 to 7.0 does not see
+        /// through them).
         ///
         /// - Parameter structPagesPerVmemmapPage: 64 with base pages of 4 KiB.
         package func isFakeHead(structPagesPerVmemmapPage: Int) -> Bool {
@@ -44,7 +45,8 @@ package enum HugePageFlagsRule {
 
     /// The pages that break the rule.
     ///
-    /// - Parameter flags: one word for each base page of one huge page, in order: of /proc/kpageflags, or of an emulated memory.
+    /// - Parameter flags: one word for each base page of one huge page, in order: of /proc/kpageflags, or of an
+    ///   emulated memory.
     package static func violations(_ flags: some Sequence<UInt64>) -> [Violation] {
         let head = KernelPageFlag.compoundHead.mask | KernelPageFlag.huge.mask
         let tail = KernelPageFlag.compoundTail.mask | KernelPageFlag.huge.mask

@@ -20,8 +20,8 @@ package struct MemoryMeter: ~Copyable, Sendable {
         if let rollup { try? HostKernel.close(rollup) }
     }
 
-    /// RSS by statm, in microseconds whatever the number of mappings, and up to a few pages a processor behind; nil where it
-    /// cannot be read.
+    /// RSS by statm, in microseconds whatever the number of mappings, and up to a few pages a processor behind; nil
+    /// where it cannot be read.
     package mutating func residentBytes() -> ByteCount? {
         guard let count = try? HostKernel.readFromStart(statm, into: &text, name: "/proc/self/statm") else {
             return nil
@@ -31,7 +31,8 @@ package struct MemoryMeter: ~Copyable, Sendable {
         }
     }
 
-    /// PSS by smaps_rollup, at a cost that grows with the mappings and pages of the process; nil where it cannot be read.
+    /// PSS by smaps_rollup, at a cost that grows with the mappings and pages of the process; nil where it cannot be
+    /// read.
     package mutating func proportionalBytes() -> ByteCount? {
         guard let rollup,
             let count = try? HostKernel.readFromStart(rollup, into: &text, name: "/proc/self/smaps_rollup")

@@ -10,8 +10,8 @@ extension PageMap {
         case pmdMapped = 0x40
     }
 
-    /// The parts of `range` where a process shows the kernel's page of zeroes, in order of address: read, and never written since they
-    /// were mapped or given back. Without privileges. Nil before Linux 6.7, which does not tell.
+    /// The parts of `range` where a process shows the kernel's page of zeroes, in order of address: read, and never
+    /// written since they were mapped or given back. Without privileges. Nil before Linux 6.7, which does not tell.
     package static func zeroPages(
         of process: ObservedProcess, in range: AddressRange
     ) throws(HostError) -> [AddressRange]? {
@@ -34,8 +34,8 @@ extension PageMap {
 
     /// What a scan finds in `range`, call by call. Pure.
     ///
-    /// - Parameter scan: one call over what is left: fills triples (start, end, categories), says up to where it looked,
-    ///   and how many triples there are.
+    /// - Parameter scan: one call over what is left: fills triples (start, end, categories), says up to where it
+    ///   looked, and how many triples there are.
     static func collect(
         _ range: AddressRange, scan: (AddressRange, inout [UInt64], inout UInt64) throws(HostError) -> Int
     ) throws(HostError) -> [AddressRange] {

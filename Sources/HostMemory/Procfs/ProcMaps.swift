@@ -57,7 +57,8 @@ package struct Mapping: Hashable, Sendable {
 }
 
 extension Mapping {
-    /// Where the name of a mapping starts in its line: the sixth field, which may have spaces in it. Nil if it has none.
+    /// Where the name of a mapping starts in its line: the sixth field, which may have spaces in it. Nil if it has
+    /// none.
     static func nameStart(_ line: Span<UInt8>) -> Int? {
         var fields = 0
         var isInField = false

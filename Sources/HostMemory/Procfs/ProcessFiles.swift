@@ -4,8 +4,8 @@ package import SystemPackage
 
 /// The memory files that a process has open: /proc/PID/fd.
 package enum ProcessFiles {
-    /// What a memory file occupies (`st_blocks`), found among the open files of a process by its inode; nil if the process has
-    /// it open no more.
+    /// What a memory file occupies (`st_blocks`), found among the open files of a process by its inode; nil if the
+    /// process has it open no more.
     ///
     /// - Parameters:
     ///   - process: whose file it is.

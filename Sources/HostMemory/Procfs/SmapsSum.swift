@@ -2,8 +2,8 @@ import SystemPackage
 
 /// /proc/PID/smaps added up over a range of a process: what pmap and others report.
 ///
-/// The sum of Pss is too low where mappings are small: each mapping's is rounded down to whole KiB, and a frame of 4 KiB that is
-/// mapped seven times rounds to 0 in each.
+/// The sum of Pss is too low where mappings are small: each mapping's is rounded down to whole KiB, and a frame of 4
+/// KiB that is mapped seven times rounds to 0 in each.
 package struct SmapsSum: Hashable, Sendable {
     /// Mappings in the range.
     package private(set) var mappings = MappingCount.zero

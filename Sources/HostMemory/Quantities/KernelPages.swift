@@ -2,8 +2,9 @@ import SystemPackage
 
 /// What the kernel says of single frames: /proc/kpagecount and /proc/kpageflags. Both need root.
 ///
-/// A kernel that sets up its struct pages lazily (`deferred_init=lazy`) answers 0 in both for frames beyond those it has set up so
-/// far, though it hands out some of them, at the end of memory. Of such a frame nothing is known, so what rests on it is nil.
+/// A kernel that sets up its struct pages lazily (`deferred_init=lazy`) answers 0 in both for frames beyond those it
+/// has set up so far, though it hands out some of them, at the end of memory. Of such a frame nothing is known, so what
+/// rests on it is nil.
 package enum KernelPages {
     /// A file of one 64-bit word per frame.
     package enum Table: String, Sendable {
@@ -13,8 +14,8 @@ package enum KernelPages {
         case flags = "/proc/kpageflags"
     }
 
-    /// Present pages of a range of this process whose frame is part of a transparent huge page, or of a smaller folio of several
-    /// pages (KPF_THP). Nil where the kernel does not tell this process.
+    /// Present pages of a range of this process whose frame is part of a transparent huge page, or of a smaller folio
+    /// of several pages (KPF_THP). Nil where the kernel does not tell this process.
     package static func partsOfHugePages(in range: AddressRange) throws(HostError) -> PageCount? {
         guard try PageMap.showsFrameNumbers() else { return nil }
         var frames: [UInt64] = []
@@ -31,9 +32,9 @@ package enum KernelPages {
         return PageCount(flags.count { $0 >> 22 & 1 == 1 })
     }
 
-    /// The proportional share (PSS) of pages: each frame's size divided by how often it is mapped, over all page table entries
-    /// in `frames`; a frame is listed once for each. Exact, where /proc/PID/smaps rounds every mapping of one page down to whole
-    /// KiB. Nil where the kernel does not tell this process.
+    /// The proportional share (PSS) of pages: each frame's size divided by how often it is mapped, over all page table
+    /// entries in `frames`; a frame is listed once for each. Exact, where /proc/PID/smaps rounds every mapping of one
+    /// page down to whole KiB. Nil where the kernel does not tell this process.
     ///
     /// - Parameter frames: frame numbers, in any order.
     package static func proportionalShare(of frames: [UInt64]) throws(HostError) -> ByteCount? {
@@ -49,7 +50,8 @@ package enum KernelPages {
         var share = 0.0
         for count in mapCounts {
             guard let count else { return nil }
-            // A frame unmapped since it was seen has a count of 0, and no share; nor has the frame of zeroes, which nobody owns.
+            // A frame unmapped since it was seen has a count of 0, and no share; nor has the frame of zeroes, which
+            // nobody owns.
             if count > 0 { share += 1 / Double(count) }
         }
         return ByteCount(Int((share * Double(pageSize.rawValue)).rounded()))
@@ -64,13 +66,15 @@ package enum KernelPages {
         return try mapCounts(counts, flags: read(.flags, frames: frames))
     }
 
-    /// - Parameter flags: no mapped frame is without one: KPF_MMAP, or KPF_ZERO_PAGE of the frame of zeroes, which is not counted.
+    /// - Parameter flags: no mapped frame is without one: KPF_MMAP, or KPF_ZERO_PAGE of the frame of zeroes, which is
+    ///   not counted.
     static func mapCounts(_ counts: [UInt64], flags: [UInt64]) -> [Int?] {
         zip(counts, flags).map { count, flags in count == 0 && flags == 0 ? nil : Int(count) }
     }
 
-    /// The flags of the frames under one mapped page of `range`'s length, which lie in a row: a HugeTLB page. Nil where the kernel
-    /// does not tell this process. Throws ``HostError/Code-swift.struct/invalid`` unless the range is whole pages, one at least.
+    /// The flags of the frames under one mapped page of `range`'s length, which lie in a row: a HugeTLB page. Nil where
+    /// the kernel does not tell this process. Throws ``HostError/Code-swift.struct/invalid`` unless the range is whole
+    /// pages, one at least.
     package static func flags(ofHugePageAt range: AddressRange) throws(HostError) -> [UInt64]? {
         guard range.isWholePages, range.length > .zero else {
             throw HostError(.invalidArgument, .read, .addresses(range))

@@ -49,8 +49,8 @@ public struct ByteCount: Quantity {
     /// `rawValue` bytes.
     public init(_ rawValue: Int) { self.rawValue = rawValue }
 
-    /// An amount written as people do: a whole number above 0, and K, M, G or T, or nothing. Nil for anything else, and for what
-    /// does not fit.
+    /// An amount written as people do: a whole number above 0, and K, M, G or T, or nothing. Nil for anything else, and
+    /// for what does not fit.
     public init?(text: some StringProtocol) {
         let units: [Character: Int] = ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40]
         let unit = text.last.flatMap { units[$0] }

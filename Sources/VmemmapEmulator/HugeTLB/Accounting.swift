@@ -89,7 +89,8 @@ extension EmulatedMachine {
         }
     }
 
-    /// Frames that there must be behind the region: one for each vmemmap page that has its own, and the templates that show.
+    /// Frames that there must be behind the region: one for each vmemmap page that has its own, and the templates that
+    /// show.
     public func expectedFrames() -> PageCount {
         views.reduce(PageCount.zero) { sum, entry in
             let (size, view) = entry

@@ -63,7 +63,8 @@ extension EmulatedMachine {
         throw HugeTLBError(.poolEmpty(size))
     }
 
-    /// Gives a huge page back: to the pool, or, while there are surplus pages, to the page allocator (`free_huge_page()`).
+    /// Gives a huge page back: to the pool, or, while there are surplus pages, to the page allocator
+    /// (`free_huge_page()`).
     public func free(_ page: HugePage) throws(HugeTLBError) {
         let view = try view(page.size)
         let wasActive = book.withLock { book in
@@ -74,8 +75,8 @@ extension EmulatedMachine {
         letGo(page.index, page.size)
     }
 
-    /// Gives up a huge page that is counted and on no list. Gone it is in any case: what cannot be restored is the pool's again, and
-    /// counted.
+    /// Gives up a huge page that is counted and on no list. Gone it is in any case: what cannot be restored is the
+    /// pool's again, and counted.
     func letGo(_ page: HugePageIndex, _ size: HugePageSize) {
         // A surplus page that was left untouched becomes the pool's only with what that takes.
         if configuration.policy == .poolOnly, pool(size).surplus == .zero || configuration.keepsPages {
@@ -106,7 +107,8 @@ extension EmulatedMachine {
         book.withLock { book in book.change(size) { $0.overcommit = count } }
     }
 
-    /// vm.hugetlb_optimize_vmemmap: from now on, for huge pages that come into being. Those that are there stay as they are.
+    /// vm.hugetlb_optimize_vmemmap: from now on, for huge pages that come into being. Those that are there stay as they
+    /// are.
     public func setOptimizing(_ isOptimizing: Bool) { book.withLock { $0.isOptimizing = isOptimizing } }
 
     /// Frames that restores may take for the vmemmap, none if it is below 0; nil: as many as the host has.

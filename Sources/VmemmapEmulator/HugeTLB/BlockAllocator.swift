@@ -1,9 +1,9 @@
 /// Which base pages of a zone are free: the page allocator, as far as huge pages need one. A pure value.
 ///
-/// Memory is kept in blocks of a 2 MiB huge page (order 9 with 4 KiB base pages). A block is free as a whole, in use as a
-/// whole, or broken into base pages. A 1 GiB huge page takes as many free blocks in a row at a multiple of its size
-/// (`alloc_contig_pages()`); a 2 MiB one any free block (`alloc_pages()` of order 9). Blocks and base pages are taken where least is
-/// left, so that what is free stays in one piece as long as possible.
+/// Memory is kept in blocks of a 2 MiB huge page (order 9 with 4 KiB base pages). A block is free as a whole, in use as
+/// a whole, or broken into base pages. A 1 GiB huge page takes as many free blocks in a row at a multiple of its size
+/// (`alloc_contig_pages()`); a 2 MiB one any free block (`alloc_pages()` of order 9). Blocks and base pages are taken
+/// where least is left, so that what is free stays in one piece as long as possible.
 package struct BlockAllocator: Sendable {
     /// The frames that it hands out.
     package let frames: Range<PageFrameNumber>
@@ -24,7 +24,8 @@ package struct BlockAllocator: Sendable {
     /// A zone of free memory.
     ///
     /// - Parameters:
-    ///   - frames: from a multiple of the gigantic page's size on; what does not fill a block at the end is not handed out.
+    ///   - frames: from a multiple of the gigantic page's size on; what does not fill a block at the end is not handed
+    ///     out.
     ///   - blockPages: base pages of a 2 MiB huge page.
     ///   - giganticPages: base pages of a 1 GiB huge page.
     package init(_ frames: Range<PageFrameNumber>, blockPages: Int, giganticPages: Int) {
@@ -111,8 +112,8 @@ package struct BlockAllocator: Sendable {
 
     // MARK: Giving back
 
-    /// Gives back what was taken: a page, a block, or a gigantic stretch, or a part of one of the latter two in whole pages.
-    /// Isolated frames stay in use. Frames that are free already are a programmer's error.
+    /// Gives back what was taken: a page, a block, or a gigantic stretch, or a part of one of the latter two in whole
+    /// pages. Isolated frames stay in use. Frames that are free already are a programmer's error.
     package mutating func giveBack(_ given: Range<PageFrameNumber>) {
         guard let last = given.last else { return }
         for block in place(of: given.lowerBound).block...place(of: last).block {

@@ -2,10 +2,11 @@ package import HostMemory
 
 /// What each 2 MiB block of a machine's memory is used as, for those who check what readers see.
 ///
-/// A frame that is in a huge page must lead to its head at every moment, whether its vmemmap is optimized or not; a frame that is
-/// in none must lead to itself. Only while struct pages are rewritten, as memory becomes a huge page or is taken apart, may
-/// a frame lead to either. Whoever rewrites a block's struct pages holds the block alone, and says so here before the first and
-/// after the last store. What the stores leave is not looked at: a store that was forgotten is found by the readers.
+/// A frame that is in a huge page must lead to its head at every moment, whether its vmemmap is optimized or not; a
+/// frame that is in none must lead to itself. Only while struct pages are rewritten, as memory becomes a huge page or
+/// is taken apart, may a frame lead to either. Whoever rewrites a block's struct pages holds the block alone, and says
+/// so here before the first and after the last store. What the stores leave is not looked at: a store that was
+/// forgotten is found by the readers.
 package final class BlockUses: Sendable {
     /// What a block may be read as.
     package struct Uses: OptionSet, Hashable, Sendable {
@@ -56,7 +57,8 @@ package final class BlockUses: Sendable {
         return Moment(word: unsafe MemoryAccess.load(words + ByteCount(8 * block)))
     }
 
-    /// Rewrites the struct pages of blocks that the caller holds: `body` stores in them what they are to be read as from then on.
+    /// Rewrites the struct pages of blocks that the caller holds: `body` stores in them what they are to be read as
+    /// from then on.
     func rewrite(_ blocks: Range<Int>, as use: Uses, _ body: () -> Void) {
         change(blocks) { $0.union(use) }
         body()
@@ -67,8 +69,8 @@ package final class BlockUses: Sendable {
         for block in blocks {
             let word = moment(ofBlock: block).word
             let changed = (word & ~Self.usesMask &+ Self.step) | new(Uses(rawValue: word & Self.usesMask)).rawValue
-            // SAFETY: as above. A release store: whoever sees it sees what was stored before, and the stores after it are release
-            // stores too, so that whoever sees one of those sees this one.
+            // SAFETY: as above. A release store: whoever sees it sees what was stored before, and the stores after it
+            // are release stores too, so that whoever sees one of those sees this one.
             unsafe MemoryAccess.store(changed, at: words + ByteCount(8 * block))
         }
     }
@@ -92,8 +94,9 @@ extension EmulatedMachine {
 
     /// Reads a frame's compound head by `read`, and judges it.
     ///
-    /// A frame in a huge page for the whole of the reading must lead to that page's head, one in none to itself. Where the frame's struct
-    /// page was rewritten meanwhile, the reading is held against all that it can ever be, and is made again.
+    /// A frame in a huge page for the whole of the reading must lead to that page's head, one in none to itself. Where
+    /// the frame's struct page was rewritten meanwhile, the reading is held against all that it can ever be, and is
+    /// made again.
     @inline(__always)
     package func observeHead(
         of frame: PageFrameNumber, _ read: (Address) -> (head: Address, word: UInt64)?

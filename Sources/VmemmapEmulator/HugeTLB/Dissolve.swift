@@ -19,8 +19,8 @@ extension EmulatedMachine {
         return nil
     }
 
-    /// Takes the free huge page around a frame out of the pool and gives it back to the page allocator, all but the base pages with
-    /// memory errors (`dissolve_free_huge_page()`). Waits for the deferred work first (v5 patch 16).
+    /// Takes the free huge page around a frame out of the pool and gives it back to the page allocator, all but the
+    /// base pages with memory errors (`dissolve_free_huge_page()`). Waits for the deferred work first (v5 patch 16).
     ///
     /// - Throws: when it is in use or promised, or its vmemmap cannot be restored: the pool is as before then.
     public func dissolve(_ frame: PageFrameNumber) throws(HugeTLBError) {
@@ -35,8 +35,8 @@ extension EmulatedMachine {
         release(PageID(page: page.index, size: page.size))
     }
 
-    /// Makes a free 1 GiB page 512 of 2 MiB (`demote_free_hugetlb_folios()`). Restores that page's vmemmap and no other's; the new pages
-    /// are optimized if new ones are.
+    /// Makes a free 1 GiB page 512 of 2 MiB (`demote_free_hugetlb_folios()`). Restores that page's vmemmap and no
+    /// other's; the new pages are optimized if new ones are.
     ///
     /// - Throws: as ``dissolve(_:)``, and for a page with a memory error.
     public func demote(_ frame: PageFrameNumber) throws(HugeTLBError) {
@@ -76,8 +76,8 @@ extension EmulatedMachine {
         }
     }
 
-    /// Takes a free huge page that nobody has been promised out of the pool: as a surplus page while there are any, which is what it
-    /// returns beside it.
+    /// Takes a free huge page that nobody has been promised out of the pool: as a surplus page while there are any,
+    /// which is what it returns beside it.
     private func takeFree(_ frame: PageFrameNumber) throws(HugeTLBError) -> (HugePage, isSurplus: Bool) {
         try book.withLock { (book) throws(HugeTLBError) in
             guard let page = find(frame, &book), let state = book.hstates[page.size] else {

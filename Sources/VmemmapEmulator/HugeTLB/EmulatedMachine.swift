@@ -1,10 +1,10 @@
 public import HostMemory
 
-/// An emulated machine with memory in two zones, each base page of it described by its struct page in a real region, and huge pages
-/// of 2 MiB and 1 GiB on it: the HugeTLB layer (`mm/hugetlb.c`).
+/// An emulated machine with memory in two zones, each base page of it described by its struct page in a real region,
+/// and huge pages of 2 MiB and 1 GiB on it: the HugeTLB layer (`mm/hugetlb.c`).
 ///
-/// One region stands for the vmemmap; each size of huge page sees it through a ``VmemmapRegion`` of its own. Which part of memory is a
-/// huge page, of which size, is decided here, so the two never meet.
+/// One region stands for the vmemmap; each size of huge page sees it through a ``VmemmapRegion`` of its own. Which part
+/// of memory is a huge page, of which size, is decided here, so the two never meet.
 ///
 /// All operations may be called from any thread.
 public final class EmulatedMachine: Sendable {
@@ -38,7 +38,8 @@ public final class EmulatedMachine: Sendable {
         var furtherErrors: [PageFrameNumber: [Int]] = [:]
         /// Memory errors in huge pages that are in no pool: on their way in, or out.
         var errorsInTransit: Set<PageFrameNumber> = []
-        /// Huge pages that two refusals in a row have left half-way (``VmemmapError/Residue``): in no pool until they are mended.
+        /// Huge pages that two refusals in a row have left half-way (``VmemmapError/Residue``): in no pool until they
+        /// are mended.
         var setAside: [PageID] = []
         /// Huge pages that could not be optimized, and are used as they are.
         var optimizeFailures = 0
@@ -60,8 +61,8 @@ public final class EmulatedMachine: Sendable {
     /// - Parameters:
     ///   - configuration: the machine.
     ///   - progress: told how many of its vmemmap pages there are already.
-    /// - Throws: `VmemmapError` when the host refuses, the memory holds not one block of 2 MiB or more than fit an address space, or a
-    ///   struct page or a tail frames has no such size.
+    /// - Throws: `VmemmapError` when the host refuses, the memory holds not one block of 2 MiB or more than fit an
+    ///   address space, or a struct page or a tail frames has no such size.
     public convenience init(
         _ configuration: MachineConfiguration, progress: BuildProgress = { _, _ in }
     ) throws(VmemmapError) {

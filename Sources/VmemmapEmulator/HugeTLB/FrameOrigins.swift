@@ -3,8 +3,8 @@ import HostMemory
 /// Where the frames behind the vmemmap come from: boot memory, or the page allocator since (v5 patches 1, 2, 6, 7;
 /// `nr_memmap_boot_pages` and `nr_memmap_pages` of /proc/vmstat). A pure value.
 ///
-/// Optimizing gives a vmemmap page's frame back to where it came from. Restoring takes one from the page allocator. So after a cycle
-/// only the sum of the two is what it was.
+/// Optimizing gives a vmemmap page's frame back to where it came from. Restoring takes one from the page allocator. So
+/// after a cycle only the sum of the two is what it was.
 struct FrameOrigins: Hashable, Sendable {
     /// What is behind a vmemmap page.
     private enum Origin: UInt8 {

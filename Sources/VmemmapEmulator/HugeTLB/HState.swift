@@ -6,8 +6,8 @@ package struct HState: Hashable, Sendable {
     package let size: HugePageSize
     /// All huge pages there are (HugePages_Total, `nr_huge_pages`).
     package internal(set) var total = HugePageCount(0)
-    /// Those beyond the pool's size (HugePages_Surp, `surplus_huge_pages`): allocated for lack of a free one, left over by a pool that
-    /// shrank under its users, or not given back because their vmemmap could not be restored.
+    /// Those beyond the pool's size (HugePages_Surp, `surplus_huge_pages`): allocated for lack of a free one, left over
+    /// by a pool that shrank under its users, or not given back because their vmemmap could not be restored.
     package internal(set) var surplus = HugePageCount(0)
     /// Those promised and not taken yet (HugePages_Rsvd, `resv_huge_pages`).
     package internal(set) var reserved = HugePageCount(0)

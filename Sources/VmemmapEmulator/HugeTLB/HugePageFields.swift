@@ -1,8 +1,8 @@
 import CSystemShims
 import HostMemory
 
-/// What the first struct pages of a huge page carry of their own (v5 patch 19), by name. They lie in the first vmemmap page, which
-/// stays writable in every scheme (v5 patch 20; held at compile time in struct_page.c).
+/// What the first struct pages of a huge page carry of their own (v5 patch 19), by name. They lie in the first vmemmap
+/// page, which stays writable in every scheme (v5 patch 20; held at compile time in struct_page.c).
 ///
 /// The fields belong to whoever holds the huge page; two writers at once are not foreseen, readers at any time are.
 struct HugePageFields {
@@ -23,13 +23,14 @@ struct HugePageFields {
     private func structPage(_ index: vme_subpage) -> Address { head + structPageSize * Int(index.rawValue) }
 
     private func load(_ address: Address) -> UInt64 {
-        // SAFETY: the word lies in the first vmemmap page of the head's huge page, mapped as long as the region, which the caller
-        // keeps.
+        // SAFETY: the word lies in the first vmemmap page of the head's huge page, mapped as long as the region, which
+        // the caller keeps.
         unsafe MemoryAccess.load(address)
     }
 
     private func store(_ value: UInt64, at address: Address) {
-        // SAFETY: as above; that page is writable in every scheme, but while it is moved, which only the huge page's holder does.
+        // SAFETY: as above; that page is writable in every scheme, but while it is moved, which only the huge page's
+        // holder does.
         unsafe MemoryAccess.store(value, at: address)
     }
 
@@ -91,8 +92,8 @@ struct HugePageFields {
         }
     }
 
-    /// Which of its base pages has the memory error, counted from the head: `private` of struct page 4 (v5 patch 15). Tails are
-    /// read-only, so the flag cannot stand where the error is.
+    /// Which of its base pages has the memory error, counted from the head: `private` of struct page 4 (v5 patch 15).
+    /// Tails are read-only, so the flag cannot stand where the error is.
     var rawErrorIndex: Int {
         get { Int(load(structPage(VME_SUBPAGE_INDEX_HWPOISON) + StructPage.privateOffset)) }
         nonmutating set {

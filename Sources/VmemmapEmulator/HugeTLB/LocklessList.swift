@@ -2,8 +2,8 @@ import Synchronization
 
 /// A list that any thread adds to and one takes from as a whole, without a lock: `llist` in the kernel.
 ///
-/// Who adds to an empty list learns that it was empty, and it is on him to have the work scheduled: so that is done once for
-/// many additions (v5 patch 10).
+/// Who adds to an empty list learns that it was empty, and it is on him to have the work scheduled: so that is done
+/// once for many additions (v5 patch 10).
 @safe final class LocklessList<Element: Sendable>: Sendable {
     // SAFETY: one thread at a time has a node: who makes it, until it is published, and who has taken the list.
     @safe private final class Node: @unchecked Sendable {

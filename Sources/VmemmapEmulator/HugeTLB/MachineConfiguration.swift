@@ -4,10 +4,11 @@ public import HostMemory
 public struct MachineConfiguration: Hashable, Sendable {
     /// What becomes of a huge page whose vmemmap cannot be restored.
     public enum RestoreFailure: String, Hashable, Sendable, Codable, CaseIterable {
-        /// It stays allocated and optimized, and counts as surplus; writing nr_hugepages again retries. Linux since 5.14.
+        /// It stays allocated and optimized, and counts as surplus; writing nr_hugepages again retries. Linux since
+        /// 5.14.
         case surplus
-        /// The restore waits until there is memory. The v5 series (`GFP_KERNEL | __GFP_NOFAIL`); here not for ever but for
-        /// ``longestWaitNanoseconds``, and then as ``surplus``.
+        /// The restore waits until there is memory. The v5 series (`GFP_KERNEL | __GFP_NOFAIL`); here not for ever but
+        /// for ``longestWaitNanoseconds``, and then as ``surplus``.
         case wait
     }
 
@@ -40,8 +41,8 @@ public struct MachineConfiguration: Hashable, Sendable {
     package var mapping: RegionMapping
     /// How many frames in a row serve the tails.
     public var tailFrames: TailFrames
-    /// sizeof(struct page), one of ``Geometry/structPageSizes``. Where it is no power of two, a struct page may straddle vmemmap pages
-    /// and nothing is optimized (v5 patch 21).
+    /// sizeof(struct page), one of ``Geometry/structPageSizes``. Where it is no power of two, a struct page may
+    /// straddle vmemmap pages and nothing is optimized (v5 patch 21).
     public var structPageSize: ByteCount
     /// `hugetlb_free_vmemmap=on`: the sysctl's value at boot. Off unless asked for.
     public var optimizesAtBoot: Bool
@@ -74,8 +75,8 @@ public struct MachineConfiguration: Hashable, Sendable {
         self.keepsPages = keepsPages
     }
 
-    /// What optimizing huge pages of one size does; nil where the memory holds not one, or the machine has none of that size
-    /// (``EmulatedMachine/sizes``), or cannot be booted: the initializer of ``EmulatedMachine`` says why.
+    /// What optimizing huge pages of one size does; nil where the memory holds not one, or the machine has none of that
+    /// size (``EmulatedMachine/sizes``), or cannot be booted: the initializer of ``EmulatedMachine`` says why.
     public func plan(_ size: HugePageSize) -> MappingPlan? { (try? checkedPlan(size)) ?? nil }
 
     /// The same, and why there can be no such machine.
@@ -97,8 +98,8 @@ public struct MachineConfiguration: Hashable, Sendable {
     /// Blocks of 2 MiB.
     var blocks: Int { memory.rawValue / HugePageSize.twoMebibytes.bytes.rawValue }
 
-    /// The first half of the memory is ZONE_NORMAL, the second ZONE_MOVABLE, cut where a gigantic page would be; less than two of
-    /// those are one zone.
+    /// The first half of the memory is ZONE_NORMAL, the second ZONE_MOVABLE, cut where a gigantic page would be; less
+    /// than two of those are one zone.
     var blocksInFirstZone: Int {
         let gigantic = HugePageSize.oneGibibyte.blocks
         let stretches = blocks / gigantic

@@ -1,7 +1,7 @@
 public import HostMemory
 
-/// A walk over a machine's memory while huge pages come and go: the struct page of a frame that is in a huge page leads to its head, that
-/// of any other to itself (``BlockUses``).
+/// A walk over a machine's memory while huge pages come and go: the struct page of a frame that is in a huge page leads
+/// to its head, that of any other to itself (``BlockUses``).
 struct MachineWalk: Walkable {
     private let machine: EmulatedMachine
     private let view: VmemmapRegion

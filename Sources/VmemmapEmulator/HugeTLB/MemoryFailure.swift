@@ -2,8 +2,9 @@ import CSystemShims
 import HostMemory
 import Synchronization
 
-// Memory errors (`memory_failure()`). The tails of an optimized huge page are read-only and shared, so the error is remembered on
-// the head and by its index; when the page is dissolved, after the restore, it moves to the struct page that it is about (v5 patch 15).
+// Memory errors (`memory_failure()`). The tails of an optimized huge page are read-only and shared, so the error is
+// remembered on the head and by its index; when the page is dissolved, after the restore, it moves to the struct page
+// that it is about (v5 patch 15).
 extension EmulatedMachine {
     /// A base page has a memory error: neither it nor a huge page that it is in is handed out again.
     public func poison(_ frame: PageFrameNumber) throws(HugeTLBError) {
@@ -40,7 +41,8 @@ extension EmulatedMachine {
         }
     }
 
-    /// Makes a huge page the pool's, as `change` enters it. Errors that came while it was in none are its own from here on.
+    /// Makes a huge page the pool's, as `change` enters it. Errors that came while it was in none are its own from here
+    /// on.
     func enterPool(_ page: HugePageIndex, _ size: HugePageSize, _ change: (inout HState) -> Void) {
         book.withLock { enterPool(page, size, &$0, change) }
     }
@@ -54,13 +56,15 @@ extension EmulatedMachine {
         for frame in book.takeErrorsInTransit(frames) { note(frame, in: page, size, &book) }
     }
 
-    /// Whether a base page's own struct page carries PG_hwpoison. The head of a huge page carries it for all of its base pages.
+    /// Whether a base page's own struct page carries PG_hwpoison. The head of a huge page carries it for all of its
+    /// base pages.
     public func isPoisoned(_ frame: PageFrameNumber) -> Bool {
         guard let view = views[.twoMebibytes], view.layout.frames.contains(frame) else { return false }
         return HugePageFields(head: frame, view.layout).isPoisoned
     }
 
-    /// The base pages of a huge page that have memory errors; its struct pages do not remember them any more afterwards.
+    /// The base pages of a huge page that have memory errors; its struct pages do not remember them any more
+    /// afterwards.
     func takeErrors(of freed: PageID, _ view: VmemmapRegion) -> [PageFrameNumber] {
         let head = view.layout.geometry.headFrame(of: freed.page)
         let fields = HugePageFields(of: freed.page, view.layout)
@@ -76,7 +80,8 @@ extension EmulatedMachine {
 }
 
 extension EmulatedMachine.Book {
-    /// The errors that have come in some frames while they were in no pool; they are the caller's business from here on.
+    /// The errors that have come in some frames while they were in no pool; they are the caller's business from here
+    /// on.
     mutating func takeErrorsInTransit(_ frames: Range<PageFrameNumber>) -> [PageFrameNumber] {
         if errorsInTransit.isEmpty { return [] }
         let errors = errorsInTransit.filter(frames.contains)

@@ -1,8 +1,8 @@
 /// The page tables that splitting the vmemmap's PMDs takes (v5 patches 5, 13, 14). A pure value.
 ///
-/// Each huge page has the page tables that it may need set aside before anything is split: one for 2 MiB, eight for 1 GiB. Where
-/// another huge page has split the PMD already, its own are not needed and go back: one page table maps the vmemmap of up to 64 huge pages of
-/// 2 MiB. A gigantic page's restore merges its PMDs and gives their page tables back.
+/// Each huge page has the page tables that it may need set aside before anything is split: one for 2 MiB, eight for 1
+/// GiB. Where another huge page has split the PMD already, its own are not needed and go back: one page table maps the
+/// vmemmap of up to 64 huge pages of 2 MiB. A gigantic page's restore merges its PMDs and gives their page tables back.
 struct PageTableDeposits: Hashable, Sendable {
     private var isSplit: [Bool]
     /// Page tables in use for PMDs that were split.

@@ -15,8 +15,8 @@ public struct PoolChange: Hashable, Sendable {
 extension EmulatedMachine {
     /// Grows or shrinks the pool to `asked` huge pages, or as near as it gets. What it has works in any case.
     ///
-    /// Growing first makes surplus pages the pool's own. Shrinking gives free pages back, those first that an earlier restore could
-    /// not; pages in use that are too many become surplus, and go when they are freed.
+    /// Growing first makes surplus pages the pool's own. Shrinking gives free pages back, those first that an earlier
+    /// restore could not; pages in use that are too many become surplus, and go when they are freed.
     ///
     /// - Parameters:
     ///   - size: the size of huge page, which names the pool.
@@ -45,7 +45,8 @@ extension EmulatedMachine {
                 state.surplus -= adopted
             }
         }
-        // Each attempt at the mapping limit counts all mappings; and little is likely to come free while more pages are taken.
+        // Each attempt at the mapping limit counts all mappings; and little is likely to come free while more pages are
+        // taken.
         var isAtMappingLimit = false
         while true {
             let persistent = pool(size).persistent
@@ -117,8 +118,8 @@ extension EmulatedMachine {
     ///
     /// - Parameter isOptimized: whether the policy wants it.
     /// - Returns: why it is not optimized, if the host refuses that; it is used as it is.
-    /// - Throws: when the host has left it half-way, and it has been set aside; in the manner of v5, also when there is no memory for
-    ///   the page tables that a split may take.
+    /// - Throws: when the host has left it half-way, and it has been set aside; in the manner of v5, also when there is
+    ///   no memory for the page tables that a split may take.
     @discardableResult
     func prepare(
         _ page: HugePageIndex, _ size: HugePageSize, isOptimized: Bool
@@ -145,7 +146,8 @@ extension EmulatedMachine {
         guard let view = views[size], view.states.state(of: page) != .optimized, view.plan.isWorthwhile,
             book.withLock({ $0.isOptimizing })
         else { return nil }
-        // Before anything is split, the page tables for all of it (v5 patch 5); what others have split already goes back.
+        // Before anything is split, the page tables for all of it (v5 patch 5); what others have split already goes
+        // back.
         let deposit = PageCount(pmds(of: page, view).count)
         let isDeposited = book.withLock { book in
             guard let left = book.budget else { return true }
@@ -175,7 +177,8 @@ extension EmulatedMachine {
         return nil
     }
 
-    /// Gives a huge page that has left the pool back to the page allocator (`update_and_free_page()`): now, or by the worker.
+    /// Gives a huge page that has left the pool back to the page allocator (`update_and_free_page()`): now, or by the
+    /// worker.
     ///
     /// - Throws: when its vmemmap cannot be restored; it is the pool's again then, free and surplus.
     func giveToMemory(_ freed: PageID) throws(HugeTLBError) {
@@ -194,7 +197,8 @@ extension EmulatedMachine {
         release(freed)
     }
 
-    /// Makes a free huge page whose vmemmap could not be restored the pool's again, or sets it aside if it was left half-way.
+    /// Makes a free huge page whose vmemmap could not be restored the pool's again, or sets it aside if it was left
+    /// half-way.
     func putBack(_ freed: PageID, isSurplus: Bool, isRestoreRefused: Bool = true) {
         if isRestoreRefused { book.withLock { $0.restoreFailures += 1 } }
         if !isUsable(freed) { return setAside(freed) }
@@ -222,8 +226,8 @@ extension EmulatedMachine {
         }
     }
 
-    /// Gives each vmemmap page of a huge page its frame again (`hugetlb_vmemmap_restore_folio()`), waiting for memory if that is how
-    /// the machine is configured: for a while, since nobody might ever give any back.
+    /// Gives each vmemmap page of a huge page its frame again (`hugetlb_vmemmap_restore_folio()`), waiting for memory
+    /// if that is how the machine is configured: for a while, since nobody might ever give any back.
     func restore(_ freed: PageID) throws(HugeTLBError) {
         guard let state = views[freed.size]?.states.state(of: freed.page), state == .optimized || state.isTorn else {
             return
@@ -299,7 +303,8 @@ extension EmulatedMachine {
         return view
     }
 
-    /// Enters what became of a huge page's freed vmemmap pages, by their numbers in the region, and of the PMDs that map them.
+    /// Enters what became of a huge page's freed vmemmap pages, by their numbers in the region, and of the PMDs that
+    /// map them.
     private func account(
         _ page: HugePageIndex, _ view: VmemmapRegion, _ enter: (inout Book, Range<Int>, Range<Int>) -> Void
     ) {

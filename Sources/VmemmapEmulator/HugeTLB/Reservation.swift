@@ -3,11 +3,11 @@ import Synchronization
 
 // Huge pages promised to somebody before they are taken, as mmap does it (`hugetlb_acct_memory()`).
 extension EmulatedMachine {
-    /// Promises huge pages: free ones, and where they are too few, surplus pages made for this, within nr_overcommit_hugepages
-    /// (`gather_surplus_pages()`). All of them or none.
+    /// Promises huge pages: free ones, and where they are too few, surplus pages made for this, within
+    /// nr_overcommit_hugepages (`gather_surplus_pages()`). All of them or none.
     ///
-    /// - Throws: when a surplus page may not or cannot be made. Those made before it go back to the page allocator then; a machine
-    ///   that keeps its pages has them in its pool.
+    /// - Throws: when a surplus page may not or cannot be made. Those made before it go back to the page allocator
+    ///   then; a machine that keeps its pages has them in its pool.
     public func reserve(_ size: HugePageSize, _ count: HugePageCount) throws(HugeTLBError) {
         _ = try view(size)
         guard count >= .zero else { throw HugeTLBError(.unusableCount(count)) }
@@ -29,8 +29,8 @@ extension EmulatedMachine {
         for page in gathered { letGo(page, size) }
     }
 
-    /// Promises `count` huge pages if the free ones and the gathered ones are enough, and makes as many of the latter free as it takes: in
-    /// one step, so that nobody takes them before they are promised.
+    /// Promises `count` huge pages if the free ones and the gathered ones are enough, and makes as many of the latter
+    /// free as it takes: in one step, so that nobody takes them before they are promised.
     ///
     /// - Returns: how many are missing, and nothing is done; nil if none is.
     private func promise(
@@ -48,8 +48,9 @@ extension EmulatedMachine {
         }
     }
 
-    /// Takes a promise back, or what there is of it (of a count below 0, or a size that this machine has not, nothing), and
-    /// gives as many surplus pages that nobody needs for it any more to the page allocator (`return_unused_surplus_pages()`).
+    /// Takes a promise back, or what there is of it (of a count below 0, or a size that this machine has not, nothing),
+    /// and gives as many surplus pages that nobody needs for it any more to the page allocator
+    /// (`return_unused_surplus_pages()`).
     public func unreserve(_ size: HugePageSize, _ count: HugePageCount) {
         guard views[size] != nil else { return }
         let taken = book.withLock { book in

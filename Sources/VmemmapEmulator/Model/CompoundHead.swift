@@ -6,7 +6,8 @@ package enum CompoundHead {
     package enum Encoding: Hashable, Sendable {
         /// A tail holds its head's address: ``decoded(_:at:)``.
         case pointer
-        /// So it does, and there are struct pages that look like heads and are not: ``throughFakeHead(_:at:pageSize:next:)``.
+        /// So it does, and there are struct pages that look like heads and are not:
+        /// ``throughFakeHead(_:at:pageSize:next:)``.
         case pointerBesideFakeHeads
         /// A tail holds a mask: ``masked(_:at:)``.
         case mask
@@ -33,8 +34,8 @@ package enum CompoundHead {
         }
     }
 
-    /// What a tail of the huge page at `head` holds: the head's address with bit 0 set (`set_compound_head()`), or a mask with
-    /// bit 0 set, the same for every huge page of the order, for struct pages of a power of two.
+    /// What a tail of the huge page at `head` holds: the head's address with bit 0 set (`set_compound_head()`), or a
+    /// mask with bit 0 set, the same for every huge page of the order, for struct pages of a power of two.
     package static func tailWord(
         _ encoding: Encoding, head: Address, order: Int, structPageSize: ByteCount = StructPage.size
     ) -> UInt64 {

@@ -15,13 +15,13 @@ public struct Geometry: Hashable, Sendable {
     /// The base page sizes that Linux has.
     public static let basePageSizes: [ByteCount] = [.kibibytes(4), .kibibytes(16), .kibibytes(64)]
 
-    /// The sizes that a struct page may have: whole words. The kernel's has 56 bytes without memcg_data and 96 with all that
-    /// debugging adds (`__mm_zero_struct_page()`); 128 is the next power of two. What is more than
-    /// 64 bytes is padding here.
+    /// The sizes that a struct page may have: whole words. The kernel's has 56 bytes without memcg_data and 96 with all
+    /// that debugging adds (`__mm_zero_struct_page()`); 128 is the next power of two. What is more than 64 bytes is
+    /// padding here.
     public static let structPageSizes: [ByteCount] = stride(from: 56, through: 128, by: 8).map { ByteCount($0) }
 
-    /// A geometry; nil unless the base page is one Linux has, the huge page is at least twice as large, and the struct page is
-    /// one of ``structPageSizes``.
+    /// A geometry; nil unless the base page is one Linux has, the huge page is at least twice as large, and the struct
+    /// page is one of ``structPageSizes``.
     package init?(basePageSize: ByteCount, hugePageSize: HugePageSize, structPageSize: ByteCount = StructPage.size) {
         guard Self.basePageSizes.contains(basePageSize), hugePageSize.bytes > basePageSize,
             Self.structPageSizes.contains(structPageSize)

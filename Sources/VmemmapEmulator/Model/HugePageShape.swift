@@ -1,6 +1,7 @@
 import HostMemory
 
-/// Which vmemmap pages of one huge page become what, for any number of tail frames: the scheme's rules on a geometry and a backing.
+/// Which vmemmap pages of one huge page become what, for any number of tail frames: the scheme's rules on a geometry
+/// and a backing.
 struct HugePageShape {
     private let rules: any SchemeRules
     private let backing: Backing

@@ -72,8 +72,8 @@ public struct MappingPlan: Hashable, Sendable {
     ///   - hugePages: how many, 1 at least.
     ///   - firstZone: how many of them lie in the first zone, 1 at least; nil: the first half.
     ///   - tailFrames: the frames that serve the tails. Without meaning for the head scheme.
-    /// - Throws: `VmemmapError` with ``VmemmapError/Cause/unusableCount(_:)`` for no huge page at all, or so many that figures of
-    ///   them would not fit numbers of 64 bits (2⁵⁶ bytes of struct pages); with
+    /// - Throws: `VmemmapError` with ``VmemmapError/Cause/unusableCount(_:)`` for no huge page at all, or so many that
+    ///   figures of them would not fit numbers of 64 bits (2⁵⁶ bytes of struct pages); with
     ///   ``VmemmapError/Cause/unusableFirstZone(_:of:)`` and ``VmemmapError/Cause/unusableTailFrames(_:)``.
     package init(
         geometry: Geometry, scheme: Scheme, backing: Backing = .anonymous, mapping: RegionMapping = .pte,
@@ -84,7 +84,8 @@ public struct MappingPlan: Hashable, Sendable {
             firstZone: firstZone, tailFrames: tailFrames, cost: .assumed)
     }
 
-    /// The same, with what decides ``TailFrames/auto``: what a mapping costs, and the mappings that the region may have.
+    /// The same, with what decides ``TailFrames/auto``: what a mapping costs, and the mappings that the region may
+    /// have.
     package init(
         geometry: Geometry, scheme: Scheme, backing: Backing = .anonymous, mapping: RegionMapping = .pte,
         hugePages: HugePageCount, firstZone: HugePageCount? = nil, tailFrames: TailFrames = .frames(1),
@@ -139,10 +140,12 @@ public struct MappingPlan: Hashable, Sendable {
         return first..<VmemmapPageIndex(geometry.vmemmapPagesPerHugePage.rawValue)
     }
 
-    /// Whether a restore maps the huge page's vmemmap by PMDs again: for gigantic pages, and only for them (v5 patch 18).
+    /// Whether a restore maps the huge page's vmemmap by PMDs again: for gigantic pages, and only for them (v5 patch
+    /// 18).
     public var mergesOnRestore: Bool { mapping == .pmd && geometry.isGigantic && isWorthwhile }
 
-    /// The vmemmap pages that a restore moves in on the anonymous backing: the replaced ones, or to be merged, all of them.
+    /// The vmemmap pages that a restore moves in on the anonymous backing: the replaced ones, or to be merged, all of
+    /// them.
     package var movedPages: Range<VmemmapPageIndex> {
         mergesOnRestore ? VmemmapPageIndex(0)..<replacedPages.upperBound : replacedPages
     }
@@ -186,7 +189,8 @@ public struct MappingPlan: Hashable, Sendable {
     /// Frames given back: those of the freed pages, less the templates that serve in their place.
     public var framesFreed: PageCount { PageCount(freedPages.count) * hugePages.rawValue - templates }
 
-    /// Frames that the memory file has for `optimized` optimized huge pages of all there are: none below 0, and all beyond them.
+    /// Frames that the memory file has for `optimized` optimized huge pages of all there are: none below 0, and all
+    /// beyond them.
     public func fileFrames(optimized: HugePageCount) -> PageCount {
         let optimized = max(.zero, min(optimized, hugePages))
         return switch backing {
@@ -219,8 +223,8 @@ public struct MappingPlan: Hashable, Sendable {
         MappingCount(boundariesInside(state) + (isBoundary(between: state, and: state) ? 1 : 0))
     }
 
-    /// Mappings of the whole region when every huge page is in `state`. Where restores move heads in on the anonymous backing
-    /// (the head scheme, merged gigantic pages), the most there may be.
+    /// Mappings of the whole region when every huge page is in `state`. Where restores move heads in on the anonymous
+    /// backing (the head scheme, merged gigantic pages), the most there may be.
     public func regionMappings(_ state: HugePageState) -> MappingCount {
         let between = isBoundary(between: state, and: state) ? hugePages.rawValue - 1 : 0
         return MappingCount(1 + boundariesInside(state) * hugePages.rawValue + between)
@@ -248,11 +252,12 @@ public struct MappingPlan: Hashable, Sendable {
         }
     }
 
-    /// Whether the first vmemmap page leaves the region's own mapping: replaced, or moved in with the rest by a restore.
+    /// Whether the first vmemmap page leaves the region's own mapping: replaced, or moved in with the rest by a
+    /// restore.
     private var isHeadMoved: Bool { shape.boundaryAfterHead == 0 || mergesOnRestore }
 
-    /// Whether a mapping ends where one huge page meets the next. The most there may be: where heads are moved, neighbours
-    /// restored together may have merged, and a huge page that was never restored has its head where it was.
+    /// Whether a mapping ends where one huge page meets the next. The most there may be: where heads are moved,
+    /// neighbours restored together may have merged, and a huge page that was never restored has its head where it was.
     func isBoundary(between first: HugePageState, and second: HugePageState) -> Bool {
         guard isWorthwhile else { return false }
         return switch backing {

@@ -3,8 +3,8 @@ package import HostMemory
 
 /// Where things stand in a struct page, and what `prep_compound_page()` leaves there.
 package enum StructPage {
-    /// sizeof(struct page) as it is mirrored: 64 bytes. What is emulated may be shorter by its last word, `memcg_data`, or
-    /// longer by padding (``Geometry/structPageSize``).
+    /// sizeof(struct page) as it is mirrored: 64 bytes. What is emulated may be shorter by its last word, `memcg_data`,
+    /// or longer by padding (``Geometry/structPageSize``).
     package static let size = ByteCount(Int(VME_STRUCT_PAGE_SIZE))
     /// Offset of `flags`.
     package static let flagsOffset = ByteCount(0)

@@ -10,8 +10,8 @@ public struct TornHugePage: Hashable, Sendable {
         case region
         /// The frames of the tails are given back, or may be: contents are what the shared frames show.
         case sharedFrames
-        /// In private memory that stands in for pages of the region: a block of the memory file that could not be written
-        /// back, or staged pages that could not be moved in.
+        /// In private memory that stands in for pages of the region: a block of the memory file that could not be
+        /// written back, or staged pages that could not be moved in.
         case privateMemory
     }
 
@@ -25,7 +25,8 @@ public struct TornHugePage: Hashable, Sendable {
     package let replaced: Range<VmemmapPageIndex>
     /// Vmemmap pages at which the host refused: they show what they showed, or are not mapped at all.
     package let uncertain: Range<VmemmapPageIndex>
-    /// Whether pages that ought to be writable may be write-protected: writers fail with ``VmemmapError/Cause/torn(_:)``.
+    /// Whether pages that ought to be writable may be write-protected: writers fail with
+    /// ``VmemmapError/Cause/torn(_:)``.
     public let isWriteProtected: Bool
     /// Whether its mapping may be in more pieces than its state has: the host cut it so as to change a part, and then
     /// refused. Readers and writers notice nothing of that.

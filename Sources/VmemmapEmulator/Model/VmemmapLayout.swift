@@ -24,7 +24,8 @@ package struct VmemmapLayout: Hashable, Sendable {
     /// Every huge page.
     package var allHugePages: Range<HugePageIndex> { HugePageIndex(0)..<HugePageIndex(hugePages.rawValue) }
 
-    /// The struct page of a frame. `pfn_to_page()` in the kernel. Of a frame that is not of this memory, an address beyond it.
+    /// The struct page of a frame. `pfn_to_page()` in the kernel. Of a frame that is not of this memory, an address
+    /// beyond it.
     package func structPage(of pfn: PageFrameNumber) -> Address {
         base + ByteCount(geometry.structPageSize.rawValue &* pfn.rawValue)
     }

@@ -1,7 +1,8 @@
 import HostMemory
 
-/// The anonymous backing: the region is private memory, and shared frames lie in a memory file of their own. A frame goes
-/// back to the host with the mapping that replaces its page; a restored page is staged in private memory and moved in.
+/// The anonymous backing: the region is private memory, and shared frames lie in a memory file of their own. A frame
+/// goes back to the host with the mapping that replaces its page; a restored page is staged in private memory and moved
+/// in.
 struct AnonymousRemapper: Remapper {
     let parts: RegionParts
 
@@ -78,12 +79,15 @@ struct AnonymousRemapper: Remapper {
         }
     }
 
-    /// Gives every replaced page of a huge page a frame of its own, whatever is mapped there now, with the contents it had.
+    /// Gives every replaced page of a huge page a frame of its own, whatever is mapped there now, with the contents it
+    /// had.
     ///
-    /// The own pages are in their shared frames, complete since before the first replacement. The other tails were alike, and the
-    /// last of them is replaced last: they are copied from it, or, if the huge page was optimized, from what the scheme says they show.
+    /// The own pages are in their shared frames, complete since before the first replacement. The other tails were
+    /// alike, and the last of them is replaced last: they are copied from it, or, if the huge page was optimized, from
+    /// what the scheme says they show.
     ///
-    /// - Parameter isUntouched: whether nothing is replaced. The refusal may have come before the shared frames were complete then.
+    /// - Parameter isUntouched: whether nothing is replaced. The refusal may have come before the shared frames were
+    ///   complete then.
     private func rebuild(_ page: HugePageIndex, isUntouched: Bool) throws(HostError) {
         let (plan, pages) = (parts.plan, page..<page.advanced(by: 1))
         for writable in plan.copiedWritablePages where parts.isIntact(writable, of: page) {
@@ -125,8 +129,8 @@ struct AnonymousRemapper: Remapper {
 
     /// Fills private pages off to the side, then moves them in, a huge page at a time.
     ///
-    /// That is one step for every reader: before it the tails show the shared frames, after it frames of their own, with
-    /// the same bytes. (Mapping fresh memory in place and filling it there showed readers zeros.)
+    /// That is one step for every reader: before it the tails show the shared frames, after it frames of their own,
+    /// with the same bytes. (Mapping fresh memory in place and filling it there showed readers zeros.)
     func restore(_ batch: Range<HugePageIndex>, _ writers: Writers) -> BatchResult {
         var completed = 0
         var isProtected = false
@@ -163,8 +167,8 @@ struct AnonymousRemapper: Remapper {
 
     /// Moves staged pages to their place.
     ///
-    /// A late refusal leaves a gap, which is closed with the reserve's mappings. If that cannot be done, and page 0 was to be moved
-    /// too, it has cost the only other copy of it: the staged pages are kept, and the huge page is torn.
+    /// A late refusal leaves a gap, which is closed with the reserve's mappings. If that cannot be done, and page 0 was
+    /// to be moved too, it has cost the only other copy of it: the staged pages are kept, and the huge page is torn.
     @inline(__always)
     private func moveIn(_ staged: AddressRange, _ page: HugePageIndex) throws(HostError) {
         let target = parts.layout.vmemmap(of: page, parts.plan.movedPages)

@@ -63,8 +63,8 @@ extension VmemmapRegion {
         }
     }
 
-    /// Writes the struct pages of the vmemmap pages that keep a frame: through the memory file, which can refuse with an error
-    /// where a store would end the process.
+    /// Writes the struct pages of the vmemmap pages that keep a frame: through the memory file, which can refuse with
+    /// an error where a store would end the process.
     ///
     /// - Parameter scratch: from ``RegionParts/withScratchPage(_:)``.
     private func writeKeptPages(of page: HugePageIndex, _ scratch: Address) throws(HostError) {

@@ -2,9 +2,9 @@ import HostMemory
 
 /// The memory file with a region's shared frames: where each lies in it.
 ///
-/// On the anonymous backing it is one of its own and holds the huge pages' own shared frames, as many for each; a slot is a hole
-/// until its huge page is optimized and again after it is restored. On memfd it is the region, page by page. Behind either lie
-/// the templates of each zone. So it occupies what is in use.
+/// On the anonymous backing it is one of its own and holds the huge pages' own shared frames, as many for each; a slot
+/// is a hole until its huge page is optimized and again after it is restored. On memfd it is the region, page by page.
+/// Behind either lie the templates of each zone. So it occupies what is in use.
 struct FrameFile: Sendable {
     let file: MemoryFile
     private let plan: MappingPlan

@@ -2,8 +2,8 @@ package import HostMemory
 
 // How everybody who reads this region finds heads: walkers, page flags, checks.
 extension VmemmapRegion {
-    /// The compound head that a reader of the scheme finds for the struct page at `address`, one of this region's, and the word it
-    /// found.
+    /// The compound head that a reader of the scheme finds for the struct page at `address`, one of this region's, and
+    /// the word it found.
     @inline(__always)
     func read(_ address: Address) -> (head: Address, word: UInt64) {
         // SAFETY: the struct page lies in the region, which is readable at every moment as long as this object lives:

@@ -2,19 +2,19 @@ import HostMemory
 
 /// The one owner of what is known of a region's huge pages: the state of each, and who works on which.
 ///
-/// An operation takes its huge pages with ``begin(_:)``, moves each from one state to the next, and gives them back with
-/// ``end(_:)``; nobody else changes them meanwhile. These are all the transitions:
+/// An operation takes its huge pages with ``begin(_:)``, moves each from one state to the next, and gives them back
+/// with ``end(_:)``; nobody else changes them meanwhile. These are all the transitions:
 ///
 ///     populated ──optimize──▶ optimized ──restore──▶ restored ──optimize──▶ optimized
 ///
-///     populated, restored ──optimize is refused half-way, and put back──▶ restored, or as it was if nothing was replaced
-///     optimized ──restore is refused, and put back──▶ optimized
-///     any of them ──and putting back is refused as well──▶ torn ──the next operation mends──▶ restored, or
-///                                                               as it was if only its protection was torn
+///     populated, restored ──optimize is refused half-way, put back──▶ restored; if nothing was replaced, as it was
+///     optimized ──restore is refused, put back──▶ optimized
+///     any of them ──and putting back is refused as well──▶ torn ──the next operation mends──▶ restored;
+///                                                              as it was, if only its protection was torn
 ///
-/// An optimize that is built that way goes from populated to optimized at once. A torn huge page carries what exactly is
-/// torn and where its contents live (``TornHugePage``). Blocks that PMDs map have a tear of their own, since several huge
-/// pages share one; ``PmdBlocks`` owns those, and ``state(of:)`` takes them into account.
+/// An optimize that is built that way goes from populated to optimized at once. A torn huge page carries what exactly
+/// is torn and where its contents live (``TornHugePage``). Blocks that PMDs map have a tear of their own, since several
+/// huge pages share one; ``PmdBlocks`` owns those, and ``state(of:)`` takes them into account.
 final class HugePageStates: Sendable {
     struct Entry {
         /// The huge page's own state, without what is torn of the blocks that it shares.
@@ -59,8 +59,8 @@ final class HugePageStates: Sendable {
 
     // MARK: Taking and giving back
 
-    /// Takes all of `pages`, waiting until nobody has any of them, nor came first and waits for some of them. Takes none
-    /// before it can take all, so two never wait for each other.
+    /// Takes all of `pages`, waiting until nobody has any of them, nor came first and waits for some of them. Takes
+    /// none before it can take all, so two never wait for each other.
     func begin(_ pages: Range<HugePageIndex>) {
         let ticket = wait(for: pages)
         var waited = 0
@@ -199,8 +199,8 @@ final class HugePageStates: Sendable {
         }
     }
 
-    /// Whether a huge page shows the file frames that could otherwise be stale: the own shared frames of one that is optimized;
-    /// on memfd the tails of one that is not.
+    /// Whether a huge page shows the file frames that could otherwise be stale: the own shared frames of one that is
+    /// optimized; on memfd the tails of one that is not.
     private func showsFileFrames(_ state: HugePageState) -> Bool {
         switch (plan.backing, state) {
         case (.anonymous, .torn(let torn)): torn.contents != .region
@@ -255,7 +255,8 @@ final class HugePageStates: Sendable {
 
     // MARK: What failed operations have left
 
-    /// What is not as it should be, seen from an operation on `pages`: complete but for what belongs to the whole region.
+    /// What is not as it should be, seen from an operation on `pages`: complete but for what belongs to the whole
+    /// region.
     func residue(of pages: Range<HugePageIndex>) -> VmemmapError.Residue {
         var residue = VmemmapError.Residue()
         let framesPerHugePage =

@@ -3,16 +3,17 @@ package import HostMemory
 
 /// What a vmemmap page may hold, word by word: the oracle for readers of whole pages.
 ///
-/// A page is in one of a few states, each with its own image (`proc-maps-race` of the kernel's selftests has the same idea). Of a
-/// region's huge page, page 0 holds the head and every other one tails; in the head scheme these show the head while they are
-/// optimized. Where memory comes and goes as huge pages of two sizes, there is more: plain struct pages, and a head and tails of
-/// each size. A word that belongs to none of a page's images is wrong. A page that a replacement crosses while it is read may begin
-/// as one image and end as another; read again, it is one. Of a machine's pages only those images count that the machine says
-/// the memory is used for at that moment (``BlockUses``).
+/// A page is in one of a few states, each with its own image (`proc-maps-race` of the kernel's selftests has the same
+/// idea). Of a region's huge page, page 0 holds the head and every other one tails; in the head scheme these show the
+/// head while they are optimized. Where memory comes and goes as huge pages of two sizes, there is more: plain struct
+/// pages, and a head and tails of each size. A word that belongs to none of a page's images is wrong. A page that a
+/// replacement crosses while it is read may begin as one image and end as another; read again, it is one. Of a
+/// machine's pages only those images count that the machine says the memory is used for at that moment (``BlockUses``).
 ///
 /// For struct pages of the mirrored size (``StructPage/size``); where they straddle vmemmap pages, there are no images.
 package struct LegalContents: Sendable {
-    /// One image of a vmemmap page: all of its words, but for those in compound_head, which differ from huge page to huge page.
+    /// One image of a vmemmap page: all of its words, but for those in compound_head, which differ from huge page to
+    /// huge page.
     private struct Image: Sendable {
         let words: [UInt64]
         /// The view whose huge page it describes; nil: nobody's.
@@ -53,8 +54,8 @@ package struct LegalContents: Sendable {
 
     /// Brands the huge pages of a region, none of them optimized yet, and returns what its pages may hold from then on.
     ///
-    /// Where tails hold the head's address they tell whose they are. In the shared-tail scheme nothing in a huge page does; so each
-    /// gets a number of its own, in its cgroup's place (v5 patch 19).
+    /// Where tails hold the head's address they tell whose they are. In the shared-tail scheme nothing in a huge page
+    /// does; so each gets a number of its own, in its cgroup's place (v5 patch 19).
     package init(branding region: VmemmapRegion, _ brand: UInt64) {
         for page in region.layout.allHugePages {
             HugePageFields(of: page, region.layout).cgroup = brand &+ UInt64(page.rawValue)

@@ -1,8 +1,9 @@
 import HostMemory
 import SystemPackage
 
-/// The memfd backing: the region is one memory file, mapped from end to end. Nothing is copied to optimize, since the pages
-/// that stay are in the file already; and nothing is staged to restore, since a file can be written where nobody maps it.
+/// The memfd backing: the region is one memory file, mapped from end to end. Nothing is copied to optimize, since the
+/// pages that stay are in the file already; and nothing is staged to restore, since a file can be written where nobody
+/// maps it.
 struct MemfdRemapper: Remapper {
     let parts: RegionParts
 
@@ -38,7 +39,8 @@ struct MemfdRemapper: Remapper {
         }
     }
 
-    /// After a refusal while optimizing: nothing has been punched yet, so every page's own frame still holds what it held.
+    /// After a refusal while optimizing: nothing has been punched yet, so every page's own frame still holds what it
+    /// held.
     private func putBack(_ page: HugePageIndex, after refusal: HostError, replaced: Int, isFirst: Bool) {
         let isUntouched = replaced == 0 && parts.isIntact(page)
         if isUntouched, !parts.isCut(page, by: refusal, isFirst: isFirst) { return }
@@ -53,9 +55,9 @@ struct MemfdRemapper: Remapper {
 
     // MARK: Restoring
 
-    /// Restores huge pages in groups that are mapped by one call: a whole batch where the holes are written from tail images (a
-    /// call for each huge page takes 15 % longer), single ones where they are written from the region's own pages, which each
-    /// mapping takes out of the page table (whole batches take 6 % longer on first-tail).
+    /// Restores huge pages in groups that are mapped by one call: a whole batch where the holes are written from tail
+    /// images (a call for each huge page takes 15 % longer), single ones where they are written from the region's own
+    /// pages, which each mapping takes out of the page table (whole batches take 6 % longer on first-tail).
     func restore(_ batch: Range<HugePageIndex>, _ writers: Writers) -> BatchResult {
         let atOnce = parts.plan.templates > .zero ? batch.count : 1
         for start in stride(from: 0, to: batch.count, by: atOnce) {
@@ -68,7 +70,8 @@ struct MemfdRemapper: Remapper {
         return BatchResult(completed: batch.count)
     }
 
-    /// Writes the holes of every huge page, then maps the file's pages in their order again, which merges with what is beside them.
+    /// Writes the holes of every huge page, then maps the file's pages in their order again, which merges with what is
+    /// beside them.
     private func restoreTogether(_ group: Range<HugePageIndex>) throws(HostError) {
         // Set before the first byte: a refusal half-way leaves frames in what is to be a hole.
         parts.states.setStaleFrames(group, true)
@@ -86,8 +89,8 @@ struct MemfdRemapper: Remapper {
         for page in group { parts.merge(page) }
     }
 
-    /// Maps neighbouring huge pages, from the first replaced page on, to their own place in the file: page 0 of the later ones
-    /// too, which is there already. One step for every reader.
+    /// Maps neighbouring huge pages, from the first replaced page on, to their own place in the file: page 0 of the
+    /// later ones too, which is there already. One step for every reader.
     private func relink(_ pages: Range<HugePageIndex>) throws(HostError) {
         let first = parts.plan.replacedPages.lowerBound
         let skipped = parts.plan.geometry.basePageSize * first.rawValue
@@ -98,7 +101,8 @@ struct MemfdRemapper: Remapper {
             offset: parts.frames.offset(of: pages.lowerBound, first), .readWrite)
     }
 
-    /// After a refusal of ``relink(_:)``: makes sure that `page` is still optimized. The refused call was to map its page 0 too.
+    /// After a refusal of ``relink(_:)``: makes sure that `page` is still optimized. The refused call was to map its
+    /// page 0 too.
     private func keepOptimized(_ page: HugePageIndex) {
         do throws(HostError) {
             try closeGaps(page)
@@ -110,8 +114,8 @@ struct MemfdRemapper: Remapper {
         }
     }
 
-    /// Maps the pages that keep their frames, as they are while the huge page is optimized, unless they are mapped: those in
-    /// front of the first replaced one, and, read-only, those of a longer run that others show.
+    /// Maps the pages that keep their frames, as they are while the huge page is optimized, unless they are mapped:
+    /// those in front of the first replaced one, and, read-only, those of a longer run that others show.
     private func closeGaps(_ page: HugePageIndex) throws(HostError) {
         let (first, end) = (parts.plan.replacedPages.lowerBound, parts.plan.freedPages.lowerBound)
         try closeGap(VmemmapPageIndex(0)..<first, of: page, parts.frames.file.writable, .readWrite)

@@ -14,8 +14,8 @@ extension VmemmapRegion {
     /// `hugetlb_vmemmap_optimize_folios()` in the kernel, `free_huge_page_vmemmap()` in v5 patch 9.
     ///
     /// Huge pages that are optimized already are left alone. Everything or nothing: the mappings are set aside before
-    /// the first is made, and what was replaced before a refusal is put back. Huge pages that an earlier failure has torn
-    /// are mended first, and so restored, even if the operation fails then.
+    /// the first is made, and what was replaced before a refusal is put back. Huge pages that an earlier failure has
+    /// torn are mended first, and so restored, even if the operation fails then.
     ///
     /// - Parameters:
     ///   - pages: huge pages of this region, whose tail vmemmap pages hold equal bytes, as the prep leaves them.
@@ -47,8 +47,8 @@ extension VmemmapRegion {
         try perform(.restore, on: pages, writers)
     }
 
-    /// Mends what failed operations have left of `pages`: torn huge pages become whole, and what was not given back is. All
-    /// others stay in the state they are in. `optimize` and `restore` begin with it too.
+    /// Mends what failed operations have left of `pages`: torn huge pages become whole, and what was not given back is.
+    /// All others stay in the state they are in. `optimize` and `restore` begin with it too.
     ///
     /// - Returns: what still could not be given back.
     /// - Throws: `VmemmapError`, when the host refuses again to make a huge page whole.
@@ -68,7 +68,8 @@ extension VmemmapRegion {
         let before = states.mappings(of: pages)
         var reserved = MappingCount.zero
         defer { budget.settle(reserved: reserved, made: states.mappings(of: pages) - before) }
-        // Whatever has used the reserve, the next operation finds it; where there is no room, the next optimize says so.
+        // Whatever has used the reserve, the next operation finds it; where there is no room, the next optimize says
+        // so.
         defer { try? MappingReserve.process.fill() }
         do throws(HostError) {
             try mendWithReserve(pages)

@@ -2,12 +2,13 @@ import CSystemShims
 import HostMemory
 
 extension VmemmapRegion {
-    /// What /proc/kpageflags would say of emulated frames: for each, in order, the bits of `KernelPageFlag` and no others, read off
-    /// the real struct pages as a reader of the scheme sees them. `stable_page_flags()` in the kernel.
+    /// What /proc/kpageflags would say of emulated frames: for each, in order, the bits of `KernelPageFlag` and no
+    /// others, read off the real struct pages as a reader of the scheme sees them. `stable_page_flags()` in the kernel.
     ///
-    /// A page is a tail if its compound_head leads elsewhere, a head if it leads to itself and has PG_head, and huge if its head's
-    /// first tail says that HugeTLB frees it (`PageHuge()`). PG_hwpoison is asked of the head of a huge page, as the kernel does since
-    /// 6.9, so that a fake head does not show it alone. A frame whose struct page is in a gap that a failed operation left has none.
+    /// A page is a tail if its compound_head leads elsewhere, a head if it leads to itself and has PG_head, and huge if
+    /// its head's first tail says that HugeTLB frees it (`PageHuge()`). PG_hwpoison is asked of the head of a huge
+    /// page, as the kernel does since 6.9, so that a fake head does not show it alone. A frame whose struct page is in
+    /// a gap that a failed operation left has none.
     ///
     /// Readers' rules hold: may be called at any time, whoever optimizes or restores meanwhile.
     ///

@@ -1,6 +1,7 @@
 package import HostMemory
 
-/// What the host maps at each vmemmap page of a region, from /proc/self/maps: the check on what the owner of states says.
+/// What the host maps at each vmemmap page of a region, from /proc/self/maps: the check on what the owner of states
+/// says.
 package struct PageMappings {
     /// What is mapped at one vmemmap page.
     package enum Kind: Hashable, Sendable {

@@ -2,9 +2,9 @@ import HostMemory
 
 /// How long the host is asked again for what a reader's reference to a page stands in the way of.
 ///
-/// The reader may have been put off its processor while it holds the reference, for as long as a busy scheduler likes: a
-/// number of tries alone, or of yields, can pass while it does not run once. So the pauses grow, and it takes both a time and a
-/// number of tries to give up: the time may pass while it is this thread that does not run.
+/// The reader may have been put off its processor while it holds the reference, for as long as a busy scheduler likes:
+/// a number of tries alone, or of yields, can pass while it does not run once. So the pauses grow, and it takes both a
+/// time and a number of tries to give up: the time may pass while it is this thread that does not run.
 struct Patience {
     private static let yields = 4
     private static let longestPause = 5_000_000

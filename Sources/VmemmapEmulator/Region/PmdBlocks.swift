@@ -4,15 +4,16 @@ import SystemPackage
 /// The blocks of a region that PMDs map, and the owner of what is known of them: the marks on those that this code has
 /// split, and what failed operations have torn.
 ///
-/// Which blocks a PMD maps is asked of the host each time; only what it cannot tell is kept. A block is shared by up to 64
-/// huge pages of 2 MiB, so what is torn of it concerns all of them. None of them is optimized then: optimizing begins with
-/// ``split(around:)``, which mends the block first.
+/// Which blocks a PMD maps is asked of the host each time; only what it cannot tell is kept. A block is shared by up to
+/// 64 huge pages of 2 MiB, so what is torn of it concerns all of them. None of them is optimized then: optimizing
+/// begins with ``split(around:)``, which mends the block first.
 ///
 /// Operations on different huge pages of one block take turns in here.
 final class PmdBlocks: Sendable {
     /// What is torn of a block.
     struct Tear: Hashable, Sendable {
-        /// Whether it is in private memory: the host had no memory to write it to the file again. Otherwise the file has it.
+        /// Whether it is in private memory: the host had no memory to write it to the file again. Otherwise the file
+        /// has it.
         var isInPrivateMemory = false
         /// Whether writers may be kept out.
         var isWriteProtected = false
@@ -44,7 +45,8 @@ final class PmdBlocks: Sendable {
     /// The memory file that the region is; nil on the anonymous backing.
     private let file: MemoryFile?
     private let orphans: Orphans
-    /// Whether a block of the file that cannot be split is exchanged: writers are kept out meanwhile, and have to know that.
+    /// Whether a block of the file that cannot be split is exchanged: writers are kept out meanwhile, and have to know
+    /// that.
     private let canExchange: Bool
     private let facts = Guarded(Facts())
     /// One at a time splits, merges or mends.
@@ -69,8 +71,8 @@ final class PmdBlocks: Sendable {
         self.file = file
         self.orphans = orphans
         canExchange = file != nil && !hasDirectWriters
-        // Anonymous memory was given huge pages as it was populated, unless the host has that switched off. What is refused
-        // here stays mapped by PTEs; how much, the host is asked afterwards.
+        // Anonymous memory was given huge pages as it was populated, unless the host has that switched off. What is
+        // refused here stays mapped by PTEs; how much, the host is asked afterwards.
         if wholeBlocks.length > .zero { try? HostKernel.collapse(wholeBlocks) }
     }
 
@@ -99,8 +101,8 @@ final class PmdBlocks: Sendable {
 
     // MARK: Splitting
 
-    /// Splits the blocks around `part`, so that the frames of each vmemmap page can be given back alone, and marks those that
-    /// PMDs mapped (v5 patches 9 and 13). Mends them first.
+    /// Splits the blocks around `part`, so that the frames of each vmemmap page can be given back alone, and marks
+    /// those that PMDs mapped (v5 patches 9 and 13). Mends them first.
     ///
     /// - Parameter part: the vmemmap of huge pages that the caller holds, none of it replaced yet.
     /// - Throws: `HostError` when the host refuses or does not do it.
@@ -128,8 +130,8 @@ final class PmdBlocks: Sendable {
         }
     }
 
-    /// Has the host split huge pages. It does not say when somebody's reference kept one whole, and only its counts show it: the
-    /// PMD is gone by then.
+    /// Has the host split huge pages. It does not say when somebody's reference kept one whole, and only its counts
+    /// show it: the PMD is gone by then.
     private func splitInPlace(_ whole: [Int], around part: AddressRange) throws(HostError) {
         var patience = canExchange ? Patience(nanoseconds: 0, triesAtLeast: 3) : Self.readersPatience
         repeat {
@@ -137,8 +139,8 @@ final class PmdBlocks: Sendable {
             for index in whole {
                 // A page of the block that is the caller's, and so is not replaced by anybody else.
                 let start = max(block(index).start, part.start)
-                // An attempt that failed has taken the page out of the page table, where the next would find nothing to split.
-                // SAFETY: the word lies in the region, which the caller holds; the load survives a gap.
+                // An attempt that failed has taken the page out of the page table, where the next would find nothing to
+                // split. SAFETY: the word lies in the region, which the caller holds; the load survives a gap.
                 _ = unsafe MemoryAccess.tryLoad(start)
                 try HostKernel.splitHugePage(around: AddressRange(start: start, length: HostLimits.pageSize))
             }
@@ -150,12 +152,12 @@ final class PmdBlocks: Sendable {
 
     // MARK: Exchanging
 
-    /// Gives a block of the memory file small pages in place of a huge one that cannot be split: readers who fault on shared
-    /// memory wait with a reference to the page, so that two of them can keep it whole for as long as they like.
+    /// Gives a block of the memory file small pages in place of a huge one that cannot be split: readers who fault on
+    /// shared memory wait with a reference to the page, so that two of them can keep it whole for as long as they like.
     ///
-    /// The contents go to private pages, which are moved in under the readers; then the file's page can go as a whole, is written
-    /// anew, and mapped again. Each move is one step for readers; writers are kept out throughout. What a refusal leaves is
-    /// noted as the block's tear before the call that could be refused.
+    /// The contents go to private pages, which are moved in under the readers; then the file's page can go as a whole,
+    /// is written anew, and mapped again. Each move is one step for readers; writers are kept out throughout. What a
+    /// refusal leaves is noted as the block's tear before the call that could be refused.
     private func exchange(_ index: Int) throws(HostError) {
         let block = block(index)
         let staging = try HostKernel.mapAnonymous(length: block.length)
@@ -171,7 +173,8 @@ final class PmdBlocks: Sendable {
         do throws(HostError) {
             note(index, Tear(isWriteProtected: true))
             try HostKernel.protect(block, .readOnly)
-            // SAFETY: the block is mapped readable and nobody writes to it now; the staging pages are known to nobody else.
+            // SAFETY: the block is mapped readable and nobody writes to it now; the staging pages are known to nobody
+            // else.
             unsafe PageCopy.copy(block.start, to: staging.start, block.length)
             try HostKernel.protect(staging, .readOnly)
             note(index, Tear(isWriteProtected: true, uncertain: block))
@@ -207,8 +210,8 @@ final class PmdBlocks: Sendable {
         try mapFromFile(index)
     }
 
-    /// Maps a block, whose contents the file has, to its place there, writable: it is whole then. A late refusal can cost what is
-    /// mapped.
+    /// Maps a block, whose contents the file has, to its place there, writable: it is whole then. A late refusal can
+    /// cost what is mapped.
     private func mapFromFile(_ index: Int) throws(HostError) {
         guard let file else { return }
         let block = block(index)
@@ -281,11 +284,11 @@ final class PmdBlocks: Sendable {
         facts.withLock { facts in blocks(around: part).contains { facts.marks.contains($0) } }
     }
 
-    /// Maps the marked blocks in `part` by PMDs again, and takes the marks off those that are. `part` is made of whole blocks,
-    /// all the caller's.
+    /// Maps the marked blocks in `part` by PMDs again, and takes the marks off those that are. `part` is made of whole
+    /// blocks, all the caller's.
     ///
-    /// For the others there was no memory, or a reader kept a page of theirs: they stay mapped by PTEs, work as before, and keep
-    /// their marks.
+    /// For the others there was no memory, or a reader kept a page of theirs: they stay mapped by PTEs, work as before,
+    /// and keep their marks.
     func merge(_ part: AddressRange) {
         turn.withLock { _ in
             for index in blocks(around: part) where facts.withLock({ $0.marks.contains(index) }) {
@@ -309,8 +312,8 @@ final class PmdBlocks: Sendable {
             do throws(HostError) {
                 try HostKernel.collapse(block(index))
             } catch {
-                // A reader who faults has the page locked, holds a reference to it, or keeps it off its list: all EAGAIN
-                // (madvise_collapse_errno). Anything else will be so the next time.
+                // A reader who faults has the page locked, holds a reference to it, or keeps it off its list: all
+                // EAGAIN (madvise_collapse_errno). Anything else will be so the next time.
                 if error.errno != .resourceTemporarilyUnavailable || !patience.wait() { return false }
             }
         }

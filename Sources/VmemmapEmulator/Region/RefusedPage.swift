@@ -1,11 +1,11 @@
 import HostMemory
 
-// What is found at the one huge page at which the host refused. It is looked at, not guessed about: a refused mmap or mremap
-// normally changes nothing, but one that is refused late, after the old page table entries are gone, can leave a gap; and
-// before that, like a refused mprotect, a mapping that is cut in pieces.
+// What is found at the one huge page at which the host refused. It is looked at, not guessed about: a refused mmap or
+// mremap normally changes nothing, but one that is refused late, after the old page table entries are gone, can leave a
+// gap; and before that, like a refused mprotect, a mapping that is cut in pieces.
 extension RegionParts {
-    /// Whether a vmemmap page is mapped and shows tails of this huge page: asked of its second struct page, which is one in
-    /// every vmemmap page of every scheme.
+    /// Whether a vmemmap page is mapped and shows tails of this huge page: asked of its second struct page, which is
+    /// one in every vmemmap page of every scheme.
     func isIntact(_ vmemmapPage: VmemmapPageIndex, of page: HugePageIndex) -> Bool {
         let start = layout.vmemmap(of: page, from: vmemmapPage, count: PageCount(1)).start
         // SAFETY: the address is inside the region, which stays this object's; the load survives a gap in it.
@@ -63,9 +63,9 @@ extension RegionParts {
                 isWriteProtected: isWriteProtected, isCut: isCut, staging: staging))
     }
 
-    /// Whether a refusal has left the mapping of a huge page in more pieces than its state has: out of memory or of mappings, the kernel
-    /// does not join again what it has cut so as to change a part (`vma_modify()`, `vms_gather_munmap_vmas()`). Where nobody
-    /// can tell, it may have.
+    /// Whether a refusal has left the mapping of a huge page in more pieces than its state has: out of memory or of
+    /// mappings, the kernel does not join again what it has cut so as to change a part (`vma_modify()`,
+    /// `vms_gather_munmap_vmas()`). Where nobody can tell, it may have.
     ///
     /// - Parameter isFirst: whether the huge page before this one is in the state that its owner says.
     func isCut(_ page: HugePageIndex, by refusal: HostError, isFirst: Bool) -> Bool {

@@ -43,9 +43,9 @@ extension VmemmapRegion {
         }
     }
 
-    /// What the prep leaves in each vmemmap page of a huge page, as it is to be seen in `state`: one image for the first
-    /// page, one for all the others, which in the head scheme show the first while they are optimized. Where struct pages straddle
-    /// vmemmap pages, one for each.
+    /// What the prep leaves in each vmemmap page of a huge page, as it is to be seen in `state`: one image for the
+    /// first page, one for all the others, which in the head scheme show the first while they are optimized. Where
+    /// struct pages straddle vmemmap pages, one for each.
     func preparedContents(
         of page: HugePageIndex, _ state: HugePageState
     ) -> some BidirectionalCollection<(VmemmapPageIndex, [UInt64])> {

@@ -2,9 +2,10 @@ package import HostMemory
 
 /// What a region is, written into the name of its memory file: `vmemmap-frames:2M:first-tail:anonymous:pte:1:64`.
 ///
-/// Whoever looks at the process from outside, /proc/PID/maps or pmap, reads it there. The guard page on each side of the region
-/// is an inaccessible mapping of that file, so that the region is found between the two in any state and on any kernel: names of
-/// anonymous memory (PR_SET_VMA_ANON_NAME) need CONFIG_ANON_VMA_NAME, which many kernels are built without.
+/// Whoever looks at the process from outside, /proc/PID/maps or pmap, reads it there. The guard page on each side of
+/// the region is an inaccessible mapping of that file, so that the region is found between the two in any state and on
+/// any kernel: names of anonymous memory (PR_SET_VMA_ANON_NAME) need CONFIG_ANON_VMA_NAME, which many kernels are built
+/// without.
 package struct RegionLabel: Hashable, Sendable {
     /// The size of huge page.
     package let pageSize: HugePageSize
@@ -75,7 +76,8 @@ package struct RegionLabel: Hashable, Sendable {
 }
 
 extension VmemmapRegion {
-    /// Puts inaccessible mappings of the memory file in the place of the guard pages, for others to recognise the region by.
+    /// Puts inaccessible mappings of the memory file in the place of the guard pages, for others to recognise the
+    /// region by.
     func markGuardPages() throws(HostError) {
         for page in HostKernel.guardPages(of: range) {
             try HostKernel.mapFile(parts.frames.file.readOnly, at: page, offset: .zero, .none)

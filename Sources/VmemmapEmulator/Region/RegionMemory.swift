@@ -1,7 +1,7 @@
 import HostMemory
 
-/// The real memory behind a region, or behind several views of one: its range, the memory file that it is on the memfd backing,
-/// and what PMDs map of it.
+/// The real memory behind a region, or behind several views of one: its range, the memory file that it is on the memfd
+/// backing, and what PMDs map of it.
 final class RegionMemory: Sendable {
     let range: AddressRange
     /// The region page by page, and room for templates behind it; nil on the anonymous backing.
@@ -13,8 +13,8 @@ final class RegionMemory: Sendable {
     /// Mappings of views that are gone, which go with the memory.
     private let leaving = Guarded<[(mappings: MappingCount, budget: MappingBudget)]>([])
 
-    /// The alignment that a mask-encoded compound head needs: that of the struct pages of a huge page, which are a power of two then.
-    /// 32 MiB at least: those of 1 GiB, of 128 bytes.
+    /// The alignment that a mask-encoded compound head needs: that of the struct pages of a huge page, which are a
+    /// power of two then. 32 MiB at least: those of 1 GiB, of 128 bytes.
     static func alignment(_ plan: MappingPlan) -> ByteCount {
         max(.mebibytes(32), plan.encoding == .mask ? plan.geometry.vmemmapBytesPerHugePage : .zero)
     }
@@ -28,12 +28,14 @@ final class RegionMemory: Sendable {
     ///   - backing: what the region consists of.
     ///   - mapping: how it is mapped.
     ///   - isPopulated: whether every page is given a frame.
-    ///   - hasDirectWriters: whether somebody stores to struct pages without asking ``HugePageStates``, as a machine does.
+    ///   - hasDirectWriters: whether somebody stores to struct pages without asking ``HugePageStates``, as a machine
+    ///     does.
     ///   - fileName: the memory file's name, for others to see.
     ///   - store: where its memory file takes its frames.
     ///   - progress: told how far populating is.
     ///
-    /// With ``RegionMapping/pte`` no transparent huge pages are used: replacing a part of one frees nothing (host limits, 7).
+    /// With ``RegionMapping/pte`` no transparent huge pages are used: replacing a part of one frees nothing (host
+    /// limits, 7).
     init(
         length: ByteCount, alignment: ByteCount, templates: ByteCount, _ backing: Backing, _ mapping: RegionMapping,
         isPopulated: Bool, hasDirectWriters: Bool = false, fileName: String = MemoryFile.regionName, store: FrameStore,
@@ -101,8 +103,8 @@ final class RegionMemory: Sendable {
         switch (file, mapping) {
         case (nil, .pte): try HostKernel.forbidHugePages(range)
         case (nil, .pmd): try HostKernel.wantHugePages(range)
-        // No advice here: a mapping that has been advised does not merge with one that has not, and the pages of a memory
-        // file are small unless the host's shmem_enabled says otherwise.
+        // No advice here: a mapping that has been advised does not merge with one that has not, and the pages of a
+        // memory file are small unless the host's shmem_enabled says otherwise.
         case (let file?, _): try HostKernel.mapFile(file.writable, at: range, offset: .zero, .readWrite)
         }
     }

@@ -36,8 +36,8 @@ struct RegionParts: Sendable {
         }
     }
 
-    /// Stops writers to some vmemmap pages of a huge page, or lets them go on. Once this returns, no store made before is
-    /// still under way.
+    /// Stops writers to some vmemmap pages of a huge page, or lets them go on. Once this returns, no store made before
+    /// is still under way.
     func protect(
         _ pages: Range<VmemmapPageIndex>, of page: HugePageIndex, _ protection: Protection
     ) throws(HostError) {

@@ -73,7 +73,8 @@ extension VmemmapRegion {
         public let fileBytes: ByteCount
         /// Mappings of the region (/proc/self/maps).
         public let mappings: MappingCount
-        /// Rss of the whole process (/proc/self/smaps_rollup): page table entries, not frames. Nil where it cannot be read.
+        /// Rss of the whole process (/proc/self/smaps_rollup): page table entries, not frames. Nil where it cannot be
+        /// read.
         public let processRSS: ByteCount?
         /// Pss of the whole process (/proc/self/smaps_rollup). Nil where it cannot be read.
         public let processPSS: ByteCount?

@@ -13,12 +13,12 @@ struct BatchResult {
 ///
 /// The caller holds the huge pages.
 protocol Remapper: Sendable {
-    /// Makes the plan's replacements, in blocks that are split. A huge page at which the host refuses is put back, or noted as torn; those before it are
-    /// complete, those after it untouched.
+    /// Makes the plan's replacements, in blocks that are split. A huge page at which the host refuses is put back, or
+    /// noted as torn; those before it are complete, those after it untouched.
     func optimize(_ batch: Range<HugePageIndex>, _ writers: Writers) -> BatchResult
 
-    /// Gives every replaced page its own frame again, in one step for every reader. A huge page at which the host refuses
-    /// stays optimized, or is noted as torn; those before it are restored, those after it untouched.
+    /// Gives every replaced page its own frame again, in one step for every reader. A huge page at which the host
+    /// refuses stays optimized, or is noted as torn; those before it are restored, those after it untouched.
     func restore(_ batch: Range<HugePageIndex>, _ writers: Writers) -> BatchResult
 
     /// Makes a torn huge page whole, or notes what is torn of it now.

@@ -10,8 +10,8 @@ enum TailContents {
 
 // Private pages that are filled off to the side, to be moved in.
 extension AnonymousRemapper {
-    /// Pages that are populated and then filled before the next ones are: as many as stay in a processor's cache. Populating
-    /// all 4095 of a 1 GiB page first takes 7 % longer.
+    /// Pages that are populated and then filled before the next ones are: as many as stay in a processor's cache.
+    /// Populating all 4095 of a 1 GiB page first takes 7 % longer.
     private static let pagesAtOnce = 32
 
     /// Private pages for the moved pages of every huge page of the batch, filled with what they are to hold.
@@ -87,8 +87,9 @@ extension AnonymousRemapper {
         func staged(_ source: VmemmapPageIndex) -> Address {
             target - pageSize * source.distance(to: vmemmapPage)
         }
-        // SAFETY: the staged pages are mapped read-write and known to nobody else. Each source is a staged page before the
-        // one written, a tail image, or the region's first or last vmemmap page: all mapped readable, and none the target.
+        // SAFETY: the staged pages are mapped read-write and known to nobody else. Each source is a staged page before
+        // the one written, a tail image, or the region's first or last vmemmap page: all mapped readable, and none the
+        // target.
         switch (contents, parts.plan.tailSource) {
         case _ where vmemmapPage.rawValue == 0:
             unsafe PageCopy.copy(parts.layout.vmemmap(of: page).start, to: target, pageSize)
@@ -108,7 +109,8 @@ extension AnonymousRemapper {
         }
     }
 
-    /// Whether a restore of the huge page is to map it by PMDs again: only where optimizing has split them (v5 patch 13).
+    /// Whether a restore of the huge page is to map it by PMDs again: only where optimizing has split them (v5 patch
+    /// 13).
     private func isMerged(_ page: HugePageIndex) -> Bool {
         parts.plan.mergesOnRestore && parts.blocks?.isMarked(in: parts.layout.vmemmap(of: page)) == true
     }

@@ -35,7 +35,8 @@ extension VmemmapRegion {
         let page = layout.geometry.hugePage(of: frame)
         var wait = WriterWait()
         while true {
-            // SAFETY: the aligned word around the counter lies in the region, which this call keeps alive; the load survives a gap.
+            // SAFETY: the aligned word around the counter lies in the region, which this call keeps alive; the load
+            // survives a gap.
             if let word = unsafe MemoryAccess.tryLoad(address) { return Int32(truncatingIfNeeded: word >> 32) }
             // An operation that left the gap may be about to close it.
             let isHopeless = states.isAtWork(on: page) ? wait.isOver() : wait.isFoundIdleTooOften()

@@ -1,6 +1,7 @@
 import HostMemory
 
-/// A vmemmap page of tails for each zone, in the shared-tail scheme: what the templates hold, kept at hand for restoring.
+/// A vmemmap page of tails for each zone, in the shared-tail scheme: what the templates hold, kept at hand for
+/// restoring.
 final class TailImages: Sendable {
     private let range: AddressRange
     private let pageSize: ByteCount

@@ -38,7 +38,8 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
         case unusableTailFrames(PageCount)
         /// A struct page has no such size; it has one of ``Geometry/structPageSizes``.
         case unusableStructPage(ByteCount)
-        /// No part of a region of this length could be mapped by a PMD: it fills no block, or the host has no huge pages.
+        /// No part of a region of this length could be mapped by a PMD: it fills no block, or the host has no huge
+        /// pages.
         case notPMDMappable(region: ByteCount)
         /// A region built optimized has no frames to fill a PMD with.
         case pmdMappedAtBoot
@@ -70,7 +71,8 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
         public var staleFrames = PageCount(0)
         /// Staging memory that the host did not unmap.
         public var orphanedBytes = ByteCount(0)
-        /// Blocks of a memory file mapped by PMDs that are in private memory meanwhile: readers and writers see no difference.
+        /// Blocks of a memory file mapped by PMDs that are in private memory meanwhile: readers and writers see no
+        /// difference.
         public var displacedBytes = ByteCount(0)
 
         /// Nothing is left over.
@@ -125,10 +127,11 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
             case .unusableStructPage(let size):
                 "a struct page has 56 to 128 bytes, in steps of 8, not \(size)"
             case .notPMDMappable(let region):
-                "no part of the region of \(region) bytes could be mapped by a PMD: it takes 2 MiB of struct pages at least "
-                    + "(64 huge pages of 2 MiB), transparent huge pages in the kernel, and 2 MiB of memory in one piece"
+                "no part of the region of \(region) bytes could be mapped by a PMD: it takes 2 MiB of "
+                    + "struct pages at least (64 huge pages of 2 MiB), transparent huge pages in the "
+                    + "kernel, and 2 MiB of memory in one piece"
             case .pmdMappedAtBoot:
-                "a region built optimized has no frames to fill a PMD with (--pmd-mapped and --at-boot exclude each other)"
+                "a region built optimized has no frames to fill a PMD with: use --pmd-mapped or --at-boot, not both"
             case .sharedTail(let frame):
                 "the struct page of frame \(frame) is in a read-only tail page; restore its huge page first"
             case .torn(let page): "a failed operation has torn huge page \(page); mend it first"

@@ -70,8 +70,8 @@ public final class VmemmapRegion: Sendable {
     ///
     /// - Parameters:
     ///   - plan: the huge pages; they begin where the memory does.
-    ///   - memory: as the plan's backing and base have it. Views of the same memory must not work on the same part of it at the
-    ///     same time.
+    ///   - memory: as the plan's backing and base have it. Views of the same memory must not work on the same part of
+    ///     it at the same time.
     ///   - templatesAt: where in the memory's file the templates of this view lie.
     ///   - budget: what may be mapped.
     ///   - store: where a memory file of its own takes its frames.
@@ -131,8 +131,8 @@ public final class VmemmapRegion: Sendable {
     }
 
     /// The mappings that the region consists of, worked out from the states of its huge pages. For the head scheme on
-    /// the anonymous backing, and where a huge page is torn, the most there may be: neighbours that were restored together
-    /// may have merged.
+    /// the anonymous backing, and where a huge page is torn, the most there may be: neighbours that were restored
+    /// together may have merged.
     public var expectedMappings: MappingCount { states.regionMappings() }
 
     /// Those of them that begin in the vmemmap of `page`.

@@ -40,7 +40,8 @@ public final class Walkers: Sendable {
     ///   - count: how many threads.
     ///   - region: what they walk. They keep it alive.
     ///   - seed: the frames they visit follow from it.
-    /// - Throws: `HostError` when the host refuses a thread, and for a count below 0 (EINVAL); those already started are stopped.
+    /// - Throws: `HostError` when the host refuses a thread, and for a count below 0 (EINVAL); those already started
+    ///   are stopped.
     public convenience init(_ count: Int, over region: VmemmapRegion, seed: UInt64) throws(HostError) {
         try self.init(count, walking: region, seed: seed)
     }
@@ -72,8 +73,8 @@ public final class Walkers: Sendable {
     // They hold the region, and each has a stack.
     deinit { _ = stop() }
 
-    /// Stops the walkers, waits for them, whoever else does, and returns what they have seen in all. Walkers that nobody holds any more are
-    /// stopped too.
+    /// Stops the walkers, waits for them, whoever else does, and returns what they have seen in all. Walkers that
+    /// nobody holds any more are stopped too.
     public func stop() -> Tally {
         walk.shouldStop.store(true, ordering: .releasing)
         for thread in threads { thread.join() }
@@ -129,8 +130,8 @@ extension VmemmapRegion: Walkable {
         visitStructPages(of: layout.allHugePages)
     }
 
-    /// Visits the struct page of every frame of some huge pages once, in order, and checks its compound_head. Huge pages that are
-    /// not of this region have none.
+    /// Visits the struct page of every frame of some huge pages once, in order, and checks its compound_head. Huge
+    /// pages that are not of this region have none.
     public func visitStructPages(of pages: Range<HugePageIndex>) -> Walkers.Tally {
         var seen = Walkers.Tally()
         let (pages, geometry) = (pages.clamped(to: layout.allHugePages), layout.geometry)

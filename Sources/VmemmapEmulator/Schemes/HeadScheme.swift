@@ -1,7 +1,7 @@
 import HostMemory
 
-/// Linux 5.18 to 7.0: page 0 stays, every other page shows it, read-only. Readers must see through the fake heads that come
-/// of it (``CompoundHead/throughFakeHead(_:at:pageSize:next:)``).
+/// Linux 5.18 to 7.0: page 0 stays, every other page shows it, read-only. Readers must see through the fake heads that
+/// come of it (``CompoundHead/throughFakeHead(_:at:pageSize:next:)``).
 struct HeadScheme: SchemeRules {
     let writablePages = PageCount(1)
     let encoding = CompoundHead.Encoding.pointerBesideFakeHeads

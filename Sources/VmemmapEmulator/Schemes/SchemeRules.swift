@@ -18,7 +18,8 @@ protocol SchemeRules: Sendable {
     /// The vmemmap pages whose frames others show, with `run` tail frames: empty where tails show templates.
     func ownPages(run: Int) -> Range<VmemmapPageIndex>
 
-    /// The mappings that replace vmemmap pages of a huge page with `pages` of them, in the order in which they are made.
+    /// The mappings that replace vmemmap pages of a huge page with `pages` of them, in the order in which they are
+    /// made.
     func replacements(pages: Int, run: Int, _ backing: Backing) -> [MappingPlan.Replacement]
 }
 

@@ -4,8 +4,8 @@ import HostMemory
 import VmemmapEmulator
 @testable import VmemmapTool
 
-// Any words as the command's arguments: they are parsed and checked, or refused. What they ask for, however much, is planned on
-// this host, or refused with a figure; nothing is mapped.
+// Any words as the command's arguments: they are parsed and checked, or refused. What they ask for, however much, is
+// planned on this host, or refused with a figure; nothing is mapped.
 
 @main
 enum ArgumentsFuzz {

@@ -4,18 +4,21 @@ import HostMemory
 import VmemmapEmulator
 @testable import VmemmapTool
 
-// Any text as a pool script: what is read, printed and read again is the same statement, and a script on a small machine
-// runs, on real memory, to its end or to an error.
+// Any text as a pool script: what is read, printed and read again is the same statement, and a script on a small
+// machine runs, on real memory, to its end or to an error.
 
 @main
 enum PoolScriptsFuzz {
     private static let seeds =
         [
-            "boot memory=8M hugepages=2 hugetlb_free_vmemmap=on release=deferred restore_failure=surplus policy=pool-only\n"
-                + "nr_overcommit_hugepages 2M 3\nreserve 2M 1\nalloc 2M 2\nwalkers 1\npoison #1+5\npage #2+7\nfree all\nflush\n"
-                + "dissolve 0x200\nbudget 3\nnr_hugepages 2M 0\nexpect ENOMEM\nbudget off\nunreserve 2M 1\nmeminfo\nvmstat\n",
-            "boot memory=16M scheme=shared-tail backing=memfd tail_frames=auto keep_pages=off pmd_mapped=off struct_page_size=64\n"
-                + "sysctl vm.hugetlb_optimize_vmemmap=1\nnr_hugepages 2M 4\nnr_hugepages 1G 1\ndemote 0\nexpect free_pages 2048\n",
+            "boot memory=8M hugepages=2 hugetlb_free_vmemmap=on release=deferred restore_failure=surplus "
+                + "policy=pool-only\nnr_overcommit_hugepages 2M 3\nreserve 2M 1\nalloc 2M 2\nwalkers 1\n"
+                + "poison #1+5\npage #2+7\nfree all\nflush\n"
+                + "dissolve 0x200\nbudget 3\nnr_hugepages 2M 0\nexpect ENOMEM\nbudget off\n"
+                + "unreserve 2M 1\nmeminfo\nvmstat\n",
+            "boot memory=16M scheme=shared-tail backing=memfd tail_frames=auto keep_pages=off pmd_mapped=off "
+                + "struct_page_size=64\nsysctl vm.hugetlb_optimize_vmemmap=1\nnr_hugepages 2M 4\n"
+                + "nr_hugepages 1G 1\ndemote 0\nexpect free_pages 2048\n",
         ]
 
     static func main() { unsafe FuzzSupport.run(seeds: seeds) { unsafe test($0, $1) } }

@@ -4,8 +4,8 @@ import SystemPackage
 
 @testable import HostMemory
 
-// Any text through every pure parser of HostMemory: none may trap, and what a parser has read, printed as the kernel would,
-// reads the same again.
+// Any text through every pure parser of HostMemory: none may trap, and what a parser has read, printed as the kernel
+// would, reads the same again.
 
 @main
 enum ProcFilesFuzz {
