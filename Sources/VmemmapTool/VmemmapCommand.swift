@@ -4,18 +4,20 @@ import ArgumentParser
 struct VmemmapCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: Tool.name,
-        abstract: "See, measure and doubt HugeTLB vmemmap optimization, in user space on real memory.",
+        abstract: "Emulate and measure HugeTLB vmemmap optimization (HVO) in user space, on real memory.",
         discussion: """
             Maps a real anonymous region as a fake vmemmap (64 bytes of struct page for each 4 KiB of emulated memory), remaps the \
             redundant tail pages of each huge page to one shared frame, read-only, and gives the rest back to the host. Nothing \
             is simulated that the host can do for real, and no privileges are needed; root adds frame numbers.
 
-            Exit codes: 0 all is well, 1 internal error, 2 a claim does not hold, 3 the host lacks a resource or refused, \
+            Exit codes: 0 all is well, 1 internal error, 2 a check failed, 3 the host lacks a resource or refused, \
             4 not supported on this host or not permitted, 64 usage.
             """,
         version: "\(Tool.name) \(Tool.version)",
-        subcommands: [
-            DemoCommand.self, HoldCommand.self, InspectCommand.self, SavingsCommand.self, PoolCommand.self,
-            PlanCommand.self, BenchCommand.self, StressCommand.self, KernelCommand.self,
+        groupedSubcommands: [
+            CommandGroup(
+                name: "See", subcommands: [DemoCommand.self, HoldCommand.self, InspectCommand.self, PoolCommand.self]),
+            CommandGroup(name: "Plan", subcommands: [SavingsCommand.self, PlanCommand.self]),
+            CommandGroup(name: "Measure", subcommands: [BenchCommand.self, KernelCommand.self, StressCommand.self]),
         ])
 }

@@ -6,14 +6,14 @@ struct BaselineExperiment: Sendable {
     /// The huge pages.
     var memory: EmulatedMemory
     /// Counted pairs. One more, first, warms up and is looked at.
-    var runs: Int
+    var pairs: Int
     /// A smaller number of huge pages to measure first, for how the time of one grows with their number.
     var growthFrom: HugePageCount?
 
     /// A comparison over `memory`.
-    init(_ memory: EmulatedMemory, runs: Int, growthFrom: HugePageCount? = nil) {
+    init(_ memory: EmulatedMemory, pairs: Int, growthFrom: HugePageCount? = nil) {
         self.memory = memory
-        self.runs = runs
+        self.pairs = pairs
         self.growthFrom = growthFrom
     }
 
@@ -52,7 +52,7 @@ struct BaselineExperiment: Sendable {
         )
         try bare.check()
         isThrough()
-        let cycles = try PairedRuns.alternate(runs, engine.cycle, bare.cycle, isThrough: isThrough)
+        let cycles = try PairedRuns.alternate(pairs, engine.cycle, bare.cycle, isThrough: isThrough)
         return (
             PairedRuns(cycles.map { .init($0.first.optimize, $0.second.optimize) }, pages: plan.hugePages.rawValue),
             PairedRuns(cycles.map { .init($0.first.restore, $0.second.restore) }, pages: plan.hugePages.rawValue)

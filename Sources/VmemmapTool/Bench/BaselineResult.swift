@@ -23,10 +23,10 @@ struct BaselineResult: Hashable, Sendable, Codable {
             func growth(_ time: KeyPath<PairedRuns, Spread>, _ small: PairedRuns, _ large: PairedRuns) -> Double {
                 large[keyPath: time].median / small[keyPath: time].median
             }
-            engineOptimize = growth(\.engineNanosecondsPerPage, small.optimize, large.optimize)
-            baselineOptimize = growth(\.otherNanosecondsPerPage, small.optimize, large.optimize)
-            engineRestore = growth(\.engineNanosecondsPerPage, small.restore, large.restore)
-            baselineRestore = growth(\.otherNanosecondsPerPage, small.restore, large.restore)
+            engineOptimize = growth(\.engineNanoseconds, small.optimize, large.optimize)
+            baselineOptimize = growth(\.peerNanoseconds, small.optimize, large.optimize)
+            engineRestore = growth(\.engineNanoseconds, small.restore, large.restore)
+            baselineRestore = growth(\.peerNanoseconds, small.restore, large.restore)
         }
     }
 

@@ -16,38 +16,34 @@ struct BenchCommand: ParsableCommand {
             """)
 
     @Option(
-        help: ArgumentHelp("How many huge pages (default: 10240, or as many as fit).", valueName: "N"),
-        transform: WholeNumber.parse)
+        help: OptionHelp.pages("How many huge pages (default: 10240, or as many as fit)."), transform: WholeNumber.parse
+    )
     var pages: Int?
 
-    @Option(help: "Their size: 2M or 1G.")
+    @Option(help: OptionHelp.pageSize)
     var pageSize = HugePageSize.twoMebibytes
 
-    @Option(help: ArgumentHelp("first-tail, head, shared-tail, or all.", valueName: "scheme"))
+    @Option(help: OptionHelp.scheme)
     var scheme = OneOrAll<Scheme>.one(.firstTail)
 
-    @Option(help: ArgumentHelp("anonymous, memfd, or all.", valueName: "backing"))
+    @Option(help: OptionHelp.backing)
     var backing = OneOrAll<Backing>.one(.anonymous)
 
     @Option(
         help: ArgumentHelp(
-            "How many frames in a row serve the tails (default: 1; shared-tail, where more cost nothing a huge page: auto).",
+            "How many frames serve the tails of a huge page (default: 1; shared-tail, where more cost nothing a huge page: auto).",
             valueName: "R|auto"),
         transform: TailFrames.parse)
     var tailFrames: TailFrames?
 
-    @Option(
-        help: ArgumentHelp("Alternating pairs to count (default: 5); one more warms up.", valueName: "N"),
-        transform: WholeNumber.parse)
-    var runs = 5
+    @Option(help: ArgumentHelp("Pairs to count: on and off, engine and peer; one more warms up.", valueName: "N"))
+    var pairs = Given<Int>("5")
 
-    @Option(help: ArgumentHelp("What to measure beside the engine: baseline, ksm, kernel.", valueName: "peer,..."))
+    @Option(help: ArgumentHelp("What to measure beside the engine.", valueName: "peer,..."))
     var peers = PeerList([.baseline])
 
-    @Option(
-        help: ArgumentHelp("Measure with N readers too.", valueName: "N"),
-        transform: WholeNumber.parse)
-    var walkers = 0
+    @Option(help: ArgumentHelp("Measure with N readers too.", valueName: "N"))
+    var walkers = Given<Int>("0")
 
     @Flag(help: "Time each huge page alone too, in a pass of its own.")
     var histograms = false
@@ -57,14 +53,14 @@ struct BenchCommand: ParsableCommand {
         transform: WholeNumber.parse)
     var growthFrom: Int?
 
-    @Flag(help: "Raise vm.max_map_count if a plan needs it, and put it back on every way out (root).")
+    @Flag(help: OptionHelp.raiseMapLimit)
     var raiseMapLimit = false
 
-    @OptionGroup var export: ExportOptions
-    @OptionGroup var terminal: TerminalOptions
+    @OptionGroup(title: "Export") var export: ExportOptions
+    @OptionGroup(title: "Terminal") var terminal: TerminalOptions
 
     func validate() throws {
-        try WholeNumber.check(runs, of: "--runs", in: 1...1000)
+        try WholeNumber.check(pairs, of: "--pairs", in: 1...1000)
         try WholeNumber.check(walkers, of: "--walkers", in: 0...256)
         if let pages { try WholeNumber.check(pages, of: "--pages", in: 1...Int.max) }
         if let growthFrom {
@@ -107,7 +103,8 @@ struct BenchCommand: ParsableCommand {
         BenchExperiment(
             pages: pages.map { HugePageCount($0) }, pageSize: pageSize, schemes: scheme.values,
             backings: backing.values,
-            tailFrames: tailFrames, runs: runs, peers: peers.values, walkers: walkers, takesHistograms: histograms,
+            tailFrames: tailFrames, pairs: pairs.value, peers: peers.values, walkers: walkers.value,
+            takesHistograms: histograms,
             growthFrom: growthFrom.map { HugePageCount($0) })
     }
 }

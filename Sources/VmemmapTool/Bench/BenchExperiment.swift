@@ -15,7 +15,7 @@ struct BenchExperiment: Sendable {
     /// How many frames in a row serve the tails; nil: one, and in the shared-tail scheme, where more cost nothing a huge page, `auto`.
     var tailFrames: TailFrames? = nil
     /// Counted pairs of each measurement.
-    var runs: Int = 5
+    var pairs: Int = 5
     /// What is to stand beside the engine.
     var peers: Set<Peer> = []
     /// Readers; 0: none, and nothing is measured with them.
@@ -35,7 +35,7 @@ struct BenchExperiment: Sendable {
     ///
     /// - Parameters:
     ///   - changes: what ``prepare(raisingMapLimit:)`` made.
-    ///   - progress: told how far it is, between two runs.
+    ///   - progress: told how far it is, between two pairs.
     /// - Throws: ``ExperimentError``: a shortage only if there is room for no scheme on no backing.
     func run(
         _ changes: BenchHostChanges, progress: ProgressSink = { _ in }
@@ -44,9 +44,9 @@ struct BenchExperiment: Sendable {
         let pages = try pagesToMeasure()
         var combinations: [BenchCombination] = []
         var shortage: ExperimentError?
-        let runsOfEach = runsOfEach(changes)
-        for (number, (scheme, backing)) in pairs.enumerated() {
-            var done = number * runsOfEach
+        let pairsOfEach = pairsOfEach(changes)
+        for (number, (scheme, backing)) in schemesAndBackings.enumerated() {
+            var done = number * pairsOfEach
             do throws(ExperimentError) {
                 let plan = try plan(scheme, backing, pages)
                 combinations.append(
@@ -57,7 +57,9 @@ struct BenchExperiment: Sendable {
                                 plan, host, changes,
                                 {
                                     done += 1
-                                    progress(.count("bench", done, of: pairs.count * runsOfEach, unit: "runs"))
+                                    progress(
+                                        .count("bench", done, of: schemesAndBackings.count * pairsOfEach, unit: "pairs")
+                                    )
                                 })), refusal: .notMeasured))
             } catch {
                 guard let reason = Self.reasonToGoOn(error) else { throw error }
@@ -71,7 +73,7 @@ struct BenchExperiment: Sendable {
         return BenchResult(
             host: host,
             configuration: BenchBlock(
-                pagesAsked: Measured(self.pages), pages: pages, hugePageBytes: pageSize.bytes, runs: runs,
+                pagesAsked: Measured(self.pages), pages: pages, hugePageBytes: pageSize.bytes, pairs: pairs,
                 peers: Peer.allCases.filter(peers.contains), walkers: walkers, takesHistograms: takesHistograms),
             combinations: combinations, kernel: kernel, goals: BenchGoal.all(combinations, kernel.value))
     }
@@ -82,21 +84,21 @@ struct BenchExperiment: Sendable {
     func neededMapLimit() throws(ExperimentError) -> MappingCount {
         let room = try HostRoom.current()
         var needed = MappingCount.zero
-        for (scheme, backing) in pairs {
+        for (scheme, backing) in schemesAndBackings {
             let plan = try memory(scheme, backing, pages ?? Self.letterPages).planIgnoringTheMappingLimit()
             needed = max(needed, room.limitNeeded(for: plan) + Self.spareMappings)
         }
         return needed
     }
 
-    /// The pairs of runs that a scheme on a backing takes, those that warm up too.
-    private func runsOfEach(_ changes: BenchHostChanges) -> Int {
+    /// The pairs that a scheme on a backing takes, those that warm up too.
+    private func pairsOfEach(_ changes: BenchHostChanges) -> Int {
         let measurements = [true, true, peers.contains(.ksm) && changes.ksmRefusal == nil, walkers > 0]
-        let ofBaseline = (runs + 1) * (growthFrom == nil ? 1 : 2)
-        return measurements.count { $0 } * (runs + 1) + (peers.contains(.baseline) ? ofBaseline : 0)
+        let ofBaseline = (pairs + 1) * (growthFrom == nil ? 1 : 2)
+        return measurements.count { $0 } * (pairs + 1) + (peers.contains(.baseline) ? ofBaseline : 0)
     }
 
-    private var pairs: [(Scheme, Backing)] { schemes.flatMap { scheme in backings.map { (scheme, $0) } } }
+    private var schemesAndBackings: [(Scheme, Backing)] { schemes.flatMap { scheme in backings.map { (scheme, $0) } } }
 
     private func memory(_ scheme: Scheme, _ backing: Backing, _ pages: HugePageCount) -> EmulatedMemory {
         let run = tailFrames ?? (scheme == .sharedTail ? .auto : .frames(PageCount(1)))
@@ -114,7 +116,7 @@ struct BenchExperiment: Sendable {
     func pagesToMeasure() throws(ExperimentError) -> HugePageCount {
         if let pages { return pages }
         var fitting = Self.letterPages
-        for (scheme, backing) in pairs {
+        for (scheme, backing) in schemesAndBackings {
             do throws(ExperimentError) {
                 _ = try plan(scheme, backing, fitting)
             } catch .shortage(let shortage) where shortage.largest > .zero {
@@ -154,7 +156,7 @@ struct BenchExperiment: Sendable {
             // One machine after the other: restored, the first would still take mappings from the second.
             func time(_ release: MachineConfiguration.Release) throws -> PoolTiming {
                 let pool = try PoolBench(plan, release)
-                let timing = try pool.time(runs: runs, isThrough: isThrough)
+                let timing = try pool.time(pairs: pairs, isThrough: isThrough)
                 if takesHistograms { latencies += try pool.latencies() }
                 return timing
             }
@@ -163,7 +165,7 @@ struct BenchExperiment: Sendable {
             let ksm = try ksmPeer(plan, changes, isThrough)
             let readers =
                 walkers > 0
-                ? try ReaderLoad.measure(plan, walkers: walkers, runs: runs, isThrough: isThrough) : nil
+                ? try ReaderLoad.measure(plan, walkers: walkers, pairs: pairs, isThrough: isThrough) : nil
             return BenchCombination.Outcome(
                 plan: PlanBlock(plan, cost: host.mappingCost), synchronous: synchronous, deferred: deferred,
                 latencies: latencies, baseline: baseline, ksm: ksm, readers: Measured(readers))
@@ -177,7 +179,7 @@ struct BenchExperiment: Sendable {
         let memory = EmulatedMemory(
             pages: plan.hugePages, pageSize: pageSize, scheme: plan.scheme, backing: plan.backing,
             tailFrames: .frames(plan.tailFrames))
-        return PeerRow(try BaselineExperiment(memory, runs: runs, growthFrom: growthFrom).run(isThrough: isThrough))
+        return PeerRow(try BaselineExperiment(memory, pairs: pairs, growthFrom: growthFrom).run(isThrough: isThrough))
     }
 
     private func ksmPeer(
@@ -187,7 +189,7 @@ struct BenchExperiment: Sendable {
         if let refusal = changes.ksmRefusal { return PeerRow(notMeasured: refusal) }
         guard let settings = changes.ksm else { return PeerRow(notMeasured: "its tunables are not guarded") }
         do {
-            return PeerRow(try KsmExperiment(plan: plan, runs: runs, settings: settings).run(isThrough: isThrough))
+            return PeerRow(try KsmExperiment(plan: plan, pairs: pairs, settings: settings).run(isThrough: isThrough))
         } catch let error as KsmExperiment.OutOfReach {
             return PeerRow(notMeasured: error.reason)
         } catch let error as HostError where error.code != .interrupted {

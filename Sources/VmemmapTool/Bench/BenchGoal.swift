@@ -5,20 +5,20 @@ struct BenchGoal: Hashable, Sendable, Codable {
     /// Which figure.
     enum Figure: String, Hashable, Sendable, Codable, CaseIterable {
         /// Engine over C baseline, the worst of all schemes, backings and operations.
-        case baselineRatio
+        case overBaseline = "engine_over_baseline"
         /// First-tail optimize over KSM's time to the same frames, on the faster backing.
-        case firstTailOverKsm
+        case firstTailOverKsm = "first_tail_over_ksm"
         /// The same, on the anonymous backing.
-        case firstTailAnonymousOverKsm
+        case firstTailAnonymousOverKsm = "first_tail_anonymous_over_ksm"
         /// Shared-tail optimize over KSM's time to the same frames, on the faster backing.
-        case sharedTailOverKsm
+        case sharedTailOverKsm = "shared_tail_over_ksm"
         /// Shared-tail optimize over what HVO adds to the kernel's allocation of a huge page.
-        case sharedTailOverKernel
+        case sharedTailOverKernel = "shared_tail_over_kernel"
 
         /// What the figure may be at most.
         var limit: Double {
             switch self {
-            case .baselineRatio: 1.05
+            case .overBaseline: 1.05
             case .firstTailOverKsm: 0.6
             case .firstTailAnonymousOverKsm: 0.75
             case .sharedTailOverKsm: 0.15
@@ -30,9 +30,9 @@ struct BenchGoal: Hashable, Sendable, Codable {
     /// Which figure.
     let figure: Figure
     /// What it may be at most.
-    let limit: Double
+    let limitRatio: Double
     /// What it was, the median over runs.
-    let measured: Double
+    let measuredRatio: Double
     /// The scheme it is of.
     let scheme: Scheme
     /// The backing it is of.
@@ -41,10 +41,10 @@ struct BenchGoal: Hashable, Sendable, Codable {
     let ratio: Measured<Spread>
     /// What the C baseline of the same calls makes of the same figure: nothing that the engine does can get below that. Null where
     /// the loop was not run, and for its own figure.
-    let boundByBaseline: Measured<Double>
+    let baselineRatio: Measured<Double>
 
     /// Whether it was reached.
-    let isMet: Bool
+    let isReached: Bool
 
     /// The goals for which there are figures.
     static func all(_ combinations: [BenchCombination], _ kernel: KernelPeer?) -> [BenchGoal] {
@@ -53,7 +53,7 @@ struct BenchGoal: Hashable, Sendable, Codable {
         }
         let anonymous = measured.filter { $0.combination.backing == .anonymous }
         return [
-            baselineRatio(measured),
+            overBaseline(measured),
             overKsm(.firstTailOverKsm, .firstTail, measured),
             overKsm(.firstTailAnonymousOverKsm, .firstTail, anonymous),
             overKsm(.sharedTailOverKsm, .sharedTail, measured),
@@ -66,24 +66,24 @@ struct BenchGoal: Hashable, Sendable, Codable {
         let outcome: BenchCombination.Outcome
     }
 
-    private init(_ figure: Figure, _ of: Candidate, _ measured: Double, _ ratio: Spread?, boundByBaseline: Double?) {
+    private init(_ figure: Figure, _ of: Candidate, _ measured: Double, _ ratio: Spread?, baselineRatio: Double?) {
         self.figure = figure
-        limit = figure.limit
-        self.measured = measured
-        isMet = measured <= figure.limit
+        limitRatio = figure.limit
+        measuredRatio = measured
+        isReached = measured <= figure.limit
         scheme = of.combination.scheme
         backing = of.combination.backing
         self.ratio = Measured(ratio)
-        self.boundByBaseline = Measured(boundByBaseline)
+        self.baselineRatio = Measured(baselineRatio)
     }
 
-    private static func baselineRatio(_ candidates: [Candidate]) -> BenchGoal? {
+    private static func overBaseline(_ candidates: [Candidate]) -> BenchGoal? {
         let ratios = candidates.flatMap { candidate in
             [candidate.outcome.baseline.value?.optimize.ratio, candidate.outcome.baseline.value?.restore.ratio]
                 .compactMap { $0 }.map { (candidate, $0) }
         }
         return ratios.max { $0.1.median < $1.1.median }.map { candidate, ratio in
-            BenchGoal(.baselineRatio, candidate, ratio.median, ratio, boundByBaseline: nil)
+            BenchGoal(.overBaseline, candidate, ratio.median, ratio, baselineRatio: nil)
         }
     }
 
@@ -91,12 +91,12 @@ struct BenchGoal: Hashable, Sendable, Codable {
         let beside = candidates.filter { $0.combination.scheme == scheme }.compactMap { candidate in
             candidate.outcome.ksm.value.map { (candidate, $0.optimize) }
         }
-        return beside.min { $0.1.engineNanosecondsPerPage.median < $1.1.engineNanosecondsPerPage.median }.map {
+        return beside.min { $0.1.engineNanoseconds.median < $1.1.engineNanoseconds.median }.map {
             candidate, runs in
-            let baseline = candidate.outcome.baseline.value?.optimize.otherNanosecondsPerPage.median
+            let baseline = candidate.outcome.baseline.value?.optimize.peerNanoseconds.median
             return BenchGoal(
                 figure, candidate, runs.ratio.median, runs.ratio,
-                boundByBaseline: baseline.map { $0 / runs.otherNanosecondsPerPage.median })
+                baselineRatio: baseline.map { $0 / runs.peerNanoseconds.median })
         }
     }
 
@@ -105,13 +105,13 @@ struct BenchGoal: Hashable, Sendable, Codable {
             candidate.outcome.baseline.value.map { (candidate, $0.optimize) }
         }
         // Where optimizing adds nothing that can be told from noise, there is nothing to compare with.
-        guard kernel.addedNanosecondsPerPage > 0 else { return nil }
-        return engine.min { $0.1.engineNanosecondsPerPage.median < $1.1.engineNanosecondsPerPage.median }.map {
+        guard kernel.addedNanoseconds > 0 else { return nil }
+        return engine.min { $0.1.engineNanoseconds.median < $1.1.engineNanoseconds.median }.map {
             candidate, runs in
             BenchGoal(
                 .sharedTailOverKernel, candidate,
-                runs.engineNanosecondsPerPage.median / kernel.addedNanosecondsPerPage, nil,
-                boundByBaseline: runs.otherNanosecondsPerPage.median / kernel.addedNanosecondsPerPage)
+                runs.engineNanoseconds.median / kernel.addedNanoseconds, nil,
+                baselineRatio: runs.peerNanoseconds.median / kernel.addedNanoseconds)
         }
     }
 }

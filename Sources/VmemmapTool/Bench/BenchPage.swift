@@ -11,13 +11,13 @@ extension BenchResult {
             combination.refusal.value.map { "\(BenchReport.name(combination)): not measured: \($0)" }
         }
         return HTMLContent(
-            subject: "What optimizing costs: \(CountText.of(block.pages.rawValue, "huge page")) of "
-                + ByteText.short(block.hugePageBytes),
+            subject: "What optimizing costs: \(Format.count(block.pages.rawValue, "huge page")) of "
+                + Format.bytes(block.hugePageBytes),
             setting: combinations.map(BenchReport.name).joined(separator: "; ").capitalizedFirst
-                + "; \(CountText.of(block.runs, "alternating run")) with optimizing on and off",
+                + "; \(Format.count(block.pairs, "pair")) with optimizing on and off",
             summary: reads.isEmpty
                 ? ""
-                : "\(CountText.grouped(wrong)) of \(CountText.grouped(reads.reduce(0) { $0 + $1.reads })) reads were wrong.",
+                : "\(Format.count(wrong)) of \(Format.count(reads.reduce(0) { $0 + $1.reads })) reads were wrong.",
             sections: TableFigures.sections(
                 tables,
                 titles: [

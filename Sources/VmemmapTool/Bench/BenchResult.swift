@@ -14,7 +14,7 @@ struct BenchResult: Hashable, Sendable, Codable {
     /// The figures to reach, as far as the peers for them ran.
     let goals: [BenchGoal]
 
-    /// Whether no reader saw a wrong head; nil where nobody read. Goals are no promises.
+    /// Whether no reader saw a wrong head; nil where nobody read. Goals decide nothing.
     var holds: Bool? {
         let readers = combinations.compactMap { $0.measured?.readers.value }
         return readers.isEmpty ? nil : readers.allSatisfy { $0.wrongReads == 0 }
@@ -30,7 +30,7 @@ struct BenchBlock: Hashable, Sendable, Codable {
     /// The size of each.
     let hugePageBytes: ByteCount
     /// Counted pairs.
-    let runs: Int
+    let pairs: Int
     /// What was to stand beside the engine.
     let peers: [Peer]
     /// Readers.

@@ -1,17 +1,20 @@
 import VmemmapEmulator
 
 extension BenchResult: ExportableResult {
-    /// The subcommand.
     static var command: String { "bench" }
-    /// Whether no reader saw a wrong head; nil without readers.
     var verdict: Bool? { holds }
 
-    /// Its tables: the pool, what stands beside the engine, the goals, single huge pages, and every run.
+    /// Its tables: the pool, what stands beside the engine, the goals, single huge pages, and every pair.
     var tables: [ExportTable] {
-        [poolTable, peerTable, kernelTable, goalTable, bucketTable, percentileTable, runTable]
+        [
+            poolTable(combinations), peerTable(combinations), kernelTable, goalTable, bucketTable, percentileTable,
+            pairTable(combinations),
+        ]
     }
 
-    private var measured: [(combination: BenchCombination, outcome: BenchCombination.Outcome)] {
+    private func measured(
+        _ combinations: [BenchCombination]
+    ) -> [(combination: BenchCombination, outcome: BenchCombination.Outcome)] {
         combinations.compactMap { combination in combination.measured.map { (combination, $0) } }
     }
 
@@ -23,74 +26,80 @@ extension BenchResult: ExportableResult {
         let figures: PoolTiming.Comparison
     }
 
-    private var poolTable: ExportTable {
-        let rows = measured.flatMap { combination, outcome in
+    func poolTable(_ combinations: [BenchCombination]) -> ExportTable {
+        let rows = measured(combinations).flatMap { combination, outcome in
             [
                 PoolRow(combination: combination, operation: "allocate", figures: outcome.synchronous.allocate),
                 PoolRow(combination: combination, operation: "free", figures: outcome.synchronous.free),
                 PoolRow(combination: combination, operation: "free_deferred", figures: outcome.deferred.free),
                 PoolRow(
-                    combination: combination, operation: "free_deferred_until_restored",
+                    combination: combination, operation: "restore_deferred",
                     figures: outcome.deferred.freeUntilRestored),
             ]
         }
         return ExportTable(
-            "pool", "The emulated HugeTLB pool with optimizing on and off, per huge page, medians over runs.", rows,
+            "pool", "The emulated HugeTLB pool with optimizing on and off, per huge page, medians over pairs.", rows,
             [
-                .label("scheme", "How vmemmap is shared.") { $0.combination.scheme.rawValue },
-                .label("backing", "What the region consists of.") { $0.combination.backing.rawValue },
-                .label("operation", "What was done with every huge page.") { $0.operation },
-                .meanNanoseconds("off", "Optimizing off, by the wall clock.") {
-                    $0.figures.offNanosecondsPerPage.median
-                },
-                .meanNanoseconds("on", "Optimizing on, by the wall clock.") { $0.figures.onNanosecondsPerPage.median },
-                .meanNanoseconds("on_min", "The fastest run.") { $0.figures.onNanosecondsPerPage.min },
-                .meanNanoseconds("on_max", "The slowest run.") { $0.figures.onNanosecondsPerPage.max },
-                .meanNanoseconds("on_user", "Optimizing on, processor time in our own code (getrusage).") {
-                    $0.figures.onUserNanosecondsPerPage.median
-                },
-                .meanNanoseconds("on_system", "Optimizing on, processor time in the kernel (getrusage).") {
-                    $0.figures.onSystemNanosecondsPerPage.median
-                },
-                .ratio("median", "On over off, the median of the pairs.") { $0.figures.ratio.median },
-                .ratio("min", "The smallest.") { $0.figures.ratio.min },
-                .ratio("max", "The largest.") { $0.figures.ratio.max },
+                .label("scheme", "How vmemmap is shared.") { $0.combination.scheme.rawValue }.shown(""),
+                .label("backing", "What the region consists of.") { $0.combination.backing.rawValue }.shown(""),
+                .label("operation", "What was done with every huge page.") { $0.operation }.shown("per huge page"),
+                .meanNanoseconds("off_median", "Optimizing off, by the wall clock.") {
+                    $0.figures.offNanoseconds.median
+                }
+                .shown("off"),
+                .meanNanoseconds("on_median", "Optimizing on, by the wall clock.") { $0.figures.onNanoseconds.median }
+                    .shown("on"),
+                .meanNanoseconds("on_min", "The fastest.") { $0.figures.onNanoseconds.min },
+                .meanNanoseconds("on_max", "The slowest.") { $0.figures.onNanoseconds.max },
+                .meanNanoseconds("on_user_median", "Optimizing on, processor time in our own code (getrusage).") {
+                    $0.figures.onUserNanoseconds.median
+                }.shown("on: user"),
+                .meanNanoseconds("on_system_median", "Optimizing on, processor time in the kernel (getrusage).") {
+                    $0.figures.onSystemNanoseconds.median
+                }.shown("system"),
+                .ratio("median", "On over off, the median of the pairs.") { $0.figures.ratio.median }.shown("on/off"),
+                .ratio("min", "The smallest.") { $0.figures.ratio.min }.shown("min"),
+                .ratio("max", "The largest.") { $0.figures.ratio.max }.shown("max"),
             ])
     }
 
-    private struct RunRow {
+    private struct PairRow {
         let combination: BenchCombination
         let release: String
-        let run: Int
+        let pair: Int
         let optimizing: String
         let figures: PoolTiming.Run
     }
 
-    private var runTable: ExportTable {
-        let rows = measured.flatMap { combination, outcome in
+    func pairTable(_ combinations: [BenchCombination]) -> ExportTable {
+        let rows = measured(combinations).flatMap { combination, outcome in
             [outcome.synchronous, outcome.deferred].flatMap { timing in
                 timing.pairs.enumerated().flatMap { number, pair in
                     [("on", pair.on), ("off", pair.off)].map { optimizing, run in
-                        RunRow(
-                            combination: combination, release: timing.release.rawValue, run: number + 1,
+                        PairRow(
+                            combination: combination, release: timing.release.rawValue, pair: number + 1,
                             optimizing: optimizing, figures: run)
                     }
                 }
             }
         }
         return ExportTable(
-            "run", "Each run of the pool, for all huge pages.", rows,
+            "pair", "Each pair of runs of the pool, for all huge pages.", rows,
             [
-                .label("scheme", "How vmemmap is shared.") { $0.combination.scheme.rawValue },
-                .label("backing", "What the region consists of.") { $0.combination.backing.rawValue },
-                .label("release", "When freed huge pages are restored.") { $0.release },
-                .label("run", "The pair's number.") { "\($0.run)" },
-                .label("optimizing", "On or off.") { $0.optimizing },
-                .nanoseconds("allocate", "The pool grown.") { $0.figures.allocate.wallNanoseconds },
-                .nanoseconds("free", "The pool emptied, until the call returned.") { $0.figures.free.wallNanoseconds },
-                .nanoseconds("free_until_restored", "Until the last huge page was restored.") {
+                .label("scheme", "How vmemmap is shared.") { $0.combination.scheme.rawValue }.shown(""),
+                .label("backing", "What the region consists of.") { $0.combination.backing.rawValue }.shown(""),
+                .label("release", "When freed huge pages are restored.") { $0.release }.shown("restored"),
+                .label("pair", "The pair's number.") { "\($0.pair)" }.shown("pair"),
+                .label("optimizing", "On or off.") { $0.optimizing }.shown("optimizing"),
+                .nanoseconds("allocate_wall", "The pool grown.") { $0.figures.allocate.wallNanoseconds }.shown(
+                    "allocate"),
+                .nanoseconds("free_wall", "The pool emptied, until the call returned.") {
+                    $0.figures.free.wallNanoseconds
+                }
+                .shown("free"),
+                .nanoseconds("free_until_restored_wall", "Until the last huge page was restored.") {
                     $0.figures.freeUntilRestored.wallNanoseconds
-                },
+                }.shown("until\nrestored"),
             ])
     }
 
@@ -103,8 +112,8 @@ extension BenchResult: ExportableResult {
         let runs: PairedRuns
     }
 
-    private var peerTable: ExportTable {
-        let rows = measured.flatMap { combination, outcome in
+    func peerTable(_ combinations: [BenchCombination]) -> ExportTable {
+        let rows = measured(combinations).flatMap { combination, outcome in
             [
                 ("baseline", "optimize", outcome.baseline.value?.optimize),
                 ("baseline", "restore", outcome.baseline.value?.restore),
@@ -118,45 +127,52 @@ extension BenchResult: ExportableResult {
         return ExportTable(
             "peer", "The engine beside others on the same contents, per huge page.", rows,
             [
-                .label("scheme", "How vmemmap is shared.") { $0.combination.scheme.rawValue },
-                .label("backing", "What the region consists of.") { $0.combination.backing.rawValue },
-                .label("peer", "What stands beside the engine.") { $0.peer },
-                .label("operation", "What was done with every huge page.") { $0.operation },
-                .meanNanoseconds("engine", "The engine, the median.") { $0.runs.engineNanosecondsPerPage.median },
-                .meanNanoseconds("peer", "The other, the median.") { $0.runs.otherNanosecondsPerPage.median },
-                .ratio("median", "Engine over other, the median of the pairs.") { $0.runs.ratio.median },
-                .ratio("min", "The smallest.") { $0.runs.ratio.min },
-                .ratio("max", "The largest.") { $0.runs.ratio.max },
+                .label("scheme", "How vmemmap is shared.") { $0.combination.scheme.rawValue }.shown(""),
+                .label("backing", "What the region consists of.") { $0.combination.backing.rawValue }.shown(""),
+                .label("peer", "What stands beside the engine.") { $0.peer }.shown("beside"),
+                .label("operation", "What was done with every huge page.") { $0.operation }.shown("per huge page"),
+                .meanNanoseconds("engine_median", "The engine.") { $0.runs.engineNanoseconds.median }.shown("engine"),
+                .meanNanoseconds("peer_median", "The other.") { $0.runs.peerNanoseconds.median }.shown("peer"),
+                .ratio("median", "Engine over other, the median of the pairs.") { $0.runs.ratio.median }
+                    .shown("ratio"),
+                .ratio("min", "The smallest.") { $0.runs.ratio.min }.shown("min"),
+                .ratio("max", "The largest.") { $0.runs.ratio.max }.shown("max"),
             ])
     }
 
-    private var kernelTable: ExportTable {
+    var kernelTable: ExportTable {
         let rows = kernel.value.map {
             [("allocate", $0.measurement.allocation), ("free", $0.measurement.freeing)]
         }
         return ExportTable(
-            "kernel", "The host's own pool with HVO on and off, per huge page, medians over runs.", rows ?? [],
+            "kernel", "The host's own pool with HVO on and off, per huge page, medians over pairs.", rows ?? [],
             [
-                .label("operation", "What was done with every huge page.") { $0.0 },
-                .meanNanoseconds("off", "Optimization off.") { $0.1.offNanosecondsPerPageMedian },
-                .meanNanoseconds("on", "Optimization on.") { $0.1.onNanosecondsPerPageMedian },
-                .meanNanoseconds("added", "What the optimization adds, the median of the differences.") {
-                    $0.1.addedNanosecondsPerPageMedian
-                },
+                .label("operation", "What was done with every huge page.") { $0.0 }.shown("the host's kernel"),
+                .meanNanoseconds("off_median", "Optimization off.") { $0.1.offMedianNanoseconds }
+                    .shown("off"),
+                .meanNanoseconds("on_median", "Optimization on.") { $0.1.onMedianNanoseconds }
+                    .shown("on"),
+                .meanNanoseconds("added_median", "What the optimization adds, the median of the differences.") {
+                    $0.1.addedMedianNanoseconds
+                }
+                .shown("HVO adds"),
             ])
     }
 
-    private var goalTable: ExportTable {
+    var goalTable: ExportTable {
         ExportTable(
             "goal", "The figures to reach, as far as the peers for them ran.", goals,
             [
-                .label("figure", "Which figure.") { $0.figure.rawValue },
-                .label("scheme", "The scheme it is of.") { $0.scheme.rawValue },
-                .label("backing", "The backing it is of.") { $0.backing.rawValue },
-                .ratio("limit", "What it may be at most.") { $0.limit },
-                .ratio("measured", "What it was.") { $0.measured },
-                .ratio("baseline", "What the C baseline makes of it.") { $0.boundByBaseline.value },
-                .truth("met", "Whether it was reached.") { $0.isMet },
+                .label("figure", "Which figure.") { $0.figure.rawValue }.shown("goal"),
+                .label("scheme", "The scheme it is of.") { $0.scheme.rawValue }.shown(""),
+                .label("backing", "The backing it is of.") { $0.backing.rawValue }.shown(""),
+                .ratio("limit", "What it may be at most.") { $0.limitRatio }.shown("at most"),
+                .ratio("measured", "What it was.") { $0.measuredRatio }.shown("measured"),
+                .truth("is_reached", "Whether it was reached.") { $0.isReached }.shown("reached"),
+                .ratio("min", "The smallest over pairs.") { $0.ratio.value?.min }.shown("min", drop: 2),
+                .ratio("max", "The largest over pairs.") { $0.ratio.value?.max }.shown("max", drop: 3),
+                .ratio("baseline", "What the C baseline makes of it.") { $0.baselineRatio.value }
+                    .shown("bare C", drop: 1),
             ])
     }
 
@@ -172,7 +188,7 @@ extension BenchResult: ExportableResult {
     }
 
     private var latencyRows: [LatencyRow] {
-        measured.flatMap { combination, outcome in
+        measured(combinations).flatMap { combination, outcome in
             outcome.latencies.flatMap { latency in
                 [("allocate", latency.allocate), ("free", latency.free)].map { operation, histogram in
                     LatencyRow(combination: combination, latency: latency, operation: operation, histogram: histogram)
@@ -185,8 +201,8 @@ extension BenchResult: ExportableResult {
         ExportTable(
             "latency", "How long single huge pages took.", latencyRows,
             [
-                .label("scheme", "How vmemmap is shared.") { $0.combination.scheme.rawValue },
-                .label("backing", "What the region consists of.") { $0.combination.backing.rawValue },
+                .label("scheme", "How vmemmap is shared.") { $0.combination.scheme.rawValue }.shown(""),
+                .label("backing", "What the region consists of.") { $0.combination.backing.rawValue }.shown(""),
                 .label("release", "When freed huge pages are restored.") { $0.latency.release.rawValue },
                 .label("optimizing", "On or off.") { $0.optimizing },
                 .label("operation", "What was done with each huge page.") { $0.operation },
@@ -210,7 +226,7 @@ extension BenchResult: ExportableResult {
                 .label("optimizing", "On or off.") { $0.0.optimizing },
                 .label("operation", "What was done with each huge page.") { $0.0.operation },
                 .label("from_ns", "The shortest time in the bucket.") { "\($0.1.fromNanoseconds)" },
-                .count("huge_pages", "How many took so long.") { $0.1.count },
+                .count("count", "How many took so long.") { $0.1.count },
             ])
     }
 }

@@ -40,7 +40,7 @@ struct HistogramFigure {
                 "bar accent", x + min(1, slot / 8), bottom - height, slot - 2 * min(1, slot / 8), height,
                 title:
                     "\(Self.time(bucket.lowerNanoseconds)) to \(Self.time(1 << (Self.exponent(bucket.lowerNanoseconds) + 1))): "
-                    + CountText.grouped(bucket.count))
+                    + Format.count(bucket.count))
         }
         drawEdges(&drawing, low: low, slots: slots, slot: slot)
         drawing.text("soft mid", (left + right) / 2, bottom + 40, "time of one, in powers of two")
@@ -65,7 +65,7 @@ struct HistogramFigure {
     private static func short(_ count: Double) -> String {
         let (size, name) =
             count >= 1e9 ? (1e9, "G") : count >= 1e6 ? (1e6, "M") : count >= 1e4 ? (1e3, "k") : (1, "")
-        return DecimalText.short(count / size, decimals: 1) + name
+        return Format.decimal(count / size, 1, isTrimmed: true) + name
     }
 
     /// A power of two in nanoseconds, short: `1 us` for 1024 ns.
@@ -74,6 +74,6 @@ struct HistogramFigure {
             nanoseconds >= 1 << 30
             ? (1e9, "s") : nanoseconds >= 1 << 20 ? (1e6, "ms") : nanoseconds >= 1 << 10 ? (1e3, "us") : (1, "ns")
         let number = Double(nanoseconds) / size
-        return DecimalText.short(number, decimals: number < 10 ? 1 : 0) + " \(name)"
+        return Format.decimal(number, number < 10 ? 1 : 0, isTrimmed: true) + " \(name)"
     }
 }

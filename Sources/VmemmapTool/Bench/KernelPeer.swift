@@ -5,7 +5,7 @@ struct KernelPeer: Hashable, Sendable, Codable {
 
     /// What optimizing adds to an allocation: the median of the differences between neighbouring cycles. Not above 0 where the host's
     /// own noise is larger.
-    var addedNanosecondsPerPage: Double { measurement.allocation.addedNanosecondsPerPageMedian }
+    var addedNanoseconds: Double { measurement.allocation.addedMedianNanoseconds }
 }
 
 extension BenchExperiment {

@@ -6,7 +6,7 @@ import VmemmapEmulator
 /// The engine beside KSM, by alternating pairs in one run.
 struct KsmExperiment {
     let plan: MappingPlan
-    let runs: Int
+    let pairs: Int
     /// Guards ``SamePageMerging/tunables``.
     let settings: ChangedSettings
 
@@ -31,7 +31,7 @@ struct KsmExperiment {
         let saved = try warmUp(region, copy)
         isThrough()
         let cycles = try PairedRuns.alternate(
-            runs,
+            pairs,
             {
                 (
                     try timed { try region.optimize(region.layout.allHugePages, writers: .excluded) }.nanoseconds,

@@ -22,11 +22,11 @@ struct PoolBench {
     /// Warms up and looks whether the machine does what it is timed for; then times `runs` pairs.
     ///
     /// - Parameter isThrough: called after every pair, the warm-up too.
-    func time(runs: Int, isThrough: () -> Void) throws -> PoolTiming {
+    func time(pairs: Int, isThrough: () -> Void) throws -> PoolTiming {
         try warmUp()
         isThrough()
         let pairs = try PairedRuns.alternate(
-            runs, { try run(isOptimizing: true) }, { try run(isOptimizing: false) }, isThrough: isThrough)
+            pairs, { try run(isOptimizing: true) }, { try run(isOptimizing: false) }, isThrough: isThrough)
         return PoolTiming(release, pairs.map { .init(on: $0.first, off: $0.second) }, pages: pages)
     }
 

@@ -33,13 +33,13 @@ struct PoolTiming: Hashable, Sendable, Codable {
     /// An operation over all pairs: on beside off.
     struct Comparison: Hashable, Sendable, Codable {
         /// For one huge page, optimizing on: the wall clock.
-        let onNanosecondsPerPage: Spread
+        let onNanoseconds: Spread
         /// Of that, processor time in our own code.
-        let onUserNanosecondsPerPage: Spread
+        let onUserNanoseconds: Spread
         /// And in the kernel.
-        let onSystemNanosecondsPerPage: Spread
+        let onSystemNanoseconds: Spread
         /// For one huge page, optimizing off.
-        let offNanosecondsPerPage: Spread
+        let offNanoseconds: Spread
         /// On over off, pair by pair.
         let ratio: Spread
 
@@ -47,10 +47,10 @@ struct PoolTiming: Hashable, Sendable, Codable {
             func perPage(_ nanoseconds: (Pair) -> Int) -> Spread {
                 Spread(pairs.map { Double(nanoseconds($0)) / Double(pages.rawValue) })
             }
-            onNanosecondsPerPage = perPage { cost($0.on).wallNanoseconds }
-            onUserNanosecondsPerPage = perPage { cost($0.on).userNanoseconds }
-            onSystemNanosecondsPerPage = perPage { cost($0.on).systemNanoseconds }
-            offNanosecondsPerPage = perPage { cost($0.off).wallNanoseconds }
+            onNanoseconds = perPage { cost($0.on).wallNanoseconds }
+            onUserNanoseconds = perPage { cost($0.on).userNanoseconds }
+            onSystemNanoseconds = perPage { cost($0.on).systemNanoseconds }
+            offNanoseconds = perPage { cost($0.off).wallNanoseconds }
             ratio = Spread(
                 pairs.map { Double(cost($0.on).wallNanoseconds) / Double(cost($0.off).wallNanoseconds) })
         }

@@ -32,5 +32,5 @@ struct PublishedFigures: Hashable, Sendable {
     /// Freeing, with over without.
     var freeRatio: Double { Double(freeOnMilliseconds) / Double(freeOffMilliseconds) }
     /// Allocating one huge page with the series.
-    var allocateOnNanosecondsPerPage: Double { Double(allocateOnMilliseconds) * 1e6 / Double(Self.pages) }
+    var allocateOnNanoseconds: Double { Double(allocateOnMilliseconds) * 1e6 / Double(Self.pages) }
 }

@@ -18,7 +18,7 @@ struct ReaderLoad: Hashable, Sendable, Codable {
     ///
     /// - Parameter isThrough: called after every pair, the warm-up too.
     static func measure(
-        _ plan: MappingPlan, walkers: Int, runs: Int, isThrough: () -> Void
+        _ plan: MappingPlan, walkers: Int, pairs: Int, isThrough: () -> Void
     ) throws -> ReaderLoad {
         let region = try VmemmapRegion(plan)
         var seen = Walkers.Tally()
@@ -35,7 +35,7 @@ struct ReaderLoad: Hashable, Sendable, Codable {
         _ = try cycle(0)
         isThrough()
         let cycles = try PairedRuns.alternate(
-            runs, { try cycle(walkers) }, { try cycle(0) }, isThrough: isThrough)
+            pairs, { try cycle(walkers) }, { try cycle(0) }, isThrough: isThrough)
         let pages = plan.hugePages.rawValue
         return ReaderLoad(
             walkers: walkers,

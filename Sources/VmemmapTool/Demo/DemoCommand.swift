@@ -4,36 +4,32 @@ import ArgumentParser
 struct DemoCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
-        abstract: "Optimize, read and restore a vmemmap on real memory, and prove each claim.",
+        abstract: "Optimize, read and restore a vmemmap on real memory, and check each step.",
         discussion: """
             Example: vmemmap demo --pages 4 --page-size 1G --export-json demo.json
 
-            With --race it does something else: the obvious restore (map, then copy) and the engine's take turns under walkers, and \
-            wrong reads of each are counted.
+            With --race it runs the obvious restore (map, then copy) and the engine's in pairs under walkers instead, and counts \
+            the wrong reads of each.
 
-            Exits with 2 if a proof does not hold; with --race, if a read was wrong under the engine.
+            Exits with 2 if a check fails; with --race, if a read was wrong under the engine.
             """)
 
-    @OptionGroup var emulation: EmulationOptions
-    @OptionGroup var mapping: PMDMappedOption
+    @OptionGroup(title: "Emulated memory") var emulation: EmulationOptions
 
-    @Option(
-        help: ArgumentHelp(
-            "Threads that read while huge pages are optimized and restored (default: 2).", valueName: "N"),
-        transform: WholeNumber.parse)
-    var walkers = 2
+    @Option(help: ArgumentHelp("Threads that read while huge pages are optimized and restored.", valueName: "N"))
+    var walkers = Given<Int>("2")
 
-    @Flag(help: "Count the wrong reads of a naive restore beside the engine's, and nothing else.")
+    @Flag(help: "Count the wrong reads of a naive restore and of the engine's, and nothing else.")
     var race = false
 
     @Option(
-        help: ArgumentHelp("With --race: how long each way has its turn, in all (default: 3).", valueName: "S"),
+        help: ArgumentHelp("With --race: how long each way is run, in all (default: 3).", valueName: "S"),
         transform: WholeNumber.parse)
     var raceSeconds: Int?
 
-    @OptionGroup var export: ExportOptions
-    @OptionGroup var pageFlags: PageFlagsOption
-    @OptionGroup var terminal: TerminalOptions
+    @OptionGroup(title: "Export") var export: ExportOptions
+    @OptionGroup(title: "Export") var pageFlags: PageFlagsOption
+    @OptionGroup(title: "Terminal") var terminal: TerminalOptions
 
     func validate() throws {
         try WholeNumber.check(walkers, of: "--walkers", in: 1...256)
@@ -51,7 +47,7 @@ struct DemoCommand: ParsableCommand {
         let progress = terminal.progress()
         let result = try runOrExit { () throws(ExperimentError) in
             defer { progress.clear() }
-            var experiment = DemoExperiment(mapping.applied(to: emulation.memory), walkers: walkers)
+            var experiment = DemoExperiment(emulation.memory, walkers: walkers.value)
             experiment.samplesMemory = exports.showMemoryOverTime
             experiment.flagsSink = exports.pageFlags.map { $0.write }
             return try experiment.run(progress: progress.show)
@@ -68,7 +64,7 @@ struct DemoCommand: ParsableCommand {
         let result = try runOrExit { () throws(ExperimentError) in
             defer { progress.clear() }
             return try RaceExperiment(
-                mapping.applied(to: emulation.memory), walkers: walkers,
+                emulation.memory, walkers: walkers.value,
                 nanosecondsEach: (raceSeconds ?? 3) * 1_000_000_000
             ).run(progress: progress.show)
         }

@@ -1,7 +1,7 @@
 import HostMemory
 import VmemmapEmulator
 
-/// The demo: builds a vmemmap, optimizes it, has it read, restores it, and proves each claim on real memory.
+/// The demo: builds a vmemmap, optimizes it, has it read, restores it, and checks each step on real memory.
 struct DemoExperiment {
     /// The huge pages.
     var memory: EmulatedMemory
@@ -27,7 +27,7 @@ struct DemoExperiment {
     /// Runs it. Takes about ``raceNanoseconds`` and a second.
     ///
     /// - Parameter progress: is told how far it is.
-    /// - Throws: ``ExperimentError`` when the host lacks something or refuses. A claim that does not hold is a
+    /// - Throws: ``ExperimentError`` when the host lacks something or refuses. A check that fails is a
     ///   result, not an error.
     func run(
         progress: ProgressSink = { _ in }
@@ -44,12 +44,12 @@ struct DemoExperiment {
         _ = try MemoryFigures.measure(nil, cost: cost)
         var stages = Stages(baseline: try .measure(nil, cost: cost), cost: cost, recorder)
 
-        let (region, building) = try timed {
+        let (region, duration) = try timed {
             try VmemmapRegion(plan) {
                 progress(.count("populated", $0.rawValue, of: $1.rawValue, unit: "vmemmap pages"))
             }
         }
-        try stages.add(.populated, region, building)
+        try stages.add(.populated, region, duration)
         let all = region.layout.allHugePages
         let sample = HugePageIndex(all.count / 2)
         let before = try FramePicture.take(sample, in: region.layout)
@@ -63,22 +63,22 @@ struct DemoExperiment {
         let after = try FramePicture.take(sample, in: region.layout)
         let flags = try flagsSink.map { try PageFlagsTally.write(region, to: $0) }
 
-        var proofs = try DemoProofs.optimized(region)
+        var checks = try DemoChecks.optimized(region)
         try stages.add(
             .restored, region,
             timed { try inSlices(all, .restored, progress) { try region.restore($0, writers: .excluded) } }.nanoseconds)
         // The walkers' race is not sampled: it goes on for seconds, and is timed.
         let timeline = stages.timeline.finish()
         let race = try race(region, progress)
-        proofs += try DemoProofs.restored(region, race: race, tour: tour)
-        if plan.mapping == .pmd { proofs.append(DemoProofs.pmdMapped(plan, stages.results)) }
+        checks += try DemoChecks.restored(region, race: race, tour: tour)
+        if plan.mapping == .pmd { checks.append(DemoChecks.pmdMapped(plan, stages.results)) }
         return DemoResult(
             host: host,
             configuration: DemoResult.Configuration(
                 memory: MemoryBlock(memory), walkers: walkers, raceNanoseconds: raceNanoseconds, seed: seed),
             plan: PlanBlock(plan, cost: cost), countingMethod: host.showsFrameNumbers ? .pfn : .fileOffset,
             before: before, after: after, steps: stages.results, timeline: timeline, race: race,
-            proofs: proofs, pageFlags: Measured(flags))
+            checks: checks, pageFlags: Measured(flags))
     }
 
     /// Optimizes and restores everything, again and again, under walkers.

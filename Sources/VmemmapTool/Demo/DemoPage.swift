@@ -6,7 +6,7 @@ extension DemoResult {
     var html: HTMLContent {
         HTMLContent(
             subject: PlanReport.hugePages(plan).capitalizedFirst,
-            setting: PlanReport.setting(plan).capitalizedFirst, summary: summary, highlights: highlights,
+            setting: PlanReport.setting(plan).capitalizedFirst, highlights: highlights,
             sections: [
                 HTMLSection(
                     id: "mapping", title: "One huge page, before and after",
@@ -15,17 +15,9 @@ extension DemoResult {
                     ])
             ] + memory + [
                 HTMLSection(
-                    id: "claims", title: "What was claimed, and what was found",
-                    body: [ClaimList.markup(proofs.map(claim))])
+                    id: "checks", title: "What was checked, on the host\u{2019}s own page tables",
+                    body: [Check.markup(checks)])
             ])
-    }
-
-    private var summary: String {
-        let failed = proofs.count { $0.holds.value == false }
-        let unmeasured = proofs.count { $0.holds.value == nil }
-        if failed > 0 { return "\(failed) of \(proofs.count) claims do not hold; see below which." }
-        if unmeasured > 0 { return "\(unmeasured) of \(proofs.count) claims could not be measured; the others hold." }
-        return "All \(proofs.count) claims were put to the test on the host\u{2019}s own page tables, and hold."
     }
 
     private var highlights: [HTMLContent.Highlight] {
@@ -34,31 +26,31 @@ extension DemoResult {
         {
             highlights += [
                 .init(
-                    value: "\(CountText.grouped(before.rawValue)) \u{2192} \(CountText.grouped(after.rawValue))",
+                    value: "\(Format.count(before.rawValue)) \u{2192} \(Format.count(after.rawValue))",
                     label: "frames behind the region, populated and optimized"),
                 .init(
-                    value: ByteText.short((before - after).bytes(pageSize: host.pageSizeBytes)),
+                    value: Format.bytes((before - after).bytes(pageSize: host.pageSizeBytes)),
                     label: "given back to the host"),
             ]
         }
         highlights.append(
             .init(
-                value: ByteText.short(plan.netSavingBytes),
-                label: "net of what the mappings cost, as planned"))
+                value: Format.bytes(plan.netSavingBytes),
+                label: "net of what the mappings cost, by the plan"))
         highlights.append(
             .init(
-                value: CountText.grouped(race.wrongReads),
-                label: "wrong of \(CountText.grouped(race.reads)) reads under \(CountText.of(race.cycles, "cycle"))"))
+                value: Format.count(race.wrongReads),
+                label: "wrong of \(Format.count(race.reads)) reads under \(Format.count(race.cycles, "cycle"))"))
         return highlights
     }
 
     private var mappingText: String {
         var text =
-            "Huge page \(before.hugePage) has \(CountText.grouped(plan.vmemmapPagesPerHugePage.rawValue)) vmemmap pages. "
-            + "Optimizing it gives the frames of \(CountText.grouped(plan.freedPagesPerHugePage.rawValue)) of them back: these pages "
+            "Huge page \(before.hugePage) has \(Format.count(plan.vmemmapPagesPerHugePage.rawValue)) vmemmap pages. "
+            + "Optimizing it gives the frames of \(Format.count(plan.freedPagesPerHugePage.rawValue)) of them back: these pages "
             + "then show a shared frame, read-only."
         if let mappings = after.lastFrameMappings.value {
-            text += " The frame that the last of them shows is mapped \(CountText.of(mappings, "time"))."
+            text += " The frame that the last of them shows is mapped \(Format.count(mappings, "time"))."
         }
         if before.vmemmapPages.count < plan.vmemmapPagesPerHugePage.rawValue {
             text += " The first and the last are drawn."
@@ -74,19 +66,4 @@ extension DemoResult {
                 body: [.paragraph(Markup(DemoReport.whyRSSRises(self).joined(separator: " "))), figure.markup])
         ]
     }
-
-    private func claim(_ proof: Proof) -> ClaimList.Item {
-        let failed = proof.figures.filter { $0.holds == false }.map { figure in
-            "\(HTMLTable.words(figure.name)): expected \(figure.expected.value.map { "\($0)" } ?? "more than 0"), "
-                + "measured \(figure.measured.value ?? 0)"
-        }
-        return ClaimList.Item(
-            holds: proof.holds.value, text: DemoReport.sentence(proof, self), failure: failed.joined(separator: "; "),
-            method: proof.method)
-    }
-}
-
-extension String {
-    /// With its first letter large, as a sentence starts.
-    var capitalizedFirst: String { prefix(1).uppercased() + dropFirst() }
 }

@@ -17,7 +17,7 @@ struct DemoResult: Hashable, Sendable, Codable {
 
     /// Optimizing and restoring under walkers.
     struct Race: Hashable, Sendable, Codable {
-        /// Rounds of optimizing and restoring everything.
+        /// Cycles of optimizing and restoring everything.
         let cycles: Int
         /// Those of them after which mappings were more than planned, or shared frames were left.
         let cyclesNotBack: Int
@@ -47,17 +47,47 @@ struct DemoResult: Hashable, Sendable, Codable {
     let timeline: Measured<MemoryTimeline>
     /// Optimizing and restoring under walkers.
     let race: Race
-    /// Each claim and whether it holds.
-    let proofs: [Proof]
+    /// What was checked.
+    let checks: [Check]
 
     /// The flags written for page-types. Null where none were asked for.
     let pageFlags: Measured<PageFlagsTally>
 
-    /// Whether no claim is false. One that could not be measured is neither.
+    /// Whether every check was made, and none failed.
     var holds: Bool {
-        proofs.map(\.claim) == Proof.Claim.all(plan.mapping) && !proofs.contains { $0.holds.value == false }
+        checks.map(\.id) == DemoChecks.ids(plan.mapping) && !checks.contains { $0.outcome == .failed }
     }
 
     /// The figures of a step.
     func figures(_ step: Step) -> MemoryFigures? { steps.first { $0.step == step }?.figures }
+}
+
+extension DemoResult: ExportableResult {
+    static var command: String { "demo" }
+    var verdict: Bool? { holds }
+    var tables: [ExportTable] { [stepTable, raceTable] }
+
+    var stepTable: ExportTable {
+        ExportTable(
+            "step", "The memory figures after each step.", steps,
+            [
+                .label("step", "The step.") { $0.step.rawValue }.shown(""),
+                .nanoseconds("duration", "What the step took, measuring not included.") { $0.durationNanoseconds.value }
+                    .shown("time"),
+            ] + ExportColumn.figures(\.figures))
+    }
+
+    private var raceTable: ExportTable {
+        ExportTable(
+            "race", "Optimizing and restoring under walkers.", [race],
+            [
+                .count("cycles", "Cycles of optimizing and restoring everything.") { $0.cycles },
+                .count("cycles_not_back", "Cycles after which mappings or shared frames were left.") {
+                    $0.cyclesNotBack
+                },
+                .count("reads", "Reads of compound_head, each checked.") { $0.reads },
+                .count("wrong_reads", "Reads that gave another head than the right one.") { $0.wrongReads },
+                .nanoseconds("duration", "How long it took.") { $0.durationNanoseconds },
+            ])
+    }
 }

@@ -43,7 +43,7 @@ struct FrameFigure {
         let owners =
             Set(pages.map(\.frame).filter(Self.hasIdentity)).count
             + pages.count { $0.frame == .anonymous }
-        let counted = "\(CountText.of(pages.count, "page")) in \(CountText.of(owners, "frame"))"
+        let counted = "\(Format.count(pages.count, "page")) in \(Format.count(owners, "frame"))"
         let words = pages.map { "page \($0.index): \(Self.name($0.frame))" }
         return .element(
             "div", [:],
@@ -115,7 +115,7 @@ struct FrameFigure {
         var title = "frame \(letter.map { $0 + ", " } ?? "")\(Self.name(frame)), shown by page "
         title += pages.map { "\($0.index)" }.joined(separator: ", ")
         if pages.last?.index == picture.vmemmapPages.last?.index, let count = picture.lastFrameMappings.value {
-            title += "; mapped \(CountText.of(count, "time")) in all (/proc/kpagecount)"
+            title += "; mapped \(Format.count(count, "time")) in all (/proc/kpagecount)"
         }
         let texts =
             letter.map {

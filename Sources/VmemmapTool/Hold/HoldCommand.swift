@@ -12,14 +12,11 @@ struct HoldCommand: ParsableCommand {
             Waits for Enter, SIGINT or SIGTERM, then cleans up.
             """)
 
-    @OptionGroup var emulation: EmulationOptions
-    @OptionGroup var mapping: PMDMappedOption
-    @OptionGroup var boot: AtBootOption
+    @OptionGroup(title: "Emulated memory") var emulation: EmulationOptions
+    @OptionGroup(title: "Emulated memory") var boot: AtBootOption
 
-    @Option(
-        help: ArgumentHelp("Threads that read all the while (default: 0).", valueName: "N"),
-        transform: WholeNumber.parse)
-    var walkers = 0
+    @Option(help: ArgumentHelp("Threads that read all the while.", valueName: "N"))
+    var walkers = Given<Int>("0")
 
     @Flag(help: "Visit every struct page first, so that every tail has its page table entry.")
     var touch = false
@@ -30,22 +27,20 @@ struct HoldCommand: ParsableCommand {
     @Flag(help: ArgumentHelp("End with standard input too.", visibility: .hidden))
     var untilInputEnds = false
 
-    @OptionGroup var pageFlags: PageFlagsOption
-    @OptionGroup var terminal: TerminalOptions
-
-    @Option(help: ArgumentHelp("Write where the region is as JSON; - is standard output.", valueName: "FILE|-"))
-    var exportJson: String?
+    @OptionGroup(title: "Export") var json: JSONOption
+    @OptionGroup(title: "Export") var pageFlags: PageFlagsOption
+    @OptionGroup(title: "Terminal") var terminal: TerminalOptions
 
     func validate() throws {
         try WholeNumber.check(walkers, of: "--walkers", in: 0...256)
-        try boot.check(mapping)
+        try boot.check(emulation.kind)
         if boot.atBoot, restored {
             throw ValidationError("--at-boot sets no memory aside for --restored: use one of the two.")
         }
     }
 
     func run() throws {
-        let files = try ExportFile.open([exportJson, pageFlags.exportKpageflags])
+        let files = try ExportFile.open([json.exportJson, pageFlags.exportKpageflags])
         let (export, flagsFile) = (files[0], files[1])
         let ownsOutput = !files.contains { $0?.isStandardOutput == true } && !terminal.quiet
         // Before any thread is started: they inherit the blocked signals.
@@ -53,8 +48,8 @@ struct HoldCommand: ParsableCommand {
         let progress = terminal.terminal.progress()
         let held = try runOrExit { () throws(ExperimentError) in
             defer { progress.clear() }
-            let memory = boot.applied(to: mapping.applied(to: emulation.memory))
-            return try HoldExperiment(memory, walkers: walkers, touch: touch, restored: restored).begin(
+            let memory = boot.applied(to: emulation.memory)
+            return try HoldExperiment(memory, walkers: walkers.value, touch: touch, restored: restored).begin(
                 progress: progress.show)
         }
         if let flagsFile {

@@ -7,8 +7,8 @@ enum HoldReport {
     static func lines(_ result: HoldResult, restored: Bool, _ style: Style = .plain) -> [String] {
         style.wrapped([
             "pid     \(result.pid)",
-            "region  \(result.regionStart)+\(result.regionLengthBytes), \(ByteText.short(result.regionLengthBytes))",
-            "        \(CountText.grouped(result.pages.rawValue)) x \(ByteText.short(result.hugePageBytes)) huge pages, "
+            "region  \(result.regionStart)+\(result.regionLengthBytes), \(Format.bytes(result.regionLengthBytes))",
+            "        \(Format.count(result.pages.rawValue)) x \(Format.bytes(result.hugePageBytes)) huge pages, "
                 + "\(result.scheme.rawValue) scheme, \(restored ? "restored" : "optimized")",
             "look    vmemmap inspect --pid \(result.pid)",
             "        pmap -X \(result.pid); cat /proc/\(result.pid)/smaps_rollup; page-types -p \(result.pid) (root)",
@@ -18,6 +18,6 @@ enum HoldReport {
 
     /// What the walkers saw.
     static func line(reads: Int, wrong: Int) -> String {
-        "walkers: \(CountText.grouped(reads)) reads, \(CountText.grouped(wrong)) wrong"
+        "walkers: \(Format.count(reads)) reads, \(Format.count(wrong)) wrong"
     }
 }

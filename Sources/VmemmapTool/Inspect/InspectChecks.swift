@@ -5,27 +5,41 @@ import VmemmapEmulator
 enum InspectChecks {
     static func all(
         _ plan: MappingPlan, _ view: RegionView, _ figures: InspectResult.Figures, guardPages: Int
-    ) -> [InspectResult.Check] {
-        func check(_ subject: InspectResult.Check.Subject, _ expected: Int?, _ measured: Int?, atMost: Bool = false)
-            -> InspectResult.Check
-        {
-            InspectResult.Check(
-                subject: subject, expected: Measured(expected), isUpperBound: atMost, measured: Measured(measured))
-        }
+    ) -> [Check] {
+        // Of huge pages that are out of the scheme it says nothing.
         let isJudged = view.pages.neither == .zero
-        let frames = isJudged ? frames(plan, view) : nil
+        let frames = isJudged ? frames(plan, view).rawValue : nil
         let file = plan.fileFrames(optimized: view.pages.optimized).bytes(pageSize: plan.geometry.basePageSize)
+        // Private memory that was restored has more mappings than such as never was optimized.
+        let mappings =
+            plan.backing == .anonymous && view.pages.unoptimized > .zero ? Check.Figure.atMost : Check.Figure.equal
+        let reason = isJudged ? "" : "; the scheme says nothing of huge pages out of it"
         return [
-            check(.hugePagesOutOfScheme, 0, view.pages.neither.rawValue),
-            check(.pagesMappedOtherwise, 0, view.mappedOtherwise.rawValue),
-            check(.guardPages, 2, guardPages),
-            check(.zeroPages, 0, view.zeroPages?.rawValue),
-            check(.distinctFrames, frames?.rawValue, figures.distinctFrames.rawValue),
-            // Private memory that was restored has more mappings than such as never was optimized.
-            check(
-                .regionMappings, isJudged ? view.mappings.rawValue : nil, figures.regionMappings.rawValue,
-                atMost: plan.backing == .anonymous && view.pages.unoptimized > .zero),
-            check(.memfdBytes, isJudged ? file.rawValue : nil, figures.memfdBytes.value?.rawValue),
+            Check(
+                "huge_pages_in_scheme", "every huge page shares as the scheme has it, or not at all",
+                [.equal("huge_pages_out_of_scheme", 0, view.pages.neither.rawValue)], method: "pagemap and maps"),
+            Check(
+                "pages_mapped_as_their_state", "every vmemmap page is mapped as its huge page's state says",
+                [.equal("pages_mapped_otherwise", 0, view.mappedOtherwise.rawValue)],
+                method: view.firstDifference ?? "protection, file and offset in maps"),
+            Check(
+                "guard_pages", "an inaccessible page stands on each side of the region",
+                [.equal("guard_pages", 2, guardPages)], method: "maps"),
+            Check(
+                "zero_pages", "no vmemmap page shows the kernel's page of zeroes",
+                [.equal("zero_pages", 0, view.zeroPages?.rawValue)],
+                method: "PAGEMAP_SCAN, which Linux 6.7 brought"),
+            Check(
+                "distinct_frames", "the region has the frames that the scheme says",
+                [.equal("distinct_frames", frames, figures.distinctFrames.rawValue)], method: "pagemap" + reason),
+            Check(
+                "region_mappings", "the region has the mappings that the scheme says",
+                [mappings("region_mappings", isJudged ? view.mappings.rawValue : nil, figures.regionMappings.rawValue)],
+                method: "lines of maps" + reason),
+            Check(
+                "memory_file", "the memory file holds what the scheme says",
+                [.equal("memfd_bytes", isJudged ? file.rawValue : nil, figures.memfdBytes.value?.rawValue)],
+                method: "st_blocks by way of fd, where the file has to be found" + reason),
         ]
     }
 

@@ -11,12 +11,12 @@ struct InspectCommand: ParsableCommand {
             Example: vmemmap inspect --pages 64 --scheme shared-tail, or of a running vmemmap hold: vmemmap inspect --pid PID
 
             Reads /proc/PID/maps, pagemap, smaps and fd, as any other tool does: as the same user, or as root. Without --pid it \
-            starts a vmemmap hold of its own and ends it. Exits with 2 if something is not as the scheme says, with 3 if there \
+            starts a temporary vmemmap hold and ends it. Exits with 2 if a check fails, with 3 if there \
             is no such process or region, with 4 if it belongs to somebody else.
             """)
 
     @Option(
-        help: ArgumentHelp("The process; one of its own if left out.", valueName: "PID"),
+        help: ArgumentHelp("Process to inspect (default: start a temporary vmemmap hold).", valueName: "PID"),
         transform: {
             guard let pid = Int32($0) else {
                 throw ValidationError("it must be a whole number from 1 to \(Int32.max)")
@@ -28,30 +28,29 @@ struct InspectCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Where its region is, as hold prints it.", valueName: "START+LENGTH"))
     var region: RegionPlace?
 
-    @Option(help: "The size of huge page: 2M or 1G; as the region's label says if left out.")
+    @Option(help: "Huge page size (default: as the region's label says).")
     var pageSize: HugePageSize?
 
-    @Option(help: "How the vmemmap is shared; as the region's label says if left out.")
+    @Option(help: "How the vmemmap is shared (default: as the region's label says).")
     var scheme: Scheme?
 
-    @Option(help: "What the region consists of; as the region's label says if left out.")
+    @Option(help: "What the region consists of (default: as the region's label says).")
     var backing: Backing?
 
     @Option(
-        help: ArgumentHelp("How many frames in a row serve the tails; as the label says if left out.", valueName: "R"),
+        help: ArgumentHelp(
+            "How many frames serve the tails of a huge page (default: as the region's label says).", valueName: "R"),
         transform: WholeNumber.parse)
     var tailFrames: Int?
 
-    @Option(
-        help: ArgumentHelp("Huge pages of its own hold (64 if left out).", valueName: "N"),
-        transform: WholeNumber.parse)
+    @Option(help: OptionHelp.pages("Huge pages of the temporary hold (default: 64)."), transform: WholeNumber.parse)
     var pages: Int?
 
-    @Flag(help: "Have its own hold restore the huge pages again.")
+    @Flag(help: "Have the temporary hold restore the huge pages again.")
     var restored = false
 
-    @OptionGroup var export: ExportOptions
-    @OptionGroup var terminal: TerminalOptions
+    @OptionGroup(title: "Export") var export: ExportOptions
+    @OptionGroup(title: "Terminal") var terminal: TerminalOptions
 
     func validate() throws {
         if let pid, pid < 1 { throw ValidationError("--pid must be at least 1, not \(pid).") }
@@ -67,7 +66,7 @@ struct InspectCommand: ParsableCommand {
         }
         if pid != nil, pages != nil || restored {
             throw ValidationError(
-                "--pages and --restored are for a hold of its own: --pid names one that runs already.")
+                "--pages and --restored are for a temporary hold: --pid names a process that runs already.")
         }
         if pid == nil, region != nil {
             throw ValidationError("--region says where in a process: --pid has to say in which.")
@@ -91,17 +90,17 @@ struct InspectCommand: ParsableCommand {
     }
 
     private func inspect(_ pid: Int32) throws -> InspectResult {
-        var claim = InspectExperiment.Claim()
-        claim.pageSize = pageSize
-        claim.scheme = scheme
-        claim.backing = backing
-        claim.tailFrames = tailFrames.map { PageCount($0) }
+        var description = InspectExperiment.Description()
+        description.pageSize = pageSize
+        description.scheme = scheme
+        description.backing = backing
+        description.tailFrames = tailFrames.map { PageCount($0) }
         return try runOrExit { () throws(ExperimentError) in
-            try InspectExperiment(pid: pid, region: region?.range, claim: claim).run()
+            try InspectExperiment(pid: pid, region: region?.range, description: description).run()
         }
     }
 
-    /// The options that its own hold is started with.
+    /// The options that the temporary hold is started with.
     private var holdArguments: [String] {
         var arguments = ["--touch", "--pages", "\(pages ?? 64)"]
         if let pageSize { arguments += ["--page-size", pageSize.defaultValueDescription] }

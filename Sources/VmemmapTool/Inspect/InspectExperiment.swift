@@ -5,7 +5,7 @@ import VmemmapEmulator
 /// Looks at a process that holds a vmemmap, from outside: what /proc tells any other tool, compared with what the scheme says.
 struct InspectExperiment: Sendable {
     /// What is said of a region by whoever asks. What is left out is read off the region's label.
-    struct Claim: Hashable, Sendable {
+    struct Description: Hashable, Sendable {
         /// The size of huge page.
         var pageSize: HugePageSize?
         /// How their vmemmap is shared.
@@ -24,7 +24,7 @@ struct InspectExperiment: Sendable {
     /// Where its region is; nil: where its guard pages say.
     var region: AddressRange? = nil
     /// What is said of it.
-    var claim: Claim = Claim()
+    var description = Description()
 
     private var process: ObservedProcess { .other(pid) }
 
@@ -139,8 +139,9 @@ struct InspectExperiment: Sendable {
     }
 
     private func plan(of range: AddressRange, _ label: RegionLabel?) throws(ExperimentError) -> MappingPlan {
-        guard let pageSize = claim.pageSize ?? label?.pageSize, let scheme = claim.scheme ?? label?.scheme,
-            let backing = claim.backing ?? label?.backing, let tailFrames = claim.tailFrames ?? label?.tailFrames
+        guard let pageSize = description.pageSize ?? label?.pageSize, let scheme = description.scheme ?? label?.scheme,
+            let backing = description.backing ?? label?.backing,
+            let tailFrames = description.tailFrames ?? label?.tailFrames
         else {
             throw .notFound(
                 "the region \(range) of process \(pid) has no label that says what it is: give --page-size, --scheme, --backing and "
@@ -167,9 +168,9 @@ struct InspectExperiment: Sendable {
                 hugePages: HugePageCount(range.length.rawValue / bytes), tailFrames: .frames(tailFrames))
         }
         // What is asked for is not cut short.
-        if let asked = claim.tailFrames, asked > plan.tailFrames {
+        if let asked = description.tailFrames, asked > plan.tailFrames {
             throw .notFound(
-                "a tail frames of the \(scheme.rawValue) scheme has \(plan.tailFrames) frames at most here: give --tail-frames \(plan.tailFrames) at most"
+                "the \(scheme.rawValue) scheme has at most \(plan.tailFrames) tail frames here: give --tail-frames \(plan.tailFrames) or less"
             )
         }
         return plan

@@ -38,43 +38,6 @@ struct InspectResult: Hashable, Sendable, Codable {
         let memfdBytes: Measured<ByteCount>
     }
 
-    /// A figure beside what the scheme says it is.
-    struct Check: Hashable, Sendable, Codable {
-        /// What is compared.
-        enum Subject: String, Hashable, Sendable, Codable {
-            /// Huge pages that share neither as the scheme has it nor not at all.
-            case hugePagesOutOfScheme = "huge_pages_out_of_scheme"
-            /// Vmemmap pages whose mapping (private or shared, protection, file and offset) is not what their huge page's state makes
-            /// it, or that are not mapped.
-            case pagesMappedOtherwise = "pages_mapped_otherwise"
-            /// The inaccessible pages on both sides of the region.
-            case guardPages = "guard_pages"
-            /// Vmemmap pages that show the kernel's page of zeroes (PAGEMAP_SCAN): given back, and read again. Not known before Linux 6.7.
-            case zeroPages = "zero_pages"
-            /// Different frames.
-            case distinctFrames = "distinct_frames"
-            /// Mappings of the region.
-            case regionMappings = "region_mappings"
-            /// Bytes of the memory file.
-            case memfdBytes = "memfd_bytes"
-        }
-
-        /// What is compared.
-        let subject: Subject
-        /// What the scheme says. Null where huge pages are out of scheme, of which it says nothing.
-        let expected: Measured<Int>
-        /// Whether the expected figure is the most there may be.
-        let isUpperBound: Bool
-        /// What was found. Null where it could not be.
-        let measured: Measured<Int>
-
-        /// Whether the two agree; nil where one of them is not known.
-        var holds: Bool? {
-            guard let expected = expected.value, let measured = measured.value else { return nil }
-            return isUpperBound ? measured <= expected : measured == expected
-        }
-    }
-
     /// Where it was looked at.
     let host: HostBlock
     /// The process.
@@ -98,9 +61,49 @@ struct InspectResult: Hashable, Sendable, Codable {
     /// The first vmemmap page that is not mapped as the scheme has it, in words. Null: there is none.
     let firstDifference: Measured<String>
 
-    /// Whether none of them disagrees. What could not be measured is no disagreement (``isComplete``).
-    var holds: Bool { checks.allSatisfy { $0.holds != false } }
+    /// Whether no check failed.
+    var holds: Bool { !checks.contains { $0.outcome == .failed } }
+}
 
-    /// Whether all of them could be made.
-    var isComplete: Bool { checks.allSatisfy { $0.holds != nil } }
+extension InspectResult: ExportableResult {
+    static var command: String { "inspect" }
+
+    var tables: [ExportTable] {
+        [
+            ExportTable(
+                "region", "The region's figures.", [self],
+                [
+                    .text("region_start", "The region's first address.") { $0.regionStart }.shown("region"),
+                    .bytes("region_length", "The region.") { $0.regionLengthBytes },
+                    .count("pages_optimized", "Huge pages as the scheme has them.") { $0.pages.optimized.rawValue },
+                    .count("pages_unoptimized", "Huge pages with frames of their own.") {
+                        $0.pages.unoptimized.rawValue
+                    },
+                    .count("pages_neither", "Huge pages that are neither.") { $0.pages.neither.rawValue },
+                    .count("distinct_frames", "Different frames (pagemap).") { $0.figures.distinctFrames.rawValue }
+                        .shown("distinct\nframes"),
+                    .count("swapped_pages", "Those of them that are swapped out (pagemap).") {
+                        $0.figures.swappedPages.rawValue
+                    },
+                    .count("present_pages", "Page table entries present (pagemap).") {
+                        $0.figures.presentPages.rawValue
+                    }.shown("present\npages"),
+                    .bytes("smaps_rss", "Rss of smaps, summed.") { $0.figures.smapsRssBytes }.shown("smaps\nRSS"),
+                    .bytes("smaps_pss", "Pss of smaps, summed: rounded down in every mapping.") {
+                        $0.figures.smapsPssBytes
+                    }.shown("smaps\nPSS"),
+                    .bytes("pss", "Present pages, each divided by its frame's mappings (kpagecount).") {
+                        $0.figures.pssBytes.value
+                    }.shown("PSS"),
+                    .bytes("process_rss", "Rss of the process (smaps_rollup).") { $0.figures.processRssBytes.value }
+                        .shown("process\nRSS"),
+                    .bytes("process_pss", "Pss of the process (smaps_rollup).") { $0.figures.processPssBytes.value }
+                        .shown("process\nPSS"),
+                    .count("region_mappings", "Mappings of the region (maps).") { $0.figures.regionMappings.rawValue }
+                        .shown("mappings"),
+                    .bytes("memfd", "What the memory file occupies (st_blocks).") { $0.figures.memfdBytes.value }
+                        .shown("memfd"),
+                ])
+        ]
+    }
 }

@@ -32,8 +32,8 @@ struct KernelCommand: ParsableCommand {
         transform: WholeNumber.parse)
     var runs: Int?
 
-    @OptionGroup var export: ExportOptions
-    @OptionGroup var terminal: TerminalOptions
+    @OptionGroup(title: "Export") var export: ExportOptions
+    @OptionGroup(title: "Terminal") var terminal: TerminalOptions
 
     func validate() throws {
         if let pages { try WholeNumber.check(pages, of: "--pages", in: 1...Int.max) }

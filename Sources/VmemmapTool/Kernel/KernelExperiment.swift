@@ -66,13 +66,13 @@ struct KernelExperiment: Sendable {
         }
         let (optimize, restore) = (perPage(\.optimizeNanoseconds), perPage(\.restoreNanoseconds))
         func ratio(_ time: Double, _ operation: KernelMeasurementResult.Operation) -> Measured<Double> {
-            let added = operation.addedNanosecondsPerPageMedian
+            let added = operation.addedMedianNanoseconds
             return Measured(added > 0 ? time / added : nil)
         }
         return KernelResult.Emulator(
             plan: PlanBlock(plan, cost: cost), framesFreed: populated.distinct - optimized.distinct,
-            countingMethod: optimized.method, rounds: rounds, optimizeNanosecondsPerPageMedian: optimize,
-            restoreNanosecondsPerPageMedian: restore, optimizeOverAdded: ratio(optimize, kernel.allocation),
+            countingMethod: optimized.method, rounds: rounds, optimizeMedianNanoseconds: optimize,
+            restoreMedianNanoseconds: restore, optimizeOverAdded: ratio(optimize, kernel.allocation),
             restoreOverAdded: ratio(restore, kernel.freeing), flags: flags)
     }
 }

@@ -36,23 +36,23 @@ struct KernelMeasurementResult: Hashable, Sendable, Codable {
     /// One operation for one huge page, over all rounds, in nanoseconds.
     struct Operation: Hashable, Sendable, Codable {
         /// Optimization off: the median.
-        let offNanosecondsPerPageMedian: Double
+        let offMedianNanoseconds: Double
         /// Optimization on: the median.
-        let onNanosecondsPerPageMedian: Double
+        let onMedianNanoseconds: Double
         /// What the optimization adds: the median of the rounds' differences. Below 0 where the host's own noise is larger.
-        let addedNanosecondsPerPageMedian: Double
+        let addedMedianNanoseconds: Double
         /// The smallest difference.
-        let addedNanosecondsPerPageMin: Double
+        let addedMinNanoseconds: Double
         /// The largest difference.
-        let addedNanosecondsPerPageMax: Double
+        let addedMaxNanoseconds: Double
 
         init(_ rounds: [Round], _ time: (Cycle) -> Double) {
             let added = rounds.map { time($0.on) - time($0.off) }
-            offNanosecondsPerPageMedian = Statistics.median(rounds.map { time($0.off) })
-            onNanosecondsPerPageMedian = Statistics.median(rounds.map { time($0.on) })
-            addedNanosecondsPerPageMedian = Statistics.median(added)
-            addedNanosecondsPerPageMin = added.min() ?? .nan
-            addedNanosecondsPerPageMax = added.max() ?? .nan
+            offMedianNanoseconds = Statistics.median(rounds.map { time($0.off) })
+            onMedianNanoseconds = Statistics.median(rounds.map { time($0.on) })
+            addedMedianNanoseconds = Statistics.median(added)
+            addedMinNanoseconds = added.min() ?? .nan
+            addedMaxNanoseconds = added.max() ?? .nan
         }
     }
 

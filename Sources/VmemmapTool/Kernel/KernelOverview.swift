@@ -28,7 +28,7 @@ struct KernelOverview: Hashable, Sendable, Codable {
         let pages: HostHugePageCount
         /// Those nobody uses.
         let freePages: HostHugePageCount
-        /// Free ones that are promised to a mapping.
+        /// Free ones that are reserved for a mapping.
         let reservedPages: HostHugePageCount
         /// Those above the size the pool was given.
         let surplusPages: HostHugePageCount
@@ -108,7 +108,7 @@ extension KernelOverview.Saving {
             )?.rows.first
         }
         freedBytes = row?.freedBytes ?? .zero
-        pageTableBytes = row?.pageTableBytes ?? .zero
+        pageTableBytes = row?.kernelPageTableBytes ?? .zero
         netBytes = row?.kernelNetBytes ?? .zero
     }
 }

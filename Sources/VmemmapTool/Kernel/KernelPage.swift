@@ -13,23 +13,18 @@ extension KernelResult {
         return HTMLContent(
             subject: "The kernel\u{2019}s own pool beside the emulator",
             setting: "\(PlanReport.hugePages(emulator.plan).capitalizedFirst), \(PlanReport.setting(emulator.plan)); "
-                + CountText.of(measurement.rounds.count, "round"),
-            summary: "\(checks.count { $0.holds.value == true }) of \(checks.count) claims hold, "
-                + "\(checks.count { $0.holds.value == nil }) could not be measured here.",
+                + Format.count(measurement.rounds.count, "pair"),
             sections: TableFigures.sections(
                 tables.filter { $0.name == "operation" }, titles: ["operation": "What a huge page costs"])
-                + [claims(measurement, emulator), offer])
+                + [checked(measurement, emulator), offer])
     }
 
-    private func claims(_ measurement: KernelMeasurementResult, _ emulator: Emulator) -> HTMLSection {
-        let items = checks.map { check in
-            ClaimList.Item(holds: check.holds.value, text: KernelCheckText.line(check), method: "")
-        }
-        let notes = KernelReport.given(measurement) + KernelCheckText.details(measurement, emulator)
+    private func checked(_ measurement: KernelMeasurementResult, _ emulator: Emulator) -> HTMLSection {
+        let notes = KernelReport.given(measurement) + KernelCheck.details(measurement, emulator)
         return HTMLSection(
-            id: "claims", title: "What must hold between the two",
+            id: "checks", title: "What was checked between the two",
             body: [
-                ClaimList.markup(items), .paragraph(Markup(notes.joined(separator: " "))),
+                Check.markup(checks), .paragraph(Markup(notes.joined(separator: " "))),
             ])
     }
 
@@ -47,33 +42,30 @@ extension KernelResult {
     /// What HVO frees, of each pool that has huge pages and of all of memory.
     private var savings: Markup {
         let subjects = (kernel.pools.value ?? []).flatMap { pool -> [(String, KernelOverview.Saving)] in
-            let size = ByteText.short(pool.hugePageBytes)
+            let size = Format.bytes(pool.hugePageBytes)
             let asItIs =
                 pool.pages > .zero
-                ? [("the pool\u{2019}s \(CountText.of(pool.pages.rawValue, "huge page")) of \(size)", pool.asItIs)] : []
+                ? [("the pool\u{2019}s \(Format.count(pool.pages.rawValue, "huge page")) of \(size)", pool.asItIs)] : []
             return asItIs + [
-                ("all of \(ByteText.short(kernel.memoryBytes)) in huge pages of \(size)", pool.allOfMemory)
+                ("all of \(Format.bytes(kernel.memoryBytes)) in huge pages of \(size)", pool.allOfMemory)
             ]
         }
         let key = FigureKey(names: [
             ("struct pages", "used"), ("HVO frees", "saved"), ("net of page tables", "third"),
         ])
         let rows = subjects.map { name, saving in
-            GroupedBarFigure.Row(
-                name: name,
-                bars: [saving.structPageBytes, saving.freedBytes, saving.netBytes].map {
-                    (Double($0.rawValue), ByteText.short($0))
+            BarFigure.Row(
+                name,
+                [saving.structPageBytes, saving.freedBytes, saving.netBytes].map {
+                    (Double($0.rawValue), Format.bytes($0))
                 })
         }
         let most = subjects.map(\.1.structPageBytes.rawValue).max() ?? 1
         let axis = Axis.bytes(upTo: most, count: 4)
-        let figure = GroupedBarFigure(key: key, rows: rows, axis: axis, axisName: "memory, \(axis.unit)")
+        let figure = BarFigure(rows: rows, axis: axis, axisName: "memory, \(axis.unit)", key: key)
         return Figure(
             id: "savings", title: "What the kernel\u{2019}s own optimization frees",
-            description: rows.map { row in
-                "\(row.name): "
-                    + zip(key.names, row.bars).map { "\($0.name) \($1?.text ?? "")" }.joined(separator: ", ")
-            }.joined(separator: "; "),
+            description: figure.description,
             caption:
                 "Worked out, not measured: of a pool as it is, none of it optimized against all of it; the kernel does not tell "
                 + "which huge pages are optimized already.",

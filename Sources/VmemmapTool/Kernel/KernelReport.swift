@@ -12,12 +12,15 @@ enum KernelReport {
                     + PlanReport.lines(result.host)) + look(result.kernel, style)
         }
         let title =
-            "vmemmap kernel: \(CountText.grouped(measurement.pagesAsked.rawValue)) x "
-            + "\(ByteText.short(measurement.hugePageBytes)) huge pages of the host's own, optimization off and on, "
-            + CountText.of(measurement.rounds.count, "round")
+            "vmemmap kernel: \(Format.count(measurement.pagesAsked.rawValue)) x "
+            + "\(Format.bytes(measurement.hugePageBytes)) huge pages of the host's own, optimization off and on, "
+            + Format.count(measurement.rounds.count, "pair")
         return style.wrapped([title, ""] + PlanReport.lines(result.host)) + look(result.kernel, style)
-            + style.wrapped([""] + given(measurement)) + table(measurement, emulator, style)
-            + style.wrapped([""] + result.checks.map(line) + KernelCheckText.details(measurement, emulator))
+            + style.wrapped([""] + given(measurement)) + result.operationTable.lines(style)
+            + style.notes([
+                "Kernel: the writes to nr_hugepages. HVO adds: on less off, pair by pair; a dash: not above the host's noise."
+            ]) + [""] + style.wrapped(KernelCheck.details(measurement, emulator))
+            + Check.lines(result.checks, style)
     }
 
     // MARK: The kernel
@@ -43,8 +46,8 @@ enum KernelReport {
         guard let pages = kernel.memmapPages.value, let boot = kernel.memmapBootPages.value else {
             return "nr_memmap_pages and nr_memmap_boot_pages: not in /proc/vmstat (Linux 6.11 and later count them)"
         }
-        return "nr_memmap_pages \(CountText.grouped(pages.rawValue)), nr_memmap_boot_pages "
-            + "\(CountText.grouped(boot.rawValue)) (/proc/vmstat)"
+        return "nr_memmap_pages \(Format.count(pages.rawValue)), nr_memmap_boot_pages "
+            + "\(Format.count(boot.rawValue)) (/proc/vmstat)"
     }
 
     /// Why there is no pool to show; nil if there is one.
@@ -55,84 +58,25 @@ enum KernelReport {
 
     private static func pools(_ kernel: KernelOverview, _ style: Style) -> [String] {
         if let absence = noPools(kernel) { return style.wrapped([absence]) }
-        var table = TextTable(headings: [
-            "huge\npage", "pages", "free", "resv", "surplus", "over-\ncommit", "their struct\npages", "HVO\nfrees",
-            "net of\npage tables", "all memory in\nhuge pages", "HVO\nfrees", "net of\npage tables",
-        ])
-        for pool in kernel.pools.value ?? [] {
-            table.add(
-                [ByteText.short(pool.hugePageBytes) + (pool.isDefaultSize ? " *" : "")]
-                    + [pool.pages, pool.freePages, pool.reservedPages, pool.surplusPages, pool.overcommitPages].map {
-                        CountText.grouped($0.rawValue)
-                    } + saving(pool.asItIs) + saving(pool.allOfMemory))
-        }
-        return table.lines(style)
+        return KernelResult.poolTable(kernel).lines(style)
             + style.notes([
-                "* the default size. HVO frees: worked out for the pool as it is, none optimized against all, and for all of",
-                "\(ByteText.short(kernel.memoryBytes)). The kernel does not tell which huge pages of a pool are optimized already.",
+                "HVO frees: worked out for the pool as it is, none optimized against all, and for all of",
+                "\(Format.bytes(kernel.memoryBytes)). The kernel does not tell which huge pages of a pool are optimized already.",
             ])
-    }
-
-    private static func saving(_ saving: KernelOverview.Saving) -> [String] {
-        [
-            ByteText.short(saving.structPageBytes), ByteText.short(saving.freedBytes), ByteText.short(saving.netBytes),
-        ]
     }
 
     // MARK: The measurement
 
     static func given(_ measurement: KernelMeasurementResult) -> [String] {
         let before =
-            "\(CountText.grouped(measurement.pagesAsked.rawValue)) huge pages were added to the "
-            + "\(CountText.grouped(measurement.pagesBefore.rawValue)) that were there, and taken out again, after a warm-up."
+            "\(Format.count(measurement.pagesAsked.rawValue)) huge pages were added to the "
+            + "\(Format.count(measurement.pagesBefore.rawValue)) that were there, and taken out again, after a warm-up."
         let fewest = measurement.fewestPages
         guard fewest < measurement.pagesAsked else { return [before, ""] }
         return [
             before,
-            "The host gave only \(CountText.grouped(fewest.rawValue)) in at least one cycle; all figures are of what it gave.",
+            "The host gave only \(Format.count(fewest.rawValue)) in at least one cycle; all figures are of what it gave.",
             "",
         ]
-    }
-
-    private static func table(
-        _ measurement: KernelMeasurementResult, _ emulator: KernelResult.Emulator, _ style: Style
-    ) -> [String] {
-        let (allocation, freeing) = (measurement.allocation, measurement.freeing)
-        var table = TextTable(headings: ["per huge page, medians", "allocate,\noptimize", "free,\nrestore"])
-        func add(_ name: String, _ allocate: Double, _ free: Double) {
-            table.add([name, time(allocate), time(free)])
-        }
-        add("kernel, off", allocation.offNanosecondsPerPageMedian, freeing.offNanosecondsPerPageMedian)
-        add("kernel, on", allocation.onNanosecondsPerPageMedian, freeing.onNanosecondsPerPageMedian)
-        add("HVO adds", allocation.addedNanosecondsPerPageMedian, freeing.addedNanosecondsPerPageMedian)
-        add("  at least", allocation.addedNanosecondsPerPageMin, freeing.addedNanosecondsPerPageMin)
-        add("  at most", allocation.addedNanosecondsPerPageMax, freeing.addedNanosecondsPerPageMax)
-        add("emulator, head", emulator.optimizeNanosecondsPerPageMedian, emulator.restoreNanosecondsPerPageMedian)
-        table.add(["emulator / HVO adds", ratio(emulator.optimizeOverAdded), ratio(emulator.restoreOverAdded)])
-        return table.lines(style)
-            + style.notes([
-                "Kernel: the writes to nr_hugepages. HVO adds: on less off, round by round; a dash: not above the host's noise."
-            ])
-    }
-
-    private static func time(_ nanoseconds: Double) -> String {
-        let text = DurationText.short(nanoseconds: Int(nanoseconds.magnitude.rounded()))
-        return (nanoseconds < 0 ? "-" : "") + text
-    }
-
-    private static func ratio(_ ratio: Measured<Double>) -> String {
-        guard let value = ratio.value else { return "-" }
-        let tenths = Int((value * 10).rounded())
-        return "\(tenths / 10).\(tenths % 10) x"
-    }
-
-    private static func line(_ check: KernelResult.Check) -> String {
-        let verdict =
-            switch check.holds.value {
-            case true?: "ok    "
-            case false?: "FAILS "
-            case nil: "?     "
-            }
-        return verdict + KernelCheckText.line(check)
     }
 }

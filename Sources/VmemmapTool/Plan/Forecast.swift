@@ -11,12 +11,12 @@ struct Forecast: Hashable, Sendable, Codable {
         let hugePageBytes: ByteCount
         /// How many fit the memory.
         let pages: HugePageCount
-        /// What is freed for each, in the kernel (a tail frames of 1, page tables not counted).
-        let freedBytesPerPage: ByteCount
+        /// What is freed for each, in the kernel (one tail frame, page tables not counted).
+        let freedPerPageBytes: ByteCount
         /// What is freed for all of them.
         let freedBytes: ByteCount
         /// What the kernel spends on page tables for it: a table for each 2 MiB of vmemmap, which a PMD mapped before.
-        let pageTableBytes: ByteCount
+        let kernelPageTableBytes: ByteCount
         /// What is left for the kernel's user.
         let kernelNetBytes: ByteCount
         /// What an emulation here would use: the tail frames.
@@ -24,7 +24,9 @@ struct Forecast: Hashable, Sendable, Codable {
         /// Mappings of that emulation.
         let mappings: MappingCount
         /// What those cost this host's kernel.
-        let mappingBytes: ByteCount
+        let mappingOverheadBytes: ByteCount
+        /// Whether they are more than vm.max_map_count allows.
+        let exceedsMapLimit: Bool
         /// What the emulation would save, net of the mappings and the longer run.
         let emulationNetBytes: ByteCount
     }
@@ -64,7 +66,7 @@ struct Forecast: Hashable, Sendable, Codable {
                 let plan = try? MappingPlan(
                     geometry: geometry, scheme: scheme, backing: backing, hugePages: pages, tailFrames: tailFrames,
                     cost: cost, mappingLimit: limit)
-                return plan.map { Row($0, cost: cost) }
+                return plan.map { Row($0, cost: cost, limit: limit) }
             }
         }
         if rows.isEmpty { return nil }
@@ -72,22 +74,23 @@ struct Forecast: Hashable, Sendable, Codable {
 }
 
 extension Forecast.Row {
-    init(_ plan: MappingPlan, cost: MappingCost) {
+    init(_ plan: MappingPlan, cost: MappingCost, limit: MappingCount) {
         let geometry = plan.geometry
         scheme = plan.scheme
         hugePageBytes = geometry.hugePageSize.bytes
         pages = plan.hugePages
         // As the kernel does it, whatever run an emulation would take.
         let freed = plan.scheme.freedPages(geometry)
-        freedBytesPerPage = freed.bytes(pageSize: geometry.basePageSize)
-        freedBytes = freedBytesPerPage * plan.hugePages.rawValue
+        freedPerPageBytes = freed.bytes(pageSize: geometry.basePageSize)
+        freedBytes = freedPerPageBytes * plan.hugePages.rawValue
         let vmemmap = geometry.vmemmapBytesPerHugePage.rawValue * plan.hugePages.rawValue
         let table = geometry.basePageSize.rawValue / 8 * geometry.basePageSize.rawValue
-        pageTableBytes = freed > .zero ? geometry.basePageSize * ((vmemmap + table - 1) / table) : .zero
-        kernelNetBytes = freedBytes - pageTableBytes
+        kernelPageTableBytes = freed > .zero ? geometry.basePageSize * ((vmemmap + table - 1) / table) : .zero
+        kernelNetBytes = freedBytes - kernelPageTableBytes
         tailFrames = plan.tailFrames
         mappings = plan.regionMappings(.optimized)
-        mappingBytes = plan.overhead(cost)
+        mappingOverheadBytes = plan.overhead(cost)
+        exceedsMapLimit = mappings > limit
         emulationNetBytes = plan.netSaving(cost)
     }
 }
@@ -119,7 +122,7 @@ struct PlanExperiment: Sendable {
                 limit: host.maxMapCount)
             guard let forecast else {
                 throw .notSupported(
-                    "\(memory) bytes are no memory that a huge page fits (at most 2^60 bytes): give --memory from one huge page up"
+                    "\(memory) bytes hold no huge page, or are more than 1 EiB: give --memory from one huge page up"
                 )
             }
             return forecast
@@ -165,4 +168,43 @@ struct PlanResult: Hashable, Sendable, Codable {
 
     /// Whether the memory asked for is this host's.
     var isHostMemory: Bool { configuration.memoryBytes.value == nil }
+}
+
+extension PlanResult: ExportableResult {
+    static var command: String { "plan" }
+
+    var tables: [ExportTable] {
+        [
+            forecast.table("forecast", "What optimizing gives back of the memory asked for."),
+            coverLetter.table("cover_letter", "What it gives back of the cover letter's 1 TiB."),
+        ]
+    }
+}
+
+extension Forecast {
+    func table(_ name: String, _ help: String) -> ExportTable {
+        ExportTable(
+            name, help, rows,
+            [
+                .label("scheme", "How the vmemmap is shared.") { $0.scheme.rawValue }.shown("scheme"),
+                .label("huge_page_bytes", "The huge page.") { "\($0.hugePageBytes)" }.shown("huge page"),
+                .count("pages", "Huge pages that fit the memory.") { $0.pages.rawValue }.shown("huge\npages", drop: 3),
+                .bytes("freed_per_page", "What the kernel frees for each.") { $0.freedPerPageBytes }
+                    .shown("freed\na page", drop: 4),
+                .bytes("freed", "What it frees for all of them.") { $0.freedBytes }.shown("freed"),
+                .bytes("kernel_page_table", "What it spends on page tables.") { $0.kernelPageTableBytes }
+                    .shown("page\ntables", drop: 2),
+                .bytes("kernel_net", "What is left for the kernel's user.") { $0.kernelNetBytes }.shown("kernel:\nnet"),
+                .count("tail_frames", "Frames in a row that would serve the tails of an emulation.") {
+                    $0.tailFrames.rawValue
+                }.shown("tail\nframes"),
+                .count("mappings", "Mappings of that emulation.") { $0.mappings.rawValue }.shown("emulated:\nmappings"),
+                .truth("exceeds_map_limit", "Whether they are more than vm.max_map_count allows.") {
+                    $0.exceedsMapLimit
+                }.shown("too\nmany"),
+                .bytes("mapping_overhead", "What those cost this host's kernel.") { $0.mappingOverheadBytes }
+                    .shown("their\ncost", drop: 1),
+                .bytes("emulation_net", "What the emulation would save, net.") { $0.emulationNetBytes }.shown("net"),
+            ])
+    }
 }

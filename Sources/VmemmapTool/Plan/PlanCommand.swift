@@ -9,45 +9,43 @@ struct PlanCommand: ParsableCommand {
         abstract: "Forecast what optimizing gives back, and at what cost, for any amount of memory.",
         discussion: "Example: vmemmap plan --memory 128G --scheme head")
 
-    @Option(
-        help: ArgumentHelp("Memory in huge pages; this host's if left out.", valueName: "SIZE[K|M|G|T]"),
-        transform: MemorySize.parse)
-    var memory: MemorySize?
+    @OptionGroup(title: "Memory (default: this host's)") var amount: AmountOptions
 
-    @Option(help: "Only this size of huge page: 2M or 1G.")
+    @Option(help: "Only this size of huge page (default: both; with --pages 2M).")
     var pageSize: HugePageSize?
 
-    @Option(help: "Only this scheme.")
+    @Option(help: "Only this scheme (default: all).")
     var scheme: Scheme?
 
-    @Option(help: "What an emulation's region would consist of.")
+    @Option(help: OptionHelp.backing)
     var backing = Backing.anonymous
 
-    @Option(
-        help: ArgumentHelp("How many frames in a row would serve the tails (default: 1).", valueName: "R|auto"),
-        transform: TailFrames.parse)
-    var tailFrames = TailFrames.frames(PageCount(1))
+    @Option(help: OptionHelp.tailFrames)
+    var tailFrames = Given<TailFrames>("1")
 
     @Option(help: "sizeof(struct page) in bytes; nothing can be freed where it is no power of two.")
     var structPageSize = StructPageSize(bytes: StructPage.size)
 
-    @OptionGroup var export: ExportOptions
-    @OptionGroup var terminal: TerminalOptions
+    @OptionGroup(title: "Export") var export: ExportOptions
+    @OptionGroup(title: "Terminal") var terminal: TerminalOptions
 
     func validate() throws {
         // Each row says what run it has.
         try TailFrames.check(tailFrames, for: scheme.map { [$0] } ?? Scheme.allCases, sizes)
-        try memory?.check(holds: pageSize ?? .twoMebibytes)
+        _ = try amount.bytes(sizes[0])
     }
 
-    private var sizes: [HugePageSize] { pageSize.map { [$0] } ?? [.twoMebibytes, .oneGibibyte] }
+    private var sizes: [HugePageSize] {
+        pageSize.map { [$0] } ?? (amount.pages == nil ? [.twoMebibytes, .oneGibibyte] : [.twoMebibytes])
+    }
 
     func run() throws {
         let exports = try export.open()
+        let bytes = try amount.bytes(sizes[0])
         let result = try runOrExit { () throws(ExperimentError) in
             try PlanExperiment(
-                memory: memory?.bytes, sizes: sizes,
-                schemes: scheme.map { [$0] } ?? Scheme.allCases, backing: backing, tailFrames: tailFrames,
+                memory: bytes, sizes: sizes,
+                schemes: scheme.map { [$0] } ?? Scheme.allCases, backing: backing, tailFrames: tailFrames.value,
                 structPageSize: structPageSize.bytes
             ).run()
         }

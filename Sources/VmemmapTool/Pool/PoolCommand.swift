@@ -15,14 +15,14 @@ struct PoolCommand: ParsableCommand {
             free PFN|all; reserve SIZE N; unreserve SIZE N; poison PFN; dissolve PFN; demote PFN; budget FRAMES|off; flush;
             walkers N|off; meminfo; vmstat; page PFN; expect FIGURE VALUE; expect ok|ENOMEM|EBUSY|EINVAL|ENXIO.
             A PFN is a number, or #N+OFFSET in the N-th huge page allocated. "# " begins a comment. A line has at most 4096 bytes.
-            Exits with 2 if something is not as expected, with 64 at a line that is none: nothing after it runs.
+            Exits with 2 if something is not as expected, with 64 on a syntax error: nothing after it runs.
             """)
 
-    @Argument(help: ArgumentHelp("The script; - or nothing: standard input.", valueName: "FILE"))
+    @Argument(help: ArgumentHelp("The script (default: standard input).", valueName: "FILE"))
     var file: String?
 
-    @OptionGroup var export: ExportOptions
-    @OptionGroup var terminal: TerminalOptions
+    @OptionGroup(title: "Export") var export: ExportOptions
+    @OptionGroup(title: "Terminal") var terminal: TerminalOptions
 
     func run() throws {
         let exports = try export.open()

@@ -5,7 +5,7 @@ import VmemmapEmulator
 enum PoolScriptReport {
     /// The lines for one statement, and how long it took.
     static func lines(_ outcome: PoolOutcome, nanoseconds: Int, _ style: Style = .plain) -> [String] {
-        let took = DurationText.short(nanoseconds: nanoseconds)
+        let took = Format.duration(nanoseconds: nanoseconds)
         return switch outcome {
         case .pool, .allocated, .refused, .booted: lines(outcome, style) + style.notes(["  took \(took)"])
         case .done: style.notes(["  done, took \(took)"])
@@ -18,7 +18,7 @@ enum PoolScriptReport {
         case .booted(let configuration, let change, let size): booted(configuration, change, size)
         case .pool(let change, let size): pool(change, size)
         case .allocated(let pages):
-            pages.map { "  #\($0.number): \(ByteText.short($0.page.size.bytes)) page at pfn \($0.page.head)" }
+            pages.map { "  #\($0.number): \(Format.bytes($0.page.size.bytes)) page at pfn \($0.page.head)" }
         case .done: []
         case .refused(let error): ["  -\(error.errnoName): \(error)"]
         case .meminfo(let infos, let host): meminfo(infos) + infos.map(pool) + hostLines(host)
@@ -27,8 +27,8 @@ enum PoolScriptReport {
         case .walked(let seen):
             [
                 "  " + style.mark(seen.wrong == 0)
-                    + "walkers: \(CountText.grouped(seen.reads)) reads of compound_head, "
-                    + "\(CountText.grouped(seen.wrong)) wrong"
+                    + "walkers: \(Format.count(seen.reads)) reads of compound_head, "
+                    + "\(Format.count(seen.wrong)) wrong"
             ]
         case .expected(let name, let expected, let found):
             [
@@ -42,7 +42,7 @@ enum PoolScriptReport {
         _ configuration: MachineConfiguration, _ change: PoolChange?, _ size: HugePageSize
     ) -> [String] {
         var lines = [
-            "  \(ByteText.short(configuration.memory)) of memory, \(configuration.scheme.rawValue) scheme, "
+            "  \(Format.bytes(configuration.memory)) of memory, \(configuration.scheme.rawValue) scheme, "
                 + "\(configuration.backing.rawValue) backing"
         ]
         let plans = EmulatedMachine.sizes.compactMap(configuration.plan)
@@ -61,7 +61,7 @@ enum PoolScriptReport {
     }
 
     private static func pool(_ change: PoolChange, _ size: HugePageSize) -> [String] {
-        let got = "  \(change.got) of \(change.asked) huge pages of \(ByteText.short(size.bytes))"
+        let got = "  \(change.got) of \(change.asked) huge pages of \(Format.bytes(size.bytes))"
         return [change.refusal.map { got + ": -\($0.errnoName): \($0)" } ?? got]
     }
 
@@ -100,16 +100,16 @@ enum PoolScriptReport {
     private static func hostLines(_ host: PoolHostFigures) -> [String] {
         let method = host.countingMethod == .pfn ? "frame numbers" : "file offsets"
         return [
-            "  host: \(CountText.grouped(host.distinctFrames.rawValue)) distinct frames (by \(method)), "
-                + "\(CountText.grouped(host.expectedFrames.rawValue)) expected; "
-                + "\(CountText.of(host.mappings.rawValue, "mapping")), VmPTE \(ByteText.short(host.pageTableBytes))"
+            "  host: \(Format.count(host.distinctFrames.rawValue)) distinct frames (by \(method)), "
+                + "\(Format.count(host.expectedFrames.rawValue)) expected; "
+                + "\(Format.count(host.mappings.rawValue, "mapping")), VmPTE \(Format.bytes(host.pageTableBytes))"
         ]
     }
 
     private static func page(_ page: StructPageView) -> [String] {
         var parts = ["zone \(page.zone == 0 ? "Normal" : "Movable")"]
         if let hugePage = page.hugePage {
-            parts.append("in the \(ByteText.short(hugePage.size.bytes)) page at pfn \(hugePage.head)")
+            parts.append("in the \(Format.bytes(hugePage.size.bytes)) page at pfn \(hugePage.head)")
             parts.append(hugePage.head == page.frame ? "head" : "tail")
             parts.append(page.isActive ? "in use" : "free")
             parts.append(page.isOptimized ? "optimized" : "not optimized")

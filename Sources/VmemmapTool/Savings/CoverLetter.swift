@@ -9,16 +9,16 @@ struct CoverLetter {
     private let forecast: Forecast?
 
     /// What the letter of v5 says of 1 TB in huge pages of a size; it counts in powers of two, 16 GB of struct pages for 1 TB.
-    private struct Claim {
+    private struct Published {
         let text: String
         let gibibytes: Double
         let range: ClosedRange<Double>?
     }
 
-    private var claim: Claim {
+    private var published: Published {
         result.plan.hugePageBytes == HugePageSize.oneGibibyte.bytes
-            ? Claim(text: "~16 GB", gibibytes: 16, range: nil)
-            : Claim(text: "~11 GB (10 to 12)", gibibytes: 11, range: 10...12)
+            ? Published(text: "~16 GB", gibibytes: 16, range: nil)
+            : Published(text: "~11 GB (10 to 12)", gibibytes: 11, range: 10...12)
     }
 
     init(_ result: SavingsResult) {
@@ -52,40 +52,37 @@ struct CoverLetter {
         return Double(bytes.rawValue) * Double(Self.memory.rawValue) / emulated
     }
 
-    private func text(_ bytes: Double) -> String { ByteText.short(ByteCount(Int(bytes))) }
+    private func text(_ bytes: Double) -> String { Format.bytes(ByteCount(Int(bytes))) }
 
     private func figure(_ forecast: Forecast) -> Markup {
         let gibibyte = 1_073_741_824.0
-        var bars = [
-            BarFigure.Bar(
-                name: "the letter, first-tail", value: claim.gibibytes * gibibyte, text: claim.text,
-                range: claim.range.map { ($0.lowerBound * gibibyte)...($0.upperBound * gibibyte) })
+        var rows = [
+            BarFigure.Row(
+                "the letter, first-tail",
+                .init(
+                    value: published.gibibytes * gibibyte, text: published.text,
+                    range: published.range.map { ($0.lowerBound * gibibyte)...($0.upperBound * gibibyte) }))
         ]
-        bars += forecast.rows.map { row in
-            BarFigure.Bar(
-                name: "planned, \(row.scheme.rawValue)", value: Double(row.kernelNetBytes.rawValue),
-                text: ByteText.short(row.kernelNetBytes))
+        rows += forecast.rows.map { row in
+            BarFigure.Row(
+                "planned, \(row.scheme.rawValue)",
+                .init(value: Double(row.kernelNetBytes.rawValue), text: Format.bytes(row.kernelNetBytes)))
         }
         if let row = result.optimized {
-            bars += [
-                BarFigure.Bar(
-                    name: "this run, gross", value: scaled(row.grossSavingBytes),
-                    text: text(scaled(row.grossSavingBytes)), style: "accent"),
-                BarFigure.Bar(
-                    name: "this run, net", value: max(0, scaled(row.netSavingBytes)),
-                    text: text(scaled(row.netSavingBytes)), style: "accent"),
-            ]
+            rows += [("gross", scaled(row.grossSavingBytes)), ("net", scaled(row.netSavingBytes))].map { name, bytes in
+                BarFigure.Row("this run, \(name)", .init(value: max(0, bytes), text: text(bytes), style: "accent"))
+            }
         }
         let axis = Axis.bytes(upTo: forecast.structPageBytes.rawValue, count: 4)
         let figure = BarFigure(
-            bars: bars, axis: axis,
-            axisName: "saved of \(ByteText.short(forecast.structPageBytes)) of struct pages, \(axis.unit)")
+            rows: rows, axis: axis,
+            axisName: "saved of \(Format.bytes(forecast.structPageBytes)) of struct pages, \(axis.unit)")
         return Figure(
-            id: "schemes", title: "What 1 TiB in huge pages of \(ByteText.short(result.plan.hugePageBytes)) saves",
-            description: bars.map { "\($0.name): \($0.text)" }.joined(separator: "; "),
+            id: "schemes", title: "What 1 TiB in huge pages of \(Format.bytes(result.plan.hugePageBytes)) saves",
+            description: figure.description,
             caption:
                 "Planned: what the kernel frees, less one page table for each 2 MiB of vmemmap; nothing was run. This run: "
-                + "\(result.plan.scheme.rawValue), measured on \(ByteText.short(result.plan.regionBytes)) of struct pages and "
+                + "\(result.plan.scheme.rawValue), measured on \(Format.bytes(result.plan.regionBytes)) of struct pages and "
                 + "multiplied; its net pays for mappings, which the kernel\u{2019}s does not.",
             draw: figure.draw
         ).markup
@@ -100,17 +97,17 @@ struct CoverLetter {
         var lines = [
             Line(
                 source: "cover letter, first-tail", className: "letter",
-                cells: ["16 GB", "\u{2013}", "\u{2013}", claim.text])
+                cells: ["16 GB", "\u{2013}", "\u{2013}", published.text])
         ]
         lines += forecast.rows.map { row in
             Line(
                 source: "planned, \(row.scheme.rawValue)", className: nil,
                 cells: [
-                    forecast.structPageBytes, row.freedBytes, row.pageTableBytes, row.kernelNetBytes,
-                ].map(ByteText.short))
+                    forecast.structPageBytes, row.freedBytes, row.kernelPageTableBytes, row.kernelNetBytes,
+                ].map(Format.bytes))
         }
         if let row = result.optimized {
-            let cost = row.mappingBytes + row.pageTableBytes + row.templateBytes
+            let cost = row.mappingOverheadBytes + row.pageTableOverheadBytes + row.templateOverheadBytes
             lines.append(
                 Line(
                     source: "this run, scaled", className: "run",
@@ -120,7 +117,7 @@ struct CoverLetter {
             lines.append(
                 Line(
                     source: "this run, as measured", className: nil,
-                    cells: [result.plan.regionBytes, row.grossSavingBytes, cost, row.netSavingBytes].map(ByteText.short)
+                    cells: [result.plan.regionBytes, row.grossSavingBytes, cost, row.netSavingBytes].map(Format.bytes)
                 ))
         }
         let headings = ["struct pages", "given back", "costs", "saved, net"]

@@ -10,58 +10,39 @@ struct SavingsCommand: ParsableCommand {
         discussion: """
             Example: vmemmap savings --memory 8G --scheme shared-tail --tail-frames auto
 
-            The struct pages of 1 TiB take 16 GiB of real memory. Exits with 2 if the frames are not as planned.
+            The struct pages of 1 TiB take 16 GiB of real memory. Exits with 2 if a check fails.
             """)
 
-    @Option(
-        help: ArgumentHelp("Emulated memory, all of it in huge pages.", valueName: "SIZE[K|M|G|T]"),
-        transform: MemorySize.parse)
-    var memory: MemorySize
-
-    @Option(help: "The size of huge page: 2M or 1G.")
-    var pageSize = HugePageSize.twoMebibytes
-
-    @Option(help: "How their vmemmap is shared.")
-    var scheme = Scheme.firstTail
-
-    @Option(help: "What the region consists of.")
-    var backing = Backing.anonymous
-
-    @Option(
-        help: ArgumentHelp(
-            "How many frames in a row serve the tails (default: 1); auto: least net memory.", valueName: "R|auto"),
-        transform: TailFrames.parse)
-    var tailFrames = TailFrames.frames(PageCount(1))
-
-    @OptionGroup var mapping: PMDMappedOption
-    @OptionGroup var boot: AtBootOption
+    @OptionGroup(title: "Emulated memory") var amount: AmountOptions
+    @OptionGroup(title: "Emulated memory") var kind: HugePageOptions
+    @OptionGroup(title: "Emulated memory") var boot: AtBootOption
 
     @Flag(help: "Say what is planned and map nothing.")
     var dryRun = false
 
-    @Flag(help: "Raise vm.max_map_count if the plan needs it, and put it back on every way out (root).")
+    @Flag(help: OptionHelp.raiseMapLimit)
     var raiseMapLimit = false
 
-    @OptionGroup var export: ExportOptions
-    @OptionGroup var terminal: TerminalOptions
+    @OptionGroup(title: "Export") var export: ExportOptions
+    @OptionGroup(title: "Terminal") var terminal: TerminalOptions
 
     func validate() throws {
-        try TailFrames.check(tailFrames, for: [scheme], [pageSize])
-        try boot.check(mapping)
-        try memory.check(holds: pageSize)
+        try boot.check(kind)
+        if try amount.bytes(kind.pageSize) == nil {
+            throw ValidationError("savings needs an amount: --memory SIZE, or --pages N.")
+        }
     }
 
     func run() throws {
         let exports = try export.open()
-        let emulated = EmulatedMemory(
-            pages: HugePageCount(memory.bytes.rawValue / pageSize.bytes.rawValue), pageSize: pageSize, scheme: scheme,
-            backing: backing, tailFrames: tailFrames)
-        var experiment = SavingsExperiment(boot.applied(to: mapping.applied(to: emulated)))
+        let bytes = try amount.bytes(kind.pageSize) ?? .zero
+        let emulated = kind.memory(HugePageCount(bytes.rawValue / kind.pageSize.bytes.rawValue))
+        var experiment = SavingsExperiment(boot.applied(to: emulated))
         experiment.samplesMemory = exports.showMemoryOverTime
         let limit = raiseMapLimit && !dryRun ? try RaisedMapLimit(experiment.neededMapLimit) : nil
         defer { limit?.putBack() }
         let progress = terminal.terminal.progress()
-        let result = try runOrExit(.memory) { () throws(ExperimentError) in
+        let result = try runOrExit(amount.pages == nil ? .memory : .pages) { () throws(ExperimentError) in
             defer { progress.clear() }
             if dryRun { return try experiment.plan(raisingMapLimit: raiseMapLimit) }
             guard let limit else { return try experiment.run(progress: progress.show) }

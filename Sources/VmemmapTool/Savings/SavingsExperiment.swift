@@ -42,7 +42,7 @@ struct SavingsExperiment: Sendable {
         // The first measurement faults in its own code and buffers; only the second is a baseline.
         _ = try MemoryFigures.measure(nil, cost: cost)
         let baseline = try MemoryFigures.measure(nil, cost: cost)
-        let (region, building) = try timed {
+        let (region, duration) = try timed {
             try VmemmapRegion(plan, memory.construction) {
                 progress(.count(built.rawValue, $0.rawValue, of: $1.rawValue, unit: "vmemmap pages"))
             }
@@ -50,9 +50,9 @@ struct SavingsExperiment: Sendable {
         let isBuilt = HostKernel.monotonicNanoseconds()
         let peak = isPopulated ? nil : try Self.peak(since: baseline, region)
         let figures = try MemoryFigures.measure(region, cost: cost)
-        timeline.note(built, from: isBuilt - building, to: isBuilt, figures)
+        timeline.note(built, from: isBuilt - duration, to: isBuilt, figures)
         let reference = SavingsResult.Reference(plan, isPopulated ? figures : nil, baseline)
-        var rows = [SavingsResult.Row(built, building, figures, reference, plan, cost)]
+        var rows = [SavingsResult.Row(built, duration, figures, reference, plan, cost)]
         func add(_ step: Step, _ work: (Range<HugePageIndex>) throws -> Void) throws {
             // Slices, for the progress line: a range is everything or nothing, and says nothing meanwhile.
             let slice = max(1, min(4096, total / 20))
@@ -70,14 +70,17 @@ struct SavingsExperiment: Sendable {
             rows.append(SavingsResult.Row(step, nanoseconds, figures, reference, plan, cost))
         }
         if isPopulated { try add(.optimized) { try region.optimize($0, writers: .excluded) } }
-        var wrong = 0
-        try add(.touched) { wrong += region.visitStructPages(of: $0).wrong }
-        // What was built optimized has been promised no more memory than that.
+        var reads = Walkers.Tally()
+        try add(.touched) {
+            let seen = region.visitStructPages(of: $0)
+            (reads.reads, reads.wrong) = (reads.reads + seen.reads, reads.wrong + seen.wrong)
+        }
+        // For what was built optimized there may be no more memory than that.
         if isPopulated { try add(.restored) { try region.restore($0, writers: .excluded) } }
         return SavingsResult(
             host: host, memory: memory, plan: PlanBlock(plan, cost: cost),
             countingMethod: host.showsFrameNumbers ? .pfn : .fileOffset, baseline: baseline, rows: rows, peak: peak,
-            wrongReads: wrong, timeline: timeline.finish())
+            reads: reads, timeline: timeline.finish())
     }
 
     /// The most memory there can have been while the region was built.

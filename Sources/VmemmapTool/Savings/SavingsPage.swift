@@ -6,20 +6,16 @@ extension SavingsResult {
     var html: HTMLContent {
         let memory = plan.hugePageBytes * plan.pages.rawValue
         return HTMLContent(
-            subject: "\(ByteText.short(memory)) of HugeTLB memory in \(PlanReport.hugePages(plan))",
+            subject: "\(Format.bytes(memory)) of HugeTLB memory in \(PlanReport.hugePages(plan))",
             setting: PlanReport.setting(plan).capitalizedFirst, summary: summary,
             highlights: highlights,
-            sections: parts + time + CoverLetter(self).sections)
+            sections: parts + time + CoverLetter(self).sections
+                + (checks.isEmpty
+                    ? [] : [HTMLSection(id: "checks", title: "What was checked", body: [Check.markup(checks)])]))
     }
 
     private var summary: String {
-        if rows.isEmpty { return "A dry run: nothing was mapped, and what is below was planned, not measured." }
-        let reads = "\(CountText.grouped(wrongReads.value ?? 0)) reads were wrong."
-        return holds
-            ? "The frames behind the region and in the memory file are those planned after every step"
-                + (isComplete ? ", and \(reads)" : ", as far as they could be measured, and \(reads)")
-            : "The frames behind the region or in the memory file are not those planned after every step, or reads were wrong: "
-                + reads
+        rows.isEmpty ? "A dry run: nothing was mapped, and what is below was planned, not measured." : ""
     }
 
     /// The row that shows what optimizing saves once every tail has been read.
@@ -28,21 +24,21 @@ extension SavingsResult {
     private var highlights: [HTMLContent.Highlight] {
         guard let row = optimized else {
             return [
-                .init(value: ByteText.short(plan.regionBytes), label: "of struct pages"),
-                .init(value: ByteText.short(plan.grossSavingBytes), label: "would be given back, as planned"),
-                .init(value: ByteText.short(plan.netSavingBytes), label: "net of what the mappings cost, as planned"),
+                .init(value: Format.bytes(plan.regionBytes), label: "of struct pages"),
+                .init(value: Format.bytes(plan.grossSavingBytes), label: "would be given back, by the plan"),
+                .init(value: Format.bytes(plan.netSavingBytes), label: "net of what the mappings cost, by the plan"),
             ]
         }
         return [
-            .init(value: ByteText.short(plan.regionBytes), label: "of struct pages"),
+            .init(value: Format.bytes(plan.regionBytes), label: "of struct pages"),
             .init(
-                value: "\(CountText.grouped(plan.framesPopulated.rawValue)) \u{2192} "
-                    + CountText.grouped(row.distinctFrames.rawValue),
+                value: "\(Format.count(plan.framesPopulated.rawValue)) \u{2192} "
+                    + Format.count(row.distinctFrames.rawValue),
                 label: "frames behind them, by plan and as measured, optimized"),
             .init(
-                value: ByteText.short(row.grossSavingBytes),
+                value: Format.bytes(row.grossSavingBytes),
                 label: construction == .populated ? "given back" : "never taken"),
-            .init(value: ByteText.short(row.netSavingBytes), label: "net of mappings, page tables and templates"),
+            .init(value: Format.bytes(row.netSavingBytes), label: "net of mappings, page tables and templates"),
         ]
     }
 
@@ -50,17 +46,18 @@ extension SavingsResult {
     private var parts: [HTMLSection] {
         if rows.isEmpty { return [] }
         let stack = rows.map { row in
-            let used = host.pageSizeBytes * row.distinctFrames.rawValue - row.templateBytes
-            let costs = row.mappingBytes + max(.zero, row.pageTableBytes) + row.templateBytes
-            return StackFigure.Row(
-                name: row.step.rawValue, text: ByteText.short(row.netSavingBytes) + " saved",
-                parts: [used, costs, row.netSavingBytes].map { (Double($0.rawValue), ByteText.short($0)) })
+            let used = host.pageSizeBytes * row.distinctFrames.rawValue - row.templateOverheadBytes
+            let costs = row.mappingOverheadBytes + max(.zero, row.pageTableOverheadBytes) + row.templateOverheadBytes
+            return BarFigure.Row(
+                row.step.rawValue, text: Format.bytes(row.netSavingBytes) + " saved",
+                [used, costs, row.netSavingBytes].map { (Double($0.rawValue), Format.bytes($0)) })
         }
-        let most = stack.map { Int($0.parts.reduce(0) { $0 + max(0, $1.value) }) }.max() ?? 1
+        let most = stack.map { Int($0.bars.reduce(0) { $0 + max(0, $1?.value ?? 0) }) }.max() ?? 1
         let axis = Axis.bytes(upTo: most, count: 5)
-        let figure = StackFigure(
+        let figure = BarFigure(
+            rows: stack, axis: axis, axisName: "memory for the struct pages, \(axis.unit)",
             key: FigureKey(names: [("frames in use", "used"), ("its cost", "cost"), ("saved, net", "saved")]),
-            rows: stack, axis: axis, axisName: "memory for the struct pages, \(axis.unit)")
+            isStacked: true)
         let source =
             "Frames: different frames behind the region (pagemap), templates apart. Cost: its mappings at "
             + "\(host.mappingCostBytes) bytes each (\(host.mappingCostSource.rawValue)), the growth of page tables (VmPTE), and "
@@ -72,8 +69,8 @@ extension SavingsResult {
                     Figure(
                         id: "stack", title: "Memory for the struct pages after each step",
                         description: rows.map {
-                            "\($0.step.rawValue): \(CountText.of($0.distinctFrames.rawValue, "frame")), "
-                                + "\(ByteText.short($0.netSavingBytes)) saved net"
+                            "\($0.step.rawValue): \(Format.count($0.distinctFrames.rawValue, "frame")), "
+                                + "\(Format.bytes($0.netSavingBytes)) saved net"
                         }.joined(separator: "; "),
                         caption: source
                             + (construction == .populated

@@ -31,11 +31,11 @@ struct SavingsResult: Hashable, Sendable, Codable {
         /// Frames given back, templates not counted as in use, and less what the memory file has too many.
         let grossSavingBytes: ByteCount
         /// What the mappings cost that the region has more than one.
-        let mappingBytes: ByteCount
+        let mappingOverheadBytes: ByteCount
         /// What the page tables have grown by since populated; built optimized, since before there was a region.
-        let pageTableBytes: ByteCount
+        let pageTableOverheadBytes: ByteCount
         /// Template frames that all huge pages of a zone share.
-        let templateBytes: ByteCount
+        let templateOverheadBytes: ByteCount
         /// What is left of the saving.
         let netSavingBytes: ByteCount
         /// Every figure of the step.
@@ -59,17 +59,10 @@ struct SavingsResult: Hashable, Sendable, Codable {
             expectedFrames = isOptimized ? plan.framesOptimized : plan.framesPopulated
             expectedMemfdBytes = file
             grossSavingBytes = given.bytes(pageSize: pageSize) - held
-            mappingBytes = cost.total((figures.regionMappings.value ?? MappingCount(1)) - MappingCount(1))
-            pageTableBytes = figures.pageTableBytes - reference.pageTables
-            templateBytes = templates.bytes(pageSize: pageSize)
-            netSavingBytes = grossSavingBytes - mappingBytes - pageTableBytes - templateBytes
-        }
-
-        /// Whether as many frames are mapped as planned, and the memory file holds no more and no less than planned; nil where the file
-        /// could not be asked.
-        var hasPlannedFrames: Bool? {
-            if distinctFrames != expectedFrames { return false }
-            return figures.memfdBytes.value.map { $0 == expectedMemfdBytes }
+            mappingOverheadBytes = cost.total((figures.regionMappings.value ?? MappingCount(1)) - MappingCount(1))
+            pageTableOverheadBytes = figures.pageTableBytes - reference.pageTables
+            templateOverheadBytes = templates.bytes(pageSize: pageSize)
+            netSavingBytes = grossSavingBytes - mappingOverheadBytes - pageTableOverheadBytes - templateOverheadBytes
         }
     }
 
@@ -96,12 +89,14 @@ struct SavingsResult: Hashable, Sendable, Codable {
     let peakBytes: Measured<ByteCount>
     /// Wrong reads of the walker that visited every struct page; null where nothing was run.
     let wrongReads: Measured<Int>
+    /// What was checked; nothing where nothing was run.
+    let checks: [Check]
     /// Memory over time. Null unless it was asked for: JSON alone does not.
     let timeline: Measured<MemoryTimeline>
 
     init(
         host: HostBlock, memory: EmulatedMemory, plan: PlanBlock, countingMethod: FrameCount.Method? = nil,
-        baseline: MemoryFigures? = nil, rows: [Row] = [], peak: ByteCount? = nil, wrongReads: Int? = nil,
+        baseline: MemoryFigures? = nil, rows: [Row] = [], peak: ByteCount? = nil, reads: Walkers.Tally? = nil,
         timeline: Measured<MemoryTimeline> = .notMeasured
     ) {
         self.host = host
@@ -111,29 +106,73 @@ struct SavingsResult: Hashable, Sendable, Codable {
         self.peakBytes = Measured(peak)
         self.countingMethod = Measured(countingMethod)
         self.rows = rows
-        self.wrongReads = Measured(wrongReads)
+        wrongReads = Measured(reads?.wrong)
+        checks = rows.isEmpty ? [] : Self.checks(plan, rows, reads)
         self.timeline = timeline
     }
 
     /// How the region was built.
     var construction: Construction { configuration.memory.construction }
 
-    /// Whether no step has other frames than were planned, mapped or held by the memory file, what optimizing replaced in huge pages
-    /// was given back, and no read was wrong.
-    var holds: Bool {
-        rows.allSatisfy { $0.hasPlannedFrames != false } && splitsHugePages != false && wrongReads.value ?? 0 == 0
-    }
+    /// Whether no check failed.
+    var holds: Bool { !checks.contains { $0.outcome == .failed } }
 
-    /// Whether all of that could be measured.
-    var isComplete: Bool {
-        rows.allSatisfy { $0.hasPlannedFrames != nil } && splitsHugePages != nil && wrongReads.value != nil
+    private static func checks(_ plan: PlanBlock, _ rows: [Row], _ reads: Walkers.Tally?) -> [Check] {
+        var checks = [
+            Check(
+                "frames", "the region has the frames of the plan after every step",
+                rows.map {
+                    .equal(
+                        "distinct_frames_\($0.step.rawValue)", $0.expectedFrames.rawValue, $0.distinctFrames.rawValue)
+                }, method: "/proc/self/pagemap and maps"),
+            Check(
+                "memory_file", "the memory file holds what the plan says after every step",
+                rows.map {
+                    .equal(
+                        "memfd_\($0.step.rawValue)_bytes", $0.expectedMemfdBytes.rawValue,
+                        $0.figures.memfdBytes.value?.rawValue)
+                }, method: "fstat st_blocks: what it holds beyond that is not given back, mapped or not"),
+            Check(
+                "reads", "a walker over every struct page reads the right compound_head",
+                [.equal("wrong_reads", 0, reads?.wrong), .some("reads", reads?.reads)],
+                method: "compound_head of every struct page beside the geometry"),
+        ]
+        // A part of a huge page that is replaced frees nothing until that is split. In a memory file its size tells.
+        if plan.mapping == .pmd, plan.backing == .anonymous, let row = rows.first(where: { $0.step == .optimized }) {
+            checks.append(
+                Check(
+                    "huge_pages_split", "huge pages that the region was built of are split while it is optimized",
+                    [.equal("pages_in_huge_folios", 0, row.figures.pagesInHugeFolios.value?.rawValue)],
+                    method: "KPF_THP of /proc/kpageflags, which is shown to root"))
+        }
+        return checks
     }
+}
 
-    /// Whether the huge pages that the region was built of are split while it is optimized: a part of one that is replaced frees nothing
-    /// until then. Nil where that is not shown (``MemoryFigures/pagesInHugeFolios``). In a memory file its size tells.
-    var splitsHugePages: Bool? {
-        guard plan.mapping == .pmd, plan.backing == .anonymous else { return true }
-        guard let row = rows.first(where: { $0.step == .optimized }) else { return true }
-        return row.figures.pagesInHugeFolios.value.map { $0 == .zero }
+extension SavingsResult: ExportableResult {
+    static var command: String { "savings" }
+    var tables: [ExportTable] { [stepTable, PlanBlock.table([plan])] }
+
+    var stepTable: ExportTable {
+        ExportTable(
+            "step", "What is saved after each step, against the populated region.", rows,
+            [
+                .label("step", "The step.") { $0.step.rawValue }.shown(""),
+                .nanoseconds("duration", "What the step took, measuring not included.") { $0.durationNanoseconds }
+                    .shown("time"),
+                .count("expected_frames", "Frames behind the region by the plan.") { $0.expectedFrames.rawValue }
+                    .shown("planned", drop: 1),
+                .bytes("expected_memfd", "What the memory file must occupy.") { $0.expectedMemfdBytes },
+                .bytes("gross_saving", "Frames given back, mapped no more and not held by the memory file.") {
+                    $0.grossSavingBytes
+                }.shown("gross"),
+                .bytes("mapping_overhead", "What the region's mappings cost the kernel, but for one.") {
+                    $0.mappingOverheadBytes
+                }.shown("mappings"),
+                .bytes("page_table_overhead", "What the page tables have grown by.") { $0.pageTableOverheadBytes }
+                    .shown("page\ntables"),
+                .bytes("template_overhead", "Template frames.") { $0.templateOverheadBytes }.shown("tem-\nplates"),
+                .bytes("net_saving", "The saving less all overhead.") { $0.netSavingBytes }.shown("net"),
+            ] + ExportColumn.figures(shown: ["distinct_frames"], \.figures))
     }
 }

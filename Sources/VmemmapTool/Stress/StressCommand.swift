@@ -11,17 +11,15 @@ struct StressCommand: ParsableCommand {
         discussion: """
             Example: vmemmap stress --duration 10m --scheme all --backing all --faults all
 
-            Exits with 2 if anything is not as it must be, and shows what led to it; the seed leads to it again. SIGINT and SIGTERM \
+            Exits with 2 if a check fails, and shows what led to it; rerun with --seed to repeat the operations. SIGINT and SIGTERM \
             end the run with a verdict on what was run, a second one ends it at once.
 
             For --faults host, RLIMIT_AS and RLIMIT_NOFILE are lowered, vm.max_map_count is reached, frames are budgeted and, as root, a \
             tmpfs that frames come from is filled. The summary says in how many rounds each was so, and what could not be.
             """)
 
-    @Option(
-        help: ArgumentHelp("For how long, all combinations together (default: 60s).", valueName: "N[ms|s|m|h]"),
-        transform: RunTime.parse)
-    var duration = RunTime(nanoseconds: 60_000_000_000)
+    @Option(help: ArgumentHelp("For how long, all combinations together.", valueName: "N[ms|s|m|h]"))
+    var duration = Given<RunTime>("60s")
 
     @Option(
         help: ArgumentHelp("End after N huge pages optimized and restored.", valueName: "N"),
@@ -29,31 +27,28 @@ struct StressCommand: ParsableCommand {
     var cycles: Int?
 
     @Option(
-        help: ArgumentHelp("How many huge pages; 256, or 2 of 1 GiB, unless told.", valueName: "N"),
-        transform: WholeNumber.parse)
+        help: OptionHelp.pages("How many huge pages (default: 256, or 2 of 1 GiB)."), transform: WholeNumber.parse)
     var pages: Int?
 
-    @Option(help: "Their size: 2M or 1G.")
+    @Option(help: OptionHelp.pageSize)
     var pageSize = HugePageSize.twoMebibytes
 
-    @Option(help: "How their vmemmap is shared; all: one scheme after the other.")
+    @Option(help: OptionHelp.scheme)
     var scheme = OneOrAll<Scheme>.one(.firstTail)
 
-    @Option(help: "What the region consists of; all: one backing after the other.")
+    @Option(help: OptionHelp.backing)
     var backing = OneOrAll<Backing>.one(.anonymous)
 
     @Option(
-        help: ArgumentHelp("Threads that read; one more than there are processors unless told.", valueName: "N"),
+        help: ArgumentHelp("Threads that read (default: one more than there are processors).", valueName: "N"),
         transform: WholeNumber.parse)
     var walkers: Int?
 
-    @Option(
-        help: ArgumentHelp("Threads that optimize, restore, allocate, free (default: 2).", valueName: "N"),
-        transform: WholeNumber.parse)
-    var workers = 2
+    @Option(help: ArgumentHelp("Threads that optimize, restore, allocate, free.", valueName: "N"))
+    var workers = Given<Int>("2")
 
     @Option(
-        help: ArgumentHelp("Everything drawn follows from it; a new one unless told.", valueName: "S"),
+        help: ArgumentHelp("Everything drawn follows from it (default: a new one).", valueName: "S"),
         transform: {
             guard let seed = UInt64($0) else {
                 throw ValidationError("it must be a whole number from 0 to \(UInt64.max)")
@@ -62,31 +57,32 @@ struct StressCommand: ParsableCommand {
         })
     var seed: UInt64?
 
-    @Option(help: "What is made to fail: off, injected (calls), host (the host refuses for real), or all.")
+    @Option(help: "What is made to fail: nothing, injected (calls), host (the host refuses for real), or all.")
     var faults = StressConfiguration.Faults.off
 
-    @Option(
-        help: ArgumentHelp("From one line of progress to the next (default: 5s).", valueName: "N[ms|s|m|h]"),
-        transform: RunTime.parse)
-    var reportEvery = RunTime(nanoseconds: 5_000_000_000)
+    @Option(help: ArgumentHelp("From one line of progress to the next.", valueName: "N[ms|s|m|h]"))
+    var reportEvery = Given<RunTime>("5s")
 
-    @OptionGroup var export: ExportOptions
-    @OptionGroup var terminal: TerminalOptions
+    @OptionGroup(title: "Export") var export: ExportOptions
+    @OptionGroup(title: "Terminal") var terminal: TerminalOptions
 
     func validate() throws {
         if let cycles { try WholeNumber.check(cycles, of: "--cycles", in: 1...Int.max) }
         if let pages { try WholeNumber.check(pages, of: "--pages", in: 2...Int.max) }
         if let walkers { try WholeNumber.check(walkers, of: "--walkers", in: 1...256) }
+        try duration.check("--duration <N[ms|s|m|h]>")
+        try reportEvery.check("--report-every <N[ms|s|m|h]>")
         try WholeNumber.check(workers, of: "--workers", in: 1...256)
     }
 
     private func configuration() throws -> StressConfiguration {
         StressConfiguration(
             pages: HugePageCount(pages ?? (pageSize == .oneGibibyte ? 2 : 256)), pageSize: pageSize,
-            schemes: scheme.values, backings: backing.values, durationNanoseconds: duration.nanoseconds, cycles: cycles,
-            walkers: walkers ?? (HostDescription.processorsOnline + 1), workers: workers,
+            schemes: scheme.values, backings: backing.values, durationNanoseconds: duration.value.nanoseconds,
+            cycles: cycles,
+            walkers: walkers ?? (HostDescription.processorsOnline + 1), workers: workers.value,
             seed: seed ?? UInt64(HostKernel.monotonicNanoseconds()), faults: faults,
-            reportEveryNanoseconds: reportEvery.nanoseconds)
+            reportEveryNanoseconds: reportEvery.value.nanoseconds)
     }
 
     func run() throws {
@@ -124,7 +120,7 @@ struct StressCommand: ParsableCommand {
 extension StressConfiguration.Faults: ExpressibleByArgument {}
 
 /// A time on the command line: a whole number and ms, s, m or h; seconds if nothing follows.
-struct RunTime: Sendable {
+struct RunTime: ParsedArgument {
     let nanoseconds: Int
 
     /// A time, with an error that says what may stand there.

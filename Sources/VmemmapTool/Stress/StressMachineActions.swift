@@ -17,22 +17,22 @@ extension StressWorker {
         case .unreserve(let isGigantic): return unreserve(size(isGigantic), &state)
         case .overcommit(let isGigantic, let count):
             return attempt { () throws(HugeTLBError) in
-                try scene.machine.setOvercommit(size(isGigantic), HugePageCount(count))
+                try setUp.machine.setOvercommit(size(isGigantic), HugePageCount(count))
                 return .done
             }
         case .poison(let pick, let place): return poison(pick, place, state)
         case .dissolve(let place):
             return attempt { () throws(HugeTLBError) in
-                try scene.machine.dissolve(frame(place))
+                try setUp.machine.dissolve(frame(place))
                 return .done
             }
         case .demote(let place):
             return attempt { () throws(HugeTLBError) in
-                try scene.machine.demote(frame(place))
+                try setUp.machine.demote(frame(place))
                 return .done
             }
         case .setOptimizing(let isOptimizing):
-            scene.machine.setOptimizing(isOptimizing)
+            setUp.machine.setOptimizing(isOptimizing)
             return .done
         }
     }
@@ -47,20 +47,20 @@ extension StressWorker {
 
     /// Small pages where the machine is too small for gigantic ones.
     private func size(_ isGigantic: Bool) -> HugePageSize {
-        (isGigantic || scene.configuration.pageSize == .oneGibibyte) && scene.machine.region(.oneGibibyte) != nil
+        (isGigantic || setUp.configuration.pageSize == .oneGibibyte) && setUp.machine.region(.oneGibibyte) != nil
             ? .oneGibibyte : .twoMebibytes
     }
 
     private func frame(_ place: UInt32) -> PageFrameNumber {
-        PageFrameNumber(Self.place(place, scene.machine.region(.twoMebibytes)?.layout.frames.count ?? 1))
+        PageFrameNumber(Self.place(place, setUp.machine.region(.twoMebibytes)?.layout.frames.count ?? 1))
     }
 
     private func setPool(_ size: HugePageSize, _ share: UInt32) -> StressOutcome {
-        let most = scene.machine.region(size)?.plan.hugePages.rawValue ?? 0
+        let most = setUp.machine.region(size)?.plan.hugePages.rawValue ?? 0
         // Half of memory at most, and most often less: there is to be room for the other size and for surplus pages.
         let asked = Self.place(share, min(96, most / 2 + 1) + 1)
         return attempt { () throws(HugeTLBError) in
-            let change = try scene.machine.setPool(size, to: HugePageCount(asked))
+            let change = try setUp.machine.setPool(size, to: HugePageCount(asked))
             return change.refusal.map { .pool($0) } ?? .done
         }
     }
@@ -68,7 +68,7 @@ extension StressWorker {
     private func allocate(_ size: HugePageSize, _ state: inout State) -> StressOutcome {
         let isReserved = (state.reserved[size] ?? 0) > 0
         do throws(HugeTLBError) {
-            let page = try scene.machine.allocate(size, isReserved: isReserved)
+            let page = try setUp.machine.allocate(size, isReserved: isReserved)
             if isReserved { state.reserved[size, default: 0] -= 1 }
             state.held.append(page)
             checkHeld(page)
@@ -83,14 +83,14 @@ extension StressWorker {
         let page = state.held.remove(at: Self.place(pick, state.held.count))
         checkHeld(page)
         return attempt { () throws(HugeTLBError) in
-            try scene.machine.free(page)
+            try setUp.machine.free(page)
             return .done
         }
     }
 
     private func reserve(_ size: HugePageSize, _ state: inout State) -> StressOutcome {
         do throws(HugeTLBError) {
-            try scene.machine.reserve(size, HugePageCount(1))
+            try setUp.machine.reserve(size, HugePageCount(1))
             state.reserved[size, default: 0] += 1
             return .done
         } catch {
@@ -100,7 +100,7 @@ extension StressWorker {
 
     private func unreserve(_ size: HugePageSize, _ state: inout State) -> StressOutcome {
         guard let reserved = state.reserved[size], reserved > 0 else { return .nothing }
-        scene.machine.unreserve(size, HugePageCount(1))
+        setUp.machine.unreserve(size, HugePageCount(1))
         state.reserved[size] = reserved - 1
         return .done
     }
@@ -110,29 +110,29 @@ extension StressWorker {
         if state.held.isEmpty { return .nothing }
         let page = state.held[Self.place(pick, state.held.count)]
         let frame = page.head.advanced(by: Self.place(place, page.size.bytes.rawValue / HostLimits.pageSize.rawValue))
-        let isAllowed = scene.poisoned.withLock { poisoned in
+        let isAllowed = setUp.poisoned.withLock { poisoned in
             if poisoned.count >= Self.mostErrors { return poisoned.contains(frame) }
             poisoned.insert(frame)
             return true
         }
         guard isAllowed else { return .nothing }
         return attempt { () throws(HugeTLBError) in
-            try scene.machine.poison(frame)
+            try setUp.machine.poison(frame)
             return .done
         }
     }
 
     /// While one holds a huge page, each of its frames leads to its head and nowhere else.
     func checkHeld(_ page: HugePage) {
-        guard let region = scene.machine.region(page.size) else { return }
+        guard let region = setUp.machine.region(page.size) else { return }
         let pages = region.plan.geometry.basePagesPerHugePage
         for offset in [0, 1, 63, 64, pages / 2, pages - 1] {
-            scene.counters.looked(at: .heldFramesLeadToHead)
+            setUp.counters.looked(at: .heldFramesLeadToHead)
             let frame = page.head.advanced(by: offset)
             let seen = region.observedHead(of: frame)
             if seen?.head == region.layout.structPage(of: page.head) { continue }
-            scene.counters.wrongReads.count()
-            scene.report(
+            setUp.counters.wrongReads.count()
+            setUp.report(
                 StressFinding(
                     .heldFramesLeadToHead,
                     "frame \(frame) of \(page) leads to \(seen.map { "\($0.head)" } ?? "a fault")",

@@ -45,15 +45,15 @@ struct StressOperation: Hashable, Sendable {
     let fault: Fault?
 }
 
-/// The operations of one worker: a pure function of the seed, the epoch and the worker.
+/// The operations of one worker: a pure function of the seed, the set-up and the worker.
 struct StressOperations: Sequence, IteratorProtocol, Sendable {
     private var generator: SplitMix64
     private var number = 0
     /// Folds in every operation that has been drawn.
     private(set) var digest: UInt64 = 0
 
-    init(seed: UInt64, epoch: Int, worker: Int) {
-        generator = SplitMix64(seed: StressSeed.derive(seed, 1, UInt64(epoch), UInt64(worker)))
+    init(seed: UInt64, setUp: Int, worker: Int) {
+        generator = SplitMix64(seed: StressSeed.derive(seed, 1, UInt64(setUp), UInt64(worker)))
     }
 
     mutating func next() -> StressOperation? {

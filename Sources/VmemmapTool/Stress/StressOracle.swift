@@ -5,9 +5,9 @@ import VmemmapEmulator
 
 /// Holds everything that the host shows against what it must be, while no worker works. Readers go on.
 struct StressOracle {
-    let scene: StressSetUp
+    let setUp: StressSetUp
     let workers: [StressWorker]
-    /// Descriptors that were open when the epoch began.
+    /// Descriptors that were open when the set-up was made.
     let openFiles: Int
 
     /// The budget that the machine was given for a round, and what stood then.
@@ -19,8 +19,8 @@ struct StressOracle {
 
     /// Gives the machine a frame budget for a round.
     func setBudget(_ frames: PageCount) -> Budget {
-        scene.machine.setFrameBudget(frames)
-        return Budget(frames: frames, freed: freedByMachine, splitPageTables: scene.machine.memmap().splitPageTables)
+        setUp.machine.setFrameBudget(frames)
+        return Budget(frames: frames, freed: freedByMachine, splitPageTables: setUp.machine.memmap().splitPageTables)
     }
 
     /// Checks all of it and reports what does not hold.
@@ -29,7 +29,7 @@ struct StressOracle {
     ///   - budget: the frame budget that there was.
     ///   - part: contents are compared of one vmemmap page in eight, from this one on; nil: of all.
     func check(_ budget: Budget?, part: Int?) throws(HostError) {
-        scene.machine.flush()
+        setUp.machine.flush()
         if let budget { checkBudget(budget) }
         guard mend() else { return }
         shrinkExactly()
@@ -38,20 +38,20 @@ struct StressOracle {
         try checkMachineMemory(pages)
         try checkRegion(pages)
         try expect(.noDescriptorIsLost, "descriptors", openFiles, try OpenFiles.count())
-        scene.counters.checks.count()
+        setUp.counters.checks.count()
     }
 
     private func expect(
-        _ claim: StressClaim, _ figure: String, _ expected: Int, _ found: Int, _ place: StressFinding.Place? = nil
+        _ check: StressCheck, _ figure: String, _ expected: Int, _ found: Int, _ place: StressFinding.Place? = nil
     ) throws(HostError) {
-        look(at: claim)
-        if expected != found { report(claim, "\(figure): expected \(expected), found \(found)", place) }
+        look(at: check)
+        if expected != found { report(check, "\(figure): expected \(expected), found \(found)", place) }
     }
 
-    private func look(at claim: StressClaim, _ times: Int = 1) { scene.counters.looked(at: claim, times) }
+    private func look(at check: StressCheck, _ times: Int = 1) { setUp.counters.looked(at: check, times) }
 
-    private func report(_ claim: StressClaim, _ detail: String, _ place: StressFinding.Place? = nil) {
-        scene.report(StressFinding(claim, detail, place))
+    private func report(_ check: StressCheck, _ detail: String, _ place: StressFinding.Place? = nil) {
+        setUp.report(StressFinding(check, detail, place))
     }
 
     // MARK: What failed operations have left
@@ -59,16 +59,16 @@ struct StressOracle {
     /// With nothing in the way, everything that errors have named is mended. False if the host, short of something,
     /// refuses that: no figure can be as it must be then.
     private func mend() -> Bool {
-        scene.counters.mendedPages.count(scene.region.hugePageStates.count(where: \.isTorn))
-        guard mend(scene.region, "the region") else { return false }
+        setUp.counters.mendedPages.count(setUp.region.hugePageStates.count(where: \.isTorn))
+        guard mend(setUp.region, "the region") else { return false }
         // Writing nr_hugepages again retries, whatever is written.
-        for size in EmulatedMachine.sizes where scene.machine.memmap().setAsidePages > 0 {
-            scene.counters.mendedPages.count()
-            _ = try? scene.machine.setPool(size, to: scene.machine.pool(size).persistent)
+        for size in EmulatedMachine.sizes where setUp.machine.memmap().setAsidePages > 0 {
+            setUp.counters.mendedPages.count()
+            _ = try? setUp.machine.setPool(size, to: setUp.machine.pool(size).persistent)
         }
-        scene.machine.flush()
-        let aside = scene.machine.memmap().setAsidePages
-        let views = EmulatedMachine.sizes.compactMap { scene.machine.region($0) }
+        setUp.machine.flush()
+        let aside = setUp.machine.memmap().setAsidePages
+        let views = EmulatedMachine.sizes.compactMap { setUp.machine.region($0) }
         // A view that the host still refuses to mend says why they are set aside.
         guard views.allSatisfy({ mend($0, "the machine") }) else { return false }
         look(at: .setAsideIsMended)
@@ -82,8 +82,8 @@ struct StressOracle {
         do throws(VmemmapError) {
             try region.mend(region.layout.allHugePages)
         } catch {
-            if scene.isHostShortage(error) {
-                scene.noteHindrance("a check of all figures", error)
+            if setUp.isHostShortage(error) {
+                setUp.noteHindrance("a check of all figures", error)
                 return false
             }
             report(.leftoversAreMended, "\(name): \(error)")
@@ -97,10 +97,10 @@ struct StressOracle {
     /// Frees huge pages whose restore is put off, waits for the deferred work, and has the counts exactly.
     private func shrinkExactly() {
         let size = HugePageSize.twoMebibytes
-        let before = scene.machine.pool(size)
+        let before = setUp.machine.pool(size)
         let asked = max(0, before.total.rawValue - 12)
-        guard let change = try? scene.machine.setPool(size, to: HugePageCount(asked)) else { return }
-        scene.machine.flush()
+        guard let change = try? setUp.machine.setPool(size, to: HugePageCount(asked)) else { return }
+        setUp.machine.flush()
         var (total, surplus) = (before.total.rawValue, before.surplus.rawValue)
         if asked > total - surplus {
             surplus -= min(surplus, asked - (total - surplus))
@@ -110,13 +110,13 @@ struct StressOracle {
             total -= given
             surplus += max(0, total - surplus - asked)
         }
-        let after = scene.machine.hugePages(size)
+        let after = setUp.machine.hugePages(size)
         look(at: .poolIsAsAsked)
         if change.refusal == nil, after.total.rawValue == total, after.surplus.rawValue == surplus { return }
         // What grows may find no memory in one piece.
         if case .noContiguousMemory = change.refusal?.cause { return }
-        if let refusal = change.refusal, scene.isHostShortage(refusal) {
-            return scene.noteHindrance("a change of a pool to a size exactly", refusal)
+        if let refusal = change.refusal, setUp.isHostShortage(refusal) {
+            return setUp.noteHindrance("a change of a pool to a size exactly", refusal)
         }
         report(
             .poolIsAsAsked,
@@ -129,7 +129,7 @@ struct StressOracle {
         let held = workers.flatMap { worker in worker.state.withLock { $0.held } }
         var used = 0
         for size in EmulatedMachine.sizes {
-            let info = scene.machine.hugePages(size)
+            let info = setUp.machine.hugePages(size)
             let active = held.count { $0.size == size }
             let reserved = workers.reduce(0) { $0 + $1.state.withLock { $0.reserved[size] ?? 0 } }
             used += info.total.rawValue * (size.bytes.rawValue / HostLimits.pageSize.rawValue)
@@ -142,9 +142,9 @@ struct StressOracle {
                 .poolCountsAddUp,
                 "\(size.bytes): \(info); in use by workers: \(active), reserved by them: \(reserved)")
         }
-        let frames = scene.machine.region(.twoMebibytes)?.layout.frames.count ?? 0
-        let lost = scene.poisoned.withLock { $0 }.count { scene.machine.hugePage(of: $0) == nil }
-        let free = scene.machine.memmap().freePages
+        let frames = setUp.machine.region(.twoMebibytes)?.layout.frames.count ?? 0
+        let lost = setUp.poisoned.withLock { $0 }.count { setUp.machine.hugePage(of: $0) == nil }
+        let free = setUp.machine.memmap().freePages
         look(at: .basePagesAddUp)
         if free + used + lost == frames { return }
         report(
@@ -155,7 +155,7 @@ struct StressOracle {
     /// Frames that the machine's huge pages have given back.
     private var freedByMachine: PageCount {
         EmulatedMachine.sizes.reduce(.zero) { sum, size in
-            guard let view = scene.machine.region(size) else { return sum }
+            guard let view = setUp.machine.region(size) else { return sum }
             return sum + PageCount(view.plan.freedPages.count) * optimizedCount(view)
         }
     }
@@ -166,11 +166,11 @@ struct StressOracle {
 
     /// Restores have taken no more frames than there were, and those that were optimized have given theirs back.
     private func checkBudget(_ budget: Budget) {
-        let memmap = scene.machine.memmap()
+        let memmap = setUp.machine.memmap()
         let left = memmap.frameBudget ?? PageCount(-1)
         let tables = PageCount(memmap.splitPageTables - budget.splitPageTables)
         let expected = budget.frames + freedByMachine - budget.freed - tables
-        scene.machine.setFrameBudget(nil)
+        setUp.machine.setFrameBudget(nil)
         look(at: .keepsToFrameBudget)
         if left == expected, left >= .zero { return }
         report(
@@ -181,7 +181,7 @@ struct StressOracle {
     // MARK: Memory
 
     private func checkMachineMemory(_ pages: StrideTo<Int>) throws(HostError) {
-        let machine = scene.machine
+        let machine = setUp.machine
         guard let small = machine.region(.twoMebibytes) else { return }
         let memmap = machine.memmap()
         let expected = small.plan.framesPopulated - freedByMachine
@@ -195,7 +195,7 @@ struct StressOracle {
             machine.expectedFrames().rawValue,
             try FrameCount.count(in: machine.range).distinct.rawValue)
         try checkMachineFile(views)
-        try checkContents(pages, scene.machineContents, small)
+        try checkContents(pages, setUp.machineContents, small)
         let mappings = try ProcMaps.count(overlapping: machine.range).rawValue
         let most = views.reduce(1) { $0 + $1.expectedMappings.rawValue - 1 }
         look(at: .machineMappings)
@@ -207,7 +207,7 @@ struct StressOracle {
 
     private func checkMachineFile(_ views: [VmemmapRegion]) throws(HostError) {
         let pageSize = HostLimits.pageSize
-        switch scene.combination.backing {
+        switch setUp.combination.backing {
         case .anonymous:
             for view in views {
                 let frames = view.plan.fileFrames(optimized: HugePageCount(optimizedCount(view)))
@@ -226,7 +226,7 @@ struct StressOracle {
     }
 
     private func checkRegion(_ pages: StrideTo<Int>) throws(HostError) {
-        let region = scene.region
+        let region = setUp.region
         let plan = region.plan
         let states = region.hugePageStates
         let optimized = region.layout.allHugePages.filter { states[$0.rawValue] == .optimized }
@@ -242,7 +242,7 @@ struct StressOracle {
             .regionFrames, "distinct frames", frames.rawValue,
             try FrameCount.count(in: region.range).distinct.rawValue)
         try checkMappings(region)
-        try checkContents(pages, scene.regionContents, region)
+        try checkContents(pages, setUp.regionContents, region)
     }
 
     private func checkMappings(_ region: VmemmapRegion) throws(HostError) {
@@ -286,8 +286,8 @@ struct StressOracle {
         for page in pages {
             switch contents.observe(page) {
             case .whole: continue
-            case .crossed: return scene.report(StressWalker.finding(page, nil, region))
-            case .wrong(let wrong): return scene.report(StressWalker.finding(page, wrong, region))
+            case .crossed: return setUp.report(StressWalker.finding(page, nil, region))
+            case .wrong(let wrong): return setUp.report(StressWalker.finding(page, wrong, region))
             }
         }
     }

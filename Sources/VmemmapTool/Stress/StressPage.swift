@@ -6,44 +6,41 @@ extension StressResult {
     var html: HTMLContent {
         HTMLContent(
             subject: "A region and a machine under stress: "
-                + "\(CountText.of(pages.rawValue, "huge page")) of \(ByteText.short(hugePageBytes)) each",
+                + "\(Format.count(pages.rawValue, "huge page")) of \(Format.bytes(hugePageBytes)) each",
             setting: setting, summary: summary, highlights: highlights,
             sections: (violation.map { [section($0)] } ?? [])
                 + [StressRates(combinations).section, StressFaults(self).section].compactMap { $0 }
-                + [claimSection] + growth)
+                + [HTMLSection(id: "checks", title: "What was checked", body: [Check.markup(checks)])] + growth)
     }
 
     private var setting: String {
         let combinations = combinations.map(\.name).joined(separator: "; ")
         return combinations.capitalizedFirst
-            + ". \(CountText.of(workers, "worker")), \(CountText.of(walkers, "walker")), faults: \(faults.rawValue), for "
-            + "\(DurationText.short(nanoseconds: total.elapsedNanoseconds)); seed \(seed)."
+            + ". \(Format.count(workers, "worker")), \(Format.count(walkers, "walker")), faults: \(faults.rawValue), for "
+            + "\(Format.duration(nanoseconds: total.elapsedNanoseconds)); seed \(seed)."
     }
 
     private var summary: String {
-        let ended = wasEnded ? " The run was ended before its time; this is of what was run." : ""
-        if let violation { return "\(violation.claim.capitalizedFirst): not so, see below.\(ended)" }
-        let tested = claims.count { $0.holds.value == true }
-        return "\(tested) of \(claims.count) promises were put to the test, and held each time.\(ended)"
+        wasEnded ? "The run was ended before its time; this is of what was run." : ""
     }
 
     private var highlights: [HTMLContent.Highlight] {
         let reads = total.headReads + total.pageReads
         return [
             .init(
-                value: CountText.grouped(total.wrongReads),
-                label: "wrong of \(CountText.grouped(reads)) reads"),
+                value: Format.count(total.wrongReads),
+                label: "wrong of \(Format.count(reads)) reads"),
             .init(
-                value: CountText.grouped(total.remaps),
+                value: Format.count(total.remaps),
                 label:
-                    "huge pages optimized or restored, \(CountText.grouped(StressReport.perSecond(total.remaps, total))) a second"
+                    "huge pages optimized or restored, \(Format.count(total.perSecond(total.remaps))) a second"
             ),
             .init(
-                value: CountText.grouped(total.faultedOperations + total.hostRefusals),
+                value: Format.count(total.faultedOperations + total.hostRefusals),
                 label: "faults survived"),
             .init(
-                value: CountText.grouped(total.checks),
-                label: "times everything against the model, over \(CountText.of(total.epochs, "building"))"),
+                value: Format.count(total.checks),
+                label: "times everything was checked against the model, in \(Format.count(total.setUps, "set-up"))"),
         ]
     }
 
@@ -61,26 +58,14 @@ extension StressResult {
             body: [
                 .element(
                     "p", ["class": "verdict failed"],
-                    [.element("strong", [:], [Markup("\u{2717} \(violation.claim.capitalizedFirst): not so.")])]),
+                    [.element("strong", [:], [Markup("\u{2717} \(violation.statement.capitalizedFirst): not so.")])]),
                 .paragraph(Markup(violation.detail)),
                 .paragraph(
                     Markup(
-                        "\(violation.scheme.rawValue), \(violation.backing.rawValue), building \(violation.epoch), round "
+                        "\(violation.scheme.rawValue), \(violation.backing.rawValue), set-up \(violation.setUp), round "
                             + "\(violation.round). Again with --seed \(violation.seed).")),
             ] + block("The huge pages around it", violation.states) + block("Its mappings", violation.mappings)
                 + block("The last operations of each worker, oldest first", violation.lastOperations))
-    }
-
-    private var claimSection: HTMLSection {
-        let items = claims.map { check in
-            ClaimList.Item(
-                holds: check.holds.value, text: check.claim.rawValue,
-                method: check.holds.value == nil
-                    ? "not put to the test" : "looked at \(CountText.of(check.times, "time"))")
-        }
-        return HTMLSection(
-            id: "claims", title: "What was promised, and how often it was looked at",
-            body: [ClaimList.markup(items)])
     }
 
     // MARK: Growth
@@ -88,7 +73,7 @@ extension StressResult {
     private var growth: [HTMLSection] {
         guard let first = footprints.first, let last = footprints.last else { return [] }
         let ends =
-            "Between two buildings neither region nor machine is there, and the process should have what it had before. After the first: "
+            "Between two set-ups neither region nor machine is there, and the process should have what it had before. After the first: "
             + StressReport.footprint(first)
         let text =
             ends
@@ -107,40 +92,52 @@ extension StressResult {
         let mappings = footprints.enumerated().map { ($0 + 1, Double($1.mappings.rawValue)) }
         let files = footprints.enumerated().map { ($0 + 1, Double($1.openFiles)) }
         func most(_ values: [(Int, Double)]) -> Int { Int(values.map(\.1).max() ?? 0) }
-        func count(_ value: Double) -> String { CountText.grouped(Int(value)) }
+        func count(_ value: Double) -> String { Format.count(Int(value)) }
+        func panel(
+            _ name: String, _ axis: (Int) -> Axis, _ values: [(Int, Double)], _ text: (Double) -> String
+        ) -> LineFigure.Panel? {
+            guard let first = values.first, let last = values.last else { return nil }
+            return LineFigure.Panel(
+                name: name, axis: axis(most(values)),
+                series: [
+                    LineFigure.Series(
+                        style: "pss", points: values.map { (Double($0.0), $0.1) },
+                        // With more of them they would be a line again.
+                        titles: values.count > 40 ? [] : values.map { "\(name) after set-up \($0.0): \(text($0.1))" })
+                ], note: "first \(text(first.1)), last \(text(last.1)), at most \(text(Double(most(values))))")
+        }
         let panels = [
-            GrowthFigure.Panel(
-                name: "RSS", axis: .bytes(upTo: most(rss), count: 3), values: rss,
-                text: { ByteText.short(ByteCount(Int($0))) }),
-            GrowthFigure.Panel(
-                name: "mappings", axis: .count(upTo: most(mappings), count: 3), values: mappings, text: count),
-            GrowthFigure.Panel(
-                name: "descriptors", axis: .count(upTo: most(files), count: 3), values: files, text: count),
-        ].filter { !$0.values.isEmpty }
-        let figure = GrowthFigure(panels: panels, stretches: stretches, count: footprints.count)
+            panel("RSS", { .bytes(upTo: $0, count: 3) }, rss) { Format.bytes(ByteCount(Int($0))) },
+            panel("mappings", { .count(upTo: $0, count: 3) }, mappings, count),
+            panel("descriptors", { .count(upTo: $0, count: 3) }, files, count),
+        ].compactMap(\.self)
+        let figure = LineFigure(
+            panels: panels, bands: stretches.count > 1 ? stretches : [],
+            axis: .numbers(upTo: footprints.count, count: min(footprints.count, 8)), axisName: "set-up",
+            range: 0.5...Double(footprints.count) + 0.5)
         let key =
             stretches.count > 1
-            ? " Above: " + stretches.enumerated().map { "\($0 + 1) \($1.name)" }.joined(separator: "; ") + "." : ""
+            ? " Above: " + stretches.map { "\($0.name) \($0.title)" }.joined(separator: "; ") + "." : ""
         return Figure(
-            id: "footprints", title: "The process after each building",
-            description: panels.map { panel in
-                "\(panel.name): first \(panel.values.first.map { panel.text($0.value) } ?? ""), last "
-                    + "\(panel.values.last.map { panel.text($0.value) } ?? ""), at most "
-                    + (panel.values.map(\.value).max().map(panel.text) ?? "")
-            }.joined(separator: "; "),
+            id: "footprints", title: "The process after each set-up",
+            description: panels.map { "\($0.name): \($0.note)" }.joined(separator: "; "),
             caption: "RSS: smaps_rollup. Mappings: lines of /proc/self/maps. Descriptors: /proc/self/fd.\(key)",
             draw: figure.draw
         ).markup
     }
 
-    /// The buildings of each combination; the last one of a run that failed has left no footprint.
-    private var stretches: [GrowthFigure.Stretch] {
+    /// The set-ups of each combination; the last one of a run that failed has left no footprint.
+    private var stretches: [LineFigure.Band] {
         var built = 0
-        return combinations.compactMap { combination in
-            let first = built + 1
-            built += combination.figures.epochs
+        return combinations.enumerated().compactMap { number, combination in
+            let first = built
+            built += combination.figures.setUps
             let last = min(built, footprints.count)
-            return first <= last ? GrowthFigure.Stretch(name: combination.name, buildings: first...last) : nil
+            return first >= last
+                ? nil
+                : LineFigure.Band(
+                    from: Double(first) + 0.5, to: Double(last) + 0.5, name: "\(number + 1)", title: combination.name,
+                    isShaded: number.isMultiple(of: 2))
         }
     }
 }
@@ -179,11 +176,11 @@ private struct StressRates {
         _ id: String, _ title: String, _ caption: String, _ count: (StressFigures) -> Int
     ) -> Markup {
         let bars = combinations.map { combination in
-            let rate = StressReport.perSecond(count(combination.figures), combination.figures)
-            return BarFigure.Bar(
-                name: combination.name, value: Double(rate), text: CountText.grouped(rate), style: "accent")
+            let rate = combination.figures.perSecond(count(combination.figures))
+            return BarFigure.Row(
+                combination.name, .init(value: Double(rate), text: Format.count(rate), style: "accent"))
         }
-        let axis = Axis.rates(upTo: bars.map(\.value).max() ?? 0, count: 4)
+        let axis = Axis.rates(upTo: bars.compactMap(\.bars.first??.value).max() ?? 0, count: 4)
         let unit = axis.unit.isEmpty ? "" : ", \(axis.unit)"
         return figure(id, title, caption, bars, axis, "\(title.lowercased())\(unit)")
     }
@@ -192,11 +189,12 @@ private struct StressRates {
     private var durations: Markup? {
         let bars = combinations.compactMap { combination in
             combination.figures.remapMeanNanoseconds.value.map { mean in
-                BarFigure.Bar(
-                    name: combination.name, value: Double(mean), text: CountText.grouped(mean) + " ns", style: "accent")
+                BarFigure.Row(
+                    combination.name,
+                    .init(value: Double(mean), text: Format.count(mean) + " ns", style: "accent"))
             }
         }
-        guard let most = bars.map(\.value).max() else { return nil }
+        guard let most = bars.compactMap(\.bars.first??.value).max() else { return nil }
         let axis = Axis.durations(upTo: most, count: 4)
         return figure(
             "remaptime", "Time of a remap",
@@ -205,14 +203,13 @@ private struct StressRates {
     }
 
     private func figure(
-        _ id: String, _ title: String, _ caption: String, _ bars: [BarFigure.Bar], _ axis: Axis, _ axisName: String
+        _ id: String, _ title: String, _ caption: String, _ rows: [BarFigure.Row], _ axis: Axis, _ axisName: String
     ) -> Markup {
-        let figure = BarFigure(bars: bars, axis: axis, axisName: axisName)
+        let figure = BarFigure(rows: rows, axis: axis, axisName: axisName)
         return Markup([
             .element("h3", [:], [Markup(title)]),
             Figure(
-                id: id, title: title, description: bars.map { "\($0.name): \($0.text)" }.joined(separator: "; "),
-                caption: caption, draw: figure.draw
+                id: id, title: title, description: figure.description, caption: caption, draw: figure.draw
             ).markup,
         ])
     }
@@ -229,9 +226,9 @@ private struct StressFaults {
         if result.faults == .off { return nil }
         let total = result.total
         let text =
-            "Beside the workers there were \(CountText.of(total.signals, "signal")) and \(CountText.of(total.forks, "fork")). "
+            "Beside the workers there were \(Format.count(total.signals, "signal")) and \(Format.count(total.forks, "fork")). "
             + (StressReport.scarce(result).map { "Made scarce: \($0). " } ?? "")
-            + "Left half-way by two refusals in a row, and mended: \(CountText.of(total.mendedPages, "huge page"))."
+            + "Left half-way by two refusals in a row, and mended: \(Format.count(total.mendedPages, "huge page"))."
         return HTMLSection(
             id: "faults", title: "What was made to fail",
             body: [.paragraph(Markup(text))] + result.leftOut.map { .paragraph(Markup("Left out: \($0)")) }
@@ -245,26 +242,23 @@ private struct StressFaults {
     private var figure: Markup? {
         let rows = result.combinations.map { combination in
             let figures = combination.figures
-            return GroupedBarFigure.Row(
-                name: combination.name,
-                bars: [
+            return BarFigure.Row(
+                combination.name,
+                [
                     figures.failedCalls, figures.refusedOperations, figures.faultedOperations + figures.hostRefusals,
-                ].map { (Double($0), CountText.grouped($0)) })
+                ].map { (Double($0), Format.count($0)) })
         }
         let most = rows.flatMap(\.bars).compactMap(\.?.value).max() ?? 0
         if rows.isEmpty { return nil }
-        let figure = GroupedBarFigure(
-            key: Self.key, rows: rows, axis: .count(upTo: Int(most), count: 4), axisName: "number")
+        let figure = BarFigure(
+            rows: rows, axis: .count(upTo: Int(most), count: 4), axisName: "number", key: Self.key)
         return Figure(
             id: "failures", title: "Faults, by scheme and backing",
-            description: rows.map { row in
-                "\(row.name): "
-                    + zip(Self.key.names, row.bars).map { "\($0.name) \($1?.text ?? "")" }.joined(separator: ", ")
-            }.joined(separator: "; "),
+            description: figure.description,
             caption:
                 "Calls failed on purpose: they were not made. Operations refused: they ended in an error, as they may. Faults "
-                + "survived: operations in which a call was failed or the host itself refused, after which everything was as "
-                + "promised, whether they succeeded by another way or not.",
+                + "survived: operations in which a call was failed or the host itself refused, after which everything was as it "
+                + "must be, whether they succeeded by another way or not.",
             draw: figure.draw
         ).markup
     }

@@ -22,10 +22,10 @@ extension StressWorker {
     }
 
     private func change(_ span: StressOperation.Span, _ change: Change) -> StressOutcome {
-        let region = scene.region
-        let own = scene.ownPages(of: number)
+        let region = setUp.region
+        let own = setUp.ownPages(of: number)
         let isOwn = span.isOwn && !own.isEmpty
-        let pool = isOwn ? own : scene.contendedPages
+        let pool = isOwn ? own : setUp.contendedPages
         let start = pool.lowerBound + Self.place(span.position, pool.count)
         let end = min(pool.upperBound, start + span.length)
         let pages = HugePageIndex(start)..<HugePageIndex(end)
@@ -41,7 +41,7 @@ extension StressWorker {
         } catch {
             refusal = error
         }
-        scene.counters.remapNanoseconds.count(HostKernel.monotonicNanoseconds() - began)
+        setUp.counters.remapNanoseconds.count(HostKernel.monotonicNanoseconds() - began)
         // Only of one's own pages can one say what they must be now.
         if isOwn { check(pages, before, change, refusal) }
         return refusal.map { .region($0) } ?? .done
@@ -52,21 +52,21 @@ extension StressWorker {
     private func check(
         _ pages: Range<HugePageIndex>, _ before: [HugePageState], _ change: Change, _ refusal: VmemmapError?
     ) {
-        scene.counters.looked(at: .operationIsWhole)
+        setUp.counters.looked(at: .operationIsWhole)
         let torn = Set((refusal?.residue.torn ?? []).map(\.page))
-        let states = scene.region.hugePageStates
+        let states = setUp.region.hugePageStates
         for (page, before) in zip(pages, before) where !torn.contains(page) {
             let state = states[page.rawValue]
             let isChanged = refusal?.residue.notPutBack.contains { $0.contains(page) } ?? true
             let expected = isChanged ? change == .optimize : before == .optimized
             let isMended = before.isTorn && state == .restored
             if (state == .optimized) == expected || isMended, !state.isTorn { continue }
-            scene.report(
+            setUp.report(
                 StressFinding(
                     .operationIsWhole,
                     "\(change) of huge pages \(pages) by worker \(number): huge page \(page) was \(before) and is "
                         + "\(state); the error: \(refusal.map { "\($0)" } ?? "none")",
-                    StressFinding.Place(region: scene.region, page: page)))
+                    StressFinding.Place(region: setUp.region, page: page)))
             return
         }
     }

@@ -5,13 +5,13 @@ import VmemmapEmulator
 enum StressReport {
     /// What is printed before anything is run: with the seed, whatever comes can be had again.
     static func opening(_ configuration: StressConfiguration, _ style: Style = .plain) -> [String] {
-        let cycles = configuration.cycles.map { ", or \(CountText.grouped($0)) cycles" } ?? ""
+        let cycles = configuration.cycles.map { ", or \(Format.count($0)) cycles" } ?? ""
         return style.wrapped([
             "seed \(configuration.seed)",
-            "stress: \(CountText.of(configuration.workers, "worker")), \(CountText.of(configuration.walkers, "walker")), a region and a "
-                + "machine of \(CountText.grouped(configuration.pages.rawValue)) x "
-                + "\(ByteText.short(configuration.pageSize.bytes)) huge pages each, faults \(configuration.faults.rawValue), for "
-                + DurationText.short(nanoseconds: configuration.durationNanoseconds) + cycles,
+            "stress: \(Format.count(configuration.workers, "worker")), \(Format.count(configuration.walkers, "walker")), a region and a "
+                + "machine of \(Format.count(configuration.pages.rawValue)) x "
+                + "\(Format.bytes(configuration.pageSize.bytes)) huge pages each, faults \(configuration.faults.rawValue), for "
+                + Format.duration(nanoseconds: configuration.durationNanoseconds) + cycles,
         ])
     }
 
@@ -26,9 +26,9 @@ enum StressReport {
         let figures = line(
             "\(progress.scheme.rawValue) \(progress.backing.rawValue)",
             [
-                "\(progress.total.elapsedNanoseconds / 1_000_000_000)", "\(perSecond(last.cycles, last))",
-                "\(perSecond(last.remaps, last))", progress.total.remapMeanNanoseconds.value.map { "\($0)" } ?? "-",
-                "\(perSecond(last.headReads + last.pageReads, last))", "\(last.faultedOperations + last.hostRefusals)",
+                "\(progress.total.elapsedNanoseconds / 1_000_000_000)", "\(last.perSecond(last.cycles))",
+                "\(last.perSecond(last.remaps))", progress.total.remapMeanNanoseconds.value.map { "\($0)" } ?? "-",
+                "\(last.perSecond(last.headReads + last.pageReads))", "\(last.faultedOperations + last.hostRefusals)",
                 "\(progress.total.wrongReads)",
             ])
         return style.wrapped(isFirst ? ["", heading, figures] : [figures])
@@ -42,44 +42,37 @@ enum StressReport {
         return name + String(repeating: " ", count: max(0, 21 - name.count)) + columns.joined()
     }
 
-    static func perSecond(_ count: Int, _ figures: StressFigures) -> Int {
-        figures.elapsedNanoseconds > 0
-            ? Int(Double(count) * 1e9 / Double(figures.elapsedNanoseconds)) : 0
-    }
-
     /// The summary and the verdict.
     static func lines(_ result: StressResult, _ style: Style = .plain) -> [String] {
-        let table = [""] + table(result).lines(style) + [""]
+        let all = result.combinationTable
+        let table =
+            [""] + (result.combinations.count > 1 ? all.adding(result.totalTable, as: "all") : all).lines(style) + [""]
         let total = result.total
         let reads = total.headReads + total.pageReads
         var lines = [
-            "reads     \(CountText.grouped(total.headReads)) of compound_head, \(CountText.grouped(total.pageReads)) of whole vmemmap pages "
-                + "(\(CountText.grouped(total.crossedReads)) read again because a change crossed them); "
-                + "\(CountText.grouped(perSecond(reads, total) * 60)) a minute, \(CountText.grouped(total.wrongReads)) wrong",
-            "faults    \(CountText.grouped(total.failedCalls)) calls failed on purpose in \(CountText.grouped(total.faultedOperations)) "
-                + "operations, \(CountText.grouped(total.refusedOperations)) operations refused, "
-                + "\(CountText.grouped(total.hostRefusals)) of them by the host itself; "
-                + "\(CountText.of(total.mendedPages, "huge page")) left half-way and mended",
+            "reads     \(Format.count(total.headReads)) of compound_head, \(Format.count(total.pageReads)) of whole vmemmap pages "
+                + "(\(Format.count(total.crossedReads)) read again because a change crossed them); "
+                + "\(Format.count(total.perSecond(reads) * 60)) a minute, \(Format.count(total.wrongReads)) wrong",
+            "faults    \(Format.count(total.failedCalls)) calls failed on purpose in \(Format.count(total.faultedOperations)) "
+                + "operations, \(Format.count(total.refusedOperations)) operations refused, "
+                + "\(Format.count(total.hostRefusals)) of them by the host itself; "
+                + "\(Format.count(total.mendedPages, "huge page")) left half-way and mended",
             scarce(result).map { "scarce    \($0)" },
-            "beside    \(CountText.grouped(total.signals)) signals, \(CountText.of(total.forks, "fork"))",
-            "oracle    \(CountText.grouped(total.checks)) times frames, mappings, files, contents and counts against the model, "
-                + "over \(CountText.grouped(total.epochs)) buildings",
+            "beside    \(Format.count(total.signals)) signals, \(Format.count(total.forks, "fork"))",
+            "oracle    frames, mappings, files, contents and counts checked \(Format.count(total.checks, "time")) in "
+                + Format.count(total.setUps, "set-up"),
         ].compactMap { $0 }
         if let first = result.footprints.first, let last = result.footprints.last {
-            lines.append("process   \(footprint(first)) after the first building; \(footprint(last)) after the last")
+            lines.append("process   \(footprint(first)) after the first set-up; \(footprint(last)) after the last")
         }
         lines += result.leftOut.map { "left out  \($0)" }
         if result.wasEnded { lines.append("ended by a signal before its time; the verdict is on what was run") }
         lines = table + style.wrapped(lines)
         // Lines of maps and of operations stay as they are: they are for searching.
-        if let violation = result.violation { return lines + [""] + self.lines(violation) }
-        let untested = result.claims.count { $0.holds == .notMeasured }
-        if untested > 0 {
-            lines += style.wrapped([
-                "not measured: \(CountText.grouped(untested)) of \(CountText.grouped(result.claims.count)) promises were not looked at"
-            ])
+        if let violation = result.violation {
+            return lines + [""] + self.lines(violation) + ["", style.verdict(false, Check.closing(result.checks))]
         }
-        return lines + [result.holds ? "passed: seed \(result.seed)" : "FAILED: seed \(result.seed)"]
+        return lines + Check.lines(result.checks, style, showsPassed: false) + ["seed \(result.seed)"]
     }
 
     /// What was made scarce, and in how many rounds; nil where nothing was to be.
@@ -92,37 +85,14 @@ enum StressReport {
         ]
         return ((result.faults.isHost ? ofHost : []) + [("frames", rounds.frames)]).enumerated().map {
             index, shortage in
-            "\(shortage.0) in " + (index == 0 ? CountText.of(shortage.1, "round") : CountText.grouped(shortage.1))
+            "\(shortage.0) in " + (index == 0 ? Format.count(shortage.1, "round") : Format.count(shortage.1))
         }.joined(separator: ", ")
     }
 
-    private static func table(_ result: StressResult) -> TextTable {
-        var table = TextTable(
-            headings: [
-                "", "time", "operations", "cycles", "remaps", "cycles/s", "reads", "faults\nsurvived", "wrong",
-            ], dispensable: ["operations", "remaps", "cycles/s"])
-        func add(_ name: String, _ figures: StressFigures) {
-            table.add([
-                name, DurationText.short(nanoseconds: figures.elapsedNanoseconds),
-                CountText.grouped(figures.operations),
-                CountText.grouped(figures.cycles), CountText.grouped(figures.remaps),
-                CountText.grouped(perSecond(figures.cycles, figures)),
-                CountText.grouped(figures.headReads + figures.pageReads),
-                CountText.grouped(figures.faultedOperations + figures.hostRefusals),
-                CountText.grouped(figures.wrongReads),
-            ])
-        }
-        for combination in result.combinations {
-            add("\(combination.scheme.rawValue) \(combination.backing.rawValue)", combination.figures)
-        }
-        if result.combinations.count > 1 { add("all", result.total) }
-        return table
-    }
-
     static func footprint(_ footprint: StressFootprint) -> String {
-        let rss = footprint.rssBytes.value.map { "RSS \(ByteText.short($0))" } ?? "RSS not measured"
-        return "\(rss), \(CountText.of(footprint.mappings.rawValue, "mapping")), "
-            + CountText.of(footprint.openFiles, "descriptor")
+        let rss = footprint.rssBytes.value.map { "RSS \(Format.bytes($0))" } ?? "RSS not measured"
+        return "\(rss), \(Format.count(footprint.mappings.rawValue, "mapping")), "
+            + Format.count(footprint.openFiles, "descriptor")
     }
 
     private static func lines(_ violation: StressViolation) -> [String] {
@@ -130,8 +100,8 @@ enum StressReport {
             lines.isEmpty ? [] : [title] + lines.map { "    " + $0 }
         }
         return [
-            "FAILED: \(violation.claim)", "    \(violation.detail)",
-            "    \(violation.scheme.rawValue) \(violation.backing.rawValue), building \(violation.epoch), round \(violation.round)",
+            "FAILED: \(violation.statement)", "    \(violation.detail)",
+            "    \(violation.scheme.rawValue) \(violation.backing.rawValue), set-up \(violation.setUp), round \(violation.round)",
         ] + block("states", violation.states) + block("mappings", violation.mappings)
             + block("last operations", violation.lastOperations)
             + ["again with --seed \(violation.seed)"]

@@ -21,6 +21,8 @@ struct StressFigures: Hashable, Sendable, Codable {
     var elapsedNanoseconds = 0
     /// Huge pages optimized and restored again.
     var cycles = 0
+    /// The same in a second.
+    var cyclesPerSecond = 0
     /// Huge pages optimized, and huge pages restored, put-backs included.
     var remaps = 0
     /// Those of them that the region's own optimize and restore calls made.
@@ -58,26 +60,34 @@ struct StressFigures: Hashable, Sendable, Codable {
     /// Times that frames, mappings, files, contents and counts were held against the model.
     var checks = 0
     /// Times that machine and region were built.
-    var epochs = 0
+    var setUps = 0
 
     /// Everything that is counted up.
     private static let counts: [any WritableKeyPath<StressFigures, Int> & Sendable] = [
         \.elapsedNanoseconds, \.cycles, \.remaps, \.regionRemaps, \.regionRemapNanoseconds, \.operations, \.headReads,
         \.pageReads, \.crossedReads, \.wrongReads, \.failedCalls, \.faultedOperations, \.refusedOperations,
         \.hostRefusals, \.mendedPages, \.shortages.addressSpace, \.shortages.mappings, \.shortages.openFiles,
-        \.shortages.fileSystem, \.shortages.frames, \.signals, \.forks, \.checks, \.epochs,
+        \.shortages.fileSystem, \.shortages.frames, \.signals, \.forks, \.checks, \.setUps,
     ]
 
     /// What has been done between an earlier moment and this one.
     func since(_ earlier: StressFigures) -> StressFigures {
         var difference = self
         for count in Self.counts { difference[keyPath: count] -= earlier[keyPath: count] }
-        difference.takeMean()
+        difference.takeMeans()
         return difference
     }
 
-    mutating func takeMean() {
+    mutating func takeMeans() {
+        cyclesPerSecond = perSecond(cycles)
         remapMeanNanoseconds = regionRemaps > 0 ? .value(regionRemapNanoseconds / regionRemaps) : .notMeasured
+    }
+}
+
+extension StressFigures {
+    /// How many of so many things that is in a second.
+    func perSecond(_ count: Int) -> Int {
+        elapsedNanoseconds > 0 ? Int(Double(count) * 1e9 / Double(elapsedNanoseconds)) : 0
     }
 }
 
@@ -93,7 +103,7 @@ struct StressProgress: Hashable, Sendable {
     let total: StressFigures
 }
 
-/// What the process has between two epochs, when neither machine nor region is there.
+/// What the process has between two set-ups, when neither machine nor region is there.
 struct StressFootprint: Hashable, Sendable, Codable {
     /// Rss of smaps_rollup; null before Linux 4.14.
     let rssBytes: Measured<ByteCount>
@@ -135,15 +145,94 @@ struct StressResult: Hashable, Sendable, Codable {
     let total: StressFigures
     /// What this host did not let be made scarce, and why.
     let leftOut: [String]
-    /// The process after each epoch, in order. One that found a violation is not among them, but for growth.
+    /// The process after each set-up, in order. One that found a violation is not among them, but for growth.
     let footprints: [StressFootprint]
-    /// Every promise, and how often it was looked at.
-    let claims: [StressClaimCheck]
+    /// Every check, and how often it was looked at.
+    let checks: [Check]
     /// Whether somebody ended the run before its time.
     let wasEnded: Bool
     /// What must never have been; left out if there is nothing.
     let violation: StressViolation?
 
-    /// Whether everything held.
+    /// Whether nothing was found that must not be.
     var holds: Bool { violation == nil && total.wrongReads == 0 }
+}
+
+extension StressResult: ExportableResult {
+    static var command: String { "stress" }
+    var verdict: Bool? { holds }
+
+    var tables: [ExportTable] {
+        [
+            combinationTable, totalTable,
+            ExportTable(
+                "footprint", "The process after the first set-up and after the last was taken down.",
+                [("first", footprints.first), ("last", footprints.last)].compactMap { name, footprint in
+                    footprint.map { (name: name, footprint: $0) }
+                },
+                [
+                    .label("set_up", "The first or the last; JSON and the page have those between.") { $0.name },
+                    .bytes("rss", "Rss of smaps_rollup.") { $0.footprint.rssBytes.value },
+                    .count("mappings", "Mappings of the process (lines of maps).") {
+                        $0.footprint.mappings.rawValue
+                    },
+                    .count("open_files", "Open descriptors (/proc/self/fd).") { $0.footprint.openFiles },
+                ]),
+        ]
+    }
+
+    var combinationTable: ExportTable {
+        ExportTable(
+            "combination", "A scheme on a backing, as it was run.", combinations,
+            [
+                .label("scheme", "The scheme.") { $0.scheme.rawValue }.shown(""),
+                .label("backing", "The backing.") { $0.backing.rawValue }.shown(""),
+            ] + ExportColumn.figures(\.figures))
+    }
+
+    var totalTable: ExportTable { ExportTable("run", "All of it.", [total], ExportColumn.figures(\.self)) }
+}
+
+extension ExportColumn {
+    fileprivate static func figures(_ figures: @escaping (Item) -> StressFigures) -> [ExportColumn] {
+        [
+            .nanoseconds("elapsed", "How long it was run.") { figures($0).elapsedNanoseconds }.shown("time"),
+            .count("cycles", "Huge pages optimized and restored again.") { figures($0).cycles }.shown("cycles"),
+            .count("cycles_per_second", "The same in a second.") { figures($0).cyclesPerSecond }
+                .shown("cycles/s", drop: 3),
+            .count("remaps", "Huge pages optimized, and huge pages restored, put-backs included.") {
+                figures($0).remaps
+            }.shown("remaps", drop: 2),
+            .nanoseconds("remap_mean", "Time in the region's own calls for each of their remaps.") {
+                figures($0).remapMeanNanoseconds.value
+            },
+            .count("operations", "Operations of all workers.") { figures($0).operations }
+                .shown("operations", drop: 1),
+            .count("head_reads", "compound_heads read and checked.") { figures($0).headReads }
+                .shown("head\nreads"),
+            .count("page_reads", "Whole vmemmap pages read and checked.") { figures($0).pageReads }
+                .shown("page\nreads", drop: 4),
+            .count("wrong_reads", "Reads that were not as they must be.") { figures($0).wrongReads }.shown("wrong"),
+            .count("failed_calls", "Calls that were not made but failed on purpose.") { figures($0).failedCalls },
+            .count("faulted_operations", "Operations that this happened to.") { figures($0).faultedOperations }
+                .shown("faults\nsurvived"),
+            .count("refused_operations", "Operations that ended in an error because something stood in their way.") {
+                figures($0).refusedOperations
+            },
+            .count("host_refusals", "Those of them that only the host can have refused.") { figures($0).hostRefusals }
+                .shown("by the\nhost"),
+            .count("mended_pages", "Huge pages left half-way by two refusals, and mended.") { figures($0).mendedPages },
+            .count("shortages_address_space", "Rounds with RLIMIT_AS lowered.") { figures($0).shortages.addressSpace },
+            .count("shortages_mappings", "Rounds with vm.max_map_count reached.") { figures($0).shortages.mappings },
+            .count("shortages_open_files", "Rounds with RLIMIT_NOFILE lowered.") { figures($0).shortages.openFiles },
+            .count("shortages_file_system", "Rounds with the tmpfs of the region's frames full.") {
+                figures($0).shortages.fileSystem
+            },
+            .count("shortages_frames", "Rounds with a frame budget.") { figures($0).shortages.frames },
+            .count("signals", "Signals sent to walkers and workers.") { figures($0).signals },
+            .count("forks", "Children forked.") { figures($0).forks },
+            .count("checks", "Times that everything was held against the model.") { figures($0).checks },
+            .count("set_ups", "Times that machine and region were built.") { figures($0).setUps },
+        ]
+    }
 }

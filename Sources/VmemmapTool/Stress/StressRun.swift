@@ -14,11 +14,11 @@ final class StressRun {
     private var lastReport: StressFigures?
     private var lastBeat = 0
     private static let beatNanoseconds = 200_000_000
-    private var epochs = 0
+    private var setUps = 0
     private var finished: [StressCombinationResult] = []
     private var footprints: [StressFootprint] = []
     private var leftOut: [String] = []
-    /// What epochs before this one have done: huge pages optimized and restored, in all and by the region.
+    /// What setUps before this one have done: huge pages optimized and restored, in all and by the region.
     private var before = Turns()
     private var current = Turns()
 
@@ -63,10 +63,10 @@ final class StressRun {
             host: host, seed: configuration.seed, pages: configuration.pages,
             hugePageBytes: configuration.pageSize.bytes, walkers: configuration.walkers, workers: configuration.workers,
             faults: configuration.faults, combinations: finished, total: figures(), leftOut: leftOut,
-            footprints: footprints, claims: claims(violation), wasEnded: control.shouldEnd, violation: violation)
+            footprints: footprints, checks: checks(violation), wasEnded: control.shouldEnd, violation: violation)
     }
 
-    /// A combination, epoch by epoch, until its share of the run is over.
+    /// A combination, set-up by set-up, until its share of the run is over.
     private func run(
         _ combination: StressCombination, share: Int, of shares: Int
     ) throws(ExperimentError) -> StressViolation? {
@@ -93,9 +93,9 @@ final class StressRun {
     private func runEpoch(
         _ combination: StressCombination, _ isOver: () -> Bool
     ) throws(ExperimentError) -> StressViolation? {
-        let epoch = try StressStretch(self, combination, number: epochs)
-        epochs += 1
-        return try epoch.execute(until: isOver)
+        let stretch = try StressStretch(self, combination, number: setUps)
+        setUps += 1
+        return try stretch.execute(until: isOver)
     }
 
     // MARK: Room
@@ -148,18 +148,18 @@ final class StressRun {
 
     // MARK: Figures
 
-    /// Takes over what an epoch's machine and region have done so far.
-    func note(_ scene: StressSetUp, _ combination: StressCombination) {
-        let turns = scene.turns
-        let own = scene.region.turns
+    /// Takes over what a set-up's machine and region have done so far.
+    func note(_ setUp: StressSetUp, _ combination: StressCombination) {
+        let turns = setUp.turns
+        let own = setUp.region.turns
         current = Turns(
             optimized: turns.optimized, restored: turns.restored, ofRegion: own.optimized + own.restored)
     }
 
-    private func claims(_ violation: StressViolation?) -> [StressClaimCheck] {
-        let looks = counters.claims
-        return StressClaim.allCases.map { claim in
-            StressClaimCheck(claim, times: looks[claim] ?? 0, isViolated: violation?.claim == claim.rawValue)
+    private func checks(_ violation: StressViolation?) -> [Check] {
+        let times = counters.times
+        return StressCheck.allCases.map { check in
+            check.result(times: times[check] ?? 0, isViolated: violation?.check == check.id)
         }
     }
 
@@ -171,7 +171,7 @@ final class StressRun {
         figures.remaps = restored + before.optimized + current.optimized
         figures.regionRemaps = before.ofRegion + current.ofRegion
         figures.regionRemapNanoseconds = StressCounters.read(counters.remapNanoseconds)
-        figures.takeMean()
+        figures.takeMeans()
         figures.operations = StressCounters.read(counters.operations)
         figures.headReads = StressCounters.read(counters.reads)
         figures.pageReads = StressCounters.read(counters.pageReads)
@@ -186,16 +186,16 @@ final class StressRun {
         figures.signals = StressCounters.read(counters.interruptions)
         figures.forks = StressCounters.read(counters.forks)
         figures.checks = StressCounters.read(counters.checks)
-        figures.epochs = epochs
+        figures.setUps = setUps
         return figures
     }
 
-    func reportIfDue(_ scene: StressSetUp, _ combination: StressCombination) {
+    func reportIfDue(_ setUp: StressSetUp, _ combination: StressCombination) {
         let last = lastReport ?? StressFigures()
         let elapsed = HostKernel.monotonicNanoseconds() - start
         guard elapsed - lastBeat >= min(Self.beatNanoseconds, configuration.reportEveryNanoseconds) else { return }
         lastBeat = elapsed
-        note(scene, combination)
+        note(setUp, combination)
         beat(elapsed)
         guard elapsed - last.elapsedNanoseconds >= configuration.reportEveryNanoseconds else { return }
         let now = figures()
@@ -217,12 +217,12 @@ final class StressRun {
 
     // MARK: Growth
 
-    /// What may be added to the resident memory from the third epoch to any later one: stacks and heaps that glibc keeps.
+    /// What may be added to the resident memory from the third set-up to any later one: stacks and heaps that glibc keeps.
     private static let mostGrowth = ByteCount.mebibytes(4)
     /// The same, in mappings: glibc keeps up to 16 heaps of two mappings each on two processors, and 40 MiB of stacks.
     private static let mostMappingGrowth = MappingCount(64)
 
-    /// Looks at the process between epochs. Returns a violation if it grows.
+    /// Looks at the process between setUps. Returns a violation if it grows.
     private func takeFootprint(_ combination: StressCombination) throws(ExperimentError) -> StressViolation? {
         let now = try ExperimentError.wrapping {
             try MappingReserve.process.fill()
@@ -239,8 +239,9 @@ final class StressRun {
             || now.mappings - then.mappings > Self.mostMappingGrowth
         guard isGrowing else { return nil }
         return StressViolation(
-            claim: "the process does not grow", detail: "after epoch 3: \(then); now: \(now)", seed: configuration.seed,
-            scheme: combination.scheme, backing: combination.backing, epoch: epochs, round: 0, states: [], mappings: [],
+            check: StressCheck.processDoesNotGrow.id, statement: StressCheck.processDoesNotGrow.rawValue,
+            detail: "after set-up 3: \(then); now: \(now)", seed: configuration.seed,
+            scheme: combination.scheme, backing: combination.backing, setUp: setUps, round: 0, states: [], mappings: [],
             lastOperations: [])
     }
 }

@@ -2,18 +2,18 @@ import HostMemory
 import Synchronization
 import VmemmapEmulator
 
-/// What the threads of one epoch share: a machine and a region, both on real memory, and what has been seen of them.
+/// What the threads of one set-up share: a machine and a region, both on real memory, and what has been seen of them.
 final class StressSetUp: Sendable {
     let configuration: StressConfiguration
     let combination: StressCombination
-    let epoch: Int
+    let number: Int
     let machine: EmulatedMachine
     let region: VmemmapRegion
     let regionContents: LegalContents
     let machineContents: LegalContents
     let counters: StressCounters
 
-    /// Ends every thread of the epoch.
+    /// Ends every thread of the set-up.
     let shouldStop = Atomic(false)
     /// The round that workers may run, from 1.
     let round = Atomic(0)
@@ -23,7 +23,7 @@ final class StressSetUp: Sendable {
     let isUnderPressure = Atomic(false)
     /// Whether the machine has a frame budget in this round.
     let hasFrameBudget = Atomic(false)
-    /// vm.max_map_count when the epoch began.
+    /// vm.max_map_count when it was made.
     let mappingLimit: MappingCount
     /// Base pages with memory errors.
     let poisoned = Guarded<Set<PageFrameNumber>>([])
@@ -32,23 +32,23 @@ final class StressSetUp: Sendable {
     private let hindrance = Guarded<String?>(nil)
 
     init(
-        _ configuration: StressConfiguration, _ combination: StressCombination, epoch: Int, _ counters: StressCounters,
+        _ configuration: StressConfiguration, _ combination: StressCombination, number: Int, _ counters: StressCounters,
         _ machine: EmulatedMachine, _ region: VmemmapRegion
     ) {
         self.configuration = configuration
         self.combination = combination
-        self.epoch = epoch
+        self.number = number
         self.counters = counters
         self.machine = machine
         self.region = region
         // Where it cannot be read, no refusal is put down to a change of it.
         mappingLimit = (try? HostLimits.maxMapCount()) ?? .zero
         regionContents = LegalContents(
-            branding: region, StressSeed.derive(configuration.seed, 2, UInt64(epoch)) & UInt64(Int64.max))
+            branding: region, StressSeed.derive(configuration.seed, 2, UInt64(number)) & UInt64(Int64.max))
         machineContents = LegalContents(of: machine)
     }
 
-    /// Notes the first violation and ends the epoch.
+    /// Notes the first violation and ends the work on it.
     func report(_ new: StressFinding) {
         finding.withLock { if $0 == nil { $0 = new } }
         shouldStop.store(true, ordering: .releasing)
@@ -122,14 +122,14 @@ final class StressCounters: Sendable {
     let remapNanoseconds = Atomic(0)
 
     /// All of them from the start: where RLIMIT_AS is reached, counting must not need memory.
-    private let looks = Guarded<[StressClaim: Int]>(
-        Dictionary(uniqueKeysWithValues: StressClaim.allCases.map { ($0, 0) }))
+    private let looks = Guarded<[StressCheck: Int]>(
+        Dictionary(uniqueKeysWithValues: StressCheck.allCases.map { ($0, 0) }))
 
     /// Notes that a promise was looked at, so often.
-    func looked(at claim: StressClaim, _ times: Int = 1) { looks.withLock { $0[claim, default: 0] += times } }
+    func looked(at check: StressCheck, _ times: Int = 1) { looks.withLock { $0[check, default: 0] += times } }
 
     /// How often each promise has been looked at.
-    var claims: [StressClaim: Int] { looks.withLock { $0 } }
+    var times: [StressCheck: Int] { looks.withLock { $0 } }
 
     static func read(_ counter: borrowing Atomic<Int>) -> Int { counter.load(ordering: .relaxed) }
 }

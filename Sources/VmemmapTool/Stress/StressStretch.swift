@@ -3,12 +3,12 @@ import HostMemory
 import Synchronization
 import VmemmapEmulator
 
-/// One epoch: a machine and a region are built, worked on in rounds with readers beside, checked after each round, and taken down.
+/// One set-up: a machine and a region are built, worked on in rounds with readers beside, checked after each round, and taken down.
 ///
 /// Runs on the coordinator's thread.
 final class StressStretch {
     private let run: StressRun
-    private let scene: StressSetUp
+    private let setUp: StressSetUp
     private let workers: [StressWorker]
     private let oracle: StressOracle
     private let fileSystem: SmallFileSystem?
@@ -19,8 +19,8 @@ final class StressStretch {
     private var rounds = 0
     private var nextFork = HostKernel.monotonicNanoseconds()
 
-    /// Rounds between two buildings.
-    private var mostRounds: Int { scene.configuration.pageSize == .twoMebibytes ? 40 : 6 }
+    /// Rounds with one set-up.
+    private var mostRounds: Int { setUp.configuration.pageSize == .twoMebibytes ? 40 : 6 }
 
     init(_ run: StressRun, _ combination: StressCombination, number: Int) throws(ExperimentError) {
         self.run = run
@@ -37,12 +37,12 @@ final class StressStretch {
         let (built, region) = try ExperimentError.wrapping {
             (try EmulatedMachine(machine), try VmemmapRegion(plan, budget: .process, store: store))
         }
-        let scene = StressSetUp(configuration, combination, epoch: number, run.counters, built, region)
-        self.scene = scene
-        workers = (0..<configuration.workers).map { StressWorker(scene, number: $0) }
-        // The descriptors of the epoch's own files included.
+        let setUp = StressSetUp(configuration, combination, number: number, run.counters, built, region)
+        self.setUp = setUp
+        workers = (0..<configuration.workers).map { StressWorker(setUp, number: $0) }
+        // The descriptors of the set-up's own files included.
         let atWork = try ExperimentError.wrapping { try OpenFiles.count() }
-        oracle = StressOracle(scene: scene, workers: workers, openFiles: atWork)
+        oracle = StressOracle(setUp: setUp, workers: workers, openFiles: atWork)
     }
 
     /// Short runs and long ones in turn; the head scheme has none.
@@ -54,39 +54,39 @@ final class StressStretch {
         }
     }
 
-    /// Runs rounds until the epoch is over or the run is, then takes everything down. Returns what is violated, if anything is.
+    /// Runs rounds until there are enough or the run is, then takes everything down. Returns what is violated, if anything is.
     func execute(until isOver: () -> Bool) throws(ExperimentError) -> StressViolation? {
-        defer { if let text = scene.firstHindrance { run.leaveOut(text) } }
+        defer { if let text = setUp.firstHindrance { run.leaveOut(text) } }
         do throws(HostError) {
             try runRounds(until: isOver)
-            if scene.firstFinding == nil { try takeDown() }
+            if setUp.firstFinding == nil { try takeDown() }
         } catch {
             // What has been found stands.
-            if scene.firstFinding == nil { throw .host(error) }
+            if setUp.firstFinding == nil { throw .host(error) }
         }
-        return scene.firstFinding.map(violation)
+        return setUp.firstFinding.map(violation)
     }
 
     private func runRounds(until isOver: () -> Bool) throws(HostError) {
         defer { stop() }
         try start()
-        while rounds < mostRounds, !isOver(), scene.firstFinding == nil { try round(isOver) }
+        while rounds < mostRounds, !isOver(), setUp.firstFinding == nil { try round(isOver) }
     }
 
     private func start() throws(HostError) {
         for worker in workers { workerThreads.append(try HostThread { worker.run() }) }
-        for number in 0..<scene.configuration.walkers {
-            let scene = scene
+        for number in 0..<setUp.configuration.walkers {
+            let setUp = setUp
             walkerThreads.append(
                 try HostThread {
-                    var walker = StressWalker(scene, number: number)
+                    var walker = StressWalker(setUp, number: number)
                     walker.run()
                 })
         }
     }
 
     private func stop() {
-        scene.shouldStop.store(true, ordering: .releasing)
+        setUp.shouldStop.store(true, ordering: .releasing)
         try? pressure.lift()
         for thread in workerThreads + walkerThreads { thread.join() }
         workerThreads = []
@@ -98,11 +98,11 @@ final class StressStretch {
     private func round(_ isOver: () -> Bool) throws(HostError) {
         let budget = beginPressure()
         let plannedPressure = try drawPressure()
-        scene.finished.store(0, ordering: .releasing)
+        setUp.finished.store(0, ordering: .releasing)
         rounds += 1
-        scene.round.store(rounds, ordering: .releasing)
+        setUp.round.store(rounds, ordering: .releasing)
         var ticks = 0
-        while scene.finished.load(ordering: .acquiring) < workers.count, scene.firstFinding == nil {
+        while setUp.finished.load(ordering: .acquiring) < workers.count, setUp.firstFinding == nil {
             HostKernel.sleep(nanoseconds: 300_000)
             ticks += 1
             try disturb(plannedPressure, ticks)
@@ -110,22 +110,22 @@ final class StressStretch {
         }
         try pressure.lift()
         // Whoever is in the middle of an operation ends it first.
-        if scene.finished.load(ordering: .acquiring) < workers.count {
-            scene.shouldStop.store(true, ordering: .releasing)
+        if setUp.finished.load(ordering: .acquiring) < workers.count {
+            setUp.shouldStop.store(true, ordering: .releasing)
             for thread in workerThreads { thread.join() }
             workerThreads = []
         }
-        scene.isUnderPressure.store(false, ordering: .releasing)
-        scene.hasFrameBudget.store(false, ordering: .releasing)
-        if scene.firstFinding == nil { try oracle.check(budget, part: rounds) }
-        run.note(scene, scene.combination)
+        setUp.isUnderPressure.store(false, ordering: .releasing)
+        setUp.hasFrameBudget.store(false, ordering: .releasing)
+        if setUp.firstFinding == nil { try oracle.check(budget, part: rounds) }
+        run.note(setUp, setUp.combination)
     }
 
     /// A frame budget for one round in four.
     private func beginPressure() -> StressOracle.Budget? {
         let draw = generator.next()
-        guard scene.configuration.faults != .off, draw % 4 == 0 else { return nil }
-        scene.hasFrameBudget.store(true, ordering: .releasing)
+        guard setUp.configuration.faults != .off, draw % 4 == 0 else { return nil }
+        setUp.hasFrameBudget.store(true, ordering: .releasing)
         run.counters.shortages.withLock { $0.frames += 1 }
         return oracle.setBudget(PageCount(Int((draw >> 8) % 64)))
     }
@@ -140,9 +140,9 @@ final class StressStretch {
     /// What is made scarce in two rounds of three. Mappings take long to use up, so that is done before the round begins.
     private func drawPressure() throws(HostError) -> PlannedPressure? {
         let (choice, draw) = (generator.next(), generator.next())
-        guard scene.configuration.faults.isHost, choice % 3 != 0 else { return nil }
+        guard setUp.configuration.faults.isHost, choice % 3 != 0 else { return nil }
         let kind = StressPressure.Kind.allCases[Int(choice >> 8 & 0xff) % StressPressure.Kind.allCases.count]
-        scene.isUnderPressure.store(true, ordering: .releasing)
+        setUp.isUnderPressure.store(true, ordering: .releasing)
         let first = Int(draw >> 16 & 0x1f)
         if kind == .mappings || kind == .fileSystem {
             let planned = PlannedPressure(kind: kind, draw: draw, firstTick: .max, lastTick: first + 8)
@@ -163,11 +163,11 @@ final class StressStretch {
             if tick == planned.firstTick { try apply(planned) }
             if tick == planned.lastTick { try pressure.lift() }
         }
-        if scene.configuration.faults != .off { interrupt() }
+        if setUp.configuration.faults != .off { interrupt() }
         // What follows takes memory and descriptors itself.
         if pressure.isApplied { return }
-        if scene.configuration.faults != .off { try fork() }
-        run.reportIfDue(scene, scene.combination)
+        if setUp.configuration.faults != .off { try fork() }
+        run.reportIfDue(setUp, setUp.combination)
     }
 
     private func interrupt() {
@@ -185,21 +185,21 @@ final class StressStretch {
         let now = HostKernel.monotonicNanoseconds()
         guard now >= nextFork else { return }
         nextFork = now + 400_000_000
-        let region = scene.region
+        let region = setUp.region
         let number = HugePageIndex(Int(generator.next() % UInt64(region.plan.hugePages.rawValue)))
         let start = region.layout.vmemmap(of: number).start
         let pageSize = region.plan.geometry.basePageSize
         // The index of struct page 0, 64 (page 1) and 128 (page 2): nobody reads them but those who look at whole pages.
         let targets = (0..<3).map { start + pageSize * $0 + ByteCount(32) }
-        let probe = try ForkProbe(storingTo: targets + [scene.machine.range.start + ByteCount(32)])
+        let probe = try ForkProbe(storingTo: targets + [setUp.machine.range.start + ByteCount(32)])
         var left = MappingCount(0)
-        for range in [region.range, scene.machine.range].map(HostKernel.withGuardPages) {
+        for range in [region.range, setUp.machine.range].map(HostKernel.withGuardPages) {
             left += try ProcMaps.count(of: .other(probe.processID), overlapping: range)
         }
         run.counters.forks.count()
         run.counters.looked(at: .childGetsNothing)
         if probe.storesMade == 0, left == .zero { return }
-        scene.report(
+        setUp.report(
             StressFinding(
                 .childGetsNothing,
                 "\(probe.storesMade) stores made, \(left) mappings left in the child",
@@ -212,28 +212,28 @@ final class StressStretch {
     /// of that, what would be seen at the end is not looked at.
     private func takeDown() throws(HostError) {
         var isWhole = giveBackHeld()
-        for size in EmulatedMachine.sizes where scene.machine.region(size) != nil { isWhole = empty(size) && isWhole }
-        scene.machine.flush()
+        for size in EmulatedMachine.sizes where setUp.machine.region(size) != nil { isWhole = empty(size) && isWhole }
+        setUp.machine.flush()
         do throws(VmemmapError) {
-            try scene.region.restore(scene.region.layout.allHugePages, writers: .excluded)
+            try setUp.region.restore(setUp.region.layout.allHugePages, writers: .excluded)
             run.counters.looked(at: .everythingCanBeRestored)
         } catch {
-            if scene.isHostShortage(error) {
-                scene.noteHindrance("the check at the end", error)
+            if setUp.isHostShortage(error) {
+                setUp.noteHindrance("the check at the end", error)
                 isWhole = false
             } else {
-                scene.report(StressFinding(.everythingCanBeRestored, "\(error)"))
+                setUp.report(StressFinding(.everythingCanBeRestored, "\(error)"))
             }
         }
         if isWhole {
             try oracle.check(nil, part: nil)
             run.counters.looked(at: .everythingIsBack)
-            for size in EmulatedMachine.sizes where scene.machine.hugePages(size).total > .zero {
-                scene.report(
-                    StressFinding(.everythingIsBack, "\(size.bytes): \(scene.machine.hugePages(size))"))
+            for size in EmulatedMachine.sizes where setUp.machine.hugePages(size).total > .zero {
+                setUp.report(
+                    StressFinding(.everythingIsBack, "\(size.bytes): \(setUp.machine.hugePages(size))"))
             }
         }
-        run.note(scene, scene.combination)
+        run.note(setUp, setUp.combination)
     }
 
     /// Frees what workers hold. False if the host refuses.
@@ -245,12 +245,12 @@ final class StressStretch {
                     worker.checkHeld(page)
                     run.counters.looked(at: .heldCanBeFreed)
                     do throws(HugeTLBError) {
-                        try scene.machine.free(page)
+                        try setUp.machine.free(page)
                     } catch {
                         isWhole = judge(error, .heldCanBeFreed, "\(page)") && isWhole
                     }
                 }
-                for (size, count) in state.reserved { scene.machine.unreserve(size, HugePageCount(count)) }
+                for (size, count) in state.reserved { setUp.machine.unreserve(size, HugePageCount(count)) }
                 state.held = []
                 state.reserved = [:]
             }
@@ -260,32 +260,33 @@ final class StressStretch {
 
     /// Shrinks a pool to nothing. False if the host refuses.
     private func empty(_ size: HugePageSize) -> Bool {
-        try? scene.machine.setOvercommit(size, .zero)
+        try? setUp.machine.setOvercommit(size, .zero)
         run.counters.looked(at: .poolShrinksToNothing)
         do throws(HugeTLBError) {
-            let change = try scene.machine.setPool(size, to: .zero)
+            let change = try setUp.machine.setPool(size, to: .zero)
             if let refusal = change.refusal { return judge(refusal, .poolShrinksToNothing, "\(size.bytes): \(change)") }
-            if change.got != .zero { scene.report(StressFinding(.poolShrinksToNothing, "\(size.bytes): \(change)")) }
+            if change.got != .zero { setUp.report(StressFinding(.poolShrinksToNothing, "\(size.bytes): \(change)")) }
             return true
         } catch {
             return judge(error, .poolShrinksToNothing, "\(size.bytes): \(error)")
         }
     }
 
-    /// False for a refusal by a host that is short of something; anything else violates `claim`.
-    private func judge(_ error: HugeTLBError, _ claim: StressClaim, _ detail: String) -> Bool {
-        if scene.isHostShortage(error) {
-            scene.noteHindrance("the check at the end", error)
+    /// False for a refusal by a host that is short of something; anything else violates `check`.
+    private func judge(_ error: HugeTLBError, _ check: StressCheck, _ detail: String) -> Bool {
+        if setUp.isHostShortage(error) {
+            setUp.noteHindrance("the check at the end", error)
             return false
         }
-        scene.report(StressFinding(claim, detail))
+        setUp.report(StressFinding(check, detail))
         return true
     }
 
     private func violation(_ finding: StressFinding) -> StressViolation {
         StressViolation(
-            claim: finding.claim.rawValue, detail: finding.detail, seed: scene.configuration.seed,
-            scheme: scene.combination.scheme, backing: scene.combination.backing, epoch: scene.epoch, round: rounds,
+            check: finding.check.id, statement: finding.check.rawValue, detail: finding.detail,
+            seed: setUp.configuration.seed,
+            scheme: setUp.combination.scheme, backing: setUp.combination.backing, setUp: setUp.number, round: rounds,
             states: finding.states, mappings: finding.mappings,
             lastOperations: workers.flatMap { worker in
                 worker.state.withLock { state in

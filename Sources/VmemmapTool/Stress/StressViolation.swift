@@ -3,8 +3,10 @@ import VmemmapEmulator
 
 /// Something that must never be: what, where, and what led to it.
 struct StressViolation: Hashable, Sendable, Codable {
-    /// The promise that is broken.
-    let claim: String
+    /// Which check failed, by its name in exports.
+    let check: String
+    /// What is not so.
+    let statement: String
     /// The figures.
     let detail: String
     /// The seed that leads to it again.
@@ -13,9 +15,9 @@ struct StressViolation: Hashable, Sendable, Codable {
     let scheme: Scheme
     /// The backing it happened on.
     let backing: Backing
-    /// How many times machine and region had been built anew before.
-    let epoch: Int
-    /// Rounds of the epoch before it.
+    /// The number of the set-up, from 0.
+    let setUp: Int
+    /// Rounds with this set-up before it.
     let round: Int
     /// The states of the huge pages concerned.
     let states: [String]
@@ -27,7 +29,7 @@ struct StressViolation: Hashable, Sendable, Codable {
 
 /// A violation as the one who sees it has it, before the dump is made.
 struct StressFinding: Sendable {
-    let claim: StressClaim
+    let check: StressCheck
     let detail: String
     /// Which huge page of which view; nil: none in particular.
     var place: Place?
@@ -37,8 +39,8 @@ struct StressFinding: Sendable {
         let page: HugePageIndex
     }
 
-    init(_ claim: StressClaim, _ detail: String, _ place: Place? = nil) {
-        self.claim = claim
+    init(_ check: StressCheck, _ detail: String, _ place: Place? = nil) {
+        self.check = check
         self.detail = detail
         self.place = place
     }

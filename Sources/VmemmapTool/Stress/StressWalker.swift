@@ -4,15 +4,15 @@ import VmemmapEmulator
 
 /// A thread that reads what the workers remap: compound_head of random frames, and every so often a whole vmemmap page.
 struct StressWalker {
-    private let scene: StressSetUp
+    private let setUp: StressSetUp
     private var generator: SplitMix64
     private let small: VmemmapRegion?
 
-    init(_ scene: StressSetUp, number: Int) {
-        self.scene = scene
+    init(_ setUp: StressSetUp, number: Int) {
+        self.setUp = setUp
         generator = SplitMix64(
-            seed: StressSeed.derive(scene.configuration.seed, 3, UInt64(scene.epoch), UInt64(number)))
-        small = scene.machine.region(.twoMebibytes)
+            seed: StressSeed.derive(setUp.configuration.seed, 3, UInt64(setUp.number), UInt64(number)))
+        small = setUp.machine.region(.twoMebibytes)
     }
 
     /// Between two looks at the flag, and two entries in the counters.
@@ -20,16 +20,16 @@ struct StressWalker {
     private static let pagesPerStretch = 4
 
     mutating func run() {
-        while !scene.shouldStop.load(ordering: .acquiring) {
+        while !setUp.shouldStop.load(ordering: .acquiring) {
             for _ in 0..<Self.headsPerStretch {
                 visitRegion()
                 visitMachine()
             }
-            scene.counters.reads.count(2 * Self.headsPerStretch)
-            scene.counters.looked(at: .walkerSeesHead, 2 * Self.headsPerStretch)
+            setUp.counters.reads.count(2 * Self.headsPerStretch)
+            setUp.counters.looked(at: .walkerSeesHead, 2 * Self.headsPerStretch)
             for _ in 0..<Self.pagesPerStretch {
-                readPage(scene.regionContents, scene.region)
-                if let small { readPage(scene.machineContents, small) }
+                readPage(setUp.regionContents, setUp.region)
+                if let small { readPage(setUp.machineContents, small) }
             }
         }
     }
@@ -41,7 +41,7 @@ struct StressWalker {
 
     /// A frame of the region is always in the same huge page.
     private mutating func visitRegion() {
-        let region = scene.region
+        let region = setUp.region
         let frame = PageFrameNumber(draw(region.layout.frames.count))
         let seen = region.observedHead(of: frame)
         let expected = region.layout.head(of: frame)
@@ -52,7 +52,7 @@ struct StressWalker {
     private mutating func visitMachine() {
         guard let small else { return }
         let frame = PageFrameNumber(draw(small.layout.frames.count))
-        if case .wrong(let word, let expected) = scene.machine.observeHead(of: frame) {
+        if case .wrong(let word, let expected) = setUp.machine.observeHead(of: frame) {
             wrongHead(word, frame, small, expected)
         }
     }
@@ -64,9 +64,9 @@ struct StressWalker {
         let vmemmapPage = region.layout.geometry.vmemmapPage(of: frame)
         // The one thing that a second refusal may leave: pages that it names, until they are mended.
         if word == nil, region.hugePageStates[page.rawValue].isTorn { return }
-        scene.counters.wrongReads.count()
+        setUp.counters.wrongReads.count()
         let found = word.map { "compound_head \(Self.hex($0))" } ?? "a fault"
-        scene.report(
+        setUp.report(
             StressFinding(
                 .walkerSeesHead,
                 "frame \(frame), in vmemmap page \(vmemmapPage) of huge page \(page): \(found), which does not lead to \(expected)",
@@ -76,14 +76,14 @@ struct StressWalker {
     private mutating func readPage(_ contents: LegalContents, _ region: VmemmapRegion) {
         let page = draw(region.plan.framesPopulated.rawValue)
         let deadline = HostKernel.monotonicNanoseconds() + 5_000_000_000
-        scene.counters.pageReads.count()
-        scene.counters.looked(at: .pageIsLegal)
+        setUp.counters.pageReads.count()
+        setUp.counters.looked(at: .pageIsLegal)
         while true {
             switch contents.observe(page) {
             case .whole: return
             case .wrong(let wrong): return wrongPage(page, wrong, region)
             case .crossed:
-                scene.counters.crossedReads.count()
+                setUp.counters.crossedReads.count()
                 if HostKernel.monotonicNanoseconds() > deadline { return wrongPage(page, nil, region) }
                 HostKernel.yield()
             }
@@ -94,8 +94,8 @@ struct StressWalker {
         let perPage = region.plan.geometry.vmemmapPagesPerHugePage.rawValue
         let hugePage = HugePageIndex(page / perPage)
         if let wrong, wrong.word == nil, region.hugePageStates[hugePage.rawValue].isTorn { return }
-        scene.counters.wrongReads.count()
-        scene.report(Self.finding(page, wrong, region))
+        setUp.counters.wrongReads.count()
+        setUp.report(Self.finding(page, wrong, region))
     }
 
     /// What is said of a vmemmap page, counted from the start of the region, that holds what it must not.

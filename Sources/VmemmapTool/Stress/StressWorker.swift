@@ -17,45 +17,45 @@ final class StressWorker: Sendable {
     static let recentCount = 24
 
     let number: Int
-    let scene: StressSetUp
+    let setUp: StressSetUp
     let state: Guarded<State>
 
-    init(_ scene: StressSetUp, number: Int) {
-        self.scene = scene
+    init(_ setUp: StressSetUp, number: Int) {
+        self.setUp = setUp
         self.number = number
         state = Guarded(
             State(
                 operations: StressOperations(
-                    seed: scene.configuration.seed, epoch: scene.epoch, worker: number)))
+                    seed: setUp.configuration.seed, setUp: setUp.number, worker: number)))
     }
 
     /// Operations between two looks of the oracle.
-    private var operationsPerRound: Int { scene.configuration.pageSize == .twoMebibytes ? 96 : 8 }
+    private var operationsPerRound: Int { setUp.configuration.pageSize == .twoMebibytes ? 96 : 8 }
 
     func run() {
         var round = 1
         while true {
-            while scene.round.load(ordering: .acquiring) < round {
-                if scene.shouldStop.load(ordering: .acquiring) { return }
+            while setUp.round.load(ordering: .acquiring) < round {
+                if setUp.shouldStop.load(ordering: .acquiring) { return }
                 HostKernel.sleep(nanoseconds: 50_000)
             }
             state.withLock { state in
-                for _ in 0..<operationsPerRound where !scene.shouldStop.load(ordering: .acquiring) {
+                for _ in 0..<operationsPerRound where !setUp.shouldStop.load(ordering: .acquiring) {
                     guard let operation = state.operations.next() else { break }
                     let outcome = perform(operation, &state)
                     state.executed += 1
                     if state.recent.count == Self.recentCount { state.recent.removeFirst() }
                     state.recent.append((operation, outcome))
-                    scene.counters.operations.count()
+                    setUp.counters.operations.count()
                 }
             }
-            scene.finished.add(1, ordering: .acquiringAndReleasing)
+            setUp.finished.add(1, ordering: .acquiringAndReleasing)
             round += 1
         }
     }
 
     private func perform(_ operation: StressOperation, _ state: inout State) -> StressOutcome {
-        guard scene.configuration.faults.isInjected, let fault = operation.fault else {
+        guard setUp.configuration.faults.isInjected, let fault = operation.fault else {
             let outcome = carryOut(operation.action, &state)
             judge(outcome, wasFaulted: false, operation)
             return outcome
@@ -64,8 +64,8 @@ final class StressWorker: Sendable {
             first: fault.first, failures: fault.failures, errno: fault.errno, operations: Set(fault.operations))
         let (outcome, seen) = injected.during { carryOut(operation.action, &state) }
         if seen.failed > 0 {
-            scene.counters.failedCalls.count(seen.failed)
-            scene.counters.faultedOperations.count()
+            setUp.counters.failedCalls.count(seen.failed)
+            setUp.counters.faultedOperations.count()
         }
         judge(outcome, wasFaulted: seen.failed > 0, operation)
         return outcome
@@ -74,21 +74,21 @@ final class StressWorker: Sendable {
     /// An operation may fail if something stood in its way, and only then: a call that was failed, or the host, on
     /// purpose or because it is short of something.
     func judge(_ outcome: StressOutcome, wasFaulted: Bool, _ operation: StressOperation) {
-        scene.counters.looked(at: .failsOnlyIfHindered)
-        guard outcome.isRefusal(scene.hasFrameBudget.load(ordering: .relaxed)) else { return }
-        scene.counters.refusedOperations.count()
+        setUp.counters.looked(at: .failsOnlyIfHindered)
+        guard outcome.isRefusal(setUp.hasFrameBudget.load(ordering: .relaxed)) else { return }
+        setUp.counters.refusedOperations.count()
         if wasFaulted { return }
         let isHostShort =
             switch outcome {
-            case .region(let error): scene.isHostShortage(error)
-            case .pool(let error): scene.isHostShortage(error)
+            case .region(let error): setUp.isHostShortage(error)
+            case .pool(let error): setUp.isHostShortage(error)
             case .done, .nothing: false
             }
-        guard isHostShort || scene.isUnderPressure.load(ordering: .relaxed) else {
-            return scene.report(
+        guard isHostShort || setUp.isUnderPressure.load(ordering: .relaxed) else {
+            return setUp.report(
                 StressFinding(.failsOnlyIfHindered, "worker \(number), \(operation): \(outcome)"))
         }
-        scene.counters.hostRefusals.count()
+        setUp.counters.hostRefusals.count()
     }
 }
 

@@ -17,7 +17,7 @@ struct BaselineResultTests {
             let result = try BaselineExperiment(memory, runs: 2).run()
             #expect(result.optimize.pairs.count == 2 && result.restore.pairs.count == 2)
             for side in [result.optimize, result.restore] {
-                #expect(side.pairs.allSatisfy { $0.engineNanoseconds > 0 && $0.otherNanoseconds > 0 })
+                #expect(side.pairs.allSatisfy { $0.engineNanoseconds > 0 && $0.peerNanoseconds > 0 })
                 #expect(side == PairedRuns(side.pairs, pages: pages))
             }
             #expect(result.growth.value == nil)

@@ -25,8 +25,8 @@ struct BenchResultTests {
                     (on: $0.on.allocate.wallNanoseconds, off: $0.off.allocate.wallNanoseconds)
                 }
                 #expect(timing.allocate.ratio == Spread(wall.map { Double($0.on) / Double($0.off) }))
-                #expect(timing.allocate.onNanosecondsPerPage == Spread(wall.map { Double($0.on) / 32 }))
-                #expect(timing.allocate.offNanosecondsPerPage == Spread(wall.map { Double($0.off) / 32 }))
+                #expect(timing.allocate.onNanoseconds == Spread(wall.map { Double($0.on) / 32 }))
+                #expect(timing.allocate.offNanoseconds == Spread(wall.map { Double($0.off) / 32 }))
             }
             #expect(outcome.synchronous.free == outcome.synchronous.freeUntilRestored)
             #expect(outcome.latencies.isEmpty && outcome.readers.value == nil && outcome.ksm.value == nil)
@@ -121,7 +121,7 @@ struct BenchResultTests {
         #expect(Spread([]).median.isNaN)
         let runs = PairedRuns([.init(200, 100), .init(300, 300), .init(100, 400)], pages: 10)
         #expect(runs.ratio.median == 1 && runs.ratio.min == 0.25 && runs.ratio.max == 2)
-        #expect(runs.engineNanosecondsPerPage.median == 20 && runs.otherNanosecondsPerPage.median == 30)
+        #expect(runs.engineNanoseconds.median == 20 && runs.peerNanoseconds.median == 30)
     }
 
     @Test("What growing and emptying a pool took is told apart, for one huge page, in what it was measured in")
@@ -134,12 +134,12 @@ struct BenchResultTests {
         }
         let timing = PoolTiming(
             .deferred, [.init(on: run(3), off: run(1)), .init(on: run(8), off: run(2))], pages: HugePageCount(10))
-        #expect(timing.allocate.onNanosecondsPerPage == Spread([300, 800]))
-        #expect(timing.allocate.onUserNanosecondsPerPage == Spread([30, 80]))
-        #expect(timing.allocate.onSystemNanosecondsPerPage == Spread([60, 160]))
-        #expect(timing.allocate.offNanosecondsPerPage == Spread([100, 200]))
-        #expect(timing.free.onNanosecondsPerPage == Spread([60, 160]))
-        #expect(timing.freeUntilRestored.offNanosecondsPerPage == Spread([40, 80]))
+        #expect(timing.allocate.onNanoseconds == Spread([300, 800]))
+        #expect(timing.allocate.onUserNanoseconds == Spread([30, 80]))
+        #expect(timing.allocate.onSystemNanoseconds == Spread([60, 160]))
+        #expect(timing.allocate.offNanoseconds == Spread([100, 200]))
+        #expect(timing.free.onNanoseconds == Spread([60, 160]))
+        #expect(timing.freeUntilRestored.offNanoseconds == Spread([40, 80]))
         for comparison in [timing.allocate, timing.free, timing.freeUntilRestored] {
             #expect(comparison.ratio == Spread([3, 4]))
         }
@@ -149,13 +149,13 @@ struct BenchResultTests {
         "Ratios are rounded and padded",
         arguments: [(0.98351, 3, "0.984"), (2, 2, "2.00"), (10.006, 2, "10.01"), (-1.5, 1, "-1.5"), (.nan, 2, "-")])
     func ratioText(_ value: Double, _ decimals: Int, _ text: String) {
-        #expect(RatioText.of(value, decimals: decimals) == text)
+        #expect(Format.decimal(value, decimals) == text)
     }
 
     @Test("The published figures are those of the letters")
     func published() {
         let ratios = PublishedFigures.all.map {
-            RatioText.times($0.allocateRatio) + " " + RatioText.times($0.freeRatio)
+            Format.times($0.allocateRatio) + " " + Format.times($0.freeRatio)
         }
         #expect(ratios == ["2.5x 0.05x", "2.5x 2.6x"])
     }

@@ -88,7 +88,7 @@ struct KernelResultTests {
         let emulator = KernelResult.Emulator(
             plan: PlanBlock(plan, cost: .assumed), framesFreed: PageCount(framesFreed), countingMethod: .pfn,
             rounds: [],
-            optimizeNanosecondsPerPageMedian: 5000, restoreNanosecondsPerPageMedian: 4000,
+            optimizeMedianNanoseconds: 5000, restoreMedianNanoseconds: 4000,
             optimizeOverAdded: .value(2.5), restoreOverAdded: .notMeasured,
             flags: FlagsCheck([], try #require(geometry)))
         return KernelResult(
@@ -107,11 +107,11 @@ struct KernelResultTests {
     @Test("What the optimization adds is on less off, round by round, for one huge page")
     func added() throws {
         let measurement = try Self.measurement(Self.rounds)
-        #expect(measurement.allocation.offNanosecondsPerPageMedian == 1250)
-        #expect(measurement.allocation.onNanosecondsPerPageMedian == 3050)
-        #expect(measurement.allocation.addedNanosecondsPerPageMedian == 1800)
-        #expect(measurement.allocation.addedNanosecondsPerPageMin == 1600)
-        #expect(measurement.freeing.addedNanosecondsPerPageMax == 4000)
+        #expect(measurement.allocation.offMedianNanoseconds == 1250)
+        #expect(measurement.allocation.onMedianNanoseconds == 3050)
+        #expect(measurement.allocation.addedMedianNanoseconds == 1800)
+        #expect(measurement.allocation.addedMinNanoseconds == 1600)
+        #expect(measurement.freeing.addedMaxNanoseconds == 4000)
     }
 
     @Test("Where all agrees, nothing is refuted; what was not measured is neither")

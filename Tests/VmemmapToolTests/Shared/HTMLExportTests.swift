@@ -146,10 +146,10 @@ struct HTMLExportTests {
 
     @Test("Decimals are rounded, signed and bounded")
     func decimals() {
-        #expect(DecimalText.fixed(-0.0004, decimals: 3) == "0.000")
-        #expect(DecimalText.fixed(-1.5, decimals: 0) == "-2")
-        #expect(DecimalText.fixed(1.0005, decimals: 2) == "1.00")
-        #expect(DecimalText.short(12.50, decimals: 2) == "12.5")
-        #expect(DecimalText.short(1e300, decimals: 2) == "1e+300")
+        #expect(Format.decimal(-0.0004, 3) == "0.000")
+        #expect(Format.decimal(-1.5, 0) == "-2")
+        #expect(Format.decimal(1.0005, 2) == "1.00")
+        #expect(Format.decimal(12.50, 2, isTrimmed: true) == "12.5")
+        #expect(Format.decimal(1e300, 2, isTrimmed: true) == "1e+300")
     }
 }

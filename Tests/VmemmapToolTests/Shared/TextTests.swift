@@ -11,7 +11,7 @@ struct TextTests {
     ]
 
     @Test("Byte counts", arguments: byteTexts)
-    func bytes(_ count: Int, _ text: String) { #expect(ByteText.short(ByteCount(count)) == text) }
+    func bytes(_ count: Int, _ text: String) { #expect(Format.bytes(ByteCount(count)) == text) }
 
     @Test(
         "In a cell, byte counts have four digits at most",
@@ -20,7 +20,7 @@ struct TextTests {
             (12_884_901_888, "12.00 GiB"), (1_073_741_568, "1024 MiB"), (296_222_720, "282.5 MiB"),
             (1_047_552, "1023 KiB"), (104_857_599, "100.0 MiB"),
         ])
-    func briefBytes(_ count: Int, _ text: String) { #expect(ByteText.brief(ByteCount(count)) == text) }
+    func briefBytes(_ count: Int, _ text: String) { #expect(Format.briefBytes(ByteCount(count)) == text) }
 
     @Test(
         "Durations",
@@ -30,7 +30,7 @@ struct TextTests {
             (9_996_000_000, "10.0 s"), (1_004_000_000, "1.00 s"),
         ])
     func durations(_ nanoseconds: Int, _ text: String) {
-        #expect(DurationText.short(nanoseconds: nanoseconds) == text)
+        #expect(Format.duration(nanoseconds: nanoseconds) == text)
     }
 
     @Test(
@@ -39,7 +39,7 @@ struct TextTests {
             (0, "0 pages"), (1, "1 page"), (999, "999 pages"), (1000, "1 000 pages"), (-12345, "-12 345 pages"),
             (1_234_567, "1 234 567 pages"),
         ])
-    func counts(_ count: Int, _ text: String) { #expect(CountText.of(count, "page") == text) }
+    func counts(_ count: Int, _ text: String) { #expect(Format.count(count, "page") == text) }
 
     @Test("A table aligns its columns and leaves no space at the end of a line")
     func table() {

@@ -3,20 +3,20 @@ import VmemmapEmulator
 
 /// Hocko's question, put to the host: does a pfn walker notice that the vmemmap is remapped under it?
 ///
-/// The obvious restore and the engine's take turns on the same huge pages under walkers, which count wrong reads of each. Optimizing
+/// The obvious restore and the engine's are run in pairs on the same huge pages under walkers, which count wrong reads of each. Optimizing
 /// is the engine's in both.
 struct RaceExperiment: Sendable {
     /// The huge pages.
     var memory: EmulatedMemory
     /// Threads that read.
     var walkers: Int
-    /// How long each way has its turn, in all and at least.
+    /// How long each way is run, in all and at least.
     var nanosecondsEach: Int
     /// What the walkers' frames follow from.
     var seed: UInt64
 
     /// Short enough that a change of the host's load weighs on both ways.
-    private static let turnNanoseconds = 250_000_000
+    private static let stretchNanoseconds = 250_000_000
 
     /// A race over `memory`.
     init(_ memory: EmulatedMemory, walkers: Int, nanosecondsEach: Int, seed: UInt64 = 1) {
@@ -28,7 +28,7 @@ struct RaceExperiment: Sendable {
 
     /// Runs it. Takes about twice ``nanosecondsEach``.
     ///
-    /// - Parameter progress: is told how far it is, between two turns.
+    /// - Parameter progress: is told how far it is, between two stretches.
     /// - Throws: ``ExperimentError`` when the host lacks something or refuses. Wrong reads are a result, not an error.
     func run(progress: ProgressSink = { _ in }) throws(ExperimentError) -> RaceResult {
         let host = try HostBlock.current()
@@ -38,9 +38,9 @@ struct RaceExperiment: Sendable {
             let naive = try NaiveRestore(region)
             var sides = RaceResult.Way.allCases.map { RaceResult.Side(way: $0) }
             var seeds = SplitMix64(seed: seed)
-            while sides.contains(where: { $0.durationNanoseconds < nanosecondsEach || $0.turns == 0 }) {
+            while sides.contains(where: { $0.durationNanoseconds < nanosecondsEach || $0.pairs == 0 }) {
                 for index in sides.indices {
-                    try turn(&sides[index], region, naive, seed: seeds.next())
+                    try run(&sides[index], region, naive, seed: seeds.next())
                     let elapsed = sides.reduce(0) { $0 + min($1.durationNanoseconds, nanosecondsEach) }
                     progress(.time("race", nanoseconds: elapsed, of: sides.count * nanosecondsEach))
                 }
@@ -54,11 +54,11 @@ struct RaceExperiment: Sendable {
     }
 
     /// Optimizes and restores everything again and again, one way, under walkers of its own.
-    private func turn(
+    private func run(
         _ side: inout RaceResult.Side, _ region: VmemmapRegion, _ naive: NaiveRestore, seed: UInt64
     ) throws {
         let all = region.layout.allHugePages
-        let length = min(Self.turnNanoseconds, max(1, nanosecondsEach))
+        let length = min(Self.stretchNanoseconds, max(1, nanosecondsEach))
         let walking = try Walkers(walkers, over: region, seed: seed)
         defer { _ = walking.stop() }
         let start = HostKernel.monotonicNanoseconds()
@@ -70,8 +70,8 @@ struct RaceExperiment: Sendable {
         } while HostKernel.monotonicNanoseconds() - start < length
         let seen = walking.stop()
         side.durationNanoseconds += HostKernel.monotonicNanoseconds() - start
-        side.turns += 1
-        side.turnsWithWrongReads += seen.wrong > 0 ? 1 : 0
+        side.pairs += 1
+        side.pairsWithWrongReads += seen.wrong > 0 ? 1 : 0
         side.reads += seen.reads
         side.wrongReads += seen.wrong
         if side.wrongRead.value == nil {

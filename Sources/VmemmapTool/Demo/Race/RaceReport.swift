@@ -4,29 +4,15 @@ import VmemmapEmulator
 enum RaceReport {
     /// The report, line by line.
     static func lines(_ result: RaceResult, _ style: Style = .plain) -> [String] {
-        var table = TextTable(headings: [
-            "restore", "turns", "with\nwrong reads", "cycles", "reads", "wrong reads", "one in", "time",
-        ])
-        for side in result.sides {
-            table.add([
-                side.way.rawValue, "\(side.turns)", "\(side.turnsWithWrongReads)", "\(side.cycles)",
-                CountText.grouped(side.reads), CountText.grouped(side.wrongReads), oneIn(side),
-                DurationText.short(nanoseconds: side.durationNanoseconds),
-            ])
-        }
-        let walkers = CountText.of(result.configuration.walkers, "walker")
+        let walkers = Format.count(result.configuration.walkers, "walker")
         return style.wrapped(
             ["vmemmap demo --race: \(PlanReport.title(result.plan)), \(walkers)", ""] + PlanReport.lines(result.host))
-            + [""] + table.lines(style)
+            + [""] + result.tables.flatMap { $0.lines(style) }
             + style.notes([
                 "naive: fresh memory is mapped over the tails, then what they showed is copied",
                 "into it. atomic: the engine's, pages are filled off to the side, then put in",
-                "place in one step. They take turns, on the same huge pages.",
+                "place in one step. They run in pairs, on the same huge pages.",
             ]) + [""] + style.wrapped(naive(result.side(.naive)) + [""] + atomic(result, style))
-    }
-
-    private static func oneIn(_ side: RaceResult.Side) -> String {
-        side.wrongReads == 0 ? "-" : CountText.grouped(side.reads / side.wrongReads)
     }
 
     private static func naive(_ side: RaceResult.Side) -> [String] {
@@ -34,14 +20,14 @@ enum RaceReport {
         guard side.wrongReads > 0, let example = side.wrongRead.value else {
             return [
                 question,
-                "The naive way was not caught in \(CountText.of(side.reads, "read")). That does not acquit it: between the two steps "
+                "The naive way was not caught in \(Format.count(side.reads, "read")). That does not acquit it: between the two steps "
                     + "the tails read as zeros, and nobody has looked in time. Give it longer (--race-seconds), or more walkers.",
             ]
         }
         return [
             question,
-            "It is a real one. Done the obvious way, \(CountText.of(side.wrongReads, "read")) gave a wrong head: for frame "
-                + "\(example.frame), say, compound_head read 0x\(String(example.word, radix: 16)).",
+            "It is a real one. Done the obvious way, \(Format.count(side.wrongReads, "read")) gave a wrong head, one in "
+                + "\(Format.count(side.reads / side.wrongReads)): for frame \(example.frame), say, compound_head read 0x\(String(example.word, radix: 16)).",
         ]
     }
 
@@ -56,20 +42,20 @@ enum RaceReport {
             }
             return answer + [
                 style.mark(false)
-                    + "it does not hold here: \(CountText.of(side.wrongReads, "wrong read")) under the engine\(example ?? "")."
+                    + "it does not hold here: \(Format.count(side.wrongReads, "wrong read")) under the engine\(example ?? "")."
             ]
         }
         guard let expected = result.wrongReadsAtTheNaiveRate else {
             return answer + [
                 style.mark(true)
-                    + "0 of \(CountText.of(side.reads, "read")) wrong under the engine; with nothing caught of the naive way, "
+                    + "0 of \(Format.count(side.reads, "read")) wrong under the engine; with nothing caught of the naive way, "
                     + "that says little."
             ]
         }
         return answer + [
             style.mark(true)
-                + "it holds where each replacement is one step: 0 of \(CountText.of(side.reads, "read")) wrong under the engine. "
-                + "At the naive way's rate it would have been \(CountText.grouped(Int(expected.rounded())))."
+                + "it holds where each replacement is one step: 0 of \(Format.count(side.reads, "read")) wrong under the engine. "
+                + "At the naive way's rate it would have been \(Format.count(Int(expected.rounded())))."
         ]
     }
 }

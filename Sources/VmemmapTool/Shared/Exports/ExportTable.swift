@@ -1,11 +1,15 @@
 import HostMemory
 
-/// A part of a result as rows and columns: what CSV, Markdown and Prometheus text are made of.
+/// A part of a result as rows and columns: what the terminal's tables, CSV, Markdown, Prometheus text and the page are made of.
 struct ExportTable: Hashable, Sendable {
     /// What a column's figures are counted in.
     enum Unit: Hashable, Sendable {
-        /// Not a figure: tells the rows apart.
+        /// Not a figure: one of a few words, or a number, that tells the rows apart.
         case label
+        /// A label that says what the row's figures count, with their unit. In Prometheus text it is a part of the metric's name.
+        case metric
+        /// Not a figure: free text. Prometheus text leaves it out.
+        case text
         /// Things. The column's name says which.
         case count
         /// Bytes.
@@ -16,16 +20,23 @@ struct ExportTable: Hashable, Sendable {
         case ratio
         /// 1 for yes and 0 for no.
         case truth
+        /// `passed`, `failed` or `not_measured`; in Prometheus text 1, 0 and nothing.
+        case outcome
 
         /// What the unit adds to a column's name.
         var suffix: String {
             switch self {
-            case .label, .count, .truth: ""
+            case .label, .metric, .text, .count, .truth, .outcome: ""
             case .bytes: "_bytes"
             case .nanoseconds: "_nanoseconds"
             case .ratio: "_ratio"
             }
         }
+
+        /// Whether it tells rows apart.
+        var isLabel: Bool { self == .label || self == .metric }
+        /// Whether its cells are words.
+        var isText: Bool { isLabel || self == .text || self == .outcome }
     }
 
     /// What stands over a column.
@@ -36,9 +47,15 @@ struct ExportTable: Hashable, Sendable {
         let unit: Unit
         /// What it means and where it comes from, in one sentence.
         let help: String
+        /// What stands over it on a terminal, with line breaks; nil: it is not shown there.
+        var short: String?
+        /// In which order it is left out of a terminal that is too narrow, from 1; nil: it is not.
+        var drop: Int?
 
-        /// The key with its unit.
+        /// The key with its unit, as in every export.
         var name: String { key + unit.suffix }
+        /// The key as words, as on a page.
+        var words: String { Format.words(key) }
     }
 
     /// A value in a row.
@@ -60,7 +77,7 @@ struct ExportTable: Hashable, Sendable {
     /// A heading a column; the labels of a row are different from every other row's.
     let headings: [Heading]
     /// The rows, each with a cell a heading.
-    let rows: [[Cell]]
+    private(set) var rows: [[Cell]]
 
     /// A table of `items`, a row each.
     init<Item>(_ name: String, _ help: String, _ items: [Item], _ columns: [ExportColumn<Item>]) {
@@ -69,11 +86,21 @@ struct ExportTable: Hashable, Sendable {
         headings = columns.map(\.heading)
         rows = items.map { item in columns.map { $0.cell(item) } }
     }
+
+    /// The table with a row more that sums the others up: the only row of `total`, which has the same columns but for the labels.
+    func adding(_ total: ExportTable, as name: String) -> ExportTable {
+        guard let row = total.rows.first else { return self }
+        let cells = Dictionary(zip(total.headings.map(\.name), row)) { first, _ in first }
+        var table = self
+        var names = [Cell.text(name)]
+        table.rows.append(headings.map { cells[$0.name] ?? names.popLast() ?? .text("") })
+        return table
+    }
 }
 
 /// A column of an ``ExportTable``, and how an item fills it.
 struct ExportColumn<Item> {
-    let heading: ExportTable.Heading
+    private(set) var heading: ExportTable.Heading
     let cell: (Item) -> ExportTable.Cell
 
     private init(
@@ -83,8 +110,32 @@ struct ExportColumn<Item> {
         self.cell = cell
     }
 
+    /// The column, shown on a terminal too.
+    ///
+    /// - Parameters:
+    ///   - short: its heading there; with KiB in it bytes are in KiB, as /proc shows them.
+    ///   - drop: in which order it is left out of a terminal that is too narrow; nil: it is not.
+    func shown(_ short: String, drop: Int? = nil) -> Self {
+        var column = self
+        column.heading.short = short
+        column.heading.drop = drop
+        return column
+    }
+
     static func label(_ key: String, _ help: String, _ value: @escaping (Item) -> String) -> Self {
         Self(key, .label, help) { .text(value($0)) }
+    }
+
+    static func metric(_ key: String, _ help: String, _ value: @escaping (Item) -> String) -> Self {
+        Self(key, .metric, help) { .text(value($0)) }
+    }
+
+    static func text(_ key: String, _ help: String, _ value: @escaping (Item) -> String) -> Self {
+        Self(key, .text, help) { .text(value($0)) }
+    }
+
+    static func outcome(_ key: String, _ help: String, _ value: @escaping (Item) -> Check.Outcome) -> Self {
+        Self(key, .outcome, help) { .text(value($0).rawValue) }
     }
 
     static func count(_ key: String, _ help: String, _ value: @escaping (Item) -> Int?) -> Self {
@@ -127,5 +178,73 @@ extension ExportTable.Cell {
         case .number(let number): "\(number)"
         case .missing: nil
         }
+    }
+
+    /// The figure; nil of words and where there is none.
+    var figure: Double? {
+        switch self {
+        case .integer(let number): Double(number)
+        case .number(let number): number
+        case .text, .missing: nil
+        }
+    }
+}
+
+extension ExportTable.Heading {
+    /// A cell of the column for people, in the column's unit; nil: nothing was measured.
+    ///
+    /// - Parameter isBrief: in as few digits as say something.
+    func text(_ cell: ExportTable.Cell, isBrief: Bool = false) -> String? {
+        switch (cell, unit) {
+        case (.missing, _): nil
+        case (.text(let text), .outcome): Format.words(text)
+        case (.text(let text), _): measure(text) ?? text
+        case (.integer(let bytes), .bytes) where isBrief && short?.contains("KiB") == true: "\(bytes / 1024)"
+        case (.integer(let bytes), .bytes):
+            isBrief ? Format.briefBytes(ByteCount(bytes)) : Format.bytes(ByteCount(bytes))
+        case (.integer(let time), .nanoseconds): Format.duration(nanoseconds: time)
+        case (.integer(let truth), .truth): truth == 1 ? "yes" : "no"
+        case (.integer(let count), _): Format.count(count)
+        case (.number(let time), .nanoseconds): Format.duration(nanoseconds: time)
+        case (.number(let number), .ratio): Format.decimal(number, 3)
+        case (.number(let number), _): "\(number)"
+        }
+    }
+
+    /// What a label tells rows apart by, as words; a size or a time with its unit. Nil of nothing.
+    func label(_ cell: ExportTable.Cell) -> String? {
+        guard let text = cell.plain, !text.isEmpty else { return nil }
+        return measure(text) ?? Format.words(text)
+    }
+
+    /// A label that is a size or a time, as its key says; nil of any other.
+    private func measure(_ text: String) -> String? {
+        guard unit == .label, let number = Int(text) else { return nil }
+        if key.hasSuffix("_bytes") { return Format.bytes(ByteCount(number)) }
+        return key.hasSuffix("_ns") ? Format.duration(nanoseconds: number) : nil
+    }
+}
+
+extension ExportTable {
+    /// The table on a terminal: the columns that have a short heading. The labels stand in one column, without those that all rows
+    /// have in common.
+    func lines(_ style: Style) -> [String] {
+        let shown = headings.indices.filter { headings[$0].short != nil }
+        let labels = shown.filter { column in
+            headings[column].unit.isText && headings[column].unit != .outcome
+                && (rows.count < 2 || Set(rows.map { $0[column] }).count > 1)
+        }
+        let figures = shown.filter { !headings[$0].unit.isText || headings[$0].unit == .outcome }
+        var table = TextTable(
+            headings: [labels.compactMap { headings[$0].short }.filter { !$0.isEmpty }.joined(separator: ", ")]
+                + figures.map { headings[$0].short ?? "" },
+            dispensable: figures.indices.filter { headings[figures[$0]].drop != nil }
+                .sorted { headings[figures[$0]].drop ?? 0 < headings[figures[$1]].drop ?? 0 }.map { $0 + 1 })
+        for row in rows {
+            table.add(
+                [labels.compactMap { headings[$0].label(row[$0]) }.joined(separator: ", ")]
+                    + figures.map { headings[$0].text(row[$0], isBrief: true) ?? "-" })
+        }
+        return table.lines(style)
     }
 }

@@ -4,7 +4,9 @@ protocol ExportableResult: Encodable, Sendable {
     static var command: String { get }
     /// Where it was run.
     var host: HostBlock { get }
-    /// The verdict: whether what was measured is what was promised. Nil where the command promises nothing.
+    /// What was checked; empty where nothing was.
+    var checks: [Check] { get }
+    /// False if a check failed, or whatever else must not be was found; nil where nothing was verified.
     var verdict: Bool? { get }
     /// Its tables, the main one first.
     var tables: [ExportTable] { get }
@@ -13,6 +15,23 @@ protocol ExportableResult: Encodable, Sendable {
 }
 
 extension ExportableResult {
+    var checks: [Check] { [] }
+
+    var verdict: Bool? { checks.isEmpty ? nil : !checks.contains { $0.outcome == .failed } }
+
+    /// Its tables, and those of what was checked.
+    var allTables: [ExportTable] { tables + Check.tables(checks) }
+
+    /// The verdict in words; nil where there is none.
+    var closing: String? {
+        verdict.map { passed in
+            if !checks.isEmpty, passed == !checks.contains(where: { $0.outcome == .failed }) {
+                return Check.closing(checks)
+            }
+            return passed ? "passed" : "failed"
+        }
+    }
+
     /// The subcommand as a heading, and the figures of the tables.
     var html: HTMLContent {
         HTMLContent(subject: "The result of \(Self.command)", sections: TableFigures.sections(tables))

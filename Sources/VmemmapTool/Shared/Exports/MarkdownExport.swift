@@ -8,12 +8,12 @@ enum MarkdownExport {
         var lines = [
             "# \(Tool.name) \(type(of: result).command)", "",
             "\(Tool.name) \(Tool.version) on Linux \(host.kernelRelease) \(host.machine), pages of \(host.pageSizeBytes) bytes, "
-                + "\(CountText.of(host.processors, "processor")), \(host.isRoot ? "root" : "an ordinary user").",
+                + "\(Format.count(host.processors, "processor")), \(host.isRoot ? "root" : "an ordinary user").",
         ]
-        if let holds = result.verdict {
-            lines += ["", holds ? "What was measured is what was promised." : "**Not everything is as promised.**"]
+        if let closing = result.closing {
+            lines += ["", result.verdict == true ? "\(closing.capitalizedFirst)." : "**\(closing.capitalizedFirst).**"]
         }
-        for table in result.tables where !table.rows.isEmpty { lines += [""] + self.lines(table) }
+        for table in result.allTables where !table.rows.isEmpty { lines += [""] + self.lines(table) }
         return lines.joined(separator: "\n") + "\n"
     }
 
@@ -21,7 +21,7 @@ enum MarkdownExport {
         [
             "## \(table.name)", "", table.help, "",
             line(table.headings.map { escaped($0.name) }),
-            line(table.headings.map { $0.unit == .label ? ":---" : "---:" }),
+            line(table.headings.map { $0.unit.isText ? ":---" : "---:" }),
         ] + table.rows.map { row in line(row.map { escaped($0.plain ?? "") }) }
     }
 

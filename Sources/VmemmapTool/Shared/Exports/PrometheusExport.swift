@@ -17,25 +17,46 @@ enum PrometheusExport {
             ])
         if let holds = result.verdict {
             lines += family(
-                "\(prefix)_holds", "Whether what was measured is what was promised.",
-                [sample("\(prefix)_holds", [], holds ? "1" : "0")])
+                "\(prefix)_holds", "Whether no check failed.", [sample("\(prefix)_holds", [], holds ? "1" : "0")])
         }
-        for table in result.tables { lines += self.lines(table, prefix) }
+        for table in result.allTables { lines += self.lines(table, prefix) }
         return lines.joined(separator: "\n") + "\n"
     }
 
     private static func lines(_ table: ExportTable, _ prefix: String) -> [String] {
         let labels = table.headings.indices.filter { table.headings[$0].unit == .label }
-        return table.headings.indices.flatMap { column -> [String] in
-            let heading = table.headings[column]
-            if heading.unit == .label { return [] }
-            let name = "\(prefix)_\(table.name)_\(baseName(heading))"
-            let samples = table.rows.compactMap { row in
-                baseValue(row[column], heading.unit).map { value in
-                    sample(name, labels.map { (table.headings[$0].key, row[$0].plain ?? "") }, value)
-                }
+        let metric = table.headings.firstIndex { $0.unit == .metric }
+        // What the rows' figures count is a part of the metric's name: a metric has one unit.
+        let metrics = metric.map { column in
+            table.rows.reduce(into: [String]()) { names, row in
+                if let name = row[column].plain, !names.contains(name) { names.append(name) }
             }
-            return samples.isEmpty ? [] : family(name, heading.help, samples)
+        }
+        return (metrics ?? [""]).flatMap { counted in
+            let rows = table.rows.filter { row in metric.map { row[$0].plain == counted } ?? true }
+            return table.headings.indices.flatMap { column -> [String] in
+                let heading = table.headings[column]
+                let name = self.name("\(prefix)_\(table.name)", counted, heading)
+                let samples = rows.compactMap { row in
+                    baseValue(row[column], heading.unit).map { value in
+                        sample(name, labels.map { (table.headings[$0].key, row[$0].plain ?? "") }, value)
+                    }
+                }
+                return samples.isEmpty ? [] : family(name, heading.help, samples)
+            }
+        }
+    }
+
+    /// The unit comes last, and is a base unit.
+    private static func name(_ table: String, _ counted: String, _ heading: ExportTable.Heading) -> String {
+        if !counted.isEmpty {
+            let suffix = [ExportTable.Unit.bytes, .nanoseconds].map(\.suffix).first(where: counted.hasSuffix) ?? ""
+            return "\(table)_\(counted.dropLast(suffix.count))_\(heading.key)\(suffix)"
+        }
+        return switch heading.unit {
+        case .nanoseconds: "\(table)_\(heading.key)_seconds"
+        case .outcome: "\(table)_passed"
+        default: "\(table)_\(heading.name)"
         }
     }
 
@@ -49,16 +70,12 @@ enum PrometheusExport {
         return "\(name){\(pairs.joined(separator: ","))} \(value)"
     }
 
-    private static func baseName(_ heading: ExportTable.Heading) -> String {
-        heading.unit == .nanoseconds ? heading.key + "_seconds" : heading.name
-    }
-
     private static func baseValue(_ cell: ExportTable.Cell, _ unit: ExportTable.Unit) -> String? {
-        guard unit == .nanoseconds else { return cell.plain }
-        return switch cell {
-        case .integer(let nanoseconds): "\(Double(nanoseconds) / 1e9)"
-        case .number(let nanoseconds): "\(nanoseconds / 1e9)"
-        case .text, .missing: nil
+        switch (cell, unit) {
+        case (.text(let outcome), .outcome): outcome == "passed" ? "1" : outcome == "failed" ? "0" : nil
+        case (.text, _): nil
+        case (_, .nanoseconds): cell.figure.map { "\($0 / 1e9)" }
+        default: cell.plain
         }
     }
 

@@ -22,7 +22,7 @@ struct Axis {
         let marks = fills ? (steps - 1e-9).rounded(.up) : (steps + 1e-9).rounded(.down)
         self.unit = unit.name
         ticks = (0...Int(marks)).map { mark in
-            (Double(mark) * step * unit.size, DecimalText.short(Double(mark) * step, decimals: 3))
+            (Double(mark) * step * unit.size, Format.decimal(Double(mark) * step, 3, isTrimmed: true))
         }
         end = fills ? marks * step * unit.size : most
     }

@@ -121,7 +121,7 @@ struct Drawing {
     }
 
     /// A coordinate, to a hundredth.
-    static func number(_ value: Double) -> String { DecimalText.short(value, decimals: 2) }
+    static func number(_ value: Double) -> String { Format.decimal(value, 2, isTrimmed: true) }
 
     /// The room that a text of 13 pixels takes at most, by the widest of the common sans-serif fonts.
     static func width(of text: String) -> Double { Double(text.count) * 8 }

@@ -14,7 +14,7 @@ struct TableFigures {
             if figures.isEmpty { return nil }
             return HTMLSection(
                 id: "figures-\(table.name)",
-                title: titles[table.name] ?? HTMLTable.words(table.name).capitalizedFirst,
+                title: titles[table.name] ?? Format.words(table.name).capitalizedFirst,
                 body: [.paragraph(Markup(table.help))] + figures)
         }
     }
@@ -48,14 +48,16 @@ struct TableFigures {
         guard (2...6).contains(kinds.count) else { return [Part(rows: table.rows)] }
         return kinds.enumerated().map { number, kind in
             Part(
-                name: HTMLTable.label(kind, table.headings[label])?.capitalizedFirst ?? "", suffix: "-\(number + 1)",
+                name: table.headings[label].label(kind)?.capitalizedFirst ?? "", suffix: "-\(number + 1)",
                 label: label,
                 rows: table.rows.filter { $0[label] == kind })
         }
     }
 
     private func columns(_ unit: ExportTable.Unit) -> [Int] {
-        table.headings.indices.filter { table.headings[$0].unit == unit }
+        table.headings.indices.filter {
+            unit == .label ? table.headings[$0].unit.isText : table.headings[$0].unit == unit
+        }
     }
 
     /// What tells a row from others, without what all rows have in common.
@@ -66,41 +68,39 @@ struct TableFigures {
                     || Set(table.rows.map { $0[label] }).count > 1)
         }
         return labels.compactMap { label in
-            guard let text = HTMLTable.label(row[label], table.headings[label]) else { return nil }
+            guard let text = table.headings[label].label(row[label]) else { return nil }
             // A bare number, or yes and no, says nothing without its heading.
             let isBare = text.allSatisfy(\.isNumber) || ["on", "off"].contains(text)
-            return (isBare ? HTMLTable.words(table.headings[label].key) + " " : "") + text
+            return (isBare ? table.headings[label].words + " " : "") + text
         }.joined(separator: ", ")
     }
 
     /// Every run on its own is for those who look for it: the medians are drawn.
-    private var isOfSingleRuns: Bool { columns(.label).contains { table.headings[$0].key == "run" } }
+    private var isOfSingleRuns: Bool { columns(.label).contains { table.headings[$0].key == "pair" } }
 
     // MARK: Times and ratios
 
     /// The extremes and shares of what is drawn already stay in the table.
     private func isDetail(_ key: String) -> Bool {
-        ["min", "max", "user", "system"].contains { key == $0 || key.hasSuffix("_" + $0) }
+        key.split(separator: "_").contains { ["min", "max", "user", "system"].contains($0) }
             || key.first == "p" && key.dropFirst().allSatisfy(\.isNumber)
     }
 
     private func times(_ part: Part) -> Markup? {
         let drawn = columns(.nanoseconds).filter { !isDetail(table.headings[$0].key) }.prefix(4)
         let rows = part.rows.map { row in
-            GroupedBarFigure.Row(name: name(row, without: part.label), bars: drawn.map { Self.value(row[$0]) })
+            BarFigure.Row(name(row, without: part.label), drawn.map { Self.value(row[$0]) })
         }
         // One scale for all parts.
         let values = table.rows.flatMap { row in drawn.compactMap { Self.value(row[$0])?.value } }
         guard table.rows.count > 1 || drawn.count > 1, let most = values.max(), most > 0 else { return nil }
         let axis = Axis.durations(upTo: most, count: 4)
-        let figure = GroupedBarFigure(key: key(Array(drawn)), rows: rows, axis: axis, axisName: "time, \(axis.unit)")
+        let figure = BarFigure(rows: rows, axis: axis, axisName: "time, \(axis.unit)", key: key(Array(drawn)))
         return Figure(
             id: "times-\(table.name)\(part.suffix)", title: "Times: \(table.help) \(part.name)",
-            description: rows.map { row in
-                "\(row.name): " + row.bars.map { $0?.text ?? "not measured" }.joined(separator: ", ")
-            }.joined(separator: "; "),
+            description: figure.description,
             caption: drawn.map {
-                "\(HTMLTable.words(table.headings[$0].key).capitalizedFirst): \(table.headings[$0].help)"
+                "\(table.headings[$0].words.capitalizedFirst): \(table.headings[$0].help)"
             }.joined(separator: " "), draw: figure.draw
         ).markup
     }
@@ -114,7 +114,7 @@ struct TableFigures {
         return FigureKey(
             names: columns.map { column in
                 (
-                    HTMLTable.words(table.headings[column].key),
+                    table.headings[column].words,
                     column == ours || columns.count == 1 ? "accent" : others.popFirst() ?? ""
                 )
             })
@@ -131,52 +131,43 @@ struct TableFigures {
             return nil
         }
         func bound(_ key: String, _ row: [ExportTable.Cell]) -> Double? {
-            columns(.ratio).first { table.headings[$0].key == key }.flatMap { Self.number(row[$0]) }
+            columns(.ratio).first { table.headings[$0].key == key }.flatMap { row[$0].figure }
         }
-        func bars(_ rows: [[ExportTable.Cell]]) -> [BarFigure.Bar] {
+        func bars(_ rows: [[ExportTable.Cell]]) -> [BarFigure.Row] {
             rows.compactMap { row in
-                Self.number(row[column]).map { ratio in
-                    var bar = BarFigure.Bar(
-                        name: name(row, without: part.label), value: ratio, text: DecimalText.fixed(ratio, decimals: 3),
-                        style: "accent")
+                row[column].figure.map { ratio in
+                    var bar = BarFigure.Bar(value: ratio, text: Format.decimal(ratio, 3), style: "accent")
                     if let low = bound("min", row), let high = bound("max", row), low <= high { bar.range = low...high }
-                    return bar
+                    return BarFigure.Row(name(row, without: part.label), bar)
                 }
             }
         }
         // One scale for all parts.
-        let all = bars(table.rows)
+        let all = bars(table.rows).flatMap { $0.bars.compactMap(\.self) }
         let largest = all.map(\.value).max() ?? 0
         guard largest > 0, largest.isFinite else { return nil }
         // A single run that was disturbed must not make all the others small.
         let most = min(all.compactMap(\.range?.upperBound).max() ?? 0, 2 * largest)
-        let bars = bars(part.rows)
-        let isCut = bars.contains { ($0.range?.upperBound ?? 0) > most }
+        let rows = bars(part.rows)
+        let shown = rows.flatMap { $0.bars.compactMap(\.self) }
+        let isCut = shown.contains { ($0.range?.upperBound ?? 0) > most }
         let heading = table.headings[column]
         let figure = BarFigure(
-            bars: bars, axis: .ratios(upTo: max(1.1, largest, most), count: 5), axisName: "ratio",
+            rows: rows, axis: .ratios(upTo: max(1.1, largest, most), count: 5), axisName: "ratio",
             mark: (1, "1: no difference"))
         return Figure(
             id: "ratios-\(table.name)\(part.suffix)", title: "Ratios: \(heading.help) \(part.name)",
-            description: bars.map { "\($0.name): \($0.text)" }.joined(separator: "; "),
+            description: figure.description,
             caption: heading.help
-                + (bars.contains { $0.range != nil } ? " The thin line goes from the smallest to the largest." : "")
+                + (shown.contains { $0.range != nil } ? " The thin line goes from the smallest to the largest." : "")
                 + (isCut ? " Where it has no end, the largest is beyond the scale." : ""),
             draw: figure.draw
         ).markup
     }
 
-    private static func number(_ cell: ExportTable.Cell) -> Double? {
-        switch cell {
-        case .integer(let number): Double(number)
-        case .number(let number): number
-        case .text, .missing: nil
-        }
-    }
-
     private static func value(_ cell: ExportTable.Cell) -> (value: Double, text: String)? {
-        guard let number = number(cell), number.magnitude < 1e18 else { return nil }
-        return (number, DurationText.short(nanoseconds: Int(number)))
+        guard let number = cell.figure, number.magnitude < 1e18 else { return nil }
+        return (number, Format.duration(nanoseconds: Int(number)))
     }
 
     // MARK: Histograms
@@ -188,7 +179,7 @@ struct TableFigures {
         else { return nil }
         var groups: [(name: String, buckets: [HistogramFigure.Bucket])] = []
         for row in table.rows {
-            guard let lower = row[from].plain.flatMap({ Int($0) }), let found = Self.number(row[count]) else {
+            guard let lower = row[from].plain.flatMap({ Int($0) }), let found = row[count].figure else {
                 continue
             }
             let bucket = HistogramFigure.Bucket(lowerNanoseconds: lower, count: Int(found))
@@ -199,7 +190,7 @@ struct TableFigures {
                 groups.append((name, [bucket]))
             }
         }
-        let what = HTMLTable.words(table.headings[count].key)
+        let what = table.headings[count].words
         // The same scale for all, so that one can be held against another.
         let all = groups.flatMap(\.buckets).filter { $0.count > 0 }.map(\.lowerNanoseconds)
         let range = (all.min() ?? 0)...(all.max() ?? 0)
@@ -211,13 +202,13 @@ struct TableFigures {
                 [
                     .element(
                         "h3", [:],
-                        [Markup(group.name.isEmpty ? HTMLTable.words(table.name).capitalizedFirst : group.name)]),
+                        [Markup(group.name.isEmpty ? Format.words(table.name).capitalizedFirst : group.name)]),
                     figure.draw().markup(
                         id: "histogram-\(table.name)-\(number + 1)", className: nil, width: 352,
                         title: "\(table.help) \(group.name)",
-                        description: "\(CountText.grouped(total)) \(what): "
+                        description: "\(Format.count(total)) \(what): "
                             + group.buckets.filter { $0.count > 0 }.map {
-                                "from \(DurationText.short(nanoseconds: $0.lowerNanoseconds)) \($0.count)"
+                                "from \(Format.duration(nanoseconds: $0.lowerNanoseconds)) \($0.count)"
                             }.joined(separator: ", ")),
                 ])
         }

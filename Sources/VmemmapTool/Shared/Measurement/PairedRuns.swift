@@ -5,22 +5,22 @@ struct PairedRuns: Hashable, Sendable, Codable {
         /// The engine's time for all huge pages.
         let engineNanoseconds: Int
         /// The other's time for as many.
-        let otherNanoseconds: Int
+        let peerNanoseconds: Int
 
         /// One pair: the engine's time and the other's.
-        init(_ engineNanoseconds: Int, _ otherNanoseconds: Int) {
+        init(_ engineNanoseconds: Int, _ peerNanoseconds: Int) {
             self.engineNanoseconds = engineNanoseconds
-            self.otherNanoseconds = otherNanoseconds
+            self.peerNanoseconds = peerNanoseconds
         }
 
         /// Engine over other.
-        var ratio: Double { Double(engineNanoseconds) / Double(otherNanoseconds) }
+        var ratio: Double { Double(engineNanoseconds) / Double(peerNanoseconds) }
     }
 
     /// The engine's time for one huge page.
-    let engineNanosecondsPerPage: Spread
+    let engineNanoseconds: Spread
     /// The other's.
-    let otherNanosecondsPerPage: Spread
+    let peerNanoseconds: Spread
     /// Engine over other, pair by pair.
     let ratio: Spread
     /// Every pair, in the order of the run.
@@ -28,8 +28,8 @@ struct PairedRuns: Hashable, Sendable, Codable {
 
     /// What is said of `pairs`, each over so many huge pages.
     init(_ pairs: [Pair], pages: Int) {
-        engineNanosecondsPerPage = Spread(pairs.map { Double($0.engineNanoseconds) / Double(pages) })
-        otherNanosecondsPerPage = Spread(pairs.map { Double($0.otherNanoseconds) / Double(pages) })
+        engineNanoseconds = Spread(pairs.map { Double($0.engineNanoseconds) / Double(pages) })
+        peerNanoseconds = Spread(pairs.map { Double($0.peerNanoseconds) / Double(pages) })
         ratio = Spread(pairs.map(\.ratio))
         self.pairs = pairs
     }

@@ -113,7 +113,7 @@ enum ExperimentError: Error, Sendable {
             }
     }
 
-    /// A violation of what the engine promises is never thrown: it is a result.
+    /// A check that fails is never thrown: it is a result.
     static func wrapping<Value>(_ body: () throws -> Value) throws(ExperimentError) -> Value {
         do {
             return try body()

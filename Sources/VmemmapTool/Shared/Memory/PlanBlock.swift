@@ -54,6 +54,27 @@ struct PlanBlock: Hashable, Sendable, Codable {
     }
 }
 
+extension PlanBlock {
+    /// Plans, a row each.
+    static func table(_ plans: [PlanBlock]) -> ExportTable {
+        ExportTable(
+            "plan", "What was planned.", plans,
+            [
+                .label("scheme", "How the vmemmap is shared.") { $0.scheme.rawValue },
+                .label("backing", "What the region consists of.") { $0.backing.rawValue },
+                .label("huge_page_bytes", "The huge page.") { "\($0.hugePageBytes)" },
+                .count("pages", "Huge pages.") { $0.pages.rawValue },
+                .count("tail_frames", "Frames in a row that serve the tails.") { $0.tailFrames.rawValue },
+                .count("frames_populated", "Frames behind the region, populated.") { $0.framesPopulated.rawValue },
+                .count("frames_optimized", "Frames behind the region, optimized.") { $0.framesOptimized.rawValue },
+                .count("mappings_optimized", "Mappings of the region, optimized.") { $0.mappingsOptimized.rawValue },
+                .bytes("gross_saving", "What the frames given back amount to.") { $0.grossSavingBytes },
+                .bytes("overhead", "What the mappings for it cost the kernel.") { $0.overheadBytes },
+                .bytes("net_saving", "What is left.") { $0.netSavingBytes },
+            ])
+    }
+}
+
 extension TailFrames {
     /// The longest run of a scheme, in frames, for huge pages of a size; nil where this host has none of them.
     static func longest(

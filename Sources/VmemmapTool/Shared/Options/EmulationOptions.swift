@@ -2,72 +2,110 @@ public import ArgumentParser
 import HostMemory
 public import VmemmapEmulator
 
-/// The options that say which huge pages a command runs on.
-struct EmulationOptions: ParsableArguments {
-    @Option(
-        help: ArgumentHelp("How many huge pages (default: 512).", valueName: "N"),
-        transform: WholeNumber.parse)
-    var pages = 512
+/// What is said of the options that several commands have, once. Where one takes all schemes or backings, or has no default, its type
+/// is another.
+enum OptionHelp {
+    static let pageSize: ArgumentHelp = "Huge page size."
+    static let scheme: ArgumentHelp =
+        "How their vmemmap is shared: first-tail (the v5 series), head (Linux 5.18 to 7.0) or shared-tail (7.1)."
+    static let backing: ArgumentHelp =
+        "What the region consists of: anonymous memory with a file for shared frames, or one memfd."
+    static let tailFrames = ArgumentHelp(
+        "How many frames serve the tails of a huge page; auto: as many as leave the most memory, net.",
+        valueName: "R|auto")
+    static let raiseMapLimit: ArgumentHelp =
+        "Raise vm.max_map_count if a plan needs it, and put it back on every way out (root)."
 
-    @Option(help: "Their size: 2M or 1G.")
+    static func pages(_ text: String = "How many huge pages.") -> ArgumentHelp { ArgumentHelp(text, valueName: "N") }
+}
+
+/// The options that say what kind of huge pages a command emulates.
+struct HugePageOptions: ParsableArguments {
+    @Option(help: OptionHelp.pageSize)
     var pageSize = HugePageSize.twoMebibytes
 
-    @Option(
-        help: "How their vmemmap is shared: first-tail (the v5 series), head (Linux 5.18 to 7.0) or shared-tail (7.1).")
+    @Option(help: OptionHelp.scheme)
     var scheme = Scheme.firstTail
 
-    @Option(help: "What the region consists of: anonymous memory with a file for shared frames, or one memfd.")
+    @Option(help: OptionHelp.backing)
     var backing = Backing.anonymous
 
-    @Option(
-        help: ArgumentHelp(
-            "How many frames in a row serve the tails (default: 1); auto: least net memory.", valueName: "R|auto"),
-        transform: TailFrames.parse)
-    var tailFrames = TailFrames.frames(PageCount(1))
+    @Option(help: OptionHelp.tailFrames)
+    var tailFrames = Given<TailFrames>("1")
+
+    @Flag(help: "Map the region by PMDs, 2 MiB each; optimizing splits them, restoring 1 GiB pages merges them again.")
+    var pmdMapped = false
+
+    /// So many of them.
+    func memory(_ pages: HugePageCount) -> EmulatedMemory {
+        EmulatedMemory(
+            pages: pages, pageSize: pageSize, scheme: scheme, backing: backing, tailFrames: tailFrames.value,
+            mapping: pmdMapped ? .pmd : .pte)
+    }
+
+    func validate() throws { try TailFrames.check(tailFrames, for: [scheme], [pageSize]) }
+}
+
+/// The options that say which huge pages a command runs on.
+struct EmulationOptions: ParsableArguments {
+    @Option(help: OptionHelp.pages())
+    var pages = Given<Int>("512")
+
+    @OptionGroup var kind: HugePageOptions
 
     /// The huge pages asked for.
-    var memory: EmulatedMemory {
-        EmulatedMemory(
-            pages: HugePageCount(pages), pageSize: pageSize, scheme: scheme, backing: backing, tailFrames: tailFrames)
+    var memory: EmulatedMemory { kind.memory(HugePageCount(pages.value)) }
+
+    func validate() throws { try WholeNumber.check(pages, of: "--pages", in: 1...Int.max) }
+}
+
+/// How much memory in huge pages: by its size, or by their number.
+struct AmountOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp("Memory, all of it in huge pages.", valueName: "SIZE[K|M|G|T]"),
+        transform: MemorySize.parse)
+    var memory: MemorySize?
+
+    @Option(help: OptionHelp.pages("How many huge pages, in place of --memory."), transform: WholeNumber.parse)
+    var pages: Int?
+
+    /// The memory in huge pages of a size; nil where neither was given. Throws unless it is a whole number of them.
+    func bytes(_ size: HugePageSize) throws -> ByteCount? {
+        guard let pages else {
+            try memory?.check(holds: size)
+            return memory?.bytes
+        }
+        guard let bytes = size.bytes.multiplied(by: pages), bytes <= MemorySize.most else {
+            let most = MemorySize.most.rawValue / size.bytes.rawValue
+            throw ValidationError("--pages must be from 1 to \(most) here, not \(pages).")
+        }
+        return bytes
     }
 
     func validate() throws {
-        try WholeNumber.check(pages, of: "--pages", in: 1...Int.max)
-        try TailFrames.check(tailFrames, for: [scheme], [pageSize])
+        try OptionRule.check("--pages", isGiven: pages != nil, excludes: "--memory", isOtherGiven: memory != nil)
+        if let pages { try WholeNumber.check(pages, of: "--pages", in: 1...Int.max) }
     }
 }
 
-/// Numbers on the command line, with errors that say what may stand there.
-enum WholeNumber {
-    /// A whole number, negative ones included: ``check(_:of:in:)`` says what is wrong with those.
-    static func parse(_ text: String) throws -> Int {
-        if let number = Int(text) { return number }
-        let isNumber = !text.isEmpty && text.allSatisfy { $0.isASCII && $0.isNumber }
-        throw ValidationError(isNumber ? "it is larger than \(Int.max)" : "it is not a whole number")
+/// The option that has the region built optimized.
+struct AtBootOption: ParsableArguments {
+    @Flag(
+        help: "Build the huge pages optimized, as the kernel does at boot (pre-HVO): tail frames are never allocated.")
+    var atBoot = false
+
+    /// The same huge pages, built as asked for.
+    func applied(to memory: EmulatedMemory) -> EmulatedMemory {
+        var memory = memory
+        memory.construction = atBoot ? .optimized : .populated
+        return memory
     }
 
-    /// Throws unless `number` lies in `range`.
-    static func check(_ number: Int, of option: String, in range: ClosedRange<Int>) throws {
-        if range.contains(number) { return }
-        let limits =
-            range.upperBound == .max
-            ? "at least \(range.lowerBound)" : "from \(range.lowerBound) to \(range.upperBound)"
-        throw ValidationError("\(option) must be \(limits), not \(number).")
-    }
-}
-
-/// Options that mean something only beside another one. Alone they are refused: nothing that is asked for is ignored.
-enum OptionRule {
-    /// Throws if `option` was given without the one that it belongs to.
-    static func check(_ option: String, isGiven: Bool, belongsTo other: String, isOtherGiven: Bool) throws {
-        if isGiven, !isOtherGiven {
-            throw ValidationError("\(option) is for \(other): use it with \(other), or leave it out.")
+    /// Throws where the options exclude each other.
+    func check(_ kind: HugePageOptions) throws {
+        if atBoot, kind.pmdMapped {
+            throw ValidationError("--at-boot has no frames to fill the PMDs of --pmd-mapped with: use one of the two.")
         }
-    }
-
-    /// Throws if both were given and one of them would be ignored.
-    static func check(_ option: String, isGiven: Bool, excludes other: String, isOtherGiven: Bool) throws {
-        if isGiven, isOtherGiven { throw ValidationError("\(option) is not for \(other): use one of the two.") }
     }
 }
 
@@ -92,7 +130,7 @@ extension Scheme: ExpressibleByArgument {}
 
 extension Backing: ExpressibleByArgument {}
 
-extension TailFrames {
+extension TailFrames: ParsedArgument {
     /// A number of frames, or `auto`, with an error that says what may stand there.
     static func parse(_ text: String) throws -> TailFrames {
         if text == "auto" { return .auto }
@@ -100,6 +138,12 @@ extension TailFrames {
             throw ValidationError("it must be auto or a whole number of frames from 1 to \(Int.max)")
         }
         return .frames(PageCount(frames))
+    }
+
+    /// The same, of what may be neither.
+    static func check(_ run: Given<TailFrames>, for schemes: [Scheme], _ sizes: [HugePageSize]) throws {
+        try run.check("--tail-frames <R|auto>")
+        try check(run.value, for: schemes, sizes)
     }
 
     /// Throws where a run is asked for that is longer than any of the schemes has with any of the sizes: it would be

@@ -1,9 +1,14 @@
 import ArgumentParser
 
-/// The options that say where a result goes besides the terminal.
-struct ExportOptions: ParsableArguments {
+/// The option that every command has that exports anything.
+struct JSONOption: ParsableArguments {
     @Option(help: ArgumentHelp("Write the result as JSON; - is standard output.", valueName: "FILE|-"))
     var exportJson: String?
+}
+
+/// The options that say where a result goes besides the terminal.
+struct ExportOptions: ParsableArguments {
+    @OptionGroup var json: JSONOption
 
     @Option(help: ArgumentHelp("Write the main table as comma-separated values.", valueName: "FILE|-"))
     var exportCsv: String?
@@ -21,7 +26,7 @@ struct ExportOptions: ParsableArguments {
 
     private var destinations: [(ExportFormat, String)] {
         [
-            (.json, exportJson), (.csv, exportCsv), (.markdown, exportMarkdown), (.prometheus, exportPrometheus),
+            (.json, json.exportJson), (.csv, exportCsv), (.markdown, exportMarkdown), (.prometheus, exportPrometheus),
             (.html, exportHtml),
         ].compactMap { format, destination in destination.map { (format, $0) } }
     }

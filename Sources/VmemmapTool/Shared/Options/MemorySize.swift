@@ -5,7 +5,7 @@ import VmemmapEmulator
 /// An amount of memory on the command line: a whole number and K, M, G or T.
 struct MemorySize {
     /// More than any machine has, and little enough for every figure derived from it.
-    private static let most = ByteCount(1 << 60)
+    static let most = ByteCount(1 << 60)
 
     let bytes: ByteCount
 
@@ -23,13 +23,13 @@ struct MemorySize {
         let pages = bytes.rawValue / size.bytes.rawValue
         if pages == 0 {
             throw ValidationError(
-                "--memory \(ByteText.short(bytes)) is less than one huge page of \(ByteText.short(size.bytes)): use at least "
+                "--memory \(Format.bytes(bytes)) is less than one huge page of \(Format.bytes(size.bytes)): use at least "
                     + "--memory \(size.defaultValueDescription).")
         }
         if size.bytes * pages == bytes { return }
         let megabytes = [pages, pages + 1].map { (size.bytes * $0).rawValue >> 20 }
         throw ValidationError(
-            "--memory \(bytes) bytes is no whole number of huge pages of \(ByteText.short(size.bytes)): use "
+            "--memory \(bytes) bytes is no whole number of huge pages of \(Format.bytes(size.bytes)): use "
                 + "--memory \(megabytes[0])M or --memory \(megabytes[1])M.")
     }
 }

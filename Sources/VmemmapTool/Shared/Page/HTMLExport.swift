@@ -36,7 +36,7 @@ enum HTMLExport {
                 .element("meta", ["charset": "utf-8"]),
                 .element("meta", ["name": "viewport", "content": "width=device-width, initial-scale=1"]),
                 .element("meta", ["name": "color-scheme", "content": "light dark"]),
-                // Held to its promise by the browser.
+                // The browser enforces that it loads nothing.
                 .element(
                     "meta",
                     [
@@ -59,8 +59,8 @@ enum HTMLExport {
         parts += [
             .element("p", ["class": "host"], [Markup(PlanReport.host(result.host))])
         ]
-        if let holds = result.verdict {
-            let mark = holds ? "\u{2713} As promised." : "\u{2717} Not as promised."
+        if let holds = result.verdict, let closing = result.closing {
+            let mark = (holds ? "\u{2713} " : "\u{2717} ") + closing.capitalizedFirst + "."
             parts.append(
                 .element(
                     "p", ["class": holds ? "verdict" : "verdict failed"],
@@ -93,10 +93,10 @@ enum HTMLExport {
     private static func host(_ host: HostBlock) -> HTMLSection {
         let facts = [
             ("kernel", "Linux \(host.kernelRelease), \(host.machine)"),
-            ("base page", ByteText.short(host.pageSizeBytes)),
+            ("base page", Format.bytes(host.pageSizeBytes)),
             ("processors", "\(host.processors)"),
-            ("memory available before the run", ByteText.short(host.memoryAvailableBytes)),
-            ("vm.max_map_count", CountText.grouped(host.maxMapCount.rawValue)),
+            ("memory available before the run", Format.bytes(host.memoryAvailableBytes)),
+            ("vm.max_map_count", Format.count(host.maxMapCount.rawValue)),
             ("transparent huge pages", host.transparentHugePages.value ?? "not told by /sys"),
             ("run by", host.isRoot ? "root" : "an ordinary user"),
             ("frame numbers", host.showsFrameNumbers ? "visible" : "hidden: frames are told apart by file and offset"),
@@ -119,7 +119,7 @@ enum HTMLExport {
             body: [
                 .paragraph(
                     "The tables of the other exports, in units for people. A dash: nothing was there to measure.")
-            ] + result.tables.filter { !$0.rows.isEmpty }.map { HTMLTable($0).markup })
+            ] + result.allTables.filter { !$0.rows.isEmpty }.map { HTMLTable($0).markup })
     }
 
     private static func footer(_ command: String, _ date: String) -> Markup {

@@ -35,11 +35,11 @@ enum HTMLStyle {
         .facts div{display:grid;grid-template-columns:250px 1fr;gap:0 16px;padding:6px 0;border-top:1px solid var(--rule)}
         .facts dt{color:var(--soft)}
         .facts dd{margin:0}
-        .claims{list-style:none;margin:0;padding:0}
-        .claims li{padding:9px 0 9px 30px;border-top:1px solid var(--rule);position:relative;font-size:16px;break-inside:avoid}
-        .claims .mark{position:absolute;left:2px;color:var(--accent);font-family:var(--label)}
-        .claims .failed .mark,.claims .failed strong{color:var(--bad)}
-        .claims .method{display:block;font:13px/1.45 var(--label);color:var(--soft);margin-top:2px}
+        .checks{list-style:none;margin:0;padding:0}
+        .checks li{padding:9px 0 9px 30px;border-top:1px solid var(--rule);position:relative;font-size:16px;break-inside:avoid}
+        .checks .mark{position:absolute;left:2px;color:var(--accent);font-family:var(--label)}
+        .checks .failed .mark,.checks .failed strong{color:var(--bad)}
+        .checks .method{display:block;font:13px/1.45 var(--label);color:var(--soft);margin-top:2px}
         pre{font:12px/1.5 var(--code);margin:0 0 14px;padding:10px 12px;background:var(--wash);white-space:pre-wrap;overflow-wrap:anywhere}
         figure{margin:24px 0 0;break-inside:avoid}
         figcaption{font-size:13px;line-height:1.5;color:var(--soft);margin-top:12px}
@@ -127,7 +127,7 @@ enum HTMLStyle {
         body{padding:0;max-width:none;font-size:11pt}
         section{margin-top:30pt}
         h2+p,h3+p,p:has(+figure),caption,thead{break-after:avoid}
-        .short,figure .pair,.claims li,.facts div{break-inside:avoid}
+        .short,figure .pair,.checks li,.facts div{break-inside:avoid}
         tbody tr:first-child{break-before:avoid}
         figure:has(details){break-inside:auto}
         svg{max-height:235mm}

@@ -7,7 +7,7 @@ struct Markup: Hashable, Sendable, ExpressibleByStringInterpolation {
     private init(source: String) { self.source = source }
 
     /// Text. A group of digits stays on the line of the one before it.
-    init(_ text: String) { source = Self.escaped(DigitGroups.joined(text)) }
+    init(_ text: String) { source = Self.escaped(Format.unbroken(text)) }
 
     /// Text as it is, for those who search in it.
     static func verbatim(_ text: String) -> Markup { Markup(source: escaped(text)) }

@@ -3,7 +3,7 @@ import HostMemory
 import VmemmapEmulator
 
 extension ExitCode {
-    /// A claim does not hold.
+    /// A check failed.
     static let violation = ExitCode(2)
     /// The host lacks a resource, or refused otherwise.
     static let shortage = ExitCode(3)

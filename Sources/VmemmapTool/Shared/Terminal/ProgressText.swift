@@ -8,13 +8,13 @@ enum ProgressText {
     ///   - unit: what they are.
     ///   - nanoseconds: since the work began.
     static func line(_ work: String, _ done: Int, of total: Int, unit: String, nanoseconds: Int) -> String {
-        var line = "\(work): \(CountText.grouped(done)) of \(CountText.grouped(total)) \(unit)"
+        var line = "\(work): \(Format.count(done)) of \(Format.count(total)) \(unit)"
         if done > 0, nanoseconds > 0 {
             let rate = Double(done) * 1e9 / Double(nanoseconds)
-            line += ", \(rate < 10 ? tenths(rate) : CountText.grouped(Int(rate)))/s"
+            line += ", \(rate < 10 ? tenths(rate) : Format.count(Int(rate)))/s"
             if done < total {
                 let rest = Double(nanoseconds) / Double(done) * Double(total - done)
-                line += ", \(DurationText.short(nanoseconds: Int(rest))) to go"
+                line += ", \(Format.duration(nanoseconds: Int(rest))) to go"
             }
         }
         return line

@@ -5,7 +5,7 @@ import SystemPackage
 
 /// The options of every command that say how it speaks.
 struct TerminalOptions: ParsableArguments {
-    @Option(help: "Colour: auto (on a terminal, unless NO_COLOR is set), always or never.")
+    @Option(help: "When to use colour; auto: on a terminal, unless NO_COLOR is set.")
     var color = Style.ColorChoice.auto
 
     @Flag(name: .shortAndLong, help: "Print no report and no progress: errors and the exit code tell.")

@@ -72,14 +72,14 @@ enum ErrorText {
 
     private static func line(_ shortage: Shortage, _ sizing: Sizing) -> String {
         let asked =
-            "\(CountText.grouped(shortage.asked.rawValue)) huge pages of \(ByteText.short(shortage.pageSize.bytes))"
+            "\(Format.count(shortage.asked.rawValue)) huge pages of \(Format.bytes(shortage.pageSize.bytes))"
         let fits =
             shortage.largest > HugePageCount(0)
             ? "\(shortage.largest) fit: use \(largest(shortage, sizing))"
             : "not one fits"
         switch shortage.resource {
         case .mappings:
-            let needed = shortage.needed.map { CountText.grouped($0) } ?? "more than can be counted"
+            let needed = shortage.needed.map { Format.count($0) } ?? "more than can be counted"
             let most = Int(Int32.max)
             let limit = limit(shortage)
             let wayOut =
@@ -92,13 +92,13 @@ enum ErrorText {
             return "\(asked) need \(needed) mappings, but vm.max_map_count is \(atMost)\(shortage.limit), "
                 + "\(shortage.available) of them free; \(fits)\(wayOut)"
         case .memory(let source):
-            let needed = shortage.needed.map { ByteText.short(ByteCount($0)) } ?? "more memory than can be counted"
-            return "\(asked) need \(needed), but \(source) leaves \(ByteText.short(ByteCount(shortage.available))); "
+            let needed = shortage.needed.map { Format.bytes(ByteCount($0)) } ?? "more memory than can be counted"
+            return "\(asked) need \(needed), but \(source) leaves \(Format.bytes(ByteCount(shortage.available))); "
                 + "\(fits), or \(source.contains("limit") ? "raise that limit" : "free memory")"
         case .contiguousMemory:
             return
                 "\(asked) are to be allocated by the host in one piece each, and it found not one, with "
-                + "\(ByteText.short(ByteCount(shortage.available))) of memory available in smaller pieces (as root: "
+                + "\(Format.bytes(ByteCount(shortage.available))) of memory available in smaller pieces (as root: "
                 + "sysctl vm.compact_memory=1, or reserve them at boot: hugepagesz=\(shortage.pageSize.bytes.rawValue >> 20)M "
                 + "hugepages=\(shortage.asked))"
         }

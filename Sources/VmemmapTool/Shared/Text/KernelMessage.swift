@@ -5,7 +5,7 @@ import VmemmapEmulator
 enum KernelMessage {
     /// `HugeTLB: 24 KiB vmemmap can be freed for a 2.00 MiB page`.
     static func freed(_ bytes: ByteCount, hugePage: ByteCount) -> String {
-        "HugeTLB: \(bytes.rawValue / 1024) KiB vmemmap can be freed for a \(ByteText.short(hugePage)) page"
+        "HugeTLB: \(bytes.rawValue / 1024) KiB vmemmap can be freed for a \(Format.bytes(hugePage)) page"
     }
 
     /// Why nothing is optimized where sizeof(struct page) is no power of two, as Linux has it since 5.18, and the size.

@@ -7,7 +7,7 @@ enum PlanReport {
     static func lines(_ host: HostBlock) -> [String] {
         [
             "host    \(self.host(host))",
-            "limits  vm.max_map_count \(host.maxMapCount), \(ByteText.short(host.memoryAvailableBytes)) available, "
+            "limits  vm.max_map_count \(host.maxMapCount), \(Format.bytes(host.memoryAvailableBytes)) available, "
                 + "\(host.mappingCostBytes) B a mapping (\(host.mappingCostSource.rawValue))",
         ]
     }
@@ -16,37 +16,37 @@ enum PlanReport {
     static func host(_ host: HostBlock) -> String {
         let who = host.isRoot ? "root" : "user"
         let frames = host.showsFrameNumbers ? "PFNs visible" : "PFNs hidden"
-        return "Linux \(host.kernelRelease) \(host.machine), \(ByteText.short(host.pageSizeBytes)) pages, "
-            + "\(CountText.of(host.processors, "CPU")), \(who), \(frames)"
+        return "Linux \(host.kernelRelease) \(host.machine), \(Format.bytes(host.pageSizeBytes)) pages, "
+            + "\(Format.count(host.processors, "CPU")), \(who), \(frames)"
     }
 
     /// What will be mapped, and what that is expected to save.
     static func lines(_ plan: PlanBlock) -> [String] {
         [
             "plan    " + kernelMessage(plan),
-            "        \(CountText.grouped(plan.framesPopulated.rawValue)) vmemmap pages in "
-                + "\(CountText.grouped(plan.framesOptimized.rawValue)) frames, by "
-                + "\(CountText.of(plan.mappingsOptimized.rawValue, "mapping"))",
-            "        saves \(ByteText.short(plan.grossSavingBytes)) gross, "
-                + "\(ByteText.short(plan.netSavingBytes)) net of \(ByteText.short(plan.overheadBytes)) for the mappings",
+            "        \(Format.count(plan.framesPopulated.rawValue)) vmemmap pages in "
+                + "\(Format.count(plan.framesOptimized.rawValue)) frames, by "
+                + "\(Format.count(plan.mappingsOptimized.rawValue, "mapping"))",
+            "        saves \(Format.bytes(plan.grossSavingBytes)) gross, "
+                + "\(Format.bytes(plan.netSavingBytes)) net of \(Format.bytes(plan.overheadBytes)) for the mappings",
         ]
     }
 
     /// The huge pages and how they are shared, for a title.
     static func title(_ plan: PlanBlock) -> String {
-        "\(CountText.grouped(plan.pages.rawValue)) x \(ByteText.short(plan.hugePageBytes)) huge pages, \(setting(plan))"
+        "\(Format.count(plan.pages.rawValue)) x \(Format.bytes(plan.hugePageBytes)) huge pages, \(setting(plan))"
     }
 
     /// What a drawing shows, for the line above it.
     static func picture(_ picture: FramePicture, _ plan: PlanBlock) -> String {
         let title = "huge page \(picture.hugePage): \(plan.vmemmapPagesPerHugePage) vmemmap pages and their frames"
         guard let mappings = picture.lastFrameMappings.value else { return title }
-        return title + ", the last mapped \(CountText.of(mappings, "time"))"
+        return title + ", the last mapped \(Format.count(mappings, "time"))"
     }
 
     /// `512 huge pages of 2.00 MiB`.
     static func hugePages(_ plan: PlanBlock) -> String {
-        "\(CountText.of(plan.pages.rawValue, "huge page")) of \(ByteText.short(plan.hugePageBytes))"
+        "\(Format.count(plan.pages.rawValue, "huge page")) of \(Format.bytes(plan.hugePageBytes))"
     }
 
     /// How they are shared.

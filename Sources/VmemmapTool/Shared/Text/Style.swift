@@ -79,14 +79,17 @@ struct Style: Hashable, Sendable {
     /// A verdict in words.
     func verdict(_ holds: Bool, _ text: String) -> String { holds ? good(text) : bad(text) }
 
-    /// `ok    ` or `FAIL  `, in front of a claim; `?     ` where it was not measured.
-    func mark(_ holds: Bool?) -> String {
-        switch holds {
-        case true?: good("ok") + "    "
-        case false?: bad("FAIL") + "  "
-        case nil: "?     "
+    /// `ok    ` or `FAIL  ` in front of a statement; `?     ` where it was not measured.
+    func mark(_ outcome: Check.Outcome) -> String {
+        switch outcome {
+        case .passed: good("ok") + "    "
+        case .failed: bad("FAIL") + "  "
+        case .notMeasured: "?     "
         }
     }
+
+    /// The same of what is so or not.
+    func mark(_ isSo: Bool) -> String { mark(isSo ? .passed : .failed) }
 
     private func colored(_ text: String, _ code: String) -> String {
         isColored && !text.isEmpty ? "\u{1b}[\(code)m\(text)\u{1b}[0m" : text

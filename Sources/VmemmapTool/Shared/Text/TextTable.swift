@@ -6,10 +6,10 @@ struct TextTable: Sendable {
 
     /// A table with these headings; a line break in one starts another heading line.
     ///
-    /// - Parameter dispensable: headings of columns that are left out, one after the other, where there is no room for all of them
-    ///   and not everything is to be told.
-    init(headings: [String], dispensable: [String] = []) {
-        self.dispensable = dispensable.compactMap { headings.firstIndex(of: $0) }
+    /// - Parameter dispensable: columns that are left out, one after the other, where there is no room for all of them and not
+    ///   everything is to be told.
+    init(headings: [String], dispensable: [Int] = []) {
+        self.dispensable = dispensable
         let split = headings.map { $0.split(separator: "\n", omittingEmptySubsequences: false).map(String.init) }
         let height = split.map(\.count).max() ?? 0
         // Short headings stand at the bottom, next to their figures.
@@ -18,16 +18,10 @@ struct TextTable: Sendable {
         }
     }
 
-    /// Whether there is no row in it.
-    var isEmpty: Bool { rows.isEmpty }
-
     /// Adds a row. It must have as many cells as there are headings.
     mutating func add(_ row: [String]) { rows.append(row) }
 
-    /// The lines of the table, without trailing space.
-    var lines: [String] { lines(.plain) }
-
-    /// The lines of the table. Where it is too wide without what is dispensable, its columns stand in several tables one below the
+    /// The lines of the table, without trailing space. Where it is too wide without what is dispensable, its columns stand in several tables one below the
     /// other, each with the first column; an empty line between.
     func lines(_ style: Style) -> [String] {
         let all = headings + rows

@@ -2,20 +2,28 @@ import HostMemory
 import SystemPackage
 import VmemmapEmulator
 
-/// The claims of the demo, each put to the test on the region as it stands.
-enum DemoProofs {
-    /// What can be shown while the region is optimized.
-    static func optimized(_ region: VmemmapRegion) throws -> [Proof] {
+/// What the demo checks, on the region as it stands.
+enum DemoChecks {
+    /// The checks that there are of a region mapped so.
+    static func ids(_ mapping: RegionMapping) -> [String] {
+        [
+            "distinct_frames", "shared_frames", "tail_store_faults", "tail_stays_read_only", "walkers_read_right",
+            "contents_unchanged", "figures_back",
+        ] + (mapping == .pmd ? ["pmd_mapped"] : [])
+    }
+
+    /// What can be checked while the region is optimized.
+    static func optimized(_ region: VmemmapRegion) throws -> [Check] {
         let plan = region.plan
         let frames = try FrameCount.count(in: region.range)
         let shared = plan.fileFrames(optimized: plan.hugePages).bytes(pageSize: plan.geometry.basePageSize)
         return [
-            Proof(
-                .distinctFrames,
+            Check(
+                "distinct_frames", "the region has the frames of the plan",
                 [.equal("distinct_frames", plan.framesOptimized.rawValue, frames.distinct.rawValue)],
                 method: "/proc/self/pagemap and maps, frames told apart by \(frames.method.rawValue)"),
-            Proof(
-                .sharedFrames,
+            Check(
+                "shared_frames", "the memory file holds the shared frames, and nothing else",
                 [
                     .equal("memfd_bytes", shared.rawValue, try region.sharedFrameBytes().rawValue),
                     .equal(
@@ -28,40 +36,40 @@ enum DemoProofs {
         ]
     }
 
-    /// What can be shown once it is restored.
+    /// What can be checked once it is restored.
     static func restored(
         _ region: VmemmapRegion, race: DemoResult.Race, tour: Walkers.Tally
-    ) throws -> [Proof] {
+    ) throws -> [Check] {
         let plan = region.plan
         let differences = region.differencesFromPrepared()
         let unoptimized = plan.fileFrames(optimized: .zero).bytes(pageSize: plan.geometry.basePageSize)
         let frames = try FrameCount.count(in: region.range)
         return [
-            Proof(
-                .walkersReadRight,
+            Check(
+                "walkers_read_right",
+                "walkers read the right compound_head while huge pages are optimized and restored",
                 [
-                    .equal("wrong_reads", 0, race.wrongReads),
-                    .equal("wrong_reads_of_the_optimized_tour", 0, tour.wrong),
+                    .equal("wrong_reads", 0, race.wrongReads), .some("reads", race.reads), .some("cycles", race.cycles),
                     .equal("cycles_not_back", 0, race.cyclesNotBack),
-                    .some("reads", race.reads), .some("reads_of_the_optimized_tour", tour.reads),
-                    .some("cycles", race.cycles),
+                    .equal("wrong_reads_of_the_optimized_tour", 0, tour.wrong),
+                    .some("reads_of_the_optimized_tour", tour.reads),
                 ],
                 method: "threads load compound_head of random frames and compare it with the geometry"),
-            Proof(
-                .contentsUnchanged,
+            Check(
+                "contents_unchanged", "every vmemmap page has its contents again",
                 [
                     .equal("differing_vmemmap_pages", 0, differences.count),
                     .some("compared_bytes", region.range.length.rawValue),
                 ],
                 method: "memcmp of every vmemmap page with what was written when the region was built"),
-            Proof(
-                .figuresBack,
+            Check(
+                "figures_back", "frames, memory file and mappings are back where they were",
                 [
                     .equal("distinct_frames", plan.framesPopulated.rawValue, frames.distinct.rawValue),
                     .equal("memfd_bytes", unoptimized.rawValue, try region.sharedFrameBytes().rawValue),
                     .equal("region_present_pages", plan.framesPopulated.rawValue, frames.present.rawValue),
                     // Whole huge pages, as some restores move them in, may merge with their neighbours.
-                    (plan.movedPages.contains(VmemmapPageIndex(0)) ? Proof.Figure.atMost : Proof.Figure.equal)(
+                    (plan.movedPages.contains(VmemmapPageIndex(0)) ? Check.Figure.atMost : Check.Figure.equal)(
                         "region_mappings", plan.regionMappings(.restored).rawValue,
                         try ProcMaps.count(overlapping: region.range).rawValue),
                 ],
@@ -70,13 +78,13 @@ enum DemoProofs {
     }
 
     /// What became of the blocks that PMDs map, over the steps.
-    static func pmdMapped(_ plan: MappingPlan, _ steps: [StepResult]) -> Proof {
-        func figures(_ step: Step) -> MemoryFigures? { steps.first { $0.step == step }?.figures }
-        func blocks(_ step: Step) -> Int? { figures(step)?.pmdMappedBytes.value.map { $0.rawValue >> 21 } }
-        func marks(_ step: Step) -> Int? { figures(step)?.splitBlocks.value }
+    static func pmdMapped(_ plan: MappingPlan, _ steps: [StepResult]) -> Check {
+        func memory(_ step: Step) -> MemoryFigures? { steps.first { $0.step == step }?.figures }
+        func blocks(_ step: Step) -> Int? { memory(step)?.pmdMappedBytes.value.map { $0.rawValue >> 21 } }
+        func marks(_ step: Step) -> Int? { memory(step)?.splitBlocks.value }
         let built = blocks(.populated) ?? 0
         let merged = plan.mergesOnRestore ? built : 0
-        var claims: [Proof.Figure] = [
+        var figures: [Check.Figure] = [
             .some("blocks_mapped_by_pmd_populated", blocks(.populated)),
             .equal("blocks_mapped_by_pmd_optimized", 0, blocks(.optimized)),
             .equal("blocks_marked_split_optimized", built, marks(.optimized)),
@@ -84,11 +92,12 @@ enum DemoProofs {
             .equal("blocks_marked_split_restored", built - merged, marks(.restored)),
         ]
         // Over a memory file what a hole leaves may be small folios of several pages: its size tells there.
-        if plan.backing == .anonymous, let left = figures(.optimized)?.pagesInHugeFolios.value {
-            claims.append(.equal("pages_in_huge_folios_optimized", 0, left.rawValue))
+        if plan.backing == .anonymous, let left = memory(.optimized)?.pagesInHugeFolios.value {
+            figures.append(.equal("pages_in_huge_folios_optimized", 0, left.rawValue))
         }
-        return Proof(
-            .pmdMapped, claims, method: "PAGEMAP_SCAN of the region, 2 MiB blocks; KPF_THP of /proc/kpageflags")
+        return Check(
+            "pmd_mapped", "PMDs map the region, optimizing splits them, a restore of gigantic pages merges them",
+            figures, method: "PAGEMAP_SCAN of the region, 2 MiB blocks; KPF_THP of /proc/kpageflags")
     }
 
     /// The first and the last read-only vmemmap page of every huge page.
@@ -100,22 +109,23 @@ enum DemoProofs {
         }
     }
 
-    private static func storesFault(_ region: VmemmapRegion) -> Proof {
+    private static func storesFault(_ region: VmemmapRegion) -> Check {
         let tails = sharedTails(region)
         let refused = tails.count { tail in
             // SAFETY: the address is in the region, which is kept; the store survives its fault. Should it succeed,
-            // the claim falls and the contents are found changed.
+            // the check fails and the contents are found changed.
             let outcome = unsafe MemoryAccess.tryStore(0, at: tail.start + StructPage.compoundHeadOffset)
             return outcome == .refused
         }
-        return Proof(
-            .tailStoreFaults, [.equal("faulting_stores", tails.count, refused), .some("stores", tails.count)],
+        return Check(
+            "tail_store_faults", "a store into a tail page faults",
+            [.equal("faulting_stores", tails.count, refused), .some("stores", tails.count)],
             method: "a store into the first and last read-only page of each huge page: SIGSEGV, si_code SEGV_ACCERR")
     }
 
     /// Only EACCES says that the mapping may not be made writable. Any other refusal, of memory for instance, says
     /// nothing of that.
-    static func staysReadOnly(_ region: VmemmapRegion) -> Proof {
+    static func staysReadOnly(_ region: VmemmapRegion) -> Check {
         let tails = sharedTails(region)
         var (refused, granted) = (0, 0)
         var otherwise: HostError?
@@ -127,8 +137,8 @@ enum DemoProofs {
                 if error.errno == .permissionDenied { refused += 1 } else { otherwise = otherwise ?? error }
             }
         }
-        return Proof(
-            .tailStaysReadOnly,
+        return Check(
+            "tail_stays_read_only", "a tail page cannot be made writable",
             [
                 .equal("granted_mprotects", 0, granted),
                 .equal("refused_mprotects", tails.count, granted == 0 && otherwise != nil ? nil : refused),

@@ -1,5 +1,5 @@
-/// A promise that a stress run puts to the test.
-enum StressClaim: String, Hashable, Sendable, Codable, CaseIterable {
+/// What a stress run checks, each with its statement.
+enum StressCheck: String, Hashable, Sendable, Codable, CaseIterable {
     /// Of every read: the word leads to the head that the geometry alone says.
     case walkerSeesHead = "a walker sees the right compound_head"
     /// By the one who holds it, when it is got and when it is given back.
@@ -40,7 +40,7 @@ enum StressClaim: String, Hashable, Sendable, Codable, CaseIterable {
     case noDescriptorIsLost = "no descriptor is lost"
     /// Neither stores nor mappings.
     case childGetsNothing = "a child gets no part of the memory"
-    /// At the end of an epoch, as all that follow but the last.
+    /// As what a set-up built is taken down, as all that follow but the last.
     case heldCanBeFreed = "a huge page in use can be freed"
     /// Of both sizes.
     case poolShrinksToNothing = "a pool shrinks to nothing"
@@ -48,25 +48,27 @@ enum StressClaim: String, Hashable, Sendable, Codable, CaseIterable {
     case everythingCanBeRestored = "everything can be restored at the end"
     /// The machine.
     case everythingIsBack = "everything is back at the end"
-    /// Between epochs: resident memory, mappings, descriptors.
+    /// Between two set-ups: resident memory, mappings, descriptors.
     case processDoesNotGrow = "the process does not grow"
 }
 
-/// A promise, how often a run has looked at it, and whether it held.
-struct StressClaimCheck: Hashable, Sendable, Codable {
-    /// Which promise.
-    let claim: StressClaim
-    /// How often it was looked at, by whoever looks: reads, operations, pages or rounds.
-    let times: Int
-    /// Whether it held each time; null where it was not put to the test.
-    let holds: Measured<Bool>
+extension StressCheck {
+    /// Its name in exports: `walker_sees_head`.
+    var id: String { Format.words("\(self)").replacing(" ", with: "_") }
 
-    /// A promise that was looked at so often.
+    /// What came of it.
     ///
-    /// - Parameter isViolated: whether it did not hold once, which ends a run.
-    init(_ claim: StressClaim, times: Int, isViolated: Bool) {
-        self.claim = claim
-        self.times = times
-        holds = isViolated ? .value(false) : times > 0 ? .value(true) : .notMeasured
+    /// - Parameters:
+    ///   - times: how often it was looked at, by whoever looks: reads, operations, pages or rounds.
+    ///   - isViolated: whether it was not so once, which ends a run.
+    func result(times: Int, isViolated: Bool) -> Check {
+        let wasLookedAt = times > 0 || isViolated
+        return Check(
+            id, rawValue,
+            [
+                .some("times", times > 0 ? times : nil),
+                .equal("violations", 0, wasLookedAt ? (isViolated ? 1 : 0) : nil),
+            ],
+            method: wasLookedAt ? "" : "this run did not look at it")
     }
 }
