@@ -13,8 +13,8 @@ extension PoolResult: ExportableResult {
                 "line", "What each line did, and the machine after it.", lines,
                 [
                     .label("line", "The line's number.") { "\($0.number)" },
-                    .label("statement", "What it says.") { $0.statement },
-                    .label("refusal", "The errno it was refused with; nothing where it was carried out.") {
+                    .text("statement", "What it says.") { $0.statement },
+                    .text("refusal", "The errno it was refused with; nothing where it was carried out.") {
                         $0.refusal.value ?? ""
                     },
                     .truth("holds", "Whether what it expects is so.") { $0.holds.value },
@@ -32,10 +32,10 @@ extension PoolResult: ExportableResult {
                     .count("expected_frames", "Those that the counters make one expect.") {
                         $0.machine.value?.measured.expectedFrames.rawValue
                     },
-                    .count("region_mappings", "Mappings of the struct pages' region.") {
+                    .count("mappings", "Mappings of the struct pages' region.") {
                         $0.machine.value?.measured.mappings.rawValue
                     },
-                    .bytes("page_tables", "VmPTE of the process.") { $0.machine.value?.measured.pageTableBytes },
+                    .bytes("page_table", "VmPTE of the process.") { $0.machine.value?.measured.pageTableBytes },
                 ]),
             ExportTable(
                 "pool", "Each pool after each line, as /proc/meminfo has it.",

@@ -6,7 +6,7 @@ struct BenchCommandTests {
     // As root, the host's own pool is measured.
     @Test("One scheme on one backing fits one screen, and ends in the letter's manner", .hostSettingsTurn)
     func oneScreen() async throws {
-        let outcome = try await Command.run(["bench", "--pages", "16", "--runs", "2", "--peers", "baseline,kernel"])
+        let outcome = try await Command.run(["bench", "--pages", "16", "--pairs", "2", "--peers", "baseline,kernel"])
         #expect(outcome.code == 0, "\(outcome)")
         let lines = outcome.output.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
         #expect(lines.count <= 24)
@@ -34,7 +34,7 @@ struct BenchCommandTests {
     @Test("Each huge page alone is drawn as a histogram")
     func histograms() async throws {
         let outcome = try await Command.run([
-            "bench", "--pages", "16", "--runs", "1", "--scheme", "shared-tail", "--histograms",
+            "bench", "--pages", "16", "--pairs", "1", "--scheme", "shared-tail", "--histograms",
         ])
         #expect(outcome.code == 0, "\(outcome)")
         #expect(outcome.output.contains("allocate, synchronous, optimizing on, ns: p50 "))

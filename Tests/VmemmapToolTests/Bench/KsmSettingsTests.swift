@@ -19,7 +19,7 @@ extension HostSettingsTests {
         // Enough of them that KSM is still at work when the signal comes; the pool, which is timed first, takes as many.
         let runs = signal == nil ? "2" : "60"
         let record = try await Subprocess.run(
-            .path(Command.binary), arguments: ["bench", "--pages", "64", "--runs", runs, "--peers", "ksm"],
+            .path(Command.binary), arguments: ["bench", "--pages", "64", "--pairs", runs, "--peers", "ksm"],
             input: .none, output: .string(limit: 1 << 16), error: .string(limit: 1 << 16)
         ) { execution in
             guard let signal else { return }

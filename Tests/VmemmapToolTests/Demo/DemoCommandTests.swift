@@ -6,12 +6,12 @@ import Testing
 @Suite("vmemmap demo")
 struct DemoCommandTests {
     @Test(
-        "Every proof holds, and the command exits with 0",
+        "Every check passes, and the command exits with 0",
         arguments: [["--pages", "16"], ["--pages", "1", "--page-size", "1G"]])
     func holds(_ arguments: [String]) async throws {
         let outcome = try await Command.run(["demo"] + arguments)
         #expect(outcome.code == 0, "\(outcome)")
-        #expect(outcome.output.hasSuffix("all 7 proofs hold\n"))
+        #expect(outcome.output.hasSuffix("7 checks passed\n"))
         #expect(outcome.error.isEmpty)
     }
 
@@ -21,7 +21,7 @@ struct DemoCommandTests {
         #expect(outcome.code == 0, "\(outcome)")
         #expect(outcome.output.hasPrefix("vmemmap demo --race: 64 x 2.00 MiB huge pages"))
         #expect(outcome.output.contains("\nnaive ") && outcome.output.contains("\natomic "))
-        #expect(!outcome.output.contains("FAIL") && !outcome.output.contains("proofs hold"))
+        #expect(!outcome.output.contains("FAIL") && !outcome.output.contains("checks passed"))
     }
 
     @Test("With --export-json - standard output is one JSON object and nothing else")
@@ -30,7 +30,7 @@ struct DemoCommandTests {
         #expect(outcome.code == 0)
         #expect(outcome.output.hasPrefix("{\n") && outcome.output.hasSuffix("}\n"))
         #expect(outcome.output.contains("\"schema_version\" : 1"))
-        #expect(!outcome.output.contains("proofs hold"))
+        #expect(!outcome.output.contains("checks passed"))
     }
 
     @Test("An export takes its name when it is complete, and leaves nothing else behind")
@@ -39,7 +39,7 @@ struct DemoCommandTests {
         let outcome = try await Command.run(
             ["demo", "--pages", "4", "--export-json", folder.path.appending("demo.json").string])
         #expect(outcome.code == 0)
-        #expect(outcome.output.hasSuffix("all 7 proofs hold\n"))
+        #expect(outcome.output.hasSuffix("7 checks passed\n"))
         #expect(try folder.contents() == ["demo.json"])
     }
 
@@ -53,7 +53,7 @@ struct DemoCommandTests {
         ])
         #expect(outcome.code == 0)
         #expect(outcome.output.hasPrefix("step,duration_nanoseconds,") && outcome.output.hasSuffix("\n"))
-        #expect(!outcome.output.contains("proofs hold"))
+        #expect(!outcome.output.contains("checks passed"))
         #expect(try folder.contents() == ["demo.html", "demo.json", "demo.md", "demo.prom"])
     }
 
@@ -95,6 +95,6 @@ struct DemoCommandTests {
         #expect(outcome.code == 0, "\(outcome)")
         #expect(outcome.output.contains("user, PFNs hidden"))
         #expect(outcome.output.contains("memfd + 0x"))
-        #expect(outcome.output.hasSuffix("all 7 proofs hold\n"))
+        #expect(outcome.output.hasSuffix("7 checks passed\n"))
     }
 }

@@ -14,11 +14,11 @@ struct DemoResultTests {
     }
 
     @Test(
-        "Every proof holds, and says what it measured", arguments: [(3, HugePageSize.twoMebibytes), (1, .oneGibibyte)])
-    func proofs(_ pages: Int, _ size: HugePageSize) throws {
+        "Every check passes, and says what it measured", arguments: [(3, HugePageSize.twoMebibytes), (1, .oneGibibyte)])
+    func checks(_ pages: Int, _ size: HugePageSize) throws {
         let result = try Self.run(pages, size)
-        #expect(result.proofs.map(\.claim) == Proof.Claim.all(.pte))
-        for proof in result.proofs { #expect(proof.holds.value == true, "\(proof)") }
+        #expect(result.checks.map(\.id) == DemoChecks.ids(.pte))
+        for check in result.checks { #expect(check.outcome == .passed, "\(check)") }
         #expect(result.holds)
         let optimized = try #require(result.figures(.optimized))
         #expect(optimized.distinctFrames.value == PageCount(2 * pages))
@@ -27,13 +27,13 @@ struct DemoResultTests {
         #expect(result.race.reads > 0)
     }
 
-    @Test("The report has a line for each proof and for each step")
+    @Test("The report has a line for each check and for each step")
     func report() throws {
         let lines = DemoReport.lines(try Self.run(2, .twoMebibytes))
-        #expect(lines.count { $0.hasPrefix("ok    ") } == Proof.Claim.all(.pte).count)
+        #expect(lines.count { $0.hasPrefix("ok    ") } == DemoChecks.ids(.pte).count)
         for step in Step.allCases { #expect(lines.contains { $0.hasPrefix(step.rawValue + " ") }) }
         #expect(lines.contains { $0.hasSuffix("HugeTLB: 24 KiB vmemmap can be freed for a 2.00 MiB page") })
-        #expect(lines.last == "all 7 proofs hold")
+        #expect(lines.last == "7 checks passed")
     }
 
     @Test("The JSON has the envelope, snake_case keys with units, integers, and null where nothing was measured")

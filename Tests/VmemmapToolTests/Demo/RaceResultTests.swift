@@ -23,10 +23,10 @@ struct RaceResultTests {
             let result = try Self.run(scheme, backing, run: scheme == .head ? 1 : 3)
             let (naive, atomic) = (result.side(.naive), result.side(.atomic))
             #expect(result.holds && atomic.wrongReads == 0 && atomic.wrongRead == .notMeasured)
-            #expect(naive.reads > 0 && naive.cycles > 0 && naive.turns == atomic.turns)
+            #expect(naive.reads > 0 && naive.cycles > 0 && naive.pairs == atomic.pairs)
             #expect(naive.durationNanoseconds >= 100_000_000 && atomic.durationNanoseconds >= 100_000_000)
             guard naive.wrongReads > 0 else { continue }
-            #expect(naive.wrongReads < naive.reads && naive.turnsWithWrongReads > 0)
+            #expect(naive.wrongReads < naive.reads && naive.pairsWithWrongReads > 0)
             #expect(naive.wrongRead.value?.word == 0)
             let lines = RaceReport.lines(result)
             #expect(lines.contains { $0.hasPrefix("It is a real one.") })
@@ -60,7 +60,7 @@ struct RaceResultTests {
         let real = try run(.firstTail, .anonymous, milliseconds: 1)
         let sides = [(RaceResult.Way.naive, naive), (.atomic, atomic)].map { way, wrong in
             var side = RaceResult.Side(way: way)
-            (side.turns, side.cycles, side.reads, side.wrongReads) = (1, 1, 1_000_000, wrong)
+            (side.pairs, side.cycles, side.reads, side.wrongReads) = (1, 1, 1_000_000, wrong)
             if wrong > 0 { side.wrongRead = .value(RaceResult.WrongRead(frame: 77, word: 0xbad1)) }
             return side
         }
@@ -90,7 +90,7 @@ struct RaceResultTests {
     func rate() throws {
         let result = try Self.result(naive: 250, atomic: 0)
         #expect(result.wrongReadsAtTheNaiveRate == 250)
-        #expect(RaceReport.lines(result).contains { $0.contains("  4 000  ") })
+        #expect(RaceReport.lines(result).contains { $0.contains("gave a wrong head, one in 4 000: ") })
     }
 
     @Test("The JSON gives the result back, null where there was no wrong read")

@@ -28,9 +28,9 @@ struct InspectCommandTests {
     func own(_ arguments: [String]) async throws {
         let outcome = try await Command.run(["inspect"] + arguments)
         #expect(outcome.code == 0, "\(outcome)")
-        #expect(outcome.output.hasSuffix("seen from outside, it is what the scheme says\n"))
-        #expect(outcome.output.contains("bytes of the memory file: the scheme says "))
-        #expect(!outcome.output.contains("found not measured"))
+        #expect(outcome.output.hasSuffix("7 checks passed\n"))
+        #expect(outcome.output.contains("the memory file holds what the scheme says: memfd bytes "))
+        #expect(!outcome.output.contains("not measured"))
         #expect(outcome.error.isEmpty)
     }
 
@@ -45,7 +45,7 @@ struct InspectCommandTests {
             #expect(said.code == 0, "\(said)")
             let refuted = try await Command.run(["inspect", "--pid", pid, "--scheme", "head"])
             #expect(refuted.code == 2, "\(refuted)")
-            #expect(refuted.output.contains("FAIL  huge pages out of scheme: the scheme says 0, found 16\n"))
+            #expect(refuted.output.contains("        huge_pages_out_of_scheme: expected 0, measured 16\n"))
             let impossible = try await Command.run(["inspect", "--pid", pid, "--tail-frames", "4000"])
             #expect(impossible.code == 3 && impossible.error.contains("give --tail-frames 6 at most"), "\(impossible)")
             let odd = ["inspect", "--pid", pid, "--region", "0x1001+524288"]

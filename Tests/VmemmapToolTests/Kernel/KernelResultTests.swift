@@ -100,11 +100,13 @@ struct KernelResultTests {
         (cycle(false, 64, fall: 0, time: 1500), cycle(true, 64, fall: 448, time: 3100)),
     ]
 
-    private static func refuted(_ result: KernelResult) -> [KernelResult.Check.Claim] {
-        result.checks.filter { $0.holds.value == false }.map(\.claim)
+    private static func refuted(_ result: KernelResult) -> [KernelCheck] {
+        result.checks.filter { $0.outcome == .failed }.compactMap { check in
+            KernelCheck.allCases.first { $0.id == check.id }
+        }
     }
 
-    @Test("What the optimization adds is on less off, round by round, for one huge page")
+    @Test("What the optimization adds is on less off, pair by pair, for one huge page")
     func added() throws {
         let measurement = try Self.measurement(Self.rounds)
         #expect(measurement.allocation.offMedianNanoseconds == 1250)
@@ -114,32 +116,32 @@ struct KernelResultTests {
         #expect(measurement.freeing.addedMaxNanoseconds == 4000)
     }
 
-    @Test("Where all agrees, nothing is refuted; what was not measured is neither")
+    @Test("Where all agrees, no check fails; what was not measured is neither")
     func agrees() throws {
         let result = try Self.result(Self.measurement(Self.rounds))
         #expect(result.holds && Self.refuted(result).isEmpty)
-        #expect(result.checks.first { $0.claim == .hostFlagsOn }?.holds.value == nil)
+        #expect(result.checks.first { $0.id == KernelCheck.hostFlagsOn.id }?.outcome == .notMeasured)
         let old = [(Self.cycle(false, 64, fall: nil, missing: nil), Self.cycle(true, 64, fall: nil, missing: nil))]
         let unknown = try Self.result(Self.measurement(old))
         #expect(unknown.holds)
-        #expect(unknown.checks.first { $0.claim == .emulatorFreesTheSame }?.holds.value == nil)
-        #expect(KernelReport.lines(unknown).contains { $0.hasPrefix("?     emulator: frames freed") })
+        #expect(unknown.checks.first { $0.id == KernelCheck.emulatorFreesTheSame.id }?.outcome == .notMeasured)
+        #expect(KernelReport.lines(unknown).contains { $0.hasPrefix("?     the emulator frees as many frames") })
         let page = HTMLExport.text(unknown)
-        #expect(page.contains("What a huge page costs") && page.contains("aria-label=\"not put to the test\""))
+        #expect(page.contains("What a huge page costs") && page.contains("aria-label=\"not measured\""))
         #expect(page.contains("all of 1.00 TiB in huge pages of 2.00 MiB: struct pages 16.00 GiB, HVO frees 14.00 GiB"))
     }
 
-    @Test("Each claim can be refuted")
+    @Test("Each check can fail")
     func refutations() throws {
         let good = Self.rounds[1]
-        func claims(_ off: Cycle, _ on: Cycle, _ framesFreed: Int = 448) throws -> [KernelResult.Check.Claim] {
+        func failed(_ off: Cycle, _ on: Cycle, _ framesFreed: Int = 448) throws -> [KernelCheck] {
             Self.refuted(try Self.result(Self.measurement([(off, on), good]), framesFreed: framesFreed))
         }
         let (off, on) = Self.rounds[0]
-        #expect(try claims(off, on, 447) == [.emulatorFreesTheSame])
-        #expect(try claims(Self.cycle(false, 64, fall: -1), on) == [.kernelFreesNothingWhenOff])
-        #expect(try claims(off, Self.cycle(true, 64, fall: 448, missing: 2)) == [.kernelIsBack])
-        #expect(try claims(off, Self.cycle(true, 64, fall: 441)) == [.kernelFreesAsPlanned, .emulatorFreesTheSame])
+        #expect(try failed(off, on, 447) == [.emulatorFreesTheSame])
+        #expect(try failed(Self.cycle(false, 64, fall: -1), on) == [.kernelFreesNothingWhenOff])
+        #expect(try failed(off, Self.cycle(true, 64, fall: 448, missing: 2)) == [.kernelIsBack])
+        #expect(try failed(off, Self.cycle(true, 64, fall: 441)) == [.kernelFreesAsPlanned, .emulatorFreesTheSame])
         // One cycle's surplus does not make up for another's lack.
         let uneven = [(off, Self.cycle(true, 64, fall: 449)), (off, Self.cycle(true, 64, fall: 447))]
         #expect(try Self.refuted(Self.result(Self.measurement(uneven))) == [.kernelFreesAsPlanned])
@@ -155,7 +157,7 @@ struct KernelResultTests {
         #expect(KernelReport.lines(result).contains { $0.hasPrefix("The host gave only 50") })
     }
 
-    @Test("Fake heads that the host shows as heads are noted, other pages refute")
+    @Test("Fake heads that the host shows as heads are noted, other pages fail the check")
     func flags() throws {
         let tail: UInt64 = 1 << 16 | 1 << 17
         var words: [UInt64] = [1 << 15 | 1 << 17] + Array(repeating: tail, count: 511)
@@ -174,6 +176,6 @@ struct KernelResultTests {
         let result = try Self.result(Self.measurement(Self.rounds))
         let text = try format.text(result)
         #expect(text.hasSuffix("\n"))
-        #expect(text.contains(format == .prometheus ? "vmemmap_kernel_check_holds{claim=" : "added"))
+        #expect(text.contains(format == .prometheus ? "vmemmap_kernel_check_passed{id=" : "added"))
     }
 }

@@ -57,7 +57,7 @@ struct ExportTests {
     func markdown() throws {
         let text = try MarkdownExport.text(Self.result(verdict: false))
         #expect(text.hasPrefix("# vmemmap trial\n\n"))
-        #expect(text.contains("**Not everything is as promised.**"))
+        #expect(text.contains("**Failed.**"))
         #expect(
             text.hasSuffix(
                 """

@@ -14,23 +14,28 @@ struct ExportUnitsTests {
     }
 
     private static let memory =
-        "rss_bytes pss_bytes distinct_frames swapped_pages present_pages memfd_bytes page_tables_bytes mappings "
+        "rss_bytes pss_bytes distinct_frames swapped_pages region_present_pages memfd_bytes page_table_bytes mappings "
         + "region_mappings mapping_cost_bytes pmd_mapped_bytes split_blocks"
     private static let stress =
-        "duration_nanoseconds cycles remaps remap_mean_nanoseconds operations head_reads page_reads wrong_reads "
-        + "failed_calls faulted_operations refused_operations host_refusals mended_pages short_of_address_space "
-        + "short_of_mappings short_of_descriptors short_of_file_system short_of_frames signals forks checks epochs"
+        "elapsed_nanoseconds cycles cycles_per_second remaps remap_mean_nanoseconds operations head_reads page_reads "
+        + "wrong_reads failed_calls faulted_operations refused_operations host_refusals mended_pages "
+        + "shortages_address_space shortages_mappings shortages_open_files shortages_file_system shortages_frames "
+        + "signals forks checks set_ups"
     private static let forecast =
-        "scheme huge_page_bytes; pages freed_per_page_bytes freed_bytes kernel_page_tables_bytes kernel_net_bytes "
-        + "tail_frames mappings mapping_overhead_bytes emulation_net_bytes"
+        "scheme huge_page_bytes; pages freed_per_page_bytes freed_bytes kernel_page_table_bytes kernel_net_bytes "
+        + "tail_frames mappings exceeds_map_limit mapping_overhead_bytes emulation_net_bytes"
+    private static let checks = """
+        check: id statement outcome;
+        check_figure: id name bound; expected measured
+        """
 
     static let runs = [
         Run(
             arguments: ["demo", "--pages", "4"],
             tables: """
                 step: step; duration_nanoseconds \(memory)
-                proof: claim figure; expected measured holds
                 race: ; cycles cycles_not_back reads wrong_reads duration_nanoseconds
+                \(checks)
                 """),
         Run(
             arguments: ["savings", "--memory", "64M", "--scheme", "shared-tail"],
@@ -39,28 +44,30 @@ struct ExportUnitsTests {
                 mapping_overhead_bytes page_table_overhead_bytes template_overhead_bytes net_saving_bytes \(memory)
                 plan: scheme backing huge_page_bytes; pages tail_frames frames_populated frames_optimized \
                 mappings_optimized gross_saving_bytes overhead_bytes net_saving_bytes
+                \(checks)
                 """),
         Run(
-            arguments: ["bench", "--pages", "8", "--runs", "2", "--walkers", "1", "--histograms"],
+            arguments: ["bench", "--pages", "8", "--pairs", "2", "--walkers", "1", "--histograms"],
             tables: """
-                pool: scheme backing operation; off_nanoseconds on_nanoseconds on_min_nanoseconds on_max_nanoseconds \
-                on_user_nanoseconds on_system_nanoseconds median_ratio min_ratio max_ratio
-                peer: scheme backing peer operation; engine_nanoseconds peer_nanoseconds median_ratio min_ratio \
+                pool: scheme backing operation; off_median_nanoseconds on_median_nanoseconds on_min_nanoseconds \
+                on_max_nanoseconds on_user_median_nanoseconds on_system_median_nanoseconds median_ratio min_ratio \
                 max_ratio
-                goal: figure scheme backing; limit_ratio measured_ratio baseline_ratio met
-                latency_bucket: scheme backing release optimizing operation from_ns; huge_pages
+                peer: scheme backing peer operation; engine_median_nanoseconds peer_median_nanoseconds median_ratio \
+                min_ratio max_ratio
+                goal: figure scheme backing; limit_ratio measured_ratio is_reached min_ratio max_ratio baseline_ratio
+                latency_bucket: scheme backing release optimizing operation from_ns; count
                 latency: scheme backing release optimizing operation; min_nanoseconds p50_nanoseconds p90_nanoseconds \
                 p99_nanoseconds p999_nanoseconds max_nanoseconds
-                run: scheme backing release run optimizing; allocate_nanoseconds free_nanoseconds \
-                free_until_restored_nanoseconds
+                pair: scheme backing release pair optimizing; allocate_wall_nanoseconds free_wall_nanoseconds \
+                free_until_restored_wall_nanoseconds
                 """),
         Run(
             arguments: ["stress", "--duration", "1s", "--pages", "16", "--faults", "injected", "--seed", "1"],
             tables: """
                 combination: scheme backing; \(stress)
                 run: ; \(stress)
-                claim: claim; times held
-                footprint: building; rss_bytes mappings open_files
+                footprint: set_up; rss_bytes mappings open_files
+                \(checks)
                 """),
         Run(
             arguments: ["plan", "--memory", "128G", "--scheme", "head"],
@@ -71,49 +78,27 @@ struct ExportUnitsTests {
         Run(
             arguments: ["inspect", "--pages", "8"],
             tables: """
-                check: figure; expected measured upper_bound holds
-                region: ; region_bytes huge_pages_optimized huge_pages_unoptimized distinct_frames swapped_pages \
-                present_pages smaps_rss_bytes smaps_pss_bytes pss_bytes process_rss_bytes process_pss_bytes \
-                region_mappings memfd_bytes
+                region: region_start; region_length_bytes pages_optimized pages_unoptimized pages_neither \
+                distinct_frames swapped_pages present_pages smaps_rss_bytes smaps_pss_bytes pss_bytes \
+                process_rss_bytes process_pss_bytes region_mappings memfd_bytes
+                \(checks)
                 """),
         Run(
             arguments: ["pool", "\(Command.repository)/scripts/examples/surplus.pool"],
             tables: """
                 line: line statement refusal; holds duration_nanoseconds memmap_pages memmap_boot_pages \
-                split_page_tables distinct_frames expected_frames region_mappings page_tables_bytes
+                split_page_tables distinct_frames expected_frames mappings page_table_bytes
                 pool: line huge_page_bytes; total_pages free_pages reserved_pages surplus_pages optimized_pages
                 """),
         Run(
             arguments: ["kernel"],
             tables: """
-                pool: huge_page_bytes; pages free_pages reserved_pages surplus_pages struct_page_bytes freed_bytes \
-                net_bytes all_memory_freed_bytes all_memory_net_bytes
+                pool: huge_page_bytes; pages free_pages reserved_pages surplus_pages overcommit_pages is_default_size \
+                struct_page_bytes freed_bytes net_bytes all_of_memory_freed_bytes all_of_memory_net_bytes
                 """),
         Run(
             arguments: ["demo", "--race", "--race-seconds", "1", "--pages", "16"], command: "race",
-            tables: "side: way; turns turns_with_wrong_reads cycles reads wrong_reads duration_nanoseconds"),
-    ]
-
-    /// What a column's figures are called in JSON, where it is not the column's own name.
-    private static let jsonKeys = [
-        "page_tables_bytes": "page_table_bytes", "region_bytes": "region_length_bytes", "held": "holds",
-        "upper_bound": "is_upper_bound", "met": "is_met", "mapping_overhead_bytes": "mapping_bytes",
-        "page_table_overhead_bytes": "page_table_bytes", "template_overhead_bytes": "template_bytes",
-        "kernel_page_tables_bytes": "page_table_bytes", "freed_per_page_bytes": "freed_bytes_per_page",
-        "off_nanoseconds": "median", "on_nanoseconds": "median", "on_min_nanoseconds": "min",
-        "on_max_nanoseconds": "max", "on_user_nanoseconds": "median", "on_system_nanoseconds": "median",
-        "engine_nanoseconds": "median", "peer_nanoseconds": "median", "median_ratio": "median", "min_ratio": "min",
-        "max_ratio": "max", "limit_ratio": "limit", "measured_ratio": "measured", "baseline_ratio": "bound_by_baseline",
-        "huge_pages": "count", "allocate_nanoseconds": "wall_nanoseconds", "free_nanoseconds": "wall_nanoseconds",
-        "free_until_restored_nanoseconds": "wall_nanoseconds", "short_of_address_space": "address_space",
-        "short_of_mappings": "mappings", "short_of_descriptors": "open_files", "short_of_file_system": "file_system",
-        "short_of_frames": "frames", "huge_pages_optimized": "optimized", "huge_pages_unoptimized": "unoptimized",
-        "all_memory_freed_bytes": "freed_bytes", "all_memory_net_bytes": "net_bytes",
-    ]
-    /// Those that have one name in one command, and another in others.
-    private static let jsonKeysOfCommand = [
-        "stress duration_nanoseconds": "elapsed_nanoseconds", "pool region_mappings": "mappings",
-        "demo present_pages": "region_present_pages", "savings present_pages": "region_present_pages",
+            tables: "side: way; pairs pairs_with_wrong_reads cycles reads wrong_reads duration_nanoseconds"),
     ]
 
     @Test("Every table's names and units are these, in every form, with the same figures", arguments: runs)
@@ -159,8 +144,7 @@ struct ExportUnitsTests {
         for table in Table.all(inMarkdown: try #require(texts["markdown"])) {
             for column in table.figureColumns {
                 let name = table.names[column]
-                let key = Self.jsonKeysOfCommand["\(run.name) \(name)"] ?? Self.jsonKeys[name] ?? name
-                let known = try #require(figures[key], "no \(key) in JSON, for \(table.name) \(name)")
+                let known = try #require(figures[name], "no \(name) in JSON, for \(table.name)")
                 for cell in table.rows.compactMap({ Double($0[column]) }) {
                     #expect(known.contains(cell), "\(table.name) \(name) \(cell) is no figure of the JSON's")
                 }
@@ -205,17 +189,33 @@ private struct Table {
     /// `name: labels; figures`.
     var summary: String {
         let labels = names.indices.filter { isLabel[$0] }.map { names[$0] }.joined(separator: " ")
-        return "\(name): \(labels); " + figureColumns.map { names[$0] }.joined(separator: " ")
+        return "\(name): \(labels);" + figureColumns.map { " " + names[$0] }.joined()
     }
 
-    /// What must stand in Prometheus text: base units, and nothing of what was not measured.
+    /// Columns of words that are no labels.
+    private static let texts: Set<String> = ["statement", "refusal", "bound", "region_start", "outcome"]
+
+    /// What must stand in Prometheus text: base units, one unit a metric, no free text, and nothing of what was not measured.
     func samples(_ prefix: String) -> [String: Double] {
         var samples: [String: Double] = [:]
         for row in rows {
-            let labels = names.indices.filter { isLabel[$0] }.map { "\(names[$0])=\"\(row[$0])\"" }
+            // The figures of checks: what is counted, with its unit at the end, is a part of the metric's name.
+            let metric = name == "check_figure" ? names.firstIndex(of: "name") : nil
+            let labels = names.indices.filter { isLabel[$0] && $0 != metric && !Self.texts.contains(names[$0]) }
+                .map { "\(names[$0])=\"\(row[$0])\"" }
             let suffix = labels.isEmpty ? "" : "{\(labels.joined(separator: ","))}"
+            if let outcome = names.firstIndex(of: "outcome"), row[outcome] != "not_measured" {
+                samples["\(prefix)_\(name)_passed\(suffix)"] = row[outcome] == "passed" ? 1 : 0
+            }
             for column in figureColumns {
                 guard let value = Double(row[column]) else { continue }
+                let counted = metric.map { row[$0] } ?? ""
+                if !counted.isEmpty {
+                    let stem = counted.hasSuffix("_bytes") ? counted.dropLast(6) : counted[...]
+                    let unit = counted.hasSuffix("_bytes") ? "_bytes" : ""
+                    samples["\(prefix)_\(name)_\(stem)_\(names[column])\(unit)\(suffix)"] = value
+                    continue
+                }
                 let isTime = names[column].hasSuffix("_nanoseconds")
                 let base = isTime ? names[column].dropLast("_nanoseconds".count) + "_seconds" : names[column][...]
                 samples["\(prefix)_\(name)_\(base)\(suffix)"] = isTime ? value / 1e9 : value

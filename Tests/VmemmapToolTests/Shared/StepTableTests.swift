@@ -19,8 +19,8 @@ struct StepTableTests {
         let table = ExportTable("step", "A step.", [figures], Column.figures(\.self))
         #expect(
             zip(table.headings, table.rows[0]).map { "\($0.name) \($1.plain ?? "-")" } == [
-                "rss_bytes 1", "pss_bytes 2", "distinct_frames 3", "swapped_pages 4", "present_pages 5",
-                "memfd_bytes 6", "page_tables_bytes 7", "mappings 8", "region_mappings 9", "mapping_cost_bytes 10",
+                "rss_bytes 1", "pss_bytes 2", "distinct_frames 3", "swapped_pages 4", "region_present_pages 5",
+                "memfd_bytes 6", "page_table_bytes 7", "mappings 8", "region_mappings 9", "mapping_cost_bytes 10",
                 "pmd_mapped_bytes 11", "split_blocks 13",
             ])
     }
@@ -34,6 +34,6 @@ struct StepTableTests {
             pagesInHugeFolios: .notMeasured, splitBlocks: .notMeasured, hugePageEvents: .notMeasured)
         let table = ExportTable("step", "A step.", [figures], Column.figures(\.self))
         let measured = zip(table.headings, table.rows[0]).filter { $0.1 != .missing }.map(\.0.name)
-        #expect(measured == ["page_tables_bytes", "mappings", "mapping_cost_bytes"])
+        #expect(measured == ["page_table_bytes", "mappings", "mapping_cost_bytes"])
     }
 }

@@ -47,7 +47,7 @@ struct TextTests {
         table.add(["baseline", "1024", "-"])
         table.add(["x", "7", "12345678"])
         #expect(
-            table.lines == [
+            table.lines(.plain) == [
                 "           RSS",
                 "           KiB    frames",
                 "baseline  1024         -",

@@ -6,15 +6,15 @@ import VmemmapEmulator
 
 @Suite("The page of a stress run")
 struct StressPageTests {
-    private static func figures(_ remaps: Int, nanoseconds: Int, epochs: Int) -> StressFigures {
+    private static func figures(_ remaps: Int, nanoseconds: Int, setUps: Int) -> StressFigures {
         var figures = StressFigures()
         figures.elapsedNanoseconds = 2_000_000_000
         figures.remaps = remaps
         figures.regionRemaps = remaps
         figures.regionRemapNanoseconds = nanoseconds
-        figures.takeMean()
+        figures.takeMeans()
         figures.headReads = 3_000_000
-        figures.epochs = epochs
+        figures.setUps = setUps
         figures.shortages.mappings = 1200
         return figures
     }
@@ -30,32 +30,31 @@ struct StressPageTests {
     ) throws -> StressResult {
         let combinations = [
             StressCombinationResult(
-                scheme: .head, backing: .memfd, figures: figures(1000, nanoseconds: 5_000_000, epochs: 2)),
+                scheme: .head, backing: .memfd, figures: figures(1000, nanoseconds: 5_000_000, setUps: 2)),
             StressCombinationResult(
-                scheme: .firstTail, backing: .anonymous, figures: figures(0, nanoseconds: 70, epochs: 2)),
+                scheme: .firstTail, backing: .anonymous, figures: figures(0, nanoseconds: 70, setUps: 2)),
         ]
         return StressResult(
             host: try .current(), seed: 11, pages: HugePageCount(64), hugePageBytes: .mebibytes(2), walkers: 3,
             workers: 2, faults: faults, combinations: combinations,
-            total: figures(1000, nanoseconds: 5_000_000, epochs: 4),
+            total: figures(1000, nanoseconds: 5_000_000, setUps: 4),
             leftOut: ["nothing <of> it"], footprints: footprints,
-            claims: StressClaim.allCases.map {
-                StressClaimCheck(
-                    $0, times: $0 == .keepsToFrameBudget ? 0 : 12, isViolated: violation?.claim == $0.rawValue)
+            checks: StressCheck.allCases.map {
+                $0.result(times: $0 == .keepsToFrameBudget ? 0 : 12, isViolated: violation?.check == $0.id)
             }, wasEnded: false, violation: violation)
     }
 
-    @Test("It says what was run, how fast each scheme was, what was promised, and whether the process grew")
+    @Test("It says what was run, how fast each scheme was, what was checked, and whether the process grew")
     func passed() throws {
         let page = HTMLExport.text(try Self.result((0..<4).map { Self.footprint(20 + $0, 100) }))
-        let most = StressClaim.allCases.count
+        let most = StressCheck.allCases.count
         for text in [
             "64 huge pages of 2.00 MiB each", "2 workers, 3 walkers, faults: all", "seed 11.",
-            "\(most - 1) of \(most) promises were put to the test", "Scheme by scheme",
+            "\(most - 1) of \(most) checks passed, 1 not measured.", "Scheme by scheme",
             ">Remaps a second</title>", "head, memfd: 500; first-tail, anonymous: 0",
             "head, memfd: 5\u{a0}000 ns",
             "Made scarce: address space in 0 rounds, mappings in 1\u{a0}200, descriptors in 0, room on a tmpfs in 0, frames in 0.",
-            "Left out: nothing &lt;of&gt; it", "looked at 12 times", "not put to the test",
+            "Left out: nothing &lt;of&gt; it", "times 12, violations 0", "this run did not look at it",
             "RSS: first 20.00 MiB, last 23.00 MiB, at most 23.00 MiB", "1 head, memfd; 2 first-tail, anonymous.",
         ] {
             // Not the page itself: a failure would print all of it.
@@ -70,22 +69,24 @@ struct StressPageTests {
     @Test("A violation comes first, with states, mappings and operations as they are")
     func failed() throws {
         let violation = StressViolation(
-            claim: StressClaim.regionMappings.rawValue, detail: "expected 1 024, found 3", seed: 11, scheme: .head,
-            backing: .memfd, epoch: 1, round: 2, states: ["huge page 3 at 0x7f00: restored"],
+            check: StressCheck.regionMappings.id, statement: StressCheck.regionMappings.rawValue,
+            detail: "expected 1 024, found 3", seed: 11, scheme: .head,
+            backing: .memfd, setUp: 1, round: 2, states: ["huge page 3 at 0x7f00: restored"],
             mappings: ["7f00-7f01 rw-s 00000000 00:01 1234 100 /memfd:a<b"], lastOperations: ["worker 0 #1: done"])
         let page = HTMLExport.text(try Self.result([Self.footprint(nil, 100)], violation: violation))
         for text in [
-            "The region has the mappings of the plan: not so, see below.", "Again with --seed 11.",
+            "The region has the mappings of the plan: not so.",
+            "1 of \(StressCheck.allCases.count) checks failed, 1 not measured.", "Again with --seed 11.",
             "<pre>huge page 3 at 0x7f00: restored</pre>",
             "<pre>7f00-7f01 rw-s 00000000 00:01 1234 100 /memfd:a&lt;b</pre>", "<pre>worker 0 #1: done</pre>",
-            "aria-label=\"does not hold\"", "RSS not measured",
+            "aria-label=\"failed\"", "RSS not measured",
         ] {
             let isThere = page.contains(text)
             #expect(isThere, "\(text)")
         }
     }
 
-    @Test("With nothing to fail nothing is said of failures; one building, or none, draws no line")
+    @Test("With nothing to fail nothing is said of failures; one set-up, or none, draws no line")
     func little() throws {
         for count in 0...1 {
             let page = HTMLExport.text(
@@ -97,8 +98,8 @@ struct StressPageTests {
 
     @Test("The mean of a part of a run is of that part")
     func means() {
-        let all = Self.figures(1000, nanoseconds: 5_000_000, epochs: 2)
-        let part = all.since(Self.figures(400, nanoseconds: 4_400_000, epochs: 1))
+        let all = Self.figures(1000, nanoseconds: 5_000_000, setUps: 2)
+        let part = all.since(Self.figures(400, nanoseconds: 4_400_000, setUps: 1))
         #expect(part.remapMeanNanoseconds == .value(1000))
         #expect(all.since(all).remapMeanNanoseconds == .notMeasured)
     }

@@ -36,19 +36,27 @@ enum JSON: Decodable, Hashable {
     var string: String? { if case .text(let text) = self { text } else { nil } }
     var double: Double? { if case .number(let number) = self { number } else { nil } }
 
-    /// Every number, true (1) and false (0) that a key has anywhere inside, by key.
-    func figures(into found: inout [String: Set<Double>]) {
+    /// Every number, true (1) and false (0) inside, by the name that a column of it has: its key, and within another object that
+    /// object's key and its own, the unit at the end (`on_nanoseconds`, `median`: `on_median_nanoseconds`).
+    func figures(in parent: String = "", into found: inout [String: Set<Double>]) {
         switch self {
         case .object(let members):
             for (key, value) in members {
-                if let number = value.double { found[key, default: []].insert(number) }
-                if case .bool(let truth) = value { found[key, default: []].insert(truth ? 1 : 0) }
-                if case .null = value { found[key, default: []].formUnion([]) }
-                value.figures(into: &found)
+                let names = parent.isEmpty ? [key] : [key, Self.joined(parent, key)]
+                let figure: Double? = if case .bool(let truth) = value { truth ? 1 : 0 } else { value.double }
+                let isFigure = figure != nil || value == .null
+                for name in names where isFigure { found[name, default: []].formUnion(figure.map { [$0] } ?? []) }
+                value.figures(in: key, into: &found)
             }
         case .array(let elements): for element in elements { element.figures(into: &found) }
         default: break
         }
+    }
+
+    private static func joined(_ parent: String, _ key: String) -> String {
+        if parent == "ratio" { return key + "_ratio" }
+        let unit = ["_bytes", "_nanoseconds", "_ratio"].first(where: parent.hasSuffix) ?? ""
+        return parent.dropLast(unit.count) + "_\(key)" + unit
     }
 }
 

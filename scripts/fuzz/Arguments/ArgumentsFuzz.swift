@@ -15,7 +15,7 @@ enum ArgumentsFuzz {
             "demo\n--race\n--race-seconds\n3\n--tail-frames\nauto\n--export-json\n-",
             "savings\n--memory\n128G\n--tail-frames\n7\n--scheme\nshared-tail\n--at-boot\n--dry-run",
             "plan\n--memory\n1T",
-            "bench\n--runs\n9\n--growth-from\n10\n--pages\n512\n--peers\nfloor,ksm",
+            "bench\n--pairs\n9\n--growth-from\n10\n--pages\n512\n--peers\nbaseline,ksm",
             "stress\n--duration\n10m\n--scheme\nall\n--faults\nall\n--seed\n7", "inspect\n--pages\n8", "kernel",
             "1500ms", "2h", "hold\n--touch\n--walkers\n0", "pool\nscript.pool",
             "2m",

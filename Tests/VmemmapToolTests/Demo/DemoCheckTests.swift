@@ -6,8 +6,8 @@ import VmemmapEmulator
 
 @testable import VmemmapTool
 
-@Suite("Proofs of the demo")
-struct DemoProofTests {
+@Suite("Checks of the demo")
+struct DemoCheckTests {
     private static func region() throws -> VmemmapRegion {
         let geometry = try #require(Geometry(basePageSize: HostLimits.pageSize, hugePageSize: .twoMebibytes))
         let region = try VmemmapRegion(
@@ -16,10 +16,10 @@ struct DemoProofTests {
         return region
     }
 
-    @Test("Tails that the host refuses to make writable hold the claim")
+    @Test("Tails that the host refuses to make writable pass the check")
     func refused() throws {
-        let proof = DemoProofs.staysReadOnly(try Self.region())
-        #expect(proof.holds.value == true, "\(proof)")
+        let check = DemoChecks.staysReadOnly(try Self.region())
+        #expect(check.outcome == .passed, "\(check)")
     }
 
     @Test(
@@ -28,10 +28,10 @@ struct DemoProofTests {
     func otherwise(_ errno: Errno) throws {
         let region = try Self.region()
         let fault = InjectedFault(first: 2, errno: errno, operations: [.protect])
-        let (proof, seen) = fault.during { DemoProofs.staysReadOnly(region) }
+        let (check, seen) = fault.during { DemoChecks.staysReadOnly(region) }
         #expect(seen.failed == 1)
-        #expect(proof.holds == .notMeasured, "\(proof)")
-        #expect(proof.method.contains("tells nothing: mprotect of ") && proof.method.contains("\(errno)"))
+        #expect(check.outcome == .notMeasured, "\(check)")
+        #expect(check.method.contains("tells nothing: mprotect of ") && check.method.contains("\(errno)"))
     }
 
     @Test("A tail that was made writable is a failure, whatever the others ended as")
@@ -42,16 +42,16 @@ struct DemoProofTests {
         let tail = region.layout.vmemmap(of: HugePageIndex(1), from: VmemmapPageIndex(7), count: PageCount(1))
         try HostKernel.mapFile(frames.writable, at: tail, offset: .zero, .readOnly)
         let fault = InjectedFault(first: 2, operations: [.protect])
-        let (proof, _) = fault.during { DemoProofs.staysReadOnly(region) }
-        #expect(proof.holds == .value(false), "\(proof)")
+        let (check, _) = fault.during { DemoChecks.staysReadOnly(region) }
+        #expect(check.outcome == .failed, "\(check)")
     }
 
     @Test("A figure that is not there is not measured, and no failure")
     func unmeasured() {
-        let known = Proof.Figure.equal("known", 1, 1)
-        #expect(Proof(.pmdMapped, [known, .some("unknown", nil)], method: "").holds == .notMeasured)
-        #expect(Proof(.pmdMapped, [.equal("wrong", 1, 2), .some("unknown", nil)], method: "").holds == .value(false))
-        #expect(Proof(.pmdMapped, [known], method: "").holds == .value(true))
-        #expect(Proof(.pmdMapped, [], method: "").holds == .value(false))
+        let known = Check.Figure.equal("known", 1, 1)
+        #expect(Check("a", "", [known, .some("unknown", nil)], method: "").outcome == .notMeasured)
+        #expect(Check("a", "", [.equal("wrong", 1, 2), .some("unknown", nil)], method: "").outcome == .failed)
+        #expect(Check("a", "", [known], method: "").outcome == .passed)
+        #expect(Check("a", "", [], method: "").outcome == .failed)
     }
 }
