@@ -39,6 +39,8 @@ let package = Package(
         // Layers, lowest first. Each may import those above it in this list, never those below.
         .target(name: "CSystemShims", path: "CSystemShims", cSettings: cSettings),
         .target(name: "HostMemory", dependencies: ["CSystemShims", system], swiftSettings: swiftSettings),
+        // Reads the kernel's own page tables.
+        .target(name: "KernelMemory", dependencies: ["HostMemory", system], swiftSettings: swiftSettings),
         // Equipment of experiments and tests: faults, scarcity, host settings, children, the host's own pools and KSM.
         .target(name: "HostLab", dependencies: ["CSystemShims", "HostMemory", system], swiftSettings: swiftSettings),
         .target(
@@ -48,12 +50,15 @@ let package = Package(
         .target(name: "CBaseline", cSettings: cSettings),
         .target(
             name: "VmemmapTool",
-            dependencies: ["VmemmapEmulator", "HostLab", "HostMemory", "CBaseline", system, parser],
+            dependencies: ["VmemmapEmulator", "KernelMemory", "HostLab", "HostMemory", "CBaseline", system, parser],
             swiftSettings: swiftSettings),
         .executableTarget(name: "vmemmap", dependencies: ["VmemmapTool"], swiftSettings: swiftSettings),
 
         .testTarget(
             name: "HostMemoryTests", dependencies: ["HostLab", "HostMemory", "CSystemShims", system],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "KernelMemoryTests", dependencies: ["KernelMemory", "HostLab", "HostMemory", system],
             swiftSettings: swiftSettings),
         .testTarget(
             name: "VmemmapEmulatorTests",
@@ -62,7 +67,10 @@ let package = Package(
         .testTarget(
             name: "VmemmapToolTests",
             // The executable is run by the tests of commands, so that it is built before them.
-            dependencies: ["vmemmap", "VmemmapTool", "VmemmapEmulator", "HostLab", "HostMemory", subprocess, system],
+            dependencies: [
+                "vmemmap", "VmemmapTool", "VmemmapEmulator", "KernelMemory", "HostLab", "HostMemory", subprocess,
+                system,
+            ],
             // Fixed results and their reports, which tests read from the repository.
             exclude: ["Bench", "Demo", "Inspect", "Kernel", "Plan", "Savings", "Stress"].map { $0 + "/Snapshots" },
             swiftSettings: swiftSettings),
@@ -82,7 +90,7 @@ if Context.environment["VMEMMAP_FUZZ"] != nil {
     for target in package.targets { target.swiftSettings?.append(fuzzer) }
     package.targets.append(.target(name: "FuzzSupport", path: "scripts/fuzz/Support", swiftSettings: swiftSettings))
     package.targets += [
-        ("ProcFiles", ["HostMemory", system]),
+        ("ProcFiles", ["HostMemory", system]), ("KernelMemory", ["KernelMemory", "HostMemory", system]),
         ("PoolScripts", ["VmemmapTool", "VmemmapEmulator", "HostMemory"]),
         ("Arguments", ["VmemmapTool", "VmemmapEmulator", "HostMemory", parser]),
     ].map { (name: String, dependencies: [Target.Dependency]) in

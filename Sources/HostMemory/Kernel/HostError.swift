@@ -168,6 +168,8 @@ package enum HostOperation: UInt32, Hashable, Sendable, CaseIterable, CustomStri
     case allocate
     /// fchown, fchmod.
     case permissions
+    /// bpf.
+    case bpf
 
     /// The system call's name, with the flag that matters.
     package var description: String {
@@ -205,6 +207,7 @@ package enum HostOperation: UInt32, Hashable, Sendable, CaseIterable, CustomStri
         case .interrupt: "sigaction"
         case .allocate: "fallocate"
         case .permissions: "fchmod"
+        case .bpf: "bpf"
         }
     }
 }

@@ -33,22 +33,29 @@ package struct ProcFields: Sendable {
 
 extension HostKernel {
     /// Reads a whole file of /proc or /sys, whose size is known only by reading it.
-    package static func readText(_ path: FilePath) throws(HostError) -> String {
+    ///
+    /// - Parameter most: how many bytes to read at most; what follows is left out.
+    package static func readText(_ path: FilePath, upTo most: Int = .max) throws(HostError) -> String {
+        String(decoding: try readBytes(path, upTo: most), as: UTF8.self)
+    }
+
+    /// Reads a whole file of /proc or /sys that is not text.
+    package static func readBytes(_ path: FilePath, upTo most: Int = .max) throws(HostError) -> [UInt8] {
         let file = try open(path, .readOnly)
-        var text: [UInt8] = []
+        var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 16384)
         do {
-            while true {
+            while bytes.count < most {
                 let count = try read(file, into: &chunk, name: path.string)
                 if count == 0 { break }
-                text += chunk[..<count]
+                bytes += chunk[..<count]
             }
         } catch {
             try? close(file)
             throw error
         }
         try close(file)
-        return String(decoding: text, as: UTF8.self)
+        return bytes
     }
 
     /// A file that holds one whole number.

@@ -1,0 +1,117 @@
+package import HostMemory
+
+/// What looking at one huge page came to.
+package enum HugePageLook: Hashable, Sendable {
+    /// Two walks in a row found the same.
+    case settled(HugePageView)
+    /// No two of five did: somebody is changing it.
+    case changing(pfn: UInt64, size: ByteCount)
+
+    /// The number of its first frame.
+    package var pfn: UInt64 {
+        switch self {
+        case .settled(let view): view.pfn
+        case .changing(let pfn, _): pfn
+        }
+    }
+
+    /// Its size.
+    package var size: ByteCount {
+        switch self {
+        case .settled(let view): view.size
+        case .changing(_, let size): size
+        }
+    }
+
+    /// What was found; nil of a page that is changing.
+    package var view: HugePageView? { if case .settled(let view) = self { view } else { nil } }
+}
+
+/// What looking at huge pages of the host came to. Pure values, whether they were read just now or come from a recording.
+package struct VmemmapLook: Hashable, Sendable {
+    /// How many huge pages of a size the host says there are.
+    package struct Pool: Hashable, Sendable {
+        /// The size.
+        package let size: ByteCount
+        /// nr_hugepages, those in surplus included.
+        package let pages: Int
+
+        package init(size: ByteCount, pages: Int) {
+            self.size = size
+            self.pages = pages
+        }
+    }
+
+    /// The host's pools.
+    package let pools: [Pool]
+    /// The huge pages looked at, by the number of their first frame.
+    package let pages: [HugePageLook]
+
+    package init(pools: [Pool], pages: [HugePageLook]) {
+        self.pools = pools
+        self.pages = pages
+    }
+
+    /// The scheme that all optimized huge pages are under; nil if there is none, or they are under different ones.
+    package var scheme: KernelScheme? {
+        let schemes = Set(pages.compactMap(\.optimizedScheme))
+        return schemes.count == 1 ? schemes.first : nil
+    }
+
+    /// The counts of one size.
+    package func count(of size: ByteCount) -> VmemmapCount {
+        VmemmapCount(pages.filter { $0.size == size }, inPool: pools.first { $0.size == size }?.pages, scheme: scheme)
+    }
+}
+
+extension HugePageLook {
+    fileprivate var optimizedScheme: KernelScheme? {
+        if case .optimized(let scheme)? = view?.state { scheme } else { nil }
+    }
+}
+
+/// How many huge pages of one size are in which state, and what that frees. Counted on the kernel's page tables.
+package struct VmemmapCount: Hashable, Sendable {
+    /// Huge pages that the host's pool says there are; nil for a size that has no pool.
+    package let inPool: Int?
+    /// Huge pages looked at.
+    package let pages: Int
+    /// Those whose tails show one read-only frame.
+    package let optimized: Int
+    /// Those with every frame, not all mapped by PMDs.
+    package let split: Int
+    /// Those with every frame, all mapped by PMDs.
+    package let whole: Int
+    /// Those in no state that is known.
+    package let other: Int
+    /// Those that did not hold still.
+    package let changing: Int
+    /// Vmemmap pages of all that held still.
+    package let vmemmapPages: Int
+    /// Vmemmap pages less different frames: what the host has more of, page tables left out.
+    package let framesFreed: Int
+    /// What optimizing the split and the whole ones, too, would free; nil without an optimized one to tell the scheme by.
+    package let furtherFrames: Int?
+    /// Huge pages whose mark in the kernel (HPG_vmemmap_optimized) says otherwise; nil where it cannot be read.
+    package let contradicted: Int?
+
+    init(_ looks: [HugePageLook], inPool: Int?, scheme: KernelScheme?) {
+        let views = looks.compactMap(\.view)
+        func count(_ isCounted: (VmemmapState) -> Bool) -> Int { views.count { isCounted($0.state) } }
+        self.inPool = inPool
+        pages = looks.count
+        optimized = looks.count { $0.optimizedScheme != nil }
+        split = count { $0 == .split }
+        whole = count { $0 == .whole }
+        other = count { $0 == .other }
+        changing = looks.count - views.count
+        vmemmapPages = views.reduce(0) { $0 + $1.pages.count }
+        framesFreed = vmemmapPages - views.reduce(into: Set()) { $0.formUnion($1.frames) }.count
+        let full = views.filter { $0.state == .split || $0.state == .whole }
+        furtherFrames = scheme.map { scheme in full.reduce(0) { $0 + $1.pages.count - scheme.keptPages } }
+        let marked = views.compactMap { view in
+            view.isMarkedOptimized.map { $0 == (HugePageLook.settled(view).optimizedScheme != nil) }
+        }
+        contradicted = marked.isEmpty ? nil : marked.count { !$0 }
+    }
+}
