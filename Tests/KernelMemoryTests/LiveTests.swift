@@ -1,4 +1,5 @@
 import Glibc
+import HostLab
 import HostMemory
 import SystemPackage
 import Testing
@@ -68,7 +69,7 @@ struct LiveTests {
         let size = ByteCount(size)
         let available = try HostLimits.hostAvailableMemory()
         guard available.rawValue > (on + off + 2) * size.rawValue,
-            try HugeTLBPool.all().contains(where: { $0.pageSize == size })
+            try (HugeTLBPool.all() ?? []).contains(where: { $0.pageSize == size })
         else { return }
         let pool = try HugeTLBPool.size(ofPagesOf: size)
         let settings = try ChangedSettings(guarding: [pool, .optimizeVmemmap])

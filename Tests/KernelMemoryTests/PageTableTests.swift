@@ -98,6 +98,19 @@ struct PageTableTests {
         #expect(try kernel.tables.mapped(from: Self.address, pages: 0, level: 1, by: kernel.memory).isEmpty)
     }
 
+    @Test("A table beyond the end of memory is not read")
+    func beyondMemory() throws {
+        var kernel = FakeKernel()
+        kernel.map(Self.address, 0x63)
+        kernel[kernel.tables.root + (Self.address.rawValue >> 39 & 511) * 8] = 0x20_0000_0067
+        let tables = KernelPageTables(
+            levels: 4, root: kernel.tables.root, directMap: kernel.directMap, addressMask: .max, endFrame: 0x20_0000)
+        let refused = KernelMemoryError.malformed("entry 0000002000000067 leads beyond the end of memory")
+        let reader = kernel.memory
+        #expect(throws: refused) { try tables.mapping(of: Self.address, by: reader) }
+        #expect(throws: refused) { try tables.mapped(from: Self.address, pages: 1, level: 1, by: reader) }
+    }
+
     @Test("A table that is not there is told with its address")
     func missing() throws {
         var kernel = FakeKernel()

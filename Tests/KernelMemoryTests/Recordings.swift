@@ -80,76 +80,98 @@ enum Recordings {
 
         """
 
-    /// 5 levels, no page type. The entries that map the vmemmap are those that Linux 6.1 showed in a virtual machine; the tables above
-    /// them are made up.
+    /// 5 levels, KASLR, no page type, VMCOREINFO without vmemmap. Linux 6.1 in a virtual machine, recorded as it is.
     static let linux6_1 = """
         vmemmap-kernel-recording 1
-        kernel Linux 6.1.192 x86_64
+        kernel Linux 6.1.0-50-cloud-amd64 x86_64
         levels 5
-        root ff316579c2634000
-        direct-map ff316579c0000000
+        root ff1c5640426e4000
+        direct-map ff1c564040000000
         address-mask 000000fffffff000
-        vmemmap ffd47ec8c0000000
+        vmemmap ffd5657d80000000
         struct-page 64 8
         optimized-flag 40 4
-        found page table root: 0xff316579c2634000: current->mm->pgd (BTF); it leads to a page of ours
+        found page table root: 0xff1c5640426e4000: current->mm->pgd (BTF); swapper_pg_dir (VMCOREINFO)
+        found direct map: 0xff1c564040000000: a page of ours (pagemap); a page of ours (page tables)
+        found vmemmap: 0xffd5657d80000000: mem_section (VMCOREINFO); the pages of the kernel's own stack (BTF)
         look off
-        pool 2097152 1
-        page 3600 2097152
-        ff316579c20007e8 2001063
-        ff316579c2001918 2002063
-        ff316579c2002000 800000007dc000e3
-        ff316579c2634ea0 2000063
-        ffd47ec8c00d8028 8
+        pool 2097152 4
+        page 4600 2097152
+        ff1c5640426e4ea8 7f3b5067
+        ff1c5640bf3b3000 800000007d2001e3
+        ff1c5640bf3b4fb0 7f3b3067
+        ff1c5640bf3b5650 7f3b4067
+        ffd5657d80118028 8
+        page 4800 2097152
+        ff1c5640426e4ea8 7f3b5067
+        ff1c5640bf3b3000 800000007d2001e3
+        ff1c5640bf3b4fb0 7f3b3067
+        ff1c5640bf3b5650 7f3b4067
+        ffd5657d80120028 8
         look on
-        pool 2097152 1
-        page 3400 2097152
-        ff316579c20007e8 2001063
-        ff316579c2001918 2002063
-        ff316579c2002000 2003063
-        ff316579c2003680 800000007dcd0063 800000007dcd0061*7
-        ff316579c2634ea0 2000063
-        ffd47ec8c00d0028 18
+        pool 2097152 4
+        page 4600 2097152
+        ff1c5640426e4ea8 7f3b5067
+        ff1c5640aabb08c0 800000007d318163 800000007d318161*7
+        ff1c5640bf3b3000 6abb0067
+        ff1c5640bf3b4fb0 7f3b3067
+        ff1c5640bf3b5650 7f3b4067
+        ffd5657d80118028 18
+        page 4800 2097152
+        ff1c5640426e4ea8 7f3b5067
+        ff1c5640aabb0900 800000007d320163 800000007d320161*7
+        ff1c5640bf3b3000 6abb0067
+        ff1c5640bf3b4fb0 7f3b3067
+        ff1c5640bf3b5650 7f3b4067
+        ffd5657d80120028 18
 
         """
 
-    /// 5 levels, two huge pages that share a tail frame. Entries of Linux 7.3, tables above them made up.
+    /// 5 levels, KASLR, huge pages that share a tail frame. Linux 7.3 in a virtual machine, recorded as it is.
     static let linux7_3 = """
         vmemmap-kernel-recording 1
-        kernel Linux 7.3.4 x86_64
+        kernel Linux 7.3.4+deb13-cloud-amd64 x86_64
         levels 5
-        root ff11cffcc2cad000
-        direct-map ff11cffcc0000000
+        root ff3e39b042775000
+        direct-map ff3e39b040000000
         address-mask 000000fffffff000
-        vmemmap ffd418e880000000
+        vmemmap ff98961600000000
         struct-page 64 8
         page-type 48 244
         optimized-flag 40 4
-        found page table root: 0xff11cffcc2cad000: current->mm->pgd (BTF); swapper_pg_dir (VMCOREINFO)
+        found page table root: 0xff3e39b042775000: current->mm->pgd (BTF); swapper_pg_dir (VMCOREINFO)
+        found direct map: 0xff3e39b040000000: a page of ours (pagemap); a page of ours (page tables)
+        found vmemmap: 0xff98961600000000: vmemmap (VMCOREINFO); mem_section (VMCOREINFO)
         look off
-        pool 2097152 1
-        page 3000 2097152
-        ff11cffcc2000188 2001063
-        ff11cffcc2001d10 2002063
-        ff11cffcc2002000 800000007fa001e3
-        ff11cffcc2cadea0 2000063
-        ffd418e8800c0028 8
+        pool 2097152 4
+        page 5000 2097152
+        ff3e39b042775cc0 7f3b5067
+        ff3e39b0bf3b3000 800000007f0001e3
+        ff3e39b0bf3b42c0 7f3b3067
+        ff3e39b0bf3b5960 7f3b4067
+        ff98961600140028 8
+        page 5200 2097152
+        ff3e39b042775cc0 7f3b5067
+        ff3e39b0bf3b3000 800000007f0001e3
+        ff3e39b0bf3b42c0 7f3b3067
+        ff3e39b0bf3b5960 7f3b4067
+        ff98961600148028 8
         look on
-        pool 2097152 2
-        page 3000 2097152
-        ff11cffcc2000188 2001063
-        ff11cffcc2001d10 2002063
-        ff11cffcc2002000 2003063
-        ff11cffcc2003600 8000000002caa163 8000000002cb2121*7
-        ff11cffcc2cadea0 2000063
-        ffd418e8800c0028 18
-        page 3400 2097152
-        ff11cffcc2000188 2001063
-        ff11cffcc2001d10 2002063
-        ff11cffcc2002000 2003063
-        ff11cffcc2003680 8000000002cd0163 8000000002cb2121*7
-        ff11cffcc2cadea0 2000063
-        ffd418e8800d0028 18
+        pool 2097152 4
+        page 5000 2097152
+        ff3e39b042775cc0 7f3b5067
+        ff3e39b0427c5a00 80000000027c7163 80000000027c6121*7
+        ff3e39b0bf3b3000 27c5067
+        ff3e39b0bf3b42c0 7f3b3067
+        ff3e39b0bf3b5960 7f3b4067
+        ff98961600140028 18
+        page 5200 2097152
+        ff3e39b042775cc0 7f3b5067
+        ff3e39b0427c5a40 80000000027c8163 80000000027c6121*7
+        ff3e39b0bf3b3000 27c5067
+        ff3e39b0bf3b42c0 7f3b3067
+        ff3e39b0bf3b5960 7f3b4067
+        ff98961600148028 18
 
         """
 

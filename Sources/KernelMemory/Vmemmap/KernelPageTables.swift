@@ -37,6 +37,9 @@ package struct KernelPageTables: Hashable, Sendable {
     package let directMap: KernelAddress
     /// The bits of an entry that are an address: not those of encryption (C-bit).
     package let addressMask: UInt64
+    /// Where memory ends, in frames: a table lies below, or it is none. What is mapped above the direct map may be registers of a
+    /// device, which reading can change. In a recording there is nothing to be careful of.
+    package let endFrame: UInt64
 
     static let present: UInt64 = 1
     static let writable: UInt64 = 1 << 1
@@ -46,16 +49,28 @@ package struct KernelPageTables: Hashable, Sendable {
     static let large: UInt64 = 1 << 7
     static let noExecute: UInt64 = 1 << 63
 
-    package init(levels: Int, root: KernelAddress, directMap: KernelAddress, addressMask: UInt64) {
+    package init(
+        levels: Int, root: KernelAddress, directMap: KernelAddress, addressMask: UInt64, endFrame: UInt64 = .max
+    ) {
         self.levels = levels
         self.root = root
         self.directMap = directMap
         self.addressMask = addressMask & ~UInt64(BasePage.bytes - 1)
+        self.endFrame = endFrame
     }
 
     /// The same tables by another root.
     func with(root: KernelAddress) -> KernelPageTables {
-        KernelPageTables(levels: levels, root: root, directMap: directMap, addressMask: addressMask)
+        KernelPageTables(
+            levels: levels, root: root, directMap: directMap, addressMask: addressMask, endFrame: endFrame)
+    }
+
+    /// Where the table is that an entry leads to.
+    private func tableBehind(_ entry: UInt64) throws(KernelMemoryError) -> KernelAddress {
+        guard (entry & addressMask) >> BasePage.shift < endFrame else {
+            throw .malformed("entry \(Hexadecimal.padded(entry)) leads beyond the end of memory")
+        }
+        return directMap + (entry & addressMask)
     }
 
     /// What an address maps; nil if nothing.
@@ -108,8 +123,7 @@ package struct KernelPageTables: Hashable, Sendable {
                 let isLarge = level > 0 && entry & KernelPageTables.large != 0
                 guard let kind = KernelMapping.Level(rawValue: level), level == 0 || isLarge else {
                     if isLarge { throw .malformed("entry \(Hexadecimal.padded(entry)) of level \(level + 1)") }
-                    let next = tables.directMap + (entry & tables.addressMask)
-                    try go(tables, next, level - 1, below, allowed, &found)
+                    try go(tables, tables.tableBehind(entry), level - 1, below, allowed, &found)
                     continue
                 }
                 let start = (entry & tables.addressMask) >> BasePage.shift & ~(1 << shift - 1)
@@ -159,7 +173,7 @@ package struct KernelPageTables: Hashable, Sendable {
         for (index, entry) in zip(first...last, entries) where entry & Self.present != 0 {
             let below = max(pages.lowerBound, index << shift)..<min(pages.upperBound, (index + 1) << shift)
             if level > stop, entry & Self.large == 0 {
-                try collect(directMap + (entry & addressMask), level - 1, below, stop, reader, &tables, &found)
+                try collect(tableBehind(entry), level - 1, below, stop, reader, &tables, &found)
             } else if let last = found.last, last.upperBound == below.lowerBound {
                 found[found.count - 1] = last.lowerBound..<below.upperBound
             } else {

@@ -16,7 +16,8 @@ struct LayoutSearch<Reader: KernelReader> {
         let levels = hints.hasFiveLevels ? 5 : 4
         let ownRoot = rootOfTask()
         func tables(_ root: KernelAddress, _ directMap: KernelAddress, without bits: UInt64 = 0) -> KernelPageTables {
-            KernelPageTables(levels: levels, root: root, directMap: directMap, addressMask: mask & ~bits)
+            KernelPageTables(
+                levels: levels, root: root, directMap: directMap, addressMask: mask & ~bits, endFrame: hints.endFrame)
         }
         let directMap = try findDirectMap { base in ownRoot.map { tables($0, base) } }
         var info = hints.info

@@ -1,21 +1,42 @@
 import HostMemory
 import VmemmapEmulator
 
-/// A huge page before and after: its vmemmap pages at the left, the frames they show at the right, a frame the same colour and letter
-/// wherever it is.
+/// Huge pages side by side, such as one before and after: its vmemmap pages at the left, the frames they show at the right, a frame the
+/// same colour and letter wherever it is.
 struct FrameFigure {
-    private let before: FramePicture
-    private let after: FramePicture
+    /// One of them, under its title.
+    struct Side {
+        let id: String
+        let title: String
+        let picture: FramePicture
+    }
+
+    private let id: String
+    private let sides: [Side]
+    /// Whether they are the kernel's, whose vmemmap pages no process maps.
+    private let isOfKernel: Bool
     /// Every frame that can be told from others, in the order of their letters.
     private var frames: [FramePicture.Frame] = []
 
-    init(before: FramePicture, after: FramePicture) {
-        self.before = before
-        self.after = after
-        for page in before.vmemmapPages + after.vmemmapPages {
+    init(before: FramePicture, after: FramePicture, id: String = "frames") {
+        self.init(
+            id: id,
+            [
+                Side(id: "before", title: "Before", picture: before),
+                Side(id: "after", title: "After", picture: after),
+            ])
+    }
+
+    init(id: String, _ sides: [Side], isOfKernel: Bool = false) {
+        self.id = id
+        self.sides = sides
+        self.isOfKernel = isOfKernel
+        for page in pages {
             if Self.hasIdentity(page.frame), !frames.contains(page.frame) { frames.append(page.frame) }
         }
     }
+
+    private var pages: [FramePicture.VmemmapPage] { sides.flatMap(\.picture.vmemmapPages) }
 
     /// Both drawings, and all of it in words.
     var markup: Markup {
@@ -27,18 +48,19 @@ struct FrameFigure {
                     + "before cannot be told. " : "")
             + "Point at a page for its address and mapping, or see the table below."
         return .element(
-            "figure", ["id": "frames"],
+            "figure", ["id": id],
             [
-                .element("div", ["class": "pair"], [side(before, "before", "Before"), side(after, "after", "After")]),
+                .element("div", ["class": "pair"], sides.map(markup)),
                 .element("figcaption", [:], [Markup(caption)]), places,
             ])
     }
 
     private var hidesNumbers: Bool {
-        (before.vmemmapPages + after.vmemmapPages).contains { $0.frame == .anonymous }
+        pages.contains { $0.frame == .anonymous }
     }
 
-    private func side(_ picture: FramePicture, _ id: String, _ title: String) -> Markup {
+    private func markup(_ side: Side) -> Markup {
+        let picture = side.picture
         let pages = picture.vmemmapPages
         let owners =
             Set(pages.map(\.frame).filter(Self.hasIdentity)).count
@@ -48,12 +70,15 @@ struct FrameFigure {
         return .element(
             "div", [:],
             [
-                .element("h3", [:], [Markup("\(title): \(counted)")]),
+                .element("h3", [:], [Markup("\(side.title): \(counted)")]),
                 draw(picture).markup(
-                    id: "frames-\(id)", className: nil, width: 360,
-                    title: "Huge page \(picture.hugePage) \(id) optimizing: \(counted)",
+                    id: "\(id)-\(side.id)", className: nil, width: 360, title: name(of: side) + ": " + counted,
                     description: words.joined(separator: "; ")),
             ])
+    }
+
+    private func name(of side: Side) -> String {
+        isOfKernel ? side.title : "Huge page \(side.picture.hugePage) \(side.id) optimizing"
     }
 
     private func draw(_ picture: FramePicture) -> Drawing {
@@ -99,7 +124,7 @@ struct FrameFigure {
         return .element(
             "g", ["class": page.place.value?.isWritable == false ? "page shared" : "page"],
             [
-                .element("title", [:], [Markup(Self.sentence(page))]),
+                .element("title", [:], [Markup(sentence(page))]),
                 Drawing.rect("", 1, y, 84, 28, radius: 3),
                 Drawing.text("mid", 43, y + 18.5, "page \(page.index)"),
                 .element("path", ["d": "M85,\(start) C130,\(start) 118,\(end) 160,\(end)"]),
@@ -129,7 +154,8 @@ struct FrameFigure {
     /// Frames behind read-only mappings are solid, the others a tint; both repeat after some.
     private func style(_ frame: FramePicture.Frame, _ pages: [FramePicture.VmemmapPage]) -> String {
         guard let letter = frames.firstIndex(of: frame) else { return "none" }
-        let shared = after.vmemmapPages.filter { $0.place.value?.isWritable == false }.map(\.frame)
+        let last = sides.last?.picture.vmemmapPages ?? []
+        let shared = last.filter { $0.place.value?.isWritable == false }.map(\.frame)
         var solid: [FramePicture.Frame] = []
         for frame in shared where Self.hasIdentity(frame) && !solid.contains(frame) { solid.append(frame) }
         if let number = solid.firstIndex(of: frame) { return "s\(number % 4)" }
@@ -138,17 +164,16 @@ struct FrameFigure {
 
     /// Every page of both pictures with its address and mapping, for paper and for fingers.
     private var places: Markup {
-        let rows = [("before", before), ("after", after)].flatMap { when, picture in
-            picture.vmemmapPages.map { (when, $0) }
-        }
+        let rows = sides.flatMap { side in side.picture.vmemmapPages.map { (side.id, $0) } }
+        let source = isOfKernel ? "the kernel's page tables" : "/proc/self/maps"
         let table = ExportTable(
-            "place", "Where each of these vmemmap pages lies (/proc/self/maps) and which frame it shows (pagemap).",
+            "place", "Where each of these vmemmap pages lies (\(source)) and which frame it shows.",
             rows,
             [
-                .label("when", "Before or after optimizing.") { $0.0 },
+                .label("when", "Which of the drawings.") { $0.0 },
                 .label("page", "The vmemmap page.") { "\($0.1.index)" },
                 .label("address", "Its address.") { $0.1.place.value?.address ?? "" },
-                .label("mapping", "The mapping it lies in.") { $0.1.place.value.map(Self.mapping) ?? "" },
+                .label("mapping", "The mapping it lies in.") { $0.1.place.value.map(mapping) ?? "" },
                 .label("frame", "The frame.") { row in
                     let letter = frames.firstIndex(of: row.1.frame).map { Self.letter($0) + ", " } ?? ""
                     return letter + Self.name(row.1.frame)
@@ -162,17 +187,18 @@ struct FrameFigure {
             ])
     }
 
-    private static func sentence(_ page: FramePicture.VmemmapPage) -> String {
-        let shows = "vmemmap page \(page.index) shows \(name(page.frame))"
+    private func sentence(_ page: FramePicture.VmemmapPage) -> String {
+        let shows = "vmemmap page \(page.index) shows \(Self.name(page.frame))"
         guard let place = page.place.value else { return shows }
         return "\(shows); at \(place.address), in the mapping \(mapping(place))"
     }
 
-    private static func mapping(_ place: FramePicture.Place) -> String {
+    private func mapping(_ place: FramePicture.Place) -> String {
         let access = place.isWritable ? "read-write" : "read-only"
         let source =
             place.fileOffsetBytes.value.map { "memfd + 0x" + String($0.rawValue, radix: 16) } ?? "private memory"
-        return "\(place.mappingStart)\u{2013}\(place.mappingEnd), \(access), \(source)"
+        let range = "\(place.mappingStart)\u{2013}\(place.mappingEnd), \(access)"
+        return isOfKernel ? range : "\(range), \(source)"
     }
 
     private static func hasIdentity(_ frame: FramePicture.Frame) -> Bool { frame != .anonymous && frame != .absent }

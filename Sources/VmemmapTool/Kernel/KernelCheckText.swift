@@ -11,6 +11,12 @@ enum KernelCheck: String, CaseIterable {
     /// Linux 6.17 to 7.0 shows fake heads as heads, against its own test.
     case hostFlagsOn = "an optimized one keeps it, but for fake heads"
     case emulatedFlags = "emulated huge pages, optimized, keep it without exception"
+    case offHasEveryFrame = "by the page tables, huge pages added with HVO off have every frame, and none read-only"
+    case onIsOptimized = "by the page tables, those added with HVO on are all optimized"
+    case framesFreedAsCounted = "by the page tables, as many frames are freed as the kernel's own count of them falls"
+    case marksAgree = "the kernel's own mark of optimized huge pages agrees with the page tables"
+    case contentsAgree = "each vmemmap page shows the bytes of the frame that the page tables lead to"
+    case sameShape = "the emulated huge page has the same shape: which vmemmap pages share a frame, which are read-only"
 
     /// Its name in exports: `kernel_is_back`.
     var id: String { Format.words("\(self)").replacing(" ", with: "_") }
@@ -22,6 +28,11 @@ enum KernelCheck: String, CaseIterable {
         case .kernelIsBack: "memmap_missing_pages"
         case .emulatorFreesTheSame: "frames_freed"
         case .hostFlagsOff, .hostFlagsOn, .emulatedFlags: "violations"
+        case .offHasEveryFrame: "huge_pages_that_lack_frames"
+        case .onIsOptimized: "optimized_pages"
+        case .framesFreedAsCounted: "frames_freed"
+        case .marksAgree: "contradicted_pages"
+        case .contentsAgree, .sameShape: "differing_vmemmap_pages"
         }
     }
 
@@ -31,6 +42,10 @@ enum KernelCheck: String, CaseIterable {
             "nr_memmap_pages + nr_memmap_boot_pages, which Linux 6.11 brought"
         case .emulatorFreesTheSame: "pagemap, beside the kernel's count"
         case .hostFlagsOff, .hostFlagsOn, .emulatedFlags: "/proc/kpageflags and frame numbers, which root sees"
+        case .framesFreedAsCounted:
+            "the kernel's page tables, beside nr_memmap_pages + nr_memmap_boot_pages, which Linux 6.11 brought"
+        case .marksAgree: "HPG_vmemmap_optimized in struct page, beside the kernel's page tables"
+        case .offHasEveryFrame, .onIsOptimized, .contentsAgree, .sameShape: "the kernel's page tables"
         }
     }
 

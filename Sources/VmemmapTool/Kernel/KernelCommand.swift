@@ -1,5 +1,8 @@
 import ArgumentParser
+import HostLab
 import HostMemory
+import KernelMemory
+import SystemPackage
 import VmemmapEmulator
 
 /// `vmemmap kernel`.
@@ -7,24 +10,54 @@ struct KernelCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "kernel",
         abstract:
-            "Say what this host's own kernel offers of vmemmap optimization; as root, measure it beside the emulator.",
+            "Say what this host's own kernel offers of vmemmap optimization; as root, measure it and read its page tables.",
         discussion: """
             Example: vmemmap kernel
             Example: sudo vmemmap kernel --measure --pages 64 --runs 5
+            Example: sudo vmemmap kernel --page-tables
+            Example: sudo vmemmap kernel --existing --record FILE
 
             --measure adds N huge pages to the host's own pool and takes them out again, with vm.hugetlb_optimize_vmemmap off and on \
             in turn, and puts both settings back on every way out. Exits with 2 if the emulator does not save what the kernel does.
+
+            --page-tables does the same once and reads the kernel's own page tables meanwhile: which frame each vmemmap page maps, \
+            and how it is protected. --existing and --pfn change nothing. All three take root, or CAP_BPF and CAP_PERFMON, and never \
+            write to the kernel's memory. Exits with 4, the reason and what would allow it where it cannot be read.
             """)
 
     @Flag(help: "Measure the host's own pool beside the emulator's head scheme (root).")
     var measure = false
 
+    @Flag(help: "Draw what the kernel's page tables map for huge pages added with HVO off and with HVO on (root).")
+    var pageTables = false
+
+    @Flag(help: "Read the page tables of the huge pages that are in the pools; change nothing.")
+    var existing = false
+
     @Option(
-        help: ArgumentHelp("With --measure: how many huge pages to add.", valueName: "N"),
+        help: ArgumentHelp("Read the page tables of the huge page that this frame is part of.", valueName: "PFN"),
+        transform: FrameNumber.parse)
+    var pfn: UInt64?
+
+    @Option(help: ArgumentHelp("Show what a recording of --record has, on any machine.", valueName: "FILE"))
+    var replay: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Record what is read of page tables and struct pages (mode 0600: it is kernel memory).", valueName: "FILE"))
+    var record: String?
+
+    @Option(help: "How the kernel's memory is read: bpf or kcore (default: bpf, kcore on a kernel without it).")
+    var kernelMemory: KernelVmemmap.Source?
+
+    @Option(
+        help: ArgumentHelp(
+            "With --measure and --page-tables: how many huge pages to add (--page-tables: 2 by default).",
+            valueName: "N"),
         transform: WholeNumber.parse)
     var pages: Int?
 
-    @Option(help: "With --measure: their size, 2M (the default) or 1G.")
+    @Option(help: "With --measure and --page-tables: their size, 2M (the default) or 1G.")
     var pageSize: HugePageSize?
 
     @Option(
@@ -35,19 +68,41 @@ struct KernelCommand: ParsableCommand {
     @OptionGroup(title: "Export") var export: ExportOptions
     @OptionGroup(title: "Terminal") var terminal: TerminalOptions
 
+    /// Whether page tables are read that are there already.
+    private var looksOnly: Bool { existing || pfn != nil || replay != nil }
+
     func validate() throws {
         if let pages { try WholeNumber.check(pages, of: "--pages", in: 1...Int.max) }
         if let runs { try WholeNumber.check(runs, of: "--runs", in: 1...1000) }
         if measure, pages == nil {
             throw ValidationError("--measure needs --pages N: how many huge pages to add to the host's pool.")
         }
-        if !measure, pages != nil || pageSize != nil || runs != nil {
-            throw ValidationError("--pages, --page-size and --runs are for --measure.")
+        if [measure, existing, pfn != nil, replay != nil].count(where: { $0 }) > 1 || measure && pageTables {
+            throw ValidationError("--measure, --existing, --pfn and --replay exclude each other: use one of them.")
+        }
+        if !measure, !pageTables || looksOnly, pages != nil || pageSize != nil {
+            throw ValidationError("--pages and --page-size are for --measure and for --page-tables alone.")
+        }
+        if !measure, runs != nil { throw ValidationError("--runs is for --measure.") }
+        if record != nil, replay != nil || !pageTables && !looksOnly {
+            throw ValidationError("--record is for --page-tables, --existing and --pfn.")
+        }
+        if kernelMemory != nil, replay != nil || !pageTables && !looksOnly {
+            throw ValidationError("--kernel-memory is for --page-tables, --existing and --pfn.")
         }
     }
 
     func run() throws {
+        let recording = try replay.map(readRecording)
         let exports = try export.open()
+        let file = try record.map { try ExportFile.openPrivate($0) }
+        if pageTables || looksOnly {
+            let (result, block) = try shown(recording, file)
+            try exports.finish(result)
+            terminal.terminal.print(exports) { PageTablesReport.lines(result, block, $0) }
+            if !result.holds { throw ExitCode.violation }
+            return
+        }
         let result =
             if measure, let pages {
                 try measured(pages)
@@ -62,16 +117,88 @@ struct KernelCommand: ParsableCommand {
     private func measured(_ pages: Int) throws -> KernelResult {
         let measurement = KernelMeasurement(
             pages: HugePageCount(pages), pageSize: pageSize ?? .twoMebibytes, rounds: runs ?? 2)
-        let signals = try SignalPutBack()
         let experiment = KernelExperiment()
-        let settings = try runOrExit { () throws(ExperimentError) in try experiment.guardSettings(of: measurement) }
+        return try changingSettings {
+            () throws(ExperimentError) in
+            try experiment.guardSettings(of: measurement)
+        } run: { (settings, progress) throws(ExperimentError) in
+            try experiment.measure(measurement, settings, progress: progress)
+        }
+    }
+
+    /// Runs what changes settings of the host: a signal puts them back, too.
+    private func changingSettings<Value>(
+        _ guardSettings: () throws(ExperimentError) -> ChangedSettings,
+        run: (ChangedSettings, @escaping ProgressSink) throws(ExperimentError) -> Value
+    ) throws -> Value {
+        let signals = try SignalPutBack()
+        let settings = try runOrExit(.pages, guardSettings)
         try signals.watch([settings])
         let progress = terminal.terminal.progress()
         return try runOrExit { () throws(ExperimentError) in
             defer { progress.clear() }
-            return try signals.unlessEnding { () throws(ExperimentError) in
-                try experiment.measure(measurement, settings, progress: progress.show)
+            return try signals.unlessEnding { () throws(ExperimentError) in try run(settings, progress.show) }
+        }
+    }
+
+    // MARK: Page tables
+
+    private func readRecording(_ path: String) throws -> KernelRecording {
+        do {
+            return try KernelRecording(text: try HostKernel.readText(FilePath(path), upTo: KernelRecording.largestFile))
+        } catch {
+            throw ValidationError("cannot use the recording \(path): \(error)")
+        }
+    }
+
+    private func shown(_ recording: KernelRecording?, _ file: ExportFile?) throws -> (KernelResult, PageTablesBlock) {
+        let experiment = PageTablesExperiment(source: kernelMemory)
+        let outcome: PageTablesExperiment.Outcome
+        if let recording {
+            do {
+                outcome = try experiment.look(at: .recording(recording))
+            } catch {
+                throw ValidationError("cannot use the recording \(replay ?? ""): \(ErrorText.line(error))")
+            }
+        } else if looksOnly {
+            outcome = try runOrExit { () throws(ExperimentError) in
+                try experiment.look(at: pfn.map { .page(pfn: $0) } ?? .existing)
+            }
+        } else {
+            // Who may not read it need not be told what else is missing.
+            try runOrExit { () throws(ExperimentError) in try experiment.checkSupport() }
+            var measurement = KernelMeasurement(pages: HugePageCount(pages ?? 2), pageSize: pageSize ?? .twoMebibytes)
+            measurement.option = "--page-tables"
+            outcome = try changingSettings {
+                () throws(ExperimentError) in
+                try measurement.guardSettings()
+            } run: { (settings, progress) throws(ExperimentError) in
+                try experiment.look(adding: measurement, settings, progress: progress)
             }
         }
+        if let file, let text = outcome.recording?.text {
+            file.finish(text)
+            if !terminal.quiet {
+                Output.error(
+                    "note: \(record ?? "") holds words of this kernel's memory (page tables and struct pages), which tell where it lies"
+                )
+            }
+        }
+        let result = try runOrExit { () throws(ExperimentError) in
+            KernelResult(
+                host: try HostBlock.current(), kernel: try KernelOverview.current(), pageTables: outcome.block)
+        }
+        return (result, outcome.block)
+    }
+}
+
+extension KernelVmemmap.Source: ExpressibleByArgument {}
+
+/// A frame's number on the command line: decimal, or hexadecimal after 0x.
+private enum FrameNumber {
+    static func parse(_ text: String) throws -> UInt64 {
+        let number = text.hasPrefix("0x") ? UInt64(text.dropFirst(2), radix: 16) : UInt64(text)
+        guard let number, number < 1 << 40 else { throw ValidationError("\(text) is no frame number.") }
+        return number
     }
 }

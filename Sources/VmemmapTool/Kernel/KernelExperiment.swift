@@ -9,7 +9,9 @@ struct KernelExperiment: Sendable {
 
     /// What the kernel offers and uses. Changes nothing, and needs no privileges.
     func look() throws(ExperimentError) -> KernelResult {
-        KernelResult(host: try HostBlock.current(), kernel: try KernelOverview.current())
+        KernelResult(
+            host: try HostBlock.current(), kernel: try KernelOverview.current(),
+            pageTables: PageTablesExperiment().lookIfAllowed(), checksPageTables: false)
     }
 
     /// Looks whether both can be measured here, and starts the guardian of what the measurement will change. Nothing is changed yet.

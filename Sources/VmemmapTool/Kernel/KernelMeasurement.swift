@@ -14,6 +14,8 @@ struct KernelMeasurement: Sendable {
     var pageSize: HugePageSize = .twoMebibytes
     /// Counted pairs of a cycle with the optimization off and one with it on.
     var rounds: Int = 2
+    /// The option that asks for it.
+    var option = "--measure"
 
     /// Runs it and puts the settings back.
     func run() throws(ExperimentError) -> KernelMeasurementResult { try run(guardSettings()) }
@@ -69,7 +71,7 @@ struct KernelMeasurement: Sendable {
         try ExperimentError.wrapping {
             guard try HostDescription.current().isRoot else {
                 throw ExperimentError.notSupported(
-                    "changing the host's pool of huge pages takes root: sudo vmemmap kernel --measure ...")
+                    "changing the host's pool of huge pages takes root: sudo vmemmap kernel \(option) ...")
             }
             guard try HVOConfiguration.current().isOn != nil else {
                 throw ExperimentError.notSupported(
@@ -164,7 +166,7 @@ private struct HostPool {
         let allocation = try settings.set(size, to: before + asked.rawValue)
         let given = try size.value() - before
         let countsWith = try MemmapCounts.current()
-        if given <= 0 { throw try nothingGiven() }
+        if given <= 0 { throw try ExperimentError.noneGiven(asked, of: pageSize) }
         try between()
         let freeing = try settings.set(size, to: before)
         let left = try size.value() - before
@@ -195,8 +197,11 @@ private struct HostPool {
         }
         return words.map { FlagsCheck([$0], geometry) }
     }
+}
 
-    private func nothingGiven() throws(HostError) -> ExperimentError {
+extension ExperimentError {
+    /// The error for a host that gave not one of the huge pages that its pool was to be made larger by.
+    static func noneGiven(_ asked: HugePageCount, of pageSize: HugePageSize) throws(HostError) -> ExperimentError {
         let memory = try HostLimits.hostAvailableMemory()
         return .shortage(
             Shortage(

@@ -5,6 +5,7 @@ import VmemmapEmulator
 extension KernelResult {
     /// What its page shows before the tables.
     var html: HTMLContent {
+        if let block = pageTables.value, !checks.isEmpty { return pageTablesContent(block) }
         guard let measurement = measurement.value, let emulator = emulator.value else {
             return HTMLContent(
                 subject: "The host\u{2019}s own kernel",
@@ -67,8 +68,8 @@ extension KernelResult {
             id: "savings", title: "What the kernel\u{2019}s own optimization frees",
             description: figure.description,
             caption:
-                "Worked out, not measured: of a pool as it is, none of it optimized against all of it; the kernel does not tell "
-                + "which huge pages are optimized already.",
+                "Worked out, not measured: of a pool as it is, none of it optimized against all of it. Which huge pages are "
+                + "optimized already the kernel\u{2019}s page tables show.",
             draw: figure.draw
         ).markup
     }

@@ -10,6 +10,7 @@ enum KernelReport {
             return style.wrapped(
                 ["vmemmap kernel: what this host's kernel offers of vmemmap optimization", ""]
                     + PlanReport.lines(result.host)) + look(result.kernel, style)
+                + (result.pageTables.value.map { PageTablesReport.summary($0, style) } ?? [])
         }
         let title =
             "vmemmap kernel: \(Format.count(measurement.pagesAsked.rawValue)) x "
@@ -61,7 +62,7 @@ enum KernelReport {
         return KernelResult.poolTable(kernel).lines(style)
             + style.notes([
                 "HVO frees: worked out for the pool as it is, none optimized against all, and for all of",
-                "\(Format.bytes(kernel.memoryBytes)). The kernel does not tell which huge pages of a pool are optimized already.",
+                "\(Format.bytes(kernel.memoryBytes)). Which are optimized already the page tables show, see below.",
             ])
     }
 

@@ -42,6 +42,8 @@ struct KernelResult: Hashable, Sendable, Codable {
     let measurement: Measured<KernelMeasurementResult>
     /// The emulator beside it. Null where that was not asked for.
     let emulator: Measured<Emulator>
+    /// What the kernel's page tables show. Null where they were not asked for.
+    let pageTables: Measured<PageTablesBlock>
     /// What must hold between them. Empty where nothing was measured.
     let checks: [Check]
 
@@ -49,14 +51,16 @@ struct KernelResult: Hashable, Sendable, Codable {
     var holds: Bool { !checks.contains { $0.outcome == .failed } }
 
     init(
-        host: HostBlock, kernel: KernelOverview, measurement: KernelMeasurementResult? = nil, emulator: Emulator? = nil
+        host: HostBlock, kernel: KernelOverview, measurement: KernelMeasurementResult? = nil, emulator: Emulator? = nil,
+        pageTables: PageTablesBlock? = nil, checksPageTables: Bool = true
     ) {
         self.host = host
         self.kernel = kernel
         self.measurement = Measured(measurement)
         self.emulator = Measured(emulator)
+        self.pageTables = Measured(pageTables)
         guard let measurement, let emulator else {
-            checks = []
+            checks = checksPageTables ? pageTables?.checks ?? [] : []
             return
         }
         checks = KernelCheck.all(measurement, emulator)

@@ -6,7 +6,9 @@ extension KernelResult: ExportableResult {
     static var command: String { "kernel" }
 
     /// Its tables; without a measurement the first has no rows.
-    var tables: [ExportTable] { [operationTable, Self.poolTable(kernel), cycleTable] }
+    var tables: [ExportTable] {
+        [operationTable, Self.poolTable(kernel), cycleTable, PageTablesBlock.hugetlbTable(pageTables.value)]
+    }
 
     var operationTable: ExportTable {
         var rows: [(name: String, kernel: KernelMeasurementResult.Operation, emulator: Double, over: Double?)] = []

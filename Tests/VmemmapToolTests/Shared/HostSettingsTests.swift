@@ -162,4 +162,56 @@ struct HostSettingsTests {
         }
         #expect(try settings() == before)
     }
+
+    // MARK: Page tables
+
+    /// Whether the kernel's memory can be read, too.
+    private static let canRead = canMeasure && (try? PageTablesExperiment().checkSupport()) != nil
+
+    @Test(
+        "The kernel's page tables agree with its scheme, its count and its marks; the settings are what they were",
+        .enabled(if: canRead, "nothing to measure, or the kernel's memory cannot be read"))
+    func pageTables() async throws {
+        let before = try settings()
+        let folder = try TemporaryFolder()
+        let file = folder.path("recording")
+        try folder.write("public", to: "recording")
+        let outcome = try await Command.run(["kernel", "--page-tables", "--pages", "8", "--record", file])
+        #expect(outcome.code == 0, "\(outcome)")
+        #expect(outcome.error.contains("holds words of this kernel's memory"))
+        #expect(!outcome.output.contains("FAIL"), "\(outcome.output)")
+        #expect(try settings() == before)
+        let status = try HostKernel.status(of: FilePath(file))
+        #expect(status.permissions == [.ownerReadWrite] && status.size < 1 << 16)
+        let replayed = try await Command.run(["kernel", "--replay", file])
+        #expect(replayed.code == 0, "\(replayed)")
+        func picture(_ text: String) -> [Substring] {
+            text.split(separator: "\n").filter { $0.contains("| pfn") }.prefix(8).map { $0 }
+        }
+        #expect(picture(replayed.output) == picture(outcome.output))
+    }
+
+    @Test(
+        "Interrupted at any moment, reading page tables leaves the settings as they were",
+        .enabled(if: canRead, "nothing to measure, or the kernel's memory cannot be read"),
+        arguments: [Signal.interrupt, .terminate, .kill])
+    func interruptedReading(_ signal: Signal) async throws {
+        var random = SplitMix64(seed: 3)
+        let before = try settings()
+        let record = try await Subprocess.run(
+            .path(Command.binary), arguments: ["kernel", "--page-tables", "--pages", "512"], input: .none,
+            output: .string(limit: 1 << 16), error: .string(limit: 1 << 16)
+        ) { execution in
+            await waitUntil("the first change") { try settings() != before }
+            try await Task.sleep(for: .microseconds(Int.random(in: 0...100_000, using: &random)))
+            try execution.send(signal: signal)
+        }
+        if signal == .kill {
+            #expect(record.terminationStatus == .signaled(Signal.kill.rawValue))
+            await waitUntil("the settings are back") { try settings() == before }
+        } else {
+            #expect(record.terminationStatus == .exited(128 + signal.rawValue), "\(record.standardError)")
+        }
+        #expect(try settings() == before)
+    }
 }

@@ -15,6 +15,7 @@ final class ExportFile {
     private let target: ExportTarget
     private let file: FileDescriptor
     private let folder: FileDescriptor?
+    private let isPrivate: Bool
     private var isOpen = true
     private var hasBegun = false
     private var hasFailed = false
@@ -26,11 +27,23 @@ final class ExportFile {
     static func open(_ destinations: [String?]) throws -> [ExportFile?] {
         let targets = try destinations.map { try $0.map(ExportTarget.init) }
         try ExportTarget.checkDistinct(targets.compactMap(\.self))
-        return try targets.map { try $0.map(ExportFile.init) }
+        return try targets.map { try $0.map { try ExportFile($0) } }
     }
 
-    private init(_ target: ExportTarget) throws {
+    /// Opens a destination for what nobody else is to read: a plain file of mode 0600, whatever was there. Exits as a usage error if it
+    /// cannot be one.
+    static func openPrivate(_ destination: String) throws -> ExportFile {
+        let target = try ExportTarget(destination)
+        guard case .replaced = target.way else {
+            throw ValidationError(
+                "\(destination) is no plain file with one name, and what is written is for nobody else to read.")
+        }
+        return try ExportFile(target, isPrivate: true)
+    }
+
+    private init(_ target: ExportTarget, isPrivate: Bool = false) throws {
         self.target = target
+        self.isPrivate = isPrivate
         do throws(HostError) {
             switch target.way {
             case .stream(let stream):
@@ -43,7 +56,8 @@ final class ExportFile {
                 let opened = try HostKernel.openFolder(path)
                 file = try HostKernel.openUnnamedFile(
                     in: opened, temporary: Self.newName(),
-                    permissions: [.ownerReadWrite, .groupRead, .otherRead], name: target.destination)
+                    permissions: isPrivate ? [.ownerReadWrite] : [.ownerReadWrite, .groupRead, .otherRead],
+                    name: target.destination)
                 folder = opened
             }
         } catch {
@@ -86,7 +100,9 @@ final class ExportFile {
         attempt { () throws(HostError) in
             if let folder, case .replaced(_, let name) = target.way {
                 // In the folder that was opened, wherever it is now.
-                try takePermissions(from: FilePath("/proc/self/fd/\(folder.rawValue)").appending(name))
+                if !isPrivate {
+                    try takePermissions(from: FilePath("/proc/self/fd/\(folder.rawValue)").appending(name))
+                }
                 try HostKernel.giveName(name, to: file, in: folder, temporary: Self.newName())
             }
             try close()

@@ -13,14 +13,23 @@ struct FrameDrawing: Sendable {
     private typealias Row = FramePicture.VmemmapPage?
 
     /// Draws `picture`.
-    init(_ picture: FramePicture) {
+    ///
+    /// - Parameter protections: for each vmemmap page of the picture whether it is writable, beside its number; nil draws none.
+    init(_ picture: FramePicture, protections: [Bool]? = nil) {
         let rows = Self.rows(picture.vmemmapPages)
+        let isWritable = Dictionary(
+            uniqueKeysWithValues: zip(picture.vmemmapPages.map(\.index), protections ?? []))
+        let inside = protections == nil ? 6 : 9
+        func name(_ page: FramePicture.VmemmapPage) -> String {
+            "\(page.index)" + (isWritable[page.index].map { $0 ? " rw" : " ro" } ?? "")
+        }
+        let edge = "+" + String(repeating: "-", count: inside) + "+"
         let labels = rows.map { $0.map { Self.label($0.frame) } ?? "" }
         let width = labels.map(\.count).max() ?? 0
         let fan = Self.fan(rows)
-        var lines = ["+------+"]
+        var lines = [edge]
         for (position, row) in rows.enumerated() {
-            let box = "|" + Self.center(row.map { "\($0.index)" } ?? "...", 6) + "|"
+            let box = "|" + Self.center(row.map(name) ?? "...", inside) + "|"
             if fan.contains(position) {
                 lines.append(box + Self.fanRow(fan, position, isGap: row == nil))
             } else if row == nil {
@@ -30,7 +39,7 @@ struct FrameDrawing: Sendable {
                 lines.append(box + " -----> | " + label + String(repeating: " ", count: width - label.count) + " |")
             }
         }
-        lines.append("+------+")
+        lines.append(edge)
         self.lines = lines
     }
 

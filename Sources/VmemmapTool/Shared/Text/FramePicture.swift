@@ -1,4 +1,5 @@
 import HostMemory
+import KernelMemory
 import VmemmapEmulator
 
 /// Which frame each vmemmap page of one huge page shows.
@@ -36,6 +37,17 @@ struct FramePicture: Hashable, Sendable, Codable {
         /// Where in the file the vmemmap page's contents are; null for private memory.
         let fileOffsetBytes: Measured<ByteCount>
 
+        /// A page of the kernel's vmemmap, and what the entry maps that it lies in.
+        init(ofKernel address: KernelAddress, entryOf bytes: UInt64, isWritable: Bool) {
+            let start = KernelAddress(address.rawValue & ~(bytes - 1))
+            self.address = "\(address)"
+            mappingStart = "\(start)"
+            mappingEnd = "\(start + bytes)"
+            self.isWritable = isWritable
+            isShared = true
+            fileOffsetBytes = .notMeasured
+        }
+
         init(_ address: Address, in mapping: Mapping) {
             self.address = "\(address)"
             mappingStart = "\(mapping.range.start)"
@@ -68,6 +80,9 @@ struct FramePicture: Hashable, Sendable, Codable {
         case absent
     }
 
+    /// Whether a vmemmap page is in a picture of a huge page that has so many.
+    static func isShown(_ index: Int, of count: Int) -> Bool { count <= 10 || index < 5 || index >= count - 2 }
+
     /// Looks at a huge page of a region of a process. Where the kernel shows frame numbers, pages must have been read to have one.
     static func take(
         _ page: HugePageIndex, in layout: VmemmapLayout, of process: ObservedProcess = .current
@@ -80,7 +95,7 @@ struct FramePicture: Hashable, Sendable, Codable {
         try PageMap.forEachPage(of: process, in: range) { (view) throws(HostError) in
             frames[(view.address - range.start).rawValue / size.rawValue] = Frame(view)
         }
-        let shown = (0..<count).filter { count <= 10 || $0 < 5 || $0 >= count - 2 }
+        let shown = (0..<count).filter { isShown($0, of: count) }
         try ProcMaps.forEach(of: process, overlapping: range) { (mapping) throws(HostError) in
             for index in shown where mapping.range.contains(range.start + size * index) {
                 places[index] = .value(Place(range.start + size * index, in: mapping))
@@ -98,7 +113,8 @@ struct FramePicture: Hashable, Sendable, Codable {
 }
 
 extension FramePicture.Frame {
-    fileprivate init(_ view: PageView) {
+    /// The frame that a page of this process, or of another, shows.
+    init(_ view: PageView) {
         if view.entry.pfn != 0 {
             self = .pfn(view.entry.pfn)
         } else if let file = view.file {
