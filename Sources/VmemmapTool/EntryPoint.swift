@@ -6,8 +6,8 @@ import SystemPackage
 
 /// Where the executable starts.
 package enum EntryPoint {
-    /// What `ParsableCommand.main()` does, with the standard streams seen to first, and with an exit code for what could not be
-    /// written, the help included.
+    /// What `ParsableCommand.main()` does, with the standard streams seen to first, and with an exit code for what
+    /// could not be written, the help included.
     package static func main() -> Never {
         TerminationSignals.endByCrashes()
         Output.open()

@@ -1,7 +1,8 @@
 import HostMemory
 import VmemmapEmulator
 
-/// The engine against the C baseline of the same system calls, by alternating pairs in one run, on the same region in turn.
+/// The engine against the C baseline of the same system calls, by alternating pairs in one run, on the same region in
+/// turn.
 struct BaselineExperiment: Sendable {
     /// The huge pages.
     var memory: EmulatedMemory

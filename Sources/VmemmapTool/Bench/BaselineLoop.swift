@@ -3,13 +3,14 @@ import HostMemory
 import SystemPackage
 import VmemmapEmulator
 
-/// The C baseline, on the region and the memory file of the engine: between its operations, while none of its own is under way,
-/// it leaves both as the engine would.
+/// The C baseline, on the region and the memory file of the engine: between its operations, while none of its own is
+/// under way, it leaves both as the engine would.
 final class BaselineLoop {
     private let region: VmemmapRegion
     private var baseline = vme_baseline()
 
-    /// - Parameter region: restored on the anonymous backing, so that what the C baseline leaves is what the engine knows.
+    /// - Parameter region: restored on the anonymous backing, so that what the C baseline leaves is what the engine
+    ///   knows.
     init(_ region: VmemmapRegion) throws(HostError) {
         self.region = region
         let plan = region.plan

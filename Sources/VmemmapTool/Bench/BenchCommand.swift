@@ -31,7 +31,8 @@ struct BenchCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "How many frames serve the tails of a huge page (default: 1; shared-tail, where more cost nothing a huge page: auto).",
+            "How many frames serve the tails of a huge page (default: 1; shared-tail, where more cost nothing a huge "
+                + "page: auto).",
             valueName: "R|auto"),
         transform: TailFrames.parse)
     var tailFrames: TailFrames?

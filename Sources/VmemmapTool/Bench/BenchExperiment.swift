@@ -1,8 +1,8 @@
 import HostMemory
 import VmemmapEmulator
 
-/// What optimizing costs on this host, as the cover letter measured it: the emulated pool grown to N huge pages and emptied, with
-/// optimizing on and off; and what stands beside the engine, on the same contents in the same run.
+/// What optimizing costs on this host, as the cover letter measured it: the emulated pool grown to N huge pages and
+/// emptied, with optimizing on and off; and what stands beside the engine, on the same contents in the same run.
 struct BenchExperiment: Sendable {
     /// How many huge pages; nil: as many as the cover letter measured, or as fit in every scheme and backing asked for.
     var pages: HugePageCount? = nil
@@ -12,7 +12,8 @@ struct BenchExperiment: Sendable {
     var schemes: [Scheme] = [.firstTail]
     /// The backings.
     var backings: [Backing] = [.anonymous]
-    /// How many frames in a row serve the tails; nil: one, and in the shared-tail scheme, where more cost nothing a huge page, `auto`.
+    /// How many frames in a row serve the tails; nil: one, and in the shared-tail scheme, where more cost nothing a
+    /// huge page, `auto`.
     var tailFrames: TailFrames? = nil
     /// Counted pairs of each measurement.
     var pairs: Int = 5

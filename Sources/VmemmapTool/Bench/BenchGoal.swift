@@ -39,8 +39,8 @@ struct BenchGoal: Hashable, Sendable, Codable {
     let backing: Backing
     /// Its smallest and largest value over runs; for the kernel's, the medians alone are known.
     let ratio: Measured<Spread>
-    /// What the C baseline of the same calls makes of the same figure: nothing that the engine does can get below that. Null where
-    /// the loop was not run, and for its own figure.
+    /// What the C baseline of the same calls makes of the same figure: nothing that the engine does can get below that.
+    /// Null where the loop was not run, and for its own figure.
     let baselineRatio: Measured<Double>
 
     /// Whether it was reached.

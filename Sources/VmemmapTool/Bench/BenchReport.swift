@@ -23,14 +23,16 @@ enum BenchReport {
         let isCut = block.pagesAsked.value == nil && block.pages < BenchExperiment.letterPages
         let cut = isCut ? " (of the letter's \(BenchExperiment.letterPages); more do not fit)" : ""
         return
-            "vmemmap bench: \(Format.count(block.pages.rawValue)) x \(Format.bytes(block.hugePageBytes)) huge pages\(cut), "
+            "vmemmap bench: \(Format.count(block.pages.rawValue)) x \(Format.bytes(block.hugePageBytes)) huge "
+            + "pages\(cut), "
             + "\(Format.count(block.pairs, "pair")) with optimizing on and off"
     }
 
     static func name(_ combination: BenchCombination) -> String {
         let run = combination.measured.map { $0.plan.tailFrames } ?? PageCount(1)
         return
-            "\(combination.scheme.rawValue)\(run > PageCount(1) ? ", tail frames \(run)" : ""), \(combination.backing.rawValue)"
+            "\(combination.scheme.rawValue)\(run > PageCount(1) ? ", tail frames \(run)" : ""), "
+            + "\(combination.backing.rawValue)"
     }
 
     private static func latencies(_ outcome: BenchCombination.Outcome, _ style: Style) -> [String] {
@@ -68,20 +70,31 @@ enum BenchReport {
                         + "\(Format.count(readers.reads, "read")), \(readers.wrongReads) wrong")
             }
         }
-        if let reason = result.kernel.reason.value { notes.append("kernel: \(reason)") }
+        let kernel = result.kernel.value.map { self.kernel($0.measurement) } ?? result.kernel.reason.value
+        notes += kernel.map { ["kernel: \($0)"] } ?? []
         // What holds of all of them is said once.
         var said: Set<String> = []
-        return (result.kernelTable.rows.isEmpty ? [] : result.kernelTable.lines(style) + [""])
-            + style.wrapped(result.combinations.flatMap(growthLines) + notes.filter { said.insert($0).inserted })
+        return style.wrapped(result.combinations.flatMap(growthLines) + notes.filter { said.insert($0).inserted })
+    }
+
+    private static func kernel(_ measurement: KernelMeasurementResult) -> String {
+        [("allocate", measurement.allocation), ("free", measurement.freeing)].map { name, time in
+            "\(name) \(Format.duration(nanoseconds: time.offMedianNanoseconds)) off, "
+                + "\(Format.duration(nanoseconds: time.onMedianNanoseconds)) on "
+                + "(adds \(Format.duration(nanoseconds: time.addedMedianNanoseconds)))"
+        }.joined(separator: "; ")
     }
 
     private static func growthLines(_ combination: BenchCombination) -> [String] {
         guard let outcome = combination.measured, let growth = outcome.baseline.value?.growth.value else { return [] }
         let from = Format.count(growth.fromPages.rawValue)
         return [
-            "\(name(combination)): from \(from) to \(Format.count(outcome.plan.pages.rawValue)) huge pages the time for one "
-                + "grows: optimize \(Format.decimal(growth.engineOptimize, 3)) x (bare C \(Format.decimal(growth.baselineOptimize, 3)) x), "
-                + "restore \(Format.decimal(growth.engineRestore, 3)) x (bare C \(Format.decimal(growth.baselineRestore, 3)) x)."
+            "\(name(combination)): from \(from) to \(Format.count(outcome.plan.pages.rawValue)) huge pages the time "
+                + "for one "
+                + "grows: optimize \(Format.decimal(growth.engineOptimize, 3)) x (bare C "
+                + "\(Format.decimal(growth.baselineOptimize, 3)) x), "
+                + "restore \(Format.decimal(growth.engineRestore, 3)) x (bare C "
+                + "\(Format.decimal(growth.baselineRestore, 3)) x)."
         ]
     }
 
@@ -89,7 +102,7 @@ enum BenchReport {
 
     private static func goalLines(_ result: BenchResult, _ style: Style) -> [String] {
         if result.goals.isEmpty { return [] }
-        return result.goalTable.lines(style) + style.wrapped(result.goals.filter { !$0.isReached }.map(reason)) + [""]
+        return result.goalTable.lines(style) + style.wrapped(result.goals.filter { !$0.isReached }.map(reason))
     }
 
     /// What bounds a figure that was not reached, as far as this run tells.
@@ -97,11 +110,13 @@ enum BenchReport {
         let name = Format.words(goal.figure.rawValue)
         if let bound = goal.baselineRatio.value, bound > goal.limitRatio {
             return
-                "\(name): the C baseline of the same system calls takes \(Format.decimal(bound, 3)) itself: the calls bound it."
+                "\(name): the C baseline of the same system calls takes \(Format.decimal(bound, 3)) itself: the calls "
+                + "bound it."
         }
         if let ratio = goal.ratio.value, ratio.min <= goal.limitRatio {
             return
-                "\(name): within the spread of the pairs (\(Format.decimal(ratio.min, 3)) to \(Format.decimal(ratio.max, 3)))."
+                "\(name): within the spread of the pairs (\(Format.decimal(ratio.min, 3)) to "
+                + "\(Format.decimal(ratio.max, 3)))."
         }
         return "\(name): this run does not tell what bounds it."
     }

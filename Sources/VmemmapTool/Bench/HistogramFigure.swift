@@ -39,7 +39,8 @@ struct HistogramFigure {
             drawing.rect(
                 "bar accent", x + min(1, slot / 8), bottom - height, slot - 2 * min(1, slot / 8), height,
                 title:
-                    "\(Self.time(bucket.lowerNanoseconds)) to \(Self.time(1 << (Self.exponent(bucket.lowerNanoseconds) + 1))): "
+                    "\(Self.time(bucket.lowerNanoseconds)) to "
+                    + "\(Self.time(1 << (Self.exponent(bucket.lowerNanoseconds) + 1))): "
                     + Format.count(bucket.count))
         }
         drawEdges(&drawing, low: low, slots: slots, slot: slot)

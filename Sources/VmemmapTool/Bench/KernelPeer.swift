@@ -3,8 +3,8 @@ struct KernelPeer: Hashable, Sendable, Codable {
     /// What the kernel's pool took, off and on in turn.
     let measurement: KernelMeasurementResult
 
-    /// What optimizing adds to an allocation: the median of the differences between neighbouring cycles. Not above 0 where the host's
-    /// own noise is larger.
+    /// What optimizing adds to an allocation: the median of the differences between neighbouring cycles. Not above 0
+    /// where the host's own noise is larger.
     var addedNanoseconds: Double { measurement.allocation.addedMedianNanoseconds }
 }
 

@@ -64,7 +64,8 @@ struct KsmExperiment {
         guard saved >= target else {
             throw OutOfReach(
                 reason:
-                    "KSM counts \(target) frames saved on the host, and here \(saved) are: somebody else uses KSM; run it alone"
+                    "KSM counts \(target) frames saved on the host, and here \(saved) are: somebody else uses KSM; run "
+                    + "it alone"
             )
         }
         try unmerge(copy)

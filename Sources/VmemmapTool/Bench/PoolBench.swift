@@ -116,7 +116,8 @@ struct PoolBench {
             try region.optimize(page..<page.advanced(by: 1), writers: .excluded)
         }
         throw ExperimentError.refused(
-            "\(optimized) of \(pages) huge pages could be optimized, and a moment later it would have let more be; run it again, "
+            "\(optimized) of \(pages) huge pages could be optimized, and a moment later it would have let more be; run "
+                + "it again, "
                 + "or with fewer --pages")
     }
 

@@ -76,8 +76,8 @@ struct PoolTiming: Hashable, Sendable, Codable {
     }
 }
 
-/// How long each huge page took on its way into the pool and out of it: a pass of its own, since looking at the clock between
-/// two of them costs time too.
+/// How long each huge page took on its way into the pool and out of it: a pass of its own, since looking at the clock
+/// between two of them costs time too.
 struct PoolLatency: Hashable, Sendable, Codable {
     /// When freed huge pages are restored.
     let release: MachineConfiguration.Release

@@ -109,8 +109,8 @@ struct DemoExperiment {
 }
 
 extension DemoExperiment {
-    /// Does something to all huge pages, 4096 at a time where there are more: what is done to a range is everything or nothing, and
-    /// says nothing meanwhile.
+    /// Does something to all huge pages, 4096 at a time where there are more: what is done to a range is everything or
+    /// nothing, and says nothing meanwhile.
     private func inSlices(
         _ all: Range<HugePageIndex>, _ step: Step, _ progress: ProgressSink,
         _ work: (Range<HugePageIndex>) throws -> Void

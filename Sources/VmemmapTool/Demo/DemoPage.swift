@@ -47,7 +47,8 @@ extension DemoResult {
     private var mappingText: String {
         var text =
             "Huge page \(before.hugePage) has \(Format.count(plan.vmemmapPagesPerHugePage.rawValue)) vmemmap pages. "
-            + "Optimizing it gives the frames of \(Format.count(plan.freedPagesPerHugePage.rawValue)) of them back: these pages "
+            + "Optimizing it gives the frames of \(Format.count(plan.freedPagesPerHugePage.rawValue)) of them back: "
+            + "these pages "
             + "then show a shared frame, read-only."
         if let mappings = after.lastFrameMappings.value {
             text += " The frame that the last of them shows is mapped \(Format.count(mappings, "time"))."

@@ -1,10 +1,11 @@
 import HostMemory
 import VmemmapEmulator
 
-/// Which vmemmap pages of a huge page ought to show the same frame, worked out from the plan alone, and whether they do.
+/// Which vmemmap pages of a huge page ought to show the same frame, worked out from the plan alone, and whether they
+/// do.
 ///
-/// What is compared is who shares with whom, not where in the memory file a frame lies: an outsider's view, that owes nothing to
-/// how the engine lays its file out. Pure.
+/// What is compared is who shares with whom, not where in the memory file a frame lies: an outsider's view, that owes
+/// nothing to how the engine lays its file out. Pure.
 struct AliasPattern {
     /// What a vmemmap page shows, as far as an outsider can tell it from another.
     enum Identity: Hashable {
@@ -67,8 +68,8 @@ struct AliasPattern {
         return asPlanned && distinct == sharers ? .optimized : .neither
     }
 
-    /// Private memory throughout, or a file mapped from end to end: a template of as many frames as there are tails is shared with
-    /// other huge pages only, and so is not to be told from that by who shares with whom in this one.
+    /// Private memory throughout, or a file mapped from end to end: a template of as many frames as there are tails is
+    /// shared with other huge pages only, and so is not to be told from that by who shares with whom in this one.
     private func isUnoptimized(_ pages: [Identity], _ index: Int) -> Bool {
         pages.indices.allSatisfy { page in
             switch pages[page] {

@@ -43,7 +43,8 @@ enum InspectChecks {
         ]
     }
 
-    /// The frames behind the region: each optimized huge page has given some, and each zone with one shows its templates.
+    /// The frames behind the region: each optimized huge page has given some, and each zone with one shows its
+    /// templates.
     private static func frames(_ plan: MappingPlan, _ view: RegionView) -> PageCount {
         let zones = view.optimizedInZone.count { $0 > 0 }
         return plan.framesPopulated - PageCount(plan.freedPages.count) * view.pages.optimized.rawValue

@@ -2,7 +2,8 @@ import HostMemory
 import SystemPackage
 import VmemmapEmulator
 
-/// Looks at a process that holds a vmemmap, from outside: what /proc tells any other tool, compared with what the scheme says.
+/// Looks at a process that holds a vmemmap, from outside: what /proc tells any other tool, compared with what the
+/// scheme says.
 struct InspectExperiment: Sendable {
     /// What is said of a region by whoever asks. What is left out is read off the region's label.
     struct Description: Hashable, Sendable {
@@ -31,11 +32,12 @@ struct InspectExperiment: Sendable {
     /// Looks that are taken before a process is given up that changes its region under them.
     private static let mostLooks = 10
 
-    /// Looks, and again where the region has changed meanwhile: what is read one after the other must belong together. What is
-    /// found wrong must be so twice in a row.
+    /// Looks, and again where the region has changed meanwhile: what is read one after the other must belong together.
+    /// What is found wrong must be so twice in a row.
     ///
     /// - Throws: ``ExperimentError/notFound(_:)`` where there is no such process, or no region in it;
-    ///   ``ExperimentError/notPermitted(_:)`` for another user's; ``ExperimentError/refused(_:)`` where it does not stand still.
+    ///   ``ExperimentError/notPermitted(_:)`` for another user's; ``ExperimentError/refused(_:)`` where it does not
+    ///   stand still.
     func run() throws(ExperimentError) -> InspectResult {
         var suspected: InspectResult?
         for _ in 0..<Self.mostLooks {
@@ -50,7 +52,8 @@ struct InspectExperiment: Sendable {
             suspected = result
         }
         throw .refused(
-            "process \(pid) changed its region each of the \(Self.mostLooks) times that it was looked at; look at one that stands still, "
+            "process \(pid) changed its region each of the \(Self.mostLooks) times that it was looked at; look at one "
+                + "that stands still, "
                 + "such as vmemmap hold")
     }
 
@@ -131,7 +134,8 @@ struct InspectExperiment: Sendable {
         if found.count == 1 { return (found[0].range, found[0].label, found[0].file) }
         if found.isEmpty {
             throw .notFound(
-                "process \(pid) has 0 regions of a vmemmap, 1 is needed: no guard page named \(RegionLabel.fileName) in "
+                "process \(pid) has 0 regions of a vmemmap, 1 is needed: no guard page named \(RegionLabel.fileName) "
+                    + "in "
                     + "/proc/\(pid)/maps; give the PID that vmemmap hold prints, or --region START+LENGTH")
         }
         let places = found.map { "\($0.range.start)+\($0.range.length)" }.joined(separator: ", ")
@@ -144,7 +148,8 @@ struct InspectExperiment: Sendable {
             let tailFrames = description.tailFrames ?? label?.tailFrames
         else {
             throw .notFound(
-                "the region \(range) of process \(pid) has no label that says what it is: give --page-size, --scheme, --backing and "
+                "the region \(range) of process \(pid) has no label that says what it is: give --page-size, --scheme, "
+                    + "--backing and "
                     + "--tail-frames")
         }
         guard let geometry = Geometry(basePageSize: HostLimits.pageSize, hugePageSize: pageSize) else {
@@ -154,12 +159,14 @@ struct InspectExperiment: Sendable {
         let bytes = geometry.vmemmapBytesPerHugePage.rawValue
         guard range.start.rawValue.isMultiple(of: UInt(geometry.basePageSize.rawValue)) else {
             throw .notFound(
-                "the region \(range) does not start at a page, of \(geometry.basePageSize) bytes each; give --region START+LENGTH as "
+                "the region \(range) does not start at a page, of \(geometry.basePageSize) bytes each; give --region "
+                    + "START+LENGTH as "
                     + "vmemmap hold prints it")
         }
         guard range.length >= geometry.vmemmapBytesPerHugePage, range.length.rawValue.isMultiple(of: bytes) else {
             throw .notFound(
-                "the region \(range) has \(range.length) bytes, which is no whole number of huge pages: each has \(bytes) bytes of "
+                "the region \(range) has \(range.length) bytes, which is no whole number of huge pages: each has "
+                    + "\(bytes) bytes of "
                     + "struct pages; give --region START+LENGTH as vmemmap hold prints it")
         }
         let plan = try ExperimentError.wrapping {
@@ -170,7 +177,8 @@ struct InspectExperiment: Sendable {
         // What is asked for is not cut short.
         if let asked = description.tailFrames, asked > plan.tailFrames {
             throw .notFound(
-                "the \(scheme.rawValue) scheme has at most \(plan.tailFrames) tail frames here: give --tail-frames \(plan.tailFrames) or less"
+                "the \(scheme.rawValue) scheme has at most \(plan.tailFrames) tail frames here: give --tail-frames "
+                    + "\(plan.tailFrames) at most"
             )
         }
         return plan
@@ -189,7 +197,8 @@ struct InspectExperiment: Sendable {
                 let whose = owner.map { "user \($0)" } ?? "another user"
                 let wayOut =
                     owner == ProcessOwner.current
-                    ? "the kernel lets it be read by more privileged processes only (ptrace(2), PTRACE_MODE_READ): inspect a hold of "
+                    ? "the kernel lets it be read by more privileged processes only (ptrace(2), PTRACE_MODE_READ): "
+                        + "inspect a hold of "
                         + "your own" : "run inspect as that user or as root"
                 throw .notPermitted(
                     "process \(pid) belongs to \(whose), and this is user \(ProcessOwner.current): \(error); \(wayOut)")

@@ -25,8 +25,8 @@ struct InspectResult: Hashable, Sendable, Codable {
         let smapsRssBytes: ByteCount
         /// Pss of the region's mappings: /proc/PID/smaps, summed, and so rounded down in every mapping.
         let smapsPssBytes: ByteCount
-        /// The region's proportional share: its present pages, each divided by its frame's mappings in /proc/kpagecount. Null
-        /// without root, and where the kernel knows nothing of a frame (``KernelPages``).
+        /// The region's proportional share: its present pages, each divided by its frame's mappings in
+        /// /proc/kpagecount. Null without root, and where the kernel knows nothing of a frame (``KernelPages``).
         let pssBytes: Measured<ByteCount>
         /// Rss of the process: smaps_rollup. Null before Linux 4.14.
         let processRssBytes: Measured<ByteCount>

@@ -1,12 +1,12 @@
 import HostMemory
 import VmemmapEmulator
 
-/// How each vmemmap page of a region ought to be mapped, worked out from the plan alone: private or shared, with which protection, and
-/// at which offset of the region's memory file. Pure.
+/// How each vmemmap page of a region ought to be mapped, worked out from the plan alone: private or shared, with which
+/// protection, and at which offset of the region's memory file. Pure.
 ///
-/// ``AliasPattern`` tells who shares with whom, and so whether a huge page is optimized; this, whether each of its pages is
-/// mapped as that state has it. The protection that keeps tails from being written, and a frame that belongs to another huge
-/// page, show nowhere else.
+/// ``AliasPattern`` tells who shares with whom, and so whether a huge page is optimized; this, whether each of its
+/// pages is mapped as that state has it. The protection that keeps tails from being written, and a frame that belongs
+/// to another huge page, show nowhere else.
 struct MappingPattern {
     /// How a vmemmap page is mapped.
     struct Page: Hashable {
@@ -65,8 +65,8 @@ struct MappingPattern {
         return Page(filePage: filePage(frame, of: hugePage), isWritable: isWritable, isShared: true)
     }
 
-    /// Where a frame lies in the memory file: on memfd the file is the region, else it holds the huge pages' own shared frames one after
-    /// the other; the templates of each zone lie behind.
+    /// Where a frame lies in the memory file: on memfd the file is the region, else it holds the huge pages' own shared
+    /// frames one after the other; the templates of each zone lie behind.
     private func filePage(_ frame: Frame, of hugePage: Int) -> Int {
         let own = plan.ownPages
         switch (frame, plan.backing) {

@@ -13,8 +13,9 @@ struct FoundRegion: Hashable, Sendable {
     /// Every region is aligned to this at least.
     private static let alignment = UInt(ByteCount.mebibytes(32).rawValue)
 
-    /// Looks for regions by their guard pages: inaccessible pages of the memory file, as far apart as the file's name says the region is
-    /// long. One of the two is enough; a page inside the region that somebody has made inaccessible is none.
+    /// Looks for regions by their guard pages: inaccessible pages of the memory file, as far apart as the file's name
+    /// says the region is long. One of the two is enough; a page inside the region that somebody has made inaccessible
+    /// is none.
     static func all(in process: ObservedProcess) throws(HostError) -> [FoundRegion] {
         var found: [(label: RegionLabel, file: Mapping.FileIdentity, guards: [AddressRange])] = []
         try ProcMaps.forEachNamed(RegionLabel.fileName, of: process) { (mapping, name) throws(HostError) in
@@ -28,7 +29,8 @@ struct FoundRegion: Hashable, Sendable {
         }
     }
 
-    /// The memory file of the region at a place that is known, and its label: by whatever of it is mapped there or as a guard page.
+    /// The memory file of the region at a place that is known, and its label: by whatever of it is mapped there or as a
+    /// guard page.
     static func label(
         of region: AddressRange, in process: ObservedProcess
     ) throws(HostError) -> (label: RegionLabel, file: Mapping.FileIdentity)? {

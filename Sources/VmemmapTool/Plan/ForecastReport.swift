@@ -19,7 +19,8 @@ enum ForecastReport {
             + style.notes([
                 "the letter: ~16 GB of 16 with 1 GB pages, ~11 with 2 MB pages (10 to 12)", "",
                 "Kernel: as its boot message has it, less a page table for 2 MiB of vmemmap each.",
-                "Emulated: \(result.configuration.backing.rawValue) backing, \(result.host.mappingCostBytes) bytes a mapping "
+                "Emulated: \(result.configuration.backing.rawValue) backing, \(result.host.mappingCostBytes) bytes a "
+                    + "mapping "
                     + "(\(result.host.mappingCostSource.rawValue)).",
                 "Too many: more than vm.max_map_count, \(result.host.maxMapCount).",
             ])

@@ -171,7 +171,8 @@ enum PoolScript {
                 throw PoolScriptError(
                     found: quoted(word),
                     expected:
-                        "memory=, hugepages=, hugepagesz=, hugetlb_free_vmemmap=, scheme=, backing=, tail_frames=, release=, "
+                        "memory=, hugepages=, hugepagesz=, hugetlb_free_vmemmap=, scheme=, backing=, tail_frames=, "
+                        + "release=, "
                         + "restore_failure=, policy=, keep_pages=, pmd_mapped= or struct_page_size=")
             }
         }
@@ -237,7 +238,8 @@ enum PoolScript {
         throw PoolScriptError(
             found: quoted(words.joined(separator: " ")),
             expected: "\(PoolFigure.ofPools.joined(separator: ", ")) with a size and a number; "
-                + "\(PoolFigure.ofMachine.joined(separator: ", ")) with a number; or \(outcomes.joined(separator: ", "))"
+                + "\(PoolFigure.ofMachine.joined(separator: ", ")) with a number; or "
+                + "\(outcomes.joined(separator: ", "))"
         )
     }
 

@@ -65,8 +65,8 @@ enum PoolScriptReport {
         return [change.refusal.map { got + ": -\($0.errnoName): \($0)" } ?? got]
     }
 
-    /// The HugeTLB lines of /proc/meminfo, to the column (`hugetlb_report_meminfo()`): of the default size, the first, but for the
-    /// last line, which is about all sizes.
+    /// The HugeTLB lines of /proc/meminfo, to the column (`hugetlb_report_meminfo()`): of the default size, the first,
+    /// but for the last line, which is about all sizes.
     static func meminfo(_ infos: [HugePagesInfo]) -> [String] {
         guard let info = infos.first else { return [] }
         func line(_ name: String, _ value: Int, _ unit: String = "") -> String {

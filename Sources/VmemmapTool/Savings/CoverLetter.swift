@@ -8,7 +8,8 @@ struct CoverLetter {
     /// For the size of huge page that was run.
     private let forecast: Forecast?
 
-    /// What the letter of v5 says of 1 TB in huge pages of a size; it counts in powers of two, 16 GB of struct pages for 1 TB.
+    /// What the letter of v5 says of 1 TB in huge pages of a size; it counts in powers of two, 16 GB of struct pages
+    /// for 1 TB.
     private struct Published {
         let text: String
         let gibibytes: Double
@@ -40,7 +41,10 @@ struct CoverLetter {
                 id: "letter", title: "Beside the cover letter",
                 body: [
                     .paragraph(
-                        "The cover letter of v5 (2020) counts for 1 TB of memory in huge pages, whose struct pages take 16 GB. Here is the same for 1 TiB: as planned for each scheme in the kernel, and this run scaled up."
+                        Markup(
+                            "The cover letter of v5 (2020) counts for 1 TB of memory in huge pages, whose struct pages "
+                                + "take 16 GB. Here is the same for 1 TiB: by the plan of each scheme in the kernel, "
+                                + "and this run scaled up.")
                     ), figure(forecast), table(forecast),
                 ])
         ]
@@ -81,8 +85,10 @@ struct CoverLetter {
             id: "schemes", title: "What 1 TiB in huge pages of \(Format.bytes(result.plan.hugePageBytes)) saves",
             description: figure.description,
             caption:
-                "Planned: what the kernel frees, less one page table for each 2 MiB of vmemmap; nothing was run. This run: "
-                + "\(result.plan.scheme.rawValue), measured on \(Format.bytes(result.plan.regionBytes)) of struct pages and "
+                "Planned: what the kernel frees, less one page table for each 2 MiB of vmemmap; nothing was run. This "
+                + "run: "
+                + "\(result.plan.scheme.rawValue), measured on \(Format.bytes(result.plan.regionBytes)) of struct "
+                + "pages and "
                 + "multiplied; its net pays for mappings, which the kernel\u{2019}s does not.",
             draw: figure.draw
         ).markup

@@ -23,7 +23,8 @@ final class RaisedMapLimit: Sendable {
                 throw ExitCode.failure
             case .host(let error), .noLock(let error):
                 Output.error(
-                    "cannot raise vm.max_map_count to \(needed): \(error); as root: sysctl -w vm.max_map_count=\(needed), or take "
+                    "cannot raise vm.max_map_count to \(needed): \(error); as root: sysctl -w "
+                        + "vm.max_map_count=\(needed), or take "
                         + "--tail-frames auto or fewer huge pages")
                 throw ExitCode.notSupported
             }

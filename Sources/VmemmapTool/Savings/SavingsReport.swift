@@ -15,7 +15,8 @@ enum SavingsReport {
         let given = result.construction == .populated ? "frames given back" : "frames never taken"
         return head + result.stepTable.lines(style)
             + style.notes([
-                "Gross: \(given), from pagemap and the memory file's st_blocks. Net: less mappings (\(result.host.mappingCostBytes) bytes each),",
+                "Gross: \(given), from pagemap and the memory file's st_blocks. Net: less mappings "
+                    + "(\(result.host.mappingCostBytes) bytes each),",
                 "growth of page tables \(since), template frames.",
             ]) + [""] + style.wrapped(peak(result)) + PMDTable.lines(plan, steps(result), style)
             + Check.lines(result.checks, style)

@@ -8,8 +8,8 @@ struct SavingsResult: Hashable, Sendable, Codable {
         let frames: PageCount
         let pageTables: ByteCount
 
-        /// As measured when it was populated; a region built optimized never was, and is held against the plan, its page tables
-        /// against none.
+        /// As measured when it was populated; a region built optimized never was, and is held against the plan, its
+        /// page tables against none.
         init(_ plan: MappingPlan, _ populated: MemoryFigures?, _ baseline: MemoryFigures) {
             frames = populated.map { $0.distinctFrames.value ?? .zero } ?? plan.framesPopulated
             pageTables = (populated ?? baseline).pageTableBytes
@@ -84,8 +84,8 @@ struct SavingsResult: Hashable, Sendable, Codable {
     let baseline: Measured<MemoryFigures>
     /// The steps; none where nothing was run.
     let rows: [Row]
-    /// The most memory that building took: the growth of VmHWM and the memory file together, an upper bound. Null unless the
-    /// region was built optimized.
+    /// The most memory that building took: the growth of VmHWM and the memory file together, an upper bound. Null
+    /// unless the region was built optimized.
     let peakBytes: Measured<ByteCount>
     /// Wrong reads of the walker that visited every struct page; null where nothing was run.
     let wrongReads: Measured<Int>

@@ -30,7 +30,8 @@ struct StressConfiguration: Hashable, Sendable {
     var backings: [Backing] = [.anonymous]
     /// For all combinations together.
     var durationNanoseconds: Int = 60_000_000_000
-    /// Ends the run after so many cycles if they come before the duration is over. A cycle is a huge page optimized and restored.
+    /// Ends the run after so many cycles if they come before the duration is over. A cycle is a huge page optimized and
+    /// restored.
     var cycles: Int? = nil
     /// Threads that read all the while.
     var walkers: Int = 3

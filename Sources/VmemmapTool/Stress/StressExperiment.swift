@@ -1,8 +1,8 @@
 import HostMemory
 import VmemmapEmulator
 
-/// Optimizes, restores, allocates, frees, dissolves, demotes and poisons huge pages from several threads under concurrent readers and
-/// failures, and holds what it sees against a model: the run that is left going overnight.
+/// Optimizes, restores, allocates, frees, dissolves, demotes and poisons huge pages from several threads under
+/// concurrent readers and failures, and holds what it sees against a model: the run that is left going overnight.
 struct StressExperiment: Sendable {
     /// What is run.
     var configuration: StressConfiguration
@@ -14,7 +14,8 @@ struct StressExperiment: Sendable {
     ///
     /// - Parameters:
     ///   - control: ends it early.
-    ///   - progress: told what was done since the last time, when it is time for a line; from a thread of the run's own.
+    ///   - progress: told what was done since the last time, when it is time for a line; from a thread of the run's
+    ///     own.
     ///   - heartbeat: told how far it is, five times a second at most, from that thread.
     /// - Throws: ``ExperimentError`` when there is no room to begin with. A violation is a result.
     func run(

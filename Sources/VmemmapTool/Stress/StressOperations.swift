@@ -3,7 +3,8 @@ import HostMemory
 import SystemPackage
 import VmemmapEmulator
 
-/// What a worker does next, with everything about it that is drawn. Places are fractions of what there will be: 2³² is all of it.
+/// What a worker does next, with everything about it that is drawn. Places are fractions of what there will be: 2³² is
+/// all of it.
 struct StressOperation: Hashable, Sendable {
     /// Neighbouring huge pages of the region.
     struct Span: Hashable, Sendable {

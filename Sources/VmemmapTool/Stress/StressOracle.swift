@@ -120,7 +120,8 @@ struct StressOracle {
         }
         report(
             .poolIsAsAsked,
-            "\(before.total) huge pages, \(before.surplus) surplus, \(before.available) available, asked for \(asked): expected "
+            "\(before.total) huge pages, \(before.surplus) surplus, \(before.available) available, asked for \(asked): "
+                + "expected "
                 + "\(total) and \(surplus) surplus, found \(after.total) and \(after.surplus), "
                 + (change.refusal.map { "\($0)" } ?? "nothing refused"))
     }

@@ -16,7 +16,8 @@ extension StressResult {
     private var setting: String {
         let combinations = combinations.map(\.name).joined(separator: "; ")
         return combinations.capitalizedFirst
-            + ". \(Format.count(workers, "worker")), \(Format.count(walkers, "walker")), faults: \(faults.rawValue), for "
+            + ". \(Format.count(workers, "worker")), \(Format.count(walkers, "walker")), faults: \(faults.rawValue), "
+            + "for "
             + "\(Format.duration(nanoseconds: total.elapsedNanoseconds)); seed \(seed)."
     }
 
@@ -73,7 +74,8 @@ extension StressResult {
     private var growth: [HTMLSection] {
         guard let first = footprints.first, let last = footprints.last else { return [] }
         let ends =
-            "Between two set-ups neither region nor machine is there, and the process should have what it had before. After the first: "
+            "Between two set-ups neither region nor machine is there, and the process should have what it had before. "
+            + "After the first: "
             + StressReport.footprint(first)
         let text =
             ends
@@ -161,13 +163,15 @@ private struct StressRates {
             body: [
                 rates(
                     "remaps", "Remaps a second",
-                    "Huge pages optimized, and huge pages restored, of region and machine, by all workers together, faults and checks "
+                    "Huge pages optimized, and huge pages restored, of region and machine, by all workers together, "
+                        + "faults and checks "
                         + "included."
                 ) { $0.remaps },
                 durations,
                 rates(
                     "reads", "Reads a second",
-                    "compound_heads and whole vmemmap pages read and checked by all walkers together, while the workers were at it."
+                    "compound_heads and whole vmemmap pages read and checked by all walkers together, while the "
+                        + "workers were at it."
                 ) { $0.headReads + $0.pageReads },
             ].compactMap { $0 })
     }
@@ -198,7 +202,8 @@ private struct StressRates {
         let axis = Axis.durations(upTo: most, count: 4)
         return figure(
             "remaptime", "Time of a remap",
-            "Time in the region\u{2019}s own optimize and restore calls, waiting for others and failing included, for each huge page "
+            "Time in the region\u{2019}s own optimize and restore calls, waiting for others and failing included, for "
+                + "each huge page "
                 + "that they remapped.", bars, axis, "time of a remap, \(axis.unit)")
     }
 
@@ -226,7 +231,8 @@ private struct StressFaults {
         if result.faults == .off { return nil }
         let total = result.total
         let text =
-            "Beside the workers there were \(Format.count(total.signals, "signal")) and \(Format.count(total.forks, "fork")). "
+            "Beside the workers there were \(Format.count(total.signals, "signal")) and "
+            + "\(Format.count(total.forks, "fork")). "
             + (StressReport.scarce(result).map { "Made scarce: \($0). " } ?? "")
             + "Left half-way by two refusals in a row, and mended: \(Format.count(total.mendedPages, "huge page"))."
         return HTMLSection(
@@ -256,8 +262,10 @@ private struct StressFaults {
             id: "failures", title: "Faults, by scheme and backing",
             description: figure.description,
             caption:
-                "Calls failed on purpose: they were not made. Operations refused: they ended in an error, as they may. Faults "
-                + "survived: operations in which a call was failed or the host itself refused, after which everything was as it "
+                "Calls failed on purpose: they were not made. Operations refused: they ended in an error, as they may. "
+                + "Faults "
+                + "survived: operations in which a call was failed or the host itself refused, after which everything "
+                + "was as it "
                 + "must be, whether they succeeded by another way or not.",
             draw: figure.draw
         ).markup

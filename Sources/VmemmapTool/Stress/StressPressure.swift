@@ -3,7 +3,8 @@ import HostMemory
 import Synchronization
 import VmemmapEmulator
 
-/// The host refuses for real: limits lowered, mappings and frames taken away, for a part of a round. The coordinator's alone.
+/// The host refuses for real: limits lowered, mappings and frames taken away, for a part of a round. The coordinator's
+/// alone.
 struct StressPressure {
     /// What is made scarce.
     enum Kind: String, CaseIterable {
@@ -32,7 +33,8 @@ struct StressPressure {
     static func leftOut(mappingLimit: MappingCount) -> String? {
         guard mappingLimit > MappingBallast.highestLimit else { return nil }
         return
-            "vm.max_map_count reached: it is \(mappingLimit), and more than \(MappingBallast.highestLimit) take too long to fill; "
+            "vm.max_map_count reached: it is \(mappingLimit), and more than \(MappingBallast.highestLimit) take too "
+            + "long to fill; "
             + "lower it for the run: sysctl -w vm.max_map_count=65530"
     }
 

@@ -47,8 +47,8 @@ extension StressWorker {
         return refusal.map { .region($0) } ?? .done
     }
 
-    /// After success every page is as asked for; after a failure as before, but for what the error names. One that an earlier
-    /// failure had torn may have been mended first, which restores it.
+    /// After success every page is as asked for; after a failure as before, but for what the error names. One that an
+    /// earlier failure had torn may have been mended first, which restores it.
     private func check(
         _ pages: Range<HugePageIndex>, _ before: [HugePageState], _ change: Change, _ refusal: VmemmapError?
     ) {

@@ -8,17 +8,19 @@ enum StressReport {
         let cycles = configuration.cycles.map { ", or \(Format.count($0)) cycles" } ?? ""
         return style.wrapped([
             "seed \(configuration.seed)",
-            "stress: \(Format.count(configuration.workers, "worker")), \(Format.count(configuration.walkers, "walker")), a region and a "
+            "stress: \(Format.count(configuration.workers, "worker")), "
+                + "\(Format.count(configuration.walkers, "walker")), a region and a "
                 + "machine of \(Format.count(configuration.pages.rawValue)) x "
-                + "\(Format.bytes(configuration.pageSize.bytes)) huge pages each, faults \(configuration.faults.rawValue), for "
+                + "\(Format.bytes(configuration.pageSize.bytes)) huge pages each, faults "
+                + "\(configuration.faults.rawValue), for "
                 + Format.duration(nanoseconds: configuration.durationNanoseconds) + cycles,
         ])
     }
 
     /// A line of progress, in columns as vmstat(8) has them; over the first, what they are.
     ///
-    /// The time since the beginning, what was done in a second since the last line, the mean of all remaps, faults survived since the
-    /// last line, and all wrong reads.
+    /// The time since the beginning, what was done in a second since the last line, the mean of all remaps, faults
+    /// survived since the last line, and all wrong reads.
     static func lines(_ progress: StressProgress, _ style: Style = .plain) -> [String] {
         let last = progress.sinceLast
         let isFirst = last.elapsedNanoseconds == progress.total.elapsedNanoseconds
@@ -50,10 +52,12 @@ enum StressReport {
         let total = result.total
         let reads = total.headReads + total.pageReads
         var lines = [
-            "reads     \(Format.count(total.headReads)) of compound_head, \(Format.count(total.pageReads)) of whole vmemmap pages "
+            "reads     \(Format.count(total.headReads)) of compound_head, \(Format.count(total.pageReads)) of whole "
+                + "vmemmap pages "
                 + "(\(Format.count(total.crossedReads)) read again because a change crossed them); "
                 + "\(Format.count(total.perSecond(reads) * 60)) a minute, \(Format.count(total.wrongReads)) wrong",
-            "faults    \(Format.count(total.failedCalls)) calls failed on purpose in \(Format.count(total.faultedOperations)) "
+            "faults    \(Format.count(total.failedCalls)) calls failed on purpose in "
+                + "\(Format.count(total.faultedOperations)) "
                 + "operations, \(Format.count(total.refusedOperations)) operations refused, "
                 + "\(Format.count(total.hostRefusals)) of them by the host itself; "
                 + "\(Format.count(total.mendedPages, "huge page")) left half-way and mended",
@@ -101,7 +105,8 @@ enum StressReport {
         }
         return [
             "FAILED: \(violation.statement)", "    \(violation.detail)",
-            "    \(violation.scheme.rawValue) \(violation.backing.rawValue), set-up \(violation.setUp), round \(violation.round)",
+            "    \(violation.scheme.rawValue) \(violation.backing.rawValue), set-up \(violation.setUp), round "
+                + "\(violation.round)",
         ] + block("states", violation.states) + block("mappings", violation.mappings)
             + block("last operations", violation.lastOperations)
             + ["again with --seed \(violation.seed)"]

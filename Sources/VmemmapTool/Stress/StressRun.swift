@@ -18,7 +18,7 @@ final class StressRun {
     private var finished: [StressCombinationResult] = []
     private var footprints: [StressFootprint] = []
     private var leftOut: [String] = []
-    /// What setUps before this one have done: huge pages optimized and restored, in all and by the region.
+    /// What set-ups before this one have done: huge pages optimized and restored, in all and by the region.
     private var before = Turns()
     private var current = Turns()
 
@@ -217,12 +217,13 @@ final class StressRun {
 
     // MARK: Growth
 
-    /// What may be added to the resident memory from the third set-up to any later one: stacks and heaps that glibc keeps.
+    /// What may be added to the resident memory from the third set-up to any later one: stacks and heaps that glibc
+    /// keeps.
     private static let mostGrowth = ByteCount.mebibytes(4)
     /// The same, in mappings: glibc keeps up to 16 heaps of two mappings each on two processors, and 40 MiB of stacks.
     private static let mostMappingGrowth = MappingCount(64)
 
-    /// Looks at the process between setUps. Returns a violation if it grows.
+    /// Looks at the process between set-ups. Returns a violation if it grows.
     private func takeFootprint(_ combination: StressCombination) throws(ExperimentError) -> StressViolation? {
         let now = try ExperimentError.wrapping {
             try MappingReserve.process.fill()

@@ -81,7 +81,8 @@ final class StressSetUp: Sendable {
 
     var firstFinding: StressFinding? { finding.withLock { $0 } }
 
-    /// Huge pages of the region that one worker has for itself: the first half, shared out. The second half is everybody's.
+    /// Huge pages of the region that one worker has for itself: the first half, shared out. The second half is
+    /// everybody's.
     func ownPages(of worker: Int) -> Range<Int> {
         let half = configuration.pages.rawValue / 2
         return half * worker / configuration.workers..<half * (worker + 1) / configuration.workers
@@ -125,10 +126,10 @@ final class StressCounters: Sendable {
     private let looks = Guarded<[StressCheck: Int]>(
         Dictionary(uniqueKeysWithValues: StressCheck.allCases.map { ($0, 0) }))
 
-    /// Notes that a promise was looked at, so often.
+    /// Notes that a check was made, so often.
     func looked(at check: StressCheck, _ times: Int = 1) { looks.withLock { $0[check, default: 0] += times } }
 
-    /// How often each promise has been looked at.
+    /// How often each check has been made.
     var times: [StressCheck: Int] { looks.withLock { $0 } }
 
     static func read(_ counter: borrowing Atomic<Int>) -> Int { counter.load(ordering: .relaxed) }

@@ -3,7 +3,8 @@ import HostMemory
 import Synchronization
 import VmemmapEmulator
 
-/// One set-up: a machine and a region are built, worked on in rounds with readers beside, checked after each round, and taken down.
+/// One set-up: a machine and a region are built, worked on in rounds with readers beside, checked after each round, and
+/// taken down.
 ///
 /// Runs on the coordinator's thread.
 final class StressStretch {
@@ -54,7 +55,8 @@ final class StressStretch {
         }
     }
 
-    /// Runs rounds until there are enough or the run is, then takes everything down. Returns what is violated, if anything is.
+    /// Runs rounds until there are enough or the run is, then takes everything down. Returns what is violated, if
+    /// anything is.
     func execute(until isOver: () -> Bool) throws(ExperimentError) -> StressViolation? {
         defer { if let text = setUp.firstHindrance { run.leaveOut(text) } }
         do throws(HostError) {
@@ -137,7 +139,8 @@ final class StressStretch {
         let lastTick: Int
     }
 
-    /// What is made scarce in two rounds of three. Mappings take long to use up, so that is done before the round begins.
+    /// What is made scarce in two rounds of three. Mappings take long to use up, so that is done before the round
+    /// begins.
     private func drawPressure() throws(HostError) -> PlannedPressure? {
         let (choice, draw) = (generator.next(), generator.next())
         guard setUp.configuration.faults.isHost, choice % 3 != 0 else { return nil }
@@ -189,7 +192,8 @@ final class StressStretch {
         let number = HugePageIndex(Int(generator.next() % UInt64(region.plan.hugePages.rawValue)))
         let start = region.layout.vmemmap(of: number).start
         let pageSize = region.plan.geometry.basePageSize
-        // The index of struct page 0, 64 (page 1) and 128 (page 2): nobody reads them but those who look at whole pages.
+        // The index of struct page 0, 64 (page 1) and 128 (page 2): nobody reads them but those who look at whole
+        // pages.
         let targets = (0..<3).map { start + pageSize * $0 + ByteCount(32) }
         let probe = try ForkProbe(storingTo: targets + [setUp.machine.range.start + ByteCount(32)])
         var left = MappingCount(0)

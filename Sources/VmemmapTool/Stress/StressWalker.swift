@@ -69,7 +69,8 @@ struct StressWalker {
         setUp.report(
             StressFinding(
                 .walkerSeesHead,
-                "frame \(frame), in vmemmap page \(vmemmapPage) of huge page \(page): \(found), which does not lead to \(expected)",
+                "frame \(frame), in vmemmap page \(vmemmapPage) of huge page \(page): \(found), which does not lead to "
+                    + "\(expected)",
                 StressFinding.Place(region: region, page: page)))
     }
 

@@ -16,7 +16,8 @@ extension HostSettingsTests {
     func ksmTunables(_ signal: Signal?) async throws {
         let before = try Self.ksm()
         if try SamePageMerging.isInUse() { try Test.cancel("KSM is in use on this host") }
-        // Enough of them that KSM is still at work when the signal comes; the pool, which is timed first, takes as many.
+        // Enough of them that KSM is still at work when the signal comes; the pool, which is timed first, takes as
+        // many.
         let runs = signal == nil ? "2" : "60"
         let record = try await Subprocess.run(
             .path(Command.binary), arguments: ["bench", "--pages", "64", "--pairs", runs, "--peers", "ksm"],

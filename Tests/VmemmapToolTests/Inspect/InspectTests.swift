@@ -161,7 +161,7 @@ struct InspectTests {
         #expect(
             result.firstDifference.value?.hasPrefix("vmemmap page 4 of huge page 0 is not mapped; the scheme says r--s")
                 == true)
-        #expect(InspectReport.lines(result).last?.hasSuffix(" of 7 checks failed") == true)
+        #expect(InspectReport.lines(result).last?.contains(" of 7 checks failed") == true)
     }
 
     @Test(

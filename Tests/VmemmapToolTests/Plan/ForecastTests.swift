@@ -88,7 +88,7 @@ struct ForecastTests {
         let lines = ForecastReport.lines(result)
         #expect(lines.contains { $0.contains("of this host's memory, all in huge pages") })
         #expect(lines.contains { $0.hasPrefix("the letter: ~16 GB of 16") })
-        #expect(lines.count { $0.hasPrefix("head ") } == 4)
+        #expect(lines.count { $0.hasPrefix("head, ") } == 4)
         #expect(lines.count <= 40)
     }
 }

@@ -60,6 +60,18 @@ struct SavingsCommandTests {
         #expect(outcome.code == 64, "\(outcome)")
     }
 
+    @Test("An amount is a size or a number of huge pages, and savings needs one")
+    func amounts() async throws {
+        let size = try await Command.run(["plan", "--memory", "8M", "--page-size", "2M"])
+        let number = try await Command.run(["plan", "--pages", "4"])
+        #expect(size.code == 0 && number.output == size.output, "\(number)")
+        #expect(try await Command.run(["savings", "--pages", "4", "--dry-run"]).code == 0)
+        let none = try await Command.run(["savings"])
+        #expect(none.code == 64 && none.error.contains("savings needs an amount: --memory SIZE, or --pages N."))
+        let many = try await Command.run(["savings", "--pages", "999999999999"])
+        #expect(many.code == 64 && many.error.contains("--pages must be from 1 to "), "\(many)")
+    }
+
     @Test("The head scheme has no tail frames")
     func headHasNoRun() async throws {
         let outcome = try await Command.run(["savings", "--memory", "1G", "--scheme", "head", "--tail-frames", "4"])
@@ -98,7 +110,8 @@ struct SavingsCommandTests {
     @Test(
         "What excludes each other is a usage error",
         arguments: [
-            ["savings", "--memory", "1G", "--pmd-mapped", "--at-boot"], ["hold", "--at-boot", "--restored"],
+            ["savings", "--memory", "1G", "--pmd-mapped", "--at-boot"], ["savings", "--memory", "1G", "--pages", "4"],
+            ["plan", "--memory", "1G", "--pages", "4"], ["hold", "--at-boot", "--restored"],
             ["hold", "--at-boot", "--pmd-mapped"],
         ])
     func excluded(_ arguments: [String]) async throws {

@@ -11,7 +11,7 @@ struct AdviceTests {
         "The number of huge pages that a refusal under a limit names does run under it",
         arguments: [
             ("ulimit -v 220000", ["demo"], "RLIMIT_AS (ulimit -v)"),
-            ("ulimit -v 300000", ["bench", "--runs", "1", "--backing", "memfd"], "RLIMIT_AS (ulimit -v)"),
+            ("ulimit -v 300000", ["bench", "--pairs", "1", "--backing", "memfd"], "RLIMIT_AS (ulimit -v)"),
             ("ulimit -d 180000", ["demo"], "RLIMIT_DATA (ulimit -d)"),
             ("ulimit -d 260000", ["stress", "--duration", "300ms"], "RLIMIT_DATA (ulimit -d)"),
         ])
@@ -22,7 +22,7 @@ struct AdviceTests {
     @Test(
         "So does the one under a memory cgroup's limit", .enabled(if: geteuid() == 0, "only root makes a cgroup"),
         arguments: [
-            (56, ["demo"]), (56, ["bench", "--runs", "1", "--backing", "memfd"]),
+            (56, ["demo"]), (56, ["bench", "--pairs", "1", "--backing", "memfd"]),
             (96, ["stress", "--duration", "300ms"]),
         ])
     func cgroup(_ mebibytes: Int, _ arguments: [String]) async throws {
@@ -56,7 +56,7 @@ struct AdviceTests {
     @Test(
         "Too few descriptors: refused with the limit's name, and no internal error; with more of them it runs",
         arguments: [
-            ["bench", "--pages", "16", "--runs", "1"], ["demo", "--pages", "2"],
+            ["bench", "--pages", "16", "--pairs", "1"], ["demo", "--pages", "2"],
             ["stress", "--pages", "4", "--duration", "200ms"],
         ], [4, 5, 6])
     func descriptors(_ arguments: [String], _ limit: Int) async throws {
@@ -84,7 +84,7 @@ struct AdviceTests {
 
     @Test(
         "A thread whose stack has no room is put down to the limit on memory",
-        arguments: [["stress", "--duration", "200ms"], ["bench", "--runs", "1"]])
+        arguments: [["stress", "--duration", "200ms"], ["bench", "--pairs", "1"]])
     func threadStack(_ arguments: [String]) async throws {
         let outcome = try await Command.run("/bin/sh", Command.limited("ulimit -d 8000", arguments))
         #expect(outcome.code == 3, "\(outcome)")

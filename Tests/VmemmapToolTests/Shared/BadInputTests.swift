@@ -23,8 +23,8 @@ struct BadInputTests {
             (["stress", "--seed", "0x1"], "it must be a whole number from 0 to 18446744073709551615"),
             (["inspect", "--region", "0x1000+0x1000"], "--pid has to say in which"),
             (["inspect", "--pid", "1", "--region", "0x1000"], "The value '0x1000' is invalid for '--region"),
-            (["inspect", "--pid", "1", "--pages", "4"], "--pid names one that runs already"),
-            (["bench", "--runs", "0"], "--runs must be from 1 to 1000, not 0."),
+            (["inspect", "--pid", "1", "--pages", "4"], "--pid names a process that runs already"),
+            (["bench", "--pairs", "0"], "--pairs must be from 1 to 1000, not 0."),
             (["demo", "--tail-frames", "0"], "it must be auto or a whole number of frames from 1 to"),
             (["savings", "--memory", "1G", "--tail-frames", "-1"], "it must be auto or a whole number of frames"),
             (["plan", "--tail-frames", "most"], "it must be auto or a whole number of frames"),
@@ -113,7 +113,7 @@ struct BadInputTests {
             (["plan", "--tail-frames", "4096"], "from 1 to 4095 here, not 4096."),
             (["hold", "--page-size", "1G", "--tail-frames", "4095"], "from 1 to 4094 here, not 4095."),
             (["kernel", "--runs", "2"], "are for --measure."),
-            (["inspect", "--pid", "1", "--restored"], "for a hold of its own"),
+            (["inspect", "--pid", "1", "--restored"], "for a temporary hold"),
             (["hold", "--at-boot", "--restored"], "use one of the two"),
         ])
     func ignored(_ arguments: [String], _ reason: String) async throws {

@@ -65,11 +65,11 @@ struct ExitCodeTests {
 
         Case(0, ["plan"]), Case(3, ["plan", "--export-json", "%"], noDescriptor), Case(64, ["plan", "--memory", "1K"]),
 
-        Case(0, ["bench", "--pages", "2", "--runs", "1"]),
+        Case(0, ["bench", "--pages", "2", "--pairs", "1"]),
         Case(
-            2, ["bench", "--pages", "32", "--runs", "8", "--walkers", "4"] + memfd,
+            2, ["bench", "--pages", "32", "--pairs", "8", "--walkers", "4"] + memfd,
             .overwritten(threads: 6, endedBySignal: false)),
-        Case(3, ["bench", "--pages", tooMany]), Case(64, ["bench", "--runs", "0"]),
+        Case(3, ["bench", "--pages", tooMany]), Case(64, ["bench", "--pairs", "0"]),
         Case(4, ["bench", "--pages", "16384", "--raise-map-limit"], .unprivileged),
 
         Case(0, ["stress", "--pages", "4", "--duration", "200ms"]),
@@ -114,8 +114,8 @@ struct ExitCodeTests {
         #expect(
             reached == [
                 "demo": [0, 2, 3, 4, 64], "hold": [0, 2, 3, 4, 64],
-                // Of inspect 2 is InspectCommandTests.running: it takes a hold that runs. Of pool 4 takes pmd_mapped=on on a
-                // host without transparent huge pages.
+                // Of inspect 2 is InspectCommandTests.running: it takes a hold that runs. Of pool 4 takes pmd_mapped=on
+                // on a host without transparent huge pages.
                 "inspect": [0, 3, 4, 64], "savings": [0, 2, 3, 4, 64], "pool": [0, 2, 3, 64],
                 // It verifies nothing, and every host can do it.
                 "plan": [0, 3, 64], "bench": [0, 2, 3, 4, 64],

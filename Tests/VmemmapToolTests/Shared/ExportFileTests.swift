@@ -242,8 +242,8 @@ struct ExportFileTests {
 }
 
 private enum ACL {
-    /// Gives a file an ACL, or says whether it has that: the owner may read and write it, user 1 may read it, and nobody else may do
-    /// anything.
+    /// Gives a file an ACL, or says whether it has that: the owner may read and write it, user 1 may read it, and
+    /// nobody else may do anything.
     static let script = """
         import os, struct, sys
         entries = [(1, 6, -1), (2, 4, 1), (4, 0, -1), (16, 4, -1), (32, 0, -1)]

@@ -195,7 +195,8 @@ private struct Table {
     /// Columns of words that are no labels.
     private static let texts: Set<String> = ["statement", "refusal", "bound", "region_start", "outcome"]
 
-    /// What must stand in Prometheus text: base units, one unit a metric, no free text, and nothing of what was not measured.
+    /// What must stand in Prometheus text: base units, one unit a metric, no free text, and nothing of what was not
+    /// measured.
     func samples(_ prefix: String) -> [String: Double] {
         var samples: [String: Double] = [:]
         for row in rows {

@@ -1,7 +1,8 @@
 import Glibc
 import Testing
 
-/// What the kernel says is hidden or empty, as in a container: nothing is made up in its place, and nothing is this tool's fault.
+/// What the kernel says is hidden or empty, as in a container: nothing is made up in its place, and nothing is this
+/// tool's fault.
 @Suite(
     "Hidden files of /proc and /sys",
     .enabled(if: geteuid() == 0, "only root has mounts of its own"))
@@ -28,7 +29,7 @@ struct HiddenFilesTests {
         let demo = try await Self.run(hide + #""$V" demo --pmd-mapped --pages 128"#)
         // No huge page of the host's may be free.
         #expect(demo.code == 0 || demo.error.contains("could be mapped by a PMD"), "\(demo)")
-        let bench = try await Self.run(hide + #""$V" bench --pages 4 --runs 1 --peers ksm,kernel"#)
+        let bench = try await Self.run(hide + #""$V" bench --pages 4 --pairs 1 --peers ksm,kernel"#)
         #expect(bench.code == 0, "\(bench)")
         #expect(bench.output.contains("/sys is hidden") && !bench.output.contains("has no huge pages"), "\(bench)")
     }
@@ -36,7 +37,7 @@ struct HiddenFilesTests {
     @Test(
         "An empty file is told in one line with the way out, and is no internal error",
         arguments: ["/proc/meminfo", "/proc/sys/vm/max_map_count", "/proc/sys/kernel/osrelease"],
-        ["demo --pages 4", "plan", "kernel", "bench --pages 4 --runs 1", "inspect --pages 4"])
+        ["demo --pages 4", "plan", "kernel", "bench --pages 4 --pairs 1", "inspect --pages 4"])
     func needed(_ file: String, _ command: String) async throws {
         let outcome = try await Self.run("mount --bind empty \(file) && \"$V\" \(command)")
         #expect(outcome.code == 4, "\(outcome)")

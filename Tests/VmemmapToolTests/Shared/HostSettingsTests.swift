@@ -8,8 +8,8 @@ import Testing
 import VmemmapEmulator
 @testable import VmemmapTool
 
-/// Tests that change settings of the host, and put them back. Other tests look at the same settings, so scripts/test runs
-/// these apart, before all others.
+/// Tests that change settings of the host, and put them back. Other tests look at the same settings, so scripts/test
+/// runs these apart, before all others.
 @Suite(
     "Settings of the host", .serialized, .enabled(if: geteuid() == 0, "only root may change settings of the host"),
     .enabled(
@@ -122,7 +122,7 @@ struct HostSettingsTests {
         let savings = try await Command.run(["savings", "--memory", "64M", "--raise-map-limit"])
         #expect(savings.code == 3 && savings.output.isEmpty, "\(savings)")
         #expect(savings.error.contains("vm.max_map_count is \(holder)"), "\(savings)")
-        let bench = try await Command.run(["bench", "--pages", "4", "--runs", "1", "--peers", "ksm,kernel"])
+        let bench = try await Command.run(["bench", "--pages", "4", "--pairs", "1", "--peers", "ksm,kernel"])
         #expect(bench.code == 0, "\(bench)")
         // Lines are broken: the words are what counts.
         let words = bench.output.split(whereSeparator: \.isWhitespace).joined(separator: " ")

@@ -3,7 +3,8 @@ import Testing
 
 @Suite("HTML pages")
 struct PageTests {
-    /// What makes pages of every kind: schemes, sizes of huge page, a region built optimized, a dry run, no figure of its own.
+    /// What makes pages of every kind: schemes, sizes of huge page, a region built optimized, a dry run, no figure of
+    /// its own.
     private static let runs = [
         ["demo", "--pages", "16"],
         [
@@ -14,8 +15,8 @@ struct PageTests {
         ["savings", "--memory", "256M", "--scheme", "head"],
         ["savings", "--memory", "1G", "--page-size", "1G", "--at-boot"],
         ["savings", "--memory", "8G", "--page-size", "1G", "--dry-run", "--tail-frames", "auto"],
-        ["bench", "--pages", "4", "--runs", "1", "--histograms"],
-        ["bench", "--pages", "4", "--runs", "1", "--scheme", "all", "--backing", "all"],
+        ["bench", "--pages", "4", "--pairs", "1", "--histograms"],
+        ["bench", "--pages", "4", "--pairs", "1", "--scheme", "all", "--backing", "all"],
         [
             "stress", "--duration", "2s", "--scheme", "all", "--backing", "all", "--pages", "16", "--faults", "all",
             "--seed", "7",

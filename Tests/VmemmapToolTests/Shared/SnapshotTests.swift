@@ -4,8 +4,8 @@ import Testing
 
 @testable import VmemmapTool
 
-/// Reports of fixed results: `Snapshots/NAME.json` in the folder of a subcommand, and `NAME.txt`, what is printed of it on a terminal of
-/// 80 columns. With VMEMMAP_RECORD_SNAPSHOTS set, the texts are written anew.
+/// Reports of fixed results: `Snapshots/NAME.json` in the folder of a subcommand, and `NAME.txt`, what is printed of it
+/// on a terminal of 80 columns. With VMEMMAP_RECORD_SNAPSHOTS set, the texts are written anew.
 @Suite("Text reports of fixed results")
 struct SnapshotTests {
     private static let style = Style(width: 80, isColored: false, isVerbose: false)

@@ -135,7 +135,7 @@ struct StandardStreamTests {
             exec 3< report; read -r line <&3; exec 4<&-; tail -n 1 <&3; wait $!; echo $?; ls
             """)
         #expect(
-            outcome.output.contains("passed: seed ") && outcome.output.hasSuffix("\n3\ncsv\nother\nreport\n"),
+            outcome.output.contains(" checks passed") && outcome.output.hasSuffix("\n3\ncsv\nother\nreport\n"),
             "\(outcome)")
         #expect(outcome.error.contains("cannot write the export other: write of other: Broken pipe"))
     }

@@ -28,7 +28,7 @@ struct TerminalTests {
         arguments: [
             ["demo", "--pages", "8"], ["demo", "--pages", "8", "--race", "--race-seconds", "1"], ["plan"],
             ["savings", "--memory", "16M"], ["inspect", "--pages", "8"], ["kernel"],
-            ["bench", "--pages", "16", "--runs", "1", "--walkers", "1"],
+            ["bench", "--pages", "16", "--pairs", "1", "--walkers", "1"],
             ["stress", "--duration", "1s", "--pages", "32", "--walkers", "1", "--report-every", "300ms"],
         ])
     func fits(_ arguments: [String]) async throws {

@@ -23,7 +23,8 @@ enum Command {
         return Outcome(code: code, output: record.standardOutput, error: record.standardError)
     }
 
-    /// Runs a script of bash in an empty folder of its own, which is removed after it, and for two minutes at most. "$0" is the command.
+    /// Runs a script of bash in an empty folder of its own, which is removed after it, and for two minutes at most.
+    /// "$0" is the command.
     static func shell(_ script: String) async throws -> Outcome {
         let folder = try TemporaryFolder()
         let text = "cd \(folder.path.string) && {\n\(script)\n}"

@@ -3,8 +3,8 @@ import Glibc
 import HostMemory
 import Testing
 
-/// One test run at a time: tests that change settings of the host, or hold them against each other, disturb those of another run
-/// beside it. Only root's can.
+/// One test run at a time: tests that change settings of the host, or hold them against each other, disturb those of
+/// another run beside it. Only root's can.
 struct HostSettingsTurn: TestTrait, SuiteTrait, TestScoping {
     /// As long as another run's take, and more.
     private static let patienceNanoseconds = 300_000_000_000

@@ -36,8 +36,8 @@ enum JSON: Decodable, Hashable {
     var string: String? { if case .text(let text) = self { text } else { nil } }
     var double: Double? { if case .number(let number) = self { number } else { nil } }
 
-    /// Every number, true (1) and false (0) inside, by the name that a column of it has: its key, and within another object that
-    /// object's key and its own, the unit at the end (`on_nanoseconds`, `median`: `on_median_nanoseconds`).
+    /// Every number, true (1) and false (0) inside, by the name that a column of it has: its key, and within another
+    /// object that object's key and its own, the unit at the end (`on_nanoseconds`, `median`: `on_median_nanoseconds`).
     func figures(in parent: String = "", into found: inout [String: Set<Double>]) {
         switch self {
         case .object(let members):

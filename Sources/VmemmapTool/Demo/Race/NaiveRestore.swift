@@ -1,11 +1,12 @@
 import HostMemory
 import VmemmapEmulator
 
-/// Restoring the obvious way: fresh memory is mapped over the tails, then what they showed is copied into it. In between
-/// they read as zeros.
+/// Restoring the obvious way: fresh memory is mapped over the tails, then what they showed is copied into it. In
+/// between they read as zeros.
 ///
-/// It is here to be caught (``RaceExperiment``), and works on an optimized region from outside, behind the engine's back. The
-/// engine restores the same huge pages once more afterwards, which puts its account in order and changes no byte that a reader sees.
+/// It is here to be caught (``RaceExperiment``), and works on an optimized region from outside, behind the engine's
+/// back. The engine restores the same huge pages once more afterwards, which puts its account in order and changes no
+/// byte that a reader sees.
 final class NaiveRestore {
     private let region: VmemmapRegion
     /// The replacements that readers share, in each huge page.

@@ -3,8 +3,8 @@ import VmemmapEmulator
 
 /// Hocko's question, put to the host: does a pfn walker notice that the vmemmap is remapped under it?
 ///
-/// The obvious restore and the engine's are run in pairs on the same huge pages under walkers, which count wrong reads of each. Optimizing
-/// is the engine's in both.
+/// The obvious restore and the engine's are run in pairs on the same huge pages under walkers, which count wrong reads
+/// of each. Optimizing is the engine's in both.
 struct RaceExperiment: Sendable {
     /// The huge pages.
     var memory: EmulatedMemory

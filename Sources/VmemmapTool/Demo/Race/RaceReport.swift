@@ -20,14 +20,18 @@ enum RaceReport {
         guard side.wrongReads > 0, let example = side.wrongRead.value else {
             return [
                 question,
-                "The naive way was not caught in \(Format.count(side.reads, "read")). That does not acquit it: between the two steps "
-                    + "the tails read as zeros, and nobody has looked in time. Give it longer (--race-seconds), or more walkers.",
+                "The naive way was not caught in \(Format.count(side.reads, "read")). That does not acquit it: between "
+                    + "the two steps "
+                    + "the tails read as zeros, and nobody has looked in time. Give it longer (--race-seconds), or "
+                    + "more walkers.",
             ]
         }
         return [
             question,
-            "It is a real one. Done the obvious way, \(Format.count(side.wrongReads, "read")) gave a wrong head, one in "
-                + "\(Format.count(side.reads / side.wrongReads)): for frame \(example.frame), say, compound_head read 0x\(String(example.word, radix: 16)).",
+            "It is a real one. Done the obvious way, \(Format.count(side.wrongReads, "read")) gave a wrong head, one "
+                + "in "
+                + "\(Format.count(side.reads / side.wrongReads)): for frame \(example.frame), say, compound_head read "
+                + "0x\(String(example.word, radix: 16)).",
         ]
     }
 
@@ -42,19 +46,22 @@ enum RaceReport {
             }
             return answer + [
                 style.mark(false)
-                    + "it does not hold here: \(Format.count(side.wrongReads, "wrong read")) under the engine\(example ?? "")."
+                    + "it does not hold here: \(Format.count(side.wrongReads, "wrong read")) under the "
+                    + "engine\(example ?? "")."
             ]
         }
         guard let expected = result.wrongReadsAtTheNaiveRate else {
             return answer + [
                 style.mark(true)
-                    + "0 of \(Format.count(side.reads, "read")) wrong under the engine; with nothing caught of the naive way, "
+                    + "0 of \(Format.count(side.reads, "read")) wrong under the engine; with nothing caught of the "
+                    + "naive way, "
                     + "that says little."
             ]
         }
         return answer + [
             style.mark(true)
-                + "it holds where each replacement is one step: 0 of \(Format.count(side.reads, "read")) wrong under the engine. "
+                + "it holds where each replacement is one step: 0 of \(Format.count(side.reads, "read")) wrong under "
+                + "the engine. "
                 + "At the naive way's rate it would have been \(Format.count(Int(expected.rounded())))."
         ]
     }

@@ -88,8 +88,8 @@ extension Check {
         return (unmeasured > 0 ? "\(checks.count - unmeasured) of " : "") + "\(all) passed" + rest
     }
 
-    /// The checks and the closing line. Of one that passed its statement and its first figures are shown; of any other, what disagrees or
-    /// is missing, and how it was measured. Verbose, all of that of every check.
+    /// The checks and the closing line. Of one that passed its statement and its first figures are shown; of any other,
+    /// what disagrees or is missing, and how it was measured. Verbose, all of that of every check.
     ///
     /// - Parameter showsPassed: false: those that passed are left out unless everything is to be told.
     static func lines(_ checks: [Check], _ style: Style, showsPassed: Bool = true) -> [String] {

@@ -1,5 +1,5 @@
-/// The first table of a result that has rows as comma-separated values (RFC 4180, lines ended by a newline alone): a heading line, then a
-/// line a row. What was not measured is empty.
+/// The first table of a result that has rows as comma-separated values (RFC 4180, lines ended by a newline alone): a
+/// heading line, then a line a row. What was not measured is empty.
 enum CSVExport {
     /// The text, with a newline at its end.
     static func text(_ result: some ExportableResult) -> String {

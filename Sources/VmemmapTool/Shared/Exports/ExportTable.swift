@@ -1,12 +1,14 @@
 import HostMemory
 
-/// A part of a result as rows and columns: what the terminal's tables, CSV, Markdown, Prometheus text and the page are made of.
+/// A part of a result as rows and columns: what the terminal's tables, CSV, Markdown, Prometheus text and the page are
+/// made of.
 struct ExportTable: Hashable, Sendable {
     /// What a column's figures are counted in.
     enum Unit: Hashable, Sendable {
         /// Not a figure: one of a few words, or a number, that tells the rows apart.
         case label
-        /// A label that says what the row's figures count, with their unit. In Prometheus text it is a part of the metric's name.
+        /// A label that says what the row's figures count, with their unit. In Prometheus text it is a part of the
+        /// metric's name.
         case metric
         /// Not a figure: free text. Prometheus text leaves it out.
         case text
@@ -87,7 +89,8 @@ struct ExportTable: Hashable, Sendable {
         rows = items.map { item in columns.map { $0.cell(item) } }
     }
 
-    /// The table with a row more that sums the others up: the only row of `total`, which has the same columns but for the labels.
+    /// The table with a row more that sums the others up: the only row of `total`, which has the same columns but for
+    /// the labels.
     func adding(_ total: ExportTable, as name: String) -> ExportTable {
         guard let row = total.rows.first else { return self }
         let cells = Dictionary(zip(total.headings.map(\.name), row)) { first, _ in first }
@@ -226,13 +229,13 @@ extension ExportTable.Heading {
 }
 
 extension ExportTable {
-    /// The table on a terminal: the columns that have a short heading. The labels stand in one column, without those that all rows
-    /// have in common.
+    /// The table on a terminal: the columns that have a short heading. The labels stand in one column, without those
+    /// that have an empty heading and are the same in all rows.
     func lines(_ style: Style) -> [String] {
         let shown = headings.indices.filter { headings[$0].short != nil }
         let labels = shown.filter { column in
             headings[column].unit.isText && headings[column].unit != .outcome
-                && (rows.count < 2 || Set(rows.map { $0[column] }).count > 1)
+                && (rows.count < 2 || headings[column].short != "" || Set(rows.map { $0[column] }).count > 1)
         }
         let figures = shown.filter { !headings[$0].unit.isText || headings[$0].unit == .outcome }
         var table = TextTable(

@@ -9,7 +9,8 @@ struct ExportTarget {
     enum Way {
         /// Through a descriptor that the command has open already: standard output or standard error.
         case stream(FileDescriptor)
-        /// Written where it is: a pipe, a terminal, a device, a file with several names, or one that a descriptor stands for.
+        /// Written where it is: a pipe, a terminal, a device, a file with several names, or one that a descriptor
+        /// stands for.
         case inPlace(FilePath)
         /// A plain file, or none yet: it is replaced when the export is complete.
         case replaced(folder: FilePath, name: String)
@@ -52,7 +53,8 @@ struct ExportTarget {
         }
     }
 
-    /// The error for a destination that the host refuses: a usage error, unless it is the host that is short of something.
+    /// The error for a destination that the host refuses: a usage error, unless it is the host that is short of
+    /// something.
     static func refused(_ destination: String, _ error: any Error) -> any Error {
         if let error = error as? HostError {
             switch HostRefusal(error) {
@@ -61,7 +63,8 @@ struct ExportTarget {
             }
             if error.errno == .fileNameTooLong {
                 return ValidationError(
-                    "cannot write the export \(destination): \(Errno.fileNameTooLong); a name has at most 255 bytes and a path "
+                    "cannot write the export \(destination): \(Errno.fileNameTooLong); a name has at most 255 bytes "
+                        + "and a path "
                         + "\(CommandArguments.longestWord - 1): use a shorter one")
             }
         }
@@ -93,8 +96,8 @@ struct ExportTarget {
         guard let found = status else { return try lookForRoom(at: path) }
         if found.type == .directory { throw Refusal(reason: "it is a folder") }
         if found.type == .blockSpecial { throw Refusal(reason: "it is a block device") }
-        // A name for a stream (/dev/stdout), or the file that the stream goes to: two that write there by themselves would overwrite
-        // one another.
+        // A name for a stream (/dev/stdout), or the file that the stream goes to: two that write there by themselves
+        // would overwrite one another.
         for stream in [FileDescriptor.standardOutput, .standardError] {
             let status = try HostKernel.status(of: stream, name: "standard stream")
             if Identity(status) == Identity(found), stream == .standardOutput, Output.isClosed,

@@ -7,7 +7,8 @@ enum MarkdownExport {
         let host = result.host
         var lines = [
             "# \(Tool.name) \(type(of: result).command)", "",
-            "\(Tool.name) \(Tool.version) on Linux \(host.kernelRelease) \(host.machine), pages of \(host.pageSizeBytes) bytes, "
+            "\(Tool.name) \(Tool.version) on Linux \(host.kernelRelease) \(host.machine), pages of "
+                + "\(host.pageSizeBytes) bytes, "
                 + "\(Format.count(host.processors, "processor")), \(host.isRoot ? "root" : "an ordinary user").",
         ]
         if let closing = result.closing {

@@ -1,5 +1,5 @@
-/// A result in Prometheus' text format, as the textfile collector of node_exporter reads it: a gauge for each column that is a
-/// figure, in base units (bytes, seconds), with the row's labels. What was not measured has no sample.
+/// A result in Prometheus' text format, as the textfile collector of node_exporter reads it: a gauge for each column
+/// that is a figure, in base units (bytes, seconds), with the row's labels. What was not measured has no sample.
 enum PrometheusExport {
     /// The text, with a newline at its end.
     static func text(_ result: some ExportableResult) -> String {

@@ -29,8 +29,8 @@ struct BarScale {
         return bottom + 44
     }
 
-    /// A name at the left, on as many lines as it needs, and a value at the right: beside its last line, or on a line of its own.
-    /// Returns where they end.
+    /// A name at the left, on as many lines as it needs, and a value at the right: beside its last line, or on a line
+    /// of its own. Returns where they end.
     func label(_ drawing: inout Drawing, _ name: String, _ value: String, at y: Double) -> Double {
         var end = y
         for line in lines(name) {

@@ -1,5 +1,5 @@
-/// A figure of a page: a drawing for wide screens and paper and one for narrow screens, at about the size they are shown in, so that
-/// letters are the size of letters in both.
+/// A figure of a page: a drawing for wide screens and paper and one for narrow screens, at about the size they are
+/// shown in, so that letters are the size of letters in both.
 struct Figure {
     /// Lower-case letters, different from those of every other figure on the page.
     let id: String
@@ -82,8 +82,8 @@ struct Drawing {
         add(.element("polyline", ["class": className, "points": text]))
     }
 
-    /// A line through points in order of x. Of many, at most two a pixel or so: of those that fall together the lowest and the
-    /// highest stay.
+    /// A line through points in order of x. Of many, at most two a pixel or so: of those that fall together the lowest
+    /// and the highest stay.
     mutating func curve(_ className: String, _ points: [(x: Double, y: Double)]) {
         guard points.count > 400 else { return polyline(className, points) }
         let size = points.count / 200

@@ -1,13 +1,14 @@
 import HostMemory
 
-/// Figures that a result's tables are enough for: times side by side, ratios, and histograms of powers of two. So every result has
-/// pictures, whoever adds it.
+/// Figures that a result's tables are enough for: times side by side, ratios, and histograms of powers of two. So every
+/// result has pictures, whoever adds it.
 struct TableFigures {
     private let table: ExportTable
 
     init(_ table: ExportTable) { self.table = table }
 
-    /// The figures of every table that has some, a section each, under the table's name unless `titles` has a better one for it.
+    /// The figures of every table that has some, a section each, under the table's name unless `titles` has a better
+    /// one for it.
     static func sections(_ tables: [ExportTable], titles: [String: String] = [:]) -> [HTMLSection] {
         tables.compactMap { table in
             let figures = TableFigures(table).figures
@@ -39,7 +40,8 @@ struct TableFigures {
         var rows: [[ExportTable.Cell]]
     }
 
-    /// All rows, or where they would be taller than a page, those of one kind after those of another: by the first label.
+    /// All rows, or where they would be taller than a page, those of one kind after those of another: by the first
+    /// label.
     private var parts: [Part] {
         guard table.rows.count > 12, let label = columns(.label).first else { return [Part(rows: table.rows)] }
         let kinds = table.rows.reduce(into: [ExportTable.Cell]()) {
@@ -172,7 +174,8 @@ struct TableFigures {
 
     // MARK: Histograms
 
-    /// A histogram for each group of rows that have all labels but `from_ns` in common; nil of a table without that label.
+    /// A histogram for each group of rows that have all labels but `from_ns` in common; nil of a table without that
+    /// label.
     private var buckets: [Markup]? {
         guard let from = table.headings.firstIndex(where: { $0.key == "from_ns" && $0.unit == .label }),
             let count = columns(.count).first, !table.rows.isEmpty

@@ -1,7 +1,7 @@
 import HostMemory
 
-/// Memory over time: RSS and PSS of the process as sampled, distinct frames of the region as counted after each step, the steps
-/// marked.
+/// Memory over time: RSS and PSS of the process as sampled, distinct frames of the region as counted after each step,
+/// the steps marked.
 enum TimelineFigure {
     /// The figure; nil where nothing was sampled.
     static func figure(_ timeline: MemoryTimeline) -> Figure? {
@@ -16,7 +16,8 @@ enum TimelineFigure {
         return Figure(
             id: "memory", title: "Memory over time",
             description: "RSS and PSS of the process and distinct frames of the region over "
-                + "\(Format.duration(nanoseconds: timeline.durationNanoseconds)). Steps: \(steps.joined(separator: ", ")).",
+                + "\(Format.duration(nanoseconds: timeline.durationNanoseconds)). Steps: "
+                + "\(steps.joined(separator: ", ")).",
             caption: caption(timeline), draw: figure.draw)
     }
 
@@ -28,11 +29,14 @@ enum TimelineFigure {
         if let rollup = timeline.rollupCost.meanNanoseconds {
             text +=
                 "PSS (solid): /proc/self/smaps_rollup, \(Format.count(timeline.rollupCost.reads, "reading")) of "
-                + "\(Format.duration(nanoseconds: rollup)) each, at most a hundredth of the time, and one after each step. "
+                + "\(Format.duration(nanoseconds: rollup)) each, at most a hundredth of the time, and one after each "
+                + "step. "
         }
         return text
-            + "Both are of the whole process. Frames (dots): different frames behind the region, from pagemap after each "
-            + "step; between the dots they were not counted. Shaded: the steps; between them, figures are read. A thread of its "
+            + "Both are of the whole process. Frames (dots): different frames behind the region, from pagemap after "
+            + "each "
+            + "step; between the dots they were not counted. Shaded: the steps; between them, figures are read. A "
+            + "thread of its "
             + "own takes the samples, only when a page is asked for; what it costs the steps is in their times."
     }
 

@@ -7,8 +7,8 @@ struct MemoryFigures: Hashable, Sendable, Codable {
     let rssBytes: Measured<ByteCount>
     /// Pss of /proc/self/smaps_rollup. Null before Linux 4.14.
     let pssBytes: Measured<ByteCount>
-    /// Different frames behind the region (/proc/self/pagemap with maps), swapped-out pages included. Null while there is
-    /// no region.
+    /// Different frames behind the region (/proc/self/pagemap with maps), swapped-out pages included. Null while there
+    /// is no region.
     let distinctFrames: Measured<PageCount>
     /// Those of them that are swapped out. Null while there is no region.
     let swappedPages: Measured<PageCount>
@@ -26,13 +26,13 @@ struct MemoryFigures: Hashable, Sendable, Codable {
     let mappingCostBytes: ByteCount
     /// What PMDs map of the region (PAGEMAP_SCAN). Null unless the base is mapped by them.
     let pmdMappedBytes: Measured<ByteCount>
-    /// Present pages of the region whose frame is part of a larger folio (KPF_THP of /proc/kpageflags). Null unless the base is
-    /// mapped by PMDs, for an ordinary user, and where the kernel knows nothing of a frame (``KernelPages``).
+    /// Present pages of the region whose frame is part of a larger folio (KPF_THP of /proc/kpageflags). Null unless the
+    /// base is mapped by PMDs, for an ordinary user, and where the kernel knows nothing of a frame (``KernelPages``).
     let pagesInHugeFolios: Measured<PageCount>
     /// 2 MiB blocks that optimizing has split and no restore has merged. Null unless the base is mapped by PMDs.
     let splitBlocks: Measured<Int>
-    /// What the host has done with transparent huge pages since it started, all processes together (/proc/vmstat). Null on a
-    /// kernel without them.
+    /// What the host has done with transparent huge pages since it started, all processes together (/proc/vmstat). Null
+    /// on a kernel without them.
     let hugePageEvents: Measured<HugePageEvents>
 
     /// Measures now.

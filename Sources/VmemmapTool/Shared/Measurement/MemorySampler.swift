@@ -3,8 +3,8 @@ import Synchronization
 
 /// A thread that looks at the process's memory at a bounded rate, into storage of a bounded size.
 ///
-/// RSS at every turn; PSS so seldom that it takes at most a hundredth of the time, since smaps_rollup walks every page table and
-/// holds off whoever maps meanwhile.
+/// RSS at every turn; PSS so seldom that it takes at most a hundredth of the time, since smaps_rollup walks every page
+/// table and holds off whoever maps meanwhile.
 final class MemorySampler: Sendable {
     private let shared: Shared
     private let thread: HostThread

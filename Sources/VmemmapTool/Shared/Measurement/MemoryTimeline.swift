@@ -44,7 +44,8 @@ struct MemoryTimeline: Hashable, Sendable, Codable {
     let samples: [Sample]
     /// The steps, in order.
     let steps: [StepSpan]
-    /// The time between two samples, at the end: it doubles, and every second sample goes, whenever their storage is full.
+    /// The time between two samples, at the end: it doubles, and every second sample goes, whenever their storage is
+    /// full.
     let intervalNanoseconds: Int
     /// How long it was sampled.
     let durationNanoseconds: Int

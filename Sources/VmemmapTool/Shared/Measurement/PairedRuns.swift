@@ -34,7 +34,8 @@ struct PairedRuns: Hashable, Sendable, Codable {
         self.pairs = pairs
     }
 
-    /// Runs two things `runs` times each. Who goes first changes with every pair, so that a drift of the host weighs on both.
+    /// Runs two things `runs` times each. Who goes first changes with every pair, so that a drift of the host weighs on
+    /// both.
     ///
     /// - Parameter isThrough: called after every pair.
     static func alternate<Value>(

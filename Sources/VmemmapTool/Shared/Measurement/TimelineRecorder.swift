@@ -1,7 +1,7 @@
 import HostMemory
 
-/// Samples memory while an experiment runs, and notes when its steps were taken. Does nothing unless a timeline is wanted: what is
-/// measured then has no company.
+/// Samples memory while an experiment runs, and notes when its steps were taken. Does nothing unless a timeline is
+/// wanted: what is measured then has no company.
 struct TimelineRecorder {
     private let sampler: MemorySampler?
     private var steps: [MemoryTimeline.StepSpan] = []

@@ -37,7 +37,8 @@ struct EmulatedMemory: Hashable, Sendable {
 
     /// What optimizing them does where vm.max_map_count is as high as it has to be.
     ///
-    /// - Throws: ``ExperimentError`` when the host's base page has no use for the scheme, or there is not memory enough.
+    /// - Throws: ``ExperimentError`` when the host's base page has no use for the scheme, or there is not memory
+    ///   enough.
     func planIgnoringTheMappingLimit() throws(ExperimentError) -> MappingPlan {
         let room = try HostRoom.current().withoutMappingLimit
         let plan = try plan(room, mappingLimit: room.freeMappings)
@@ -56,7 +57,8 @@ struct EmulatedMemory: Hashable, Sendable {
     ) throws(ExperimentError) -> MappingPlan {
         guard let geometry = Geometry(basePageSize: HostLimits.pageSize, hugePageSize: pageSize) else {
             throw .notSupported(
-                "no huge page of \(pageSize.bytes) bytes has base pages of \(HostLimits.pageSize) bytes; use --page-size 1G"
+                "no huge page of \(pageSize.bytes) bytes has base pages of \(HostLimits.pageSize) bytes; use "
+                    + "--page-size 1G"
             )
         }
         // A plan's figures must fit their numbers: more than memory could ever hold is refused by the plan for what it
@@ -72,7 +74,8 @@ struct EmulatedMemory: Hashable, Sendable {
         guard plan.isWorthwhile else {
             throw .notSupported(
                 "with base pages of \(HostLimits.pageSize) bytes a huge page of \(pageSize.bytes) bytes has "
-                    + "\(geometry.vmemmapPagesPerHugePage) vmemmap pages; \(scheme.rawValue) keeps \(scheme.keptPages): use --page-size 1G"
+                    + "\(geometry.vmemmapPagesPerHugePage) vmemmap pages; \(scheme.rawValue) keeps "
+                    + "\(scheme.keptPages): use --page-size 1G"
             )
         }
         return plan

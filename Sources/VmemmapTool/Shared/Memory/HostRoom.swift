@@ -55,12 +55,13 @@ struct HostRoom: Hashable, Sendable {
     /// Mappings kept for the rest of the process: the restore's headroom, the stacks and malloc arenas of walkers,
     /// the report.
     static let mappingReserve = MappingReserve.size + MappingCount(64)
-    /// What the next process may have more than this one: the runtime's stacks and malloc arenas, two mappings each, come when
-    /// they like. A number that is named leaves room for them.
+    /// What the next process may have more than this one: the runtime's stacks and malloc arenas, two mappings each,
+    /// come when they like. A number that is named leaves room for them.
     static let mappingVariation = MappingCount(16)
     /// Memory kept for the process itself: staging, the account of measuring.
     static let memoryReserve = ByteCount.mebibytes(32)
-    /// What the next process may take more of its own limits than this one: stacks that the runtime's threads map when they like.
+    /// What the next process may take more of its own limits than this one: stacks that the runtime's threads map when
+    /// they like.
     static let stackVariation = ByteCount.mebibytes(16)
     /// Threads whose stacks the process's own limits must have room for.
     private static let threads = 8
@@ -109,8 +110,8 @@ struct HostRoom: Hashable, Sendable {
             memorySource: memorySource, limits: limits)
     }
 
-    /// The same host with so many mappings more taken: for who measures and must not come near the limit, where the budget counts
-    /// every mapping of the process anew.
+    /// The same host with so many mappings more taken: for who measures and must not come near the limit, where the
+    /// budget counts every mapping of the process anew.
     func keepingFree(_ mappings: MappingCount) -> HostRoom {
         HostRoom(
             mappingLimit: mappingLimit, mappingsInUse: mappingsInUse + mappings, memory: memory,
@@ -174,7 +175,8 @@ struct HostRoom: Hashable, Sendable {
 
     private var freeMemory: ByteCount { max(.zero, memory - Self.memoryReserve) }
 
-    /// Populated, a huge page has all its struct pages, their share of a page table, and a few words of account a vmemmap page.
+    /// Populated, a huge page has all its struct pages, their share of a page table, and a few words of account a
+    /// vmemmap page.
     private static func bytesPerPage(_ geometry: Geometry) -> Int {
         let vmemmap = geometry.vmemmapBytesPerHugePage.rawValue
         return vmemmap + vmemmap / 512 + geometry.vmemmapPagesPerHugePage.rawValue * 32

@@ -11,7 +11,8 @@ final class SignalPutBack: Sendable {
     private let thread = Guarded<HostThread?>(nil)
     private let ending = Ending()
 
-    /// Whether a signal has come: set before the first setting is put back, so that whoever finds one changed knows why.
+    /// Whether a signal has come: set before the first setting is put back, so that whoever finds one changed knows
+    /// why.
     private final class Ending: Sendable {
         let hasBegun = Atomic(false)
     }
@@ -29,8 +30,8 @@ final class SignalPutBack: Sendable {
         thread.withLock { $0 = waiting }
     }
 
-    /// Does what may be cut short, or go wrong in any other way, because a signal puts the settings back under it: then the command
-    /// ends as the signal has it, and not with what came of that.
+    /// Does what may be cut short, or go wrong in any other way, because a signal puts the settings back under it: then
+    /// the command ends as the signal has it, and not with what came of that.
     func unlessEnding<Value, Failure>(_ body: () throws(Failure) -> Value) throws(Failure) -> Value {
         defer { if ending.hasBegun.load(ordering: .acquiring) { thread.withLock { $0 }?.join() } }
         return try body()

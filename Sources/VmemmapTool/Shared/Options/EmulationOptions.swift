@@ -2,8 +2,8 @@ public import ArgumentParser
 import HostMemory
 public import VmemmapEmulator
 
-/// What is said of the options that several commands have, once. Where one takes all schemes or backings, or has no default, its type
-/// is another.
+/// What is said of the options that several commands have, once. Where one takes all schemes or backings, or has no
+/// default, its type is another.
 enum OptionHelp {
     static let pageSize: ArgumentHelp = "Huge page size."
     static let scheme: ArgumentHelp =
@@ -156,7 +156,8 @@ extension TailFrames: ParsedArgument {
         guard case .frames(let asked) = run else { return }
         if schemes == [.head], asked > PageCount(1) {
             throw ValidationError(
-                "--tail-frames \(asked) is nothing for the head scheme, whose tails show one page: use 1, or another scheme."
+                "--tail-frames \(asked) is nothing for the head scheme, whose tails show one page: use 1, or another "
+                    + "scheme."
             )
         }
         let longest = schemes.flatMap { scheme in sizes.compactMap { TailFrames.longest(scheme, $0) } }.max()

@@ -31,7 +31,8 @@ struct ExportOptions: ParsableArguments {
         ].compactMap { format, destination in destination.map { (format, $0) } }
     }
 
-    /// Opens every destination, before anything is run. Exits as a usage error if one cannot be written, or if two are the same.
+    /// Opens every destination, before anything is run. Exits as a usage error if one cannot be written, or if two are
+    /// the same.
     ///
     /// - Parameter flags: where `--export-kpageflags` writes.
     func open(beside flags: String? = nil) throws -> Exports {

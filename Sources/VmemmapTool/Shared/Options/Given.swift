@@ -5,8 +5,8 @@ protocol ParsedArgument: Sendable {
     static func parse(_ text: String) throws -> Self
 }
 
-/// A value with a default that the parser shows. What is wrong with the text is said by ``check(_:)``, in words: the parser itself would
-/// say only that it is invalid.
+/// A value with a default that the parser shows. What is wrong with the text is said by ``check(_:)``, in words: the
+/// parser itself would say only that it is invalid.
 struct Given<Value: ParsedArgument>: ExpressibleByArgument, Sendable {
     let defaultValueDescription: String
     private let outcome: Result<Value, any Error>

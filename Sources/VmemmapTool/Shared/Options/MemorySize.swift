@@ -23,7 +23,8 @@ struct MemorySize {
         let pages = bytes.rawValue / size.bytes.rawValue
         if pages == 0 {
             throw ValidationError(
-                "--memory \(Format.bytes(bytes)) is less than one huge page of \(Format.bytes(size.bytes)): use at least "
+                "--memory \(Format.bytes(bytes)) is less than one huge page of \(Format.bytes(size.bytes)): use at "
+                    + "least "
                     + "--memory \(size.defaultValueDescription).")
         }
         if size.bytes * pages == bytes { return }

@@ -19,7 +19,8 @@ struct PageFlagsOption: ParsableArguments {
     static func check(_ tally: PageFlagsTally?) throws {
         guard let tally, tally.violations > 0 else { return }
         Output.error(
-            "\(tally.violations) of \(tally.frames) emulated frames have flags that no huge page has: the first page of each is a "
+            "\(tally.violations) of \(tally.frames) emulated frames have flags that no huge page has: the first page "
+                + "of each is a "
                 + "head and huge, all others are tails and huge; please report it with the command")
         throw ExitCode.violation
     }

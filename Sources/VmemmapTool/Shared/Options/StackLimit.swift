@@ -11,7 +11,8 @@ enum StackLimit {
     static func check() {
         guard let limit = try? ProcessLimits.stack(), limit < least else { return }
         Output.error(
-            "the stack may have \(limit.rawValue >> 10) KiB, at least \(least.rawValue >> 10) are needed: raise the limit "
+            "the stack may have \(limit.rawValue >> 10) KiB, at least \(least.rawValue >> 10) are needed: raise the "
+                + "limit "
                 + "(ulimit -s)")
         exit(ExitCode.shortage.rawValue)
     }

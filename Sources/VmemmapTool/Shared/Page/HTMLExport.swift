@@ -1,8 +1,8 @@
 import FoundationEssentials
 import HostMemory
 
-/// A result as one page for a browser or a printer: its own figures first, then every table. It loads nothing, runs nothing, and is
-/// well-formed XML too.
+/// A result as one page for a browser or a printer: its own figures first, then every table. It loads nothing, runs
+/// nothing, and is well-formed XML too.
 enum HTMLExport {
     /// The text, with a newline at its end. The page is dated by this host's clock.
     static func text(_ result: some ExportableResult) -> String {
@@ -86,8 +86,10 @@ enum HTMLExport {
 
     /// What every page is about, for those it is passed on to.
     private static let intro =
-        "Linux keeps 64 bytes of struct page for each 4 KiB of memory. For a huge page nearly all of them say the same: \u{201c}my head "
-        + "is over there\u{201d}. HugeTLB vmemmap optimization maps the redundant ones to a shared frame, read-only, and gives the rest "
+        "Linux keeps 64 bytes of struct page for each 4 KiB of memory. For a huge page nearly all of them say the "
+        + "same: \u{201c}my head "
+        + "is over there\u{201d}. HugeTLB vmemmap optimization maps the redundant ones to a shared frame, read-only, "
+        + "and gives the rest "
         + "back. vmemmap does so in user space, on real memory, and measures it on the host\u{2019}s own page tables."
 
     private static func host(_ host: HostBlock) -> HTMLSection {

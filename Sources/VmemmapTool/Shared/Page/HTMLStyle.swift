@@ -1,6 +1,7 @@
 /// The pages' style sheet: light and dark, screen and paper, from 320 pixels up.
 ///
-/// Series differ by dash and label besides colour, and frames by letter; the tints of frames are those of Okabe and Ito.
+/// Series differ by dash and label besides colour, and frames by letter; the tints of frames are those of Okabe and
+/// Ito.
 enum HTMLStyle {
     static let sheet: StaticString = """
         :root{color-scheme:light dark;--paper:#fff;--ink:#1b1f24;--soft:#57606a;--rule:#d8dde3;--wash:#f4f6f8;--accent:#0b5cad;--on-accent:#fff;

@@ -1,6 +1,7 @@
 import HostMemory
 
-/// A table of a result on a page. One with many columns and few rows lies on its side; on a narrow screen every row becomes a list.
+/// A table of a result on a page. One with many columns and few rows lies on its side; on a narrow screen every row
+/// becomes a list.
 struct HTMLTable {
     private let table: ExportTable
 

@@ -1,5 +1,5 @@
-/// Well-formed markup, HTML and XML at once. Text gets into it only escaped: what comes from the host can add words to a page, and
-/// no elements.
+/// Well-formed markup, HTML and XML at once. Text gets into it only escaped: what comes from the host can add words to
+/// a page, and no elements.
 struct Markup: Hashable, Sendable, ExpressibleByStringInterpolation {
     /// As it is written to the page.
     let source: String

@@ -5,8 +5,8 @@ import SystemPackage
 
 /// What the command writes, and what of it could not be written.
 ///
-/// Standard output carries the report, or an export to `-` and then nothing else. What cannot be written is said once, changes
-/// nothing about the run, and decides the exit code of a run that has nothing worse to tell.
+/// Standard output carries the report, or an export to `-` and then nothing else. What cannot be written is said once,
+/// changes nothing about the run, and decides the exit code of a run that has nothing worse to tell.
 enum Output {
     private struct State {
         var isClosed = false
@@ -22,7 +22,8 @@ enum Output {
     /// The exit code of a run in which all is well: 0 if everything could be written.
     static var exitCode: ExitCode { state.withLock { $0.code } }
 
-    /// Sees to the standard streams, first of all in the program. Exits if a stream is closed and there is no /dev/null.
+    /// Sees to the standard streams, first of all in the program. Exits if a stream is closed and there is no
+    /// /dev/null.
     static func open() {
         StandardStreams.reportFailedWrites()
         do throws(HostError) {

@@ -2,8 +2,8 @@ import Glibc
 import HostMemory
 import SystemPackage
 
-/// One line on a terminal's standard error that says how far a piece of work is, how fast it goes and how long it will take.
-/// Nothing elsewhere, and nothing of work that takes less than a second.
+/// One line on a terminal's standard error that says how far a piece of work is, how fast it goes and how long it will
+/// take. Nothing elsewhere, and nothing of work that takes less than a second.
 final class ProgressLine {
     private let isShown: Bool
     private var work: String?

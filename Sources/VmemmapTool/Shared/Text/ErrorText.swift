@@ -84,7 +84,8 @@ enum ErrorText {
             let limit = limit(shortage)
             let wayOut =
                 if let limit, limit <= most {
-                    ", or raise it (as root: sysctl vm.max_map_count=\(limit), or --raise-map-limit of savings and bench)"
+                    ", or raise it (as root: sysctl vm.max_map_count=\(limit), or --raise-map-limit of savings and "
+                        + "bench)"
                 } else {
                     "; it cannot be raised so far, the most is \(most)"
                 }
@@ -99,7 +100,8 @@ enum ErrorText {
             return
                 "\(asked) are to be allocated by the host in one piece each, and it found not one, with "
                 + "\(Format.bytes(ByteCount(shortage.available))) of memory available in smaller pieces (as root: "
-                + "sysctl vm.compact_memory=1, or reserve them at boot: hugepagesz=\(shortage.pageSize.bytes.rawValue >> 20)M "
+                + "sysctl vm.compact_memory=1, or reserve them at boot: "
+                + "hugepagesz=\(shortage.pageSize.bytes.rawValue >> 20)M "
                 + "hugepages=\(shortage.asked))"
         }
     }

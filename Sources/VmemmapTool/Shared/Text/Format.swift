@@ -18,7 +18,8 @@ enum Format {
         "\(self.count(count)) \(thing)\(count == 1 ? "" : "s")"
     }
 
-    /// In the largest binary unit that leaves at least 1, with two decimals where they say something: `24 KiB`, `2.00 MiB`.
+    /// In the largest binary unit that leaves at least 1, with two decimals where they say something: `24 KiB`, `2.00
+    /// MiB`.
     static func bytes(_ bytes: ByteCount) -> String { self.bytes(bytes, decimals: [2]) }
 
     /// The same in four digits at most, for a cell of a table: `281.7 MiB`, `1024 KiB`.

@@ -10,7 +10,8 @@ enum KernelMessage {
 
     /// Why nothing is optimized where sizeof(struct page) is no power of two, as Linux has it since 5.18, and the size.
     static func crossing(_ structPageSize: ByteCount) -> String {
-        "HugeTLB: cannot optimize vmemmap pages because \"struct page\" crosses page boundaries (\(structPageSize) bytes)"
+        "HugeTLB: cannot optimize vmemmap pages because \"struct page\" crosses page boundaries (\(structPageSize) "
+            + "bytes)"
     }
 
     /// What v5 (patches 17 and 21) says of each size for which the feature is off: `disable free vmemmap pages for

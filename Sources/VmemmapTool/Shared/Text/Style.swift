@@ -46,8 +46,8 @@ struct Style: Hashable, Sendable {
 
     /// The style for a place.
     ///
-    /// COLUMNS decides the width where it is set; else a terminal does, with 80 where it does not tell; what is no terminal has
-    /// no width. NO_COLOR (set to anything) and TERM=dumb turn `auto` into `never`.
+    /// COLUMNS decides the width where it is set; else a terminal does, with 80 where it does not tell; what is no
+    /// terminal has no width. NO_COLOR (set to anything) and TERM=dumb turn `auto` into `never`.
     init(for place: Place, color: ColorChoice = .auto, isVerbose: Bool = false) {
         let asked = place.environment["COLUMNS"].flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil }
         let told = place.columns.flatMap { $0 > 0 ? $0 : nil } ?? 80
@@ -97,7 +97,8 @@ struct Style: Hashable, Sendable {
 
     // MARK: Width
 
-    /// Prose broken at spaces where it is too wide, the rest of each line under its second word, as `host    Linux ...` is.
+    /// Prose broken at spaces where it is too wide, the rest of each line under its second word, as `host    Linux ...`
+    /// is.
     func wrapped(_ lines: [String]) -> [String] {
         guard let width else { return lines }
         return lines.flatMap { Self.wrapped($0, to: width) }

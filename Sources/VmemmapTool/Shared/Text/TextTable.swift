@@ -6,8 +6,8 @@ struct TextTable: Sendable {
 
     /// A table with these headings; a line break in one starts another heading line.
     ///
-    /// - Parameter dispensable: columns that are left out, one after the other, where there is no room for all of them and not
-    ///   everything is to be told.
+    /// - Parameter dispensable: columns that are left out, one after the other, where there is no room for all of them
+    ///   and not everything is to be told.
     init(headings: [String], dispensable: [Int] = []) {
         self.dispensable = dispensable
         let split = headings.map { $0.split(separator: "\n", omittingEmptySubsequences: false).map(String.init) }
@@ -21,8 +21,8 @@ struct TextTable: Sendable {
     /// Adds a row. It must have as many cells as there are headings.
     mutating func add(_ row: [String]) { rows.append(row) }
 
-    /// The lines of the table, without trailing space. Where it is too wide without what is dispensable, its columns stand in several tables one below the
-    /// other, each with the first column; an empty line between.
+    /// The lines of the table, without trailing space. Where it is too wide without what is dispensable, its columns
+    /// stand in several tables one below the other, each with the first column; an empty line between.
     func lines(_ style: Style) -> [String] {
         let all = headings + rows
         let widths = (all.first ?? []).indices.map { column in all.map { $0[column].count }.max() ?? 0 }
@@ -45,7 +45,8 @@ struct TextTable: Sendable {
         return columns
     }
 
-    /// The columns of each table that fits `width`: the first, and as many others as there is room for, but one at least.
+    /// The columns of each table that fits `width`: the first, and as many others as there is room for, but one at
+    /// least.
     private static func blocks(_ columns: [Int], _ widths: [Int], width: Int) -> [[Int]] {
         guard let first = widths.first else { return [] }
         var blocks = [[0]]
