@@ -63,7 +63,8 @@ package enum KernelMemoryError: Error, Hashable, Sendable, CustomStringConvertib
             "this kernel shows its memory neither through BPF (\(bpf)) nor in /proc/kcore (\(kcore))"
         case .notSupported(let what): "not supported: \(what)"
         case .notFound(let what, let ways):
-            "\(what) could not be found in two independent ways: \(ways.isEmpty ? "none" : ways.joined(separator: "; "))"
+            "\(what) could not be found in two independent ways: "
+                + (ways.isEmpty ? "none" : ways.joined(separator: "; "))
         case .disagreement(let what, let ways): "ways to find \(what) disagree: \(ways.joined(separator: "; "))"
         case .unreadable(let address): "nothing can be read at \(address)"
         case .malformed(let what): "unexpected format: \(what)"

@@ -81,7 +81,8 @@ package final class KernelVmemmap {
 
     /// The huge pages of the host's pools, by the number of their first frame.
     ///
-    /// Found by going through the struct pages of all memory; where those do not tell (before Linux 6.11), by /proc/kpageflags.
+    /// Found by going through the struct pages of all memory; where those do not tell (before Linux 6.11), by
+    /// /proc/kpageflags.
     package func hugePages() throws(KernelMemoryError) -> [(pfn: UInt64, size: ByteCount)] {
         let step = UInt64(2 << 20 / BasePage.bytes)
         let perPage = UInt64(BasePage.bytes / layout.structPageBytes)
@@ -158,8 +159,8 @@ package final class KernelVmemmap {
         return VmemmapLook(pools: pools, pages: looks)
     }
 
-    /// Whether each vmemmap page shows the bytes of the frame it maps: of one huge page, its first vmemmap pages. The walk is right
-    /// if they do. Struct pages change: what differs is compared again, up to five times.
+    /// Whether each vmemmap page shows the bytes of the frame it maps: of one huge page, its first vmemmap pages. The
+    /// walk is right if they do. Struct pages change: what differs is compared again, up to five times.
     ///
     /// - Returns: how many were compared, and how many differed each time.
     package func compareContents(of view: HugePageView, most: Int = 8) throws(KernelMemoryError) -> (

@@ -40,7 +40,7 @@ struct HostErrorTests {
         let error = HostError(unreadable: "/proc/self/maps")
         #expect(error.code == .unreadable)
         #expect(error.errno == nil)
-        #expect(error.description == "read of /proc/self/maps: not in the form this version knows")
+        #expect(error.description == "read of /proc/self/maps: unexpected format")
     }
 
     @Test("Every operation has a bit and a name of its own")

@@ -36,7 +36,8 @@ struct FakeKernel {
         set { self[directMap + place] = newValue }
     }
 
-    /// Maps an address at a level by an entry; the tables above are made where they are missing, all of them full of zeros.
+    /// Maps an address at a level by an entry; the tables above are made where they are missing, all of them full of
+    /// zeros.
     mutating func map(_ address: KernelAddress, _ entry: UInt64, level: Int = 0, above: UInt64 = 0x67) {
         var table = root
         for current in stride(from: levels - 1, through: level, by: -1) {

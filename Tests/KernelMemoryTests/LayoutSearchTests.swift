@@ -246,7 +246,8 @@ struct LayoutSearchTests {
         let searched = kernel()
         let reader = HighestReader(searched.kernel.memory)
         _ = try LayoutSearch(reader: reader, hints: searched.hints).find()
-        // The first reads are the search's for the direct map: below the vmalloc area, but for the task's own structures.
+        // The first reads are the search's for the direct map: below the vmalloc area, but for the task's own
+        // structures.
         let vmalloc = KernelAddress(0xffff_c900_0000_0000)
         let first = reader.addresses.prefix { $0 < vmalloc }
         #expect(first.count > 3 && first.allSatisfy { $0 <= searched.kernel.directMap + 0x10_0000 << 12 })

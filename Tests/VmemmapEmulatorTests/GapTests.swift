@@ -4,7 +4,7 @@ import SystemPackage
 import Testing
 import VmemmapEmulator
 
-/// A refusal that comes late can leave vmemmap pages unmapped (host limits, 11). Made by hand here, each in a process
+/// A refusal that comes late can leave vmemmap pages unmapped. Made by hand here, each in a process
 /// of its own, so that no other test's mapping falls into the gap.
 @Suite("Gaps that a late refusal leaves")
 struct GapTests {

@@ -2,7 +2,7 @@ import HostMemory
 import Testing
 import VmemmapEmulator
 
-@Suite("How long a tail frames is")
+@Suite("How many tail frames a plan has")
 struct TailFramesTests {
     /// A plan's parameters but for its tail frames.
     struct Case: Sendable, CustomTestStringConvertible {
@@ -159,7 +159,7 @@ struct TailFramesTests {
     }
 
     @Test(
-        "1 GiB, first tail, 256 bytes a mapping: least near a run of 16 (host limits, 4)", arguments: Backing.allCases)
+        "1 GiB, first tail, 256 bytes a mapping: least near a run of 16", arguments: Backing.allCases)
     func firstTail(_ backing: Backing) throws {
         for count in [1, 2, 1024] {
             let plan = try Case(size: .oneGibibyte, scheme: .firstTail, backing: backing, count: count).plan(.auto)

@@ -1,4 +1,4 @@
-// The C baseline: optimize and restore as a C baseline of system calls, in the best order known, with nothing around
+// The C baseline: optimize and restore as a bare loop of system calls, in the best order known, with nothing around
 // them (no states, no budget, no put-back, no error but -errno). The engine is measured against it, on the same region
 // and the same file in turn: on memory of its own either could be luckier with its frames. When a better order is
 // found, both take it.

@@ -12,7 +12,7 @@ package final class MemoryFile: Sendable {
     /// The descriptor that writes. Mappings through it can be made writable at any time.
     package let writable: FileDescriptor
     /// The read-only twin: the same file, opened without the right to write. A mapping through it can never be made
-    /// writable (mprotect: EACCES), while PROT_READ through ``writable`` is no lock at all (host limits, 6).
+    /// writable (mprotect: EACCES), while PROT_READ through ``writable`` is no lock at all.
     package let readOnly: FileDescriptor
 
     /// Whether the host gives memory files transparent huge pages of its own accord: a write of one page takes a whole

@@ -91,7 +91,7 @@ public struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
     /// One line: operation, place, the kernel's reason.
     public var description: String {
         let reason =
-            if let errno { "\(errno) (errno \(errno.rawValue))" } else { "not in the form this version knows" }
+            if let errno { "\(errno) (errno \(errno.rawValue))" } else { "unexpected format" }
         return switch place {
         case .addresses(let range): "\(operation) of \(range) (\(range.length) bytes): \(reason)"
         case .file(let name): "\(operation) of \(name): \(reason)"

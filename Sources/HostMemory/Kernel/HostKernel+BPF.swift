@@ -54,7 +54,8 @@ extension HostKernel {
     /// - Parameter words: as many words as the map's value has.
     package static func readBPFArray(_ map: FileDescriptor, into words: inout [UInt64]) throws(HostError) {
         let key: [UInt64] = [0]
-        // SAFETY: the kernel alone is given the address, and it writes the map's value there while this function waits for it.
+        // SAFETY: the kernel alone is given the address, and it writes the map's value there while this function waits
+        // for it.
         let result = unsafe words.withUnsafeMutableBytes { value in
             let place = UInt64(UInt(bitPattern: value.baseAddress))
             return lending(key) { key in

@@ -134,7 +134,7 @@ extension HostKernel {
     /// Replaces whatever is mapped at `range` by pages of a file, shared. The corresponding C function is `mmap`.
     ///
     /// The replacement is one step for every reader. When it is refused the old mapping normally stays; a late refusal
-    /// can leave a gap (host limits, 11), so the caller repairs the range, not only what it had changed before.
+    /// can leave a gap, so the caller repairs the range, not only what it had changed before.
     @inline(__always)
     package static func mapFile(
         _ file: FileDescriptor, at range: AddressRange, offset: ByteCount, _ protection: Protection

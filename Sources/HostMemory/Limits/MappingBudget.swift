@@ -1,7 +1,7 @@
 /// What the process may still map before vm.max_map_count stops it.
 ///
 /// The kernel does not tell a process how many mappings it has, short of listing them all. So the budget counts once,
-/// then keeps an account, and counts again only when the account run low: the closer to the limit, the more often.
+/// then keeps an account, and counts again only when the account runs low: the closer to the limit, the more often.
 /// Other mappings of the process (thread stacks, malloc) change beside the account, and ``slack`` is there for them.
 /// The kernel remains the judge: an operation that passes the budget and is refused all the same is rolled back like
 /// any other.
@@ -57,7 +57,7 @@ package final class MappingBudget: Sendable {
         self.inUse = inUse
     }
 
-    /// Sets `count` mappings aside for an operation, or says why not. Counts the process's mappings if the account run
+    /// Sets `count` mappings aside for an operation, or says why not. Counts the process's mappings if the account has run
     /// low. To be followed by ``note(made:)`` and ``settle(reserved:made:)``.
     package func reserve(_ count: MappingCount) throws(Refusal) {
         // The count is made under the lock: who else runs low meanwhile gets what is left after this one.

@@ -2,7 +2,7 @@
 ///
 /// At the limit a process can neither put back what it replaced nor restore what it optimized: staging takes a mapping,
 /// cutting a piece out of it another, and mremap(MREMAP_FIXED) wants six to be free before it looks at what it needs
-/// ("one can optimize and then be unable to restore": host limits, 2). Headroom in the account does not help, since
+/// ("one can optimize and then be unable to restore"). Headroom in the account does not help, since
 /// other code of the process maps without asking. Mappings that are really there do.
 package final class MappingReserve: Sendable {
     /// The reserve of this process: the limit is a process's.

@@ -33,7 +33,7 @@ extension HostKernel {
     /// `part` as not used lately.
     ///
     /// Replacing a part of a huge page in the page tables alone frees nothing: the rest holds on to the whole of it
-    /// (host limits, 7). The kernel does not report a split that failed: look with
+    /// The kernel does not report a split that failed: look with
     /// ``TransparentHugePages/pmdMapped(in:)``.
     package static func splitHugePage(around part: AddressRange) throws(HostError) {
         _ = try call(.splitHugePage, .addresses(part)) {

@@ -1,12 +1,13 @@
-/// The kernel's own description of its types (BTF, /sys/kernel/btf/vmlinux): as much of it as tells where a member of a structure
-/// lies. Pure: bytes in, offsets out.
+/// The kernel's own description of its types (BTF, /sys/kernel/btf/vmlinux): as much of it as tells where a member of a
+/// structure lies. Pure: bytes in, offsets out.
 package struct BTF: Sendable {
     private let file: LittleEndianBytes
     /// Where each type's description begins, by its number. The first is void, which has none.
     private let types: [Int]
     private let strings: Range<Int>
 
-    /// Goes through the descriptions of all types once. They say how long they are, so there is no other way to find one.
+    /// Goes through the descriptions of all types once. They say how long they are, so there is no other way to find
+    /// one.
     ///
     /// - Throws: ``KernelMemoryError/malformed(_:)``.
     package init(_ bytes: [UInt8]) throws(KernelMemoryError) {
@@ -39,8 +40,8 @@ package struct BTF: Sendable {
         description(.structure, structure).map { Int($0.sizeOrType) }
     }
 
-    /// Where a member of a structure lies, in bytes from its start; also one of an anonymous structure or union in it. Nil if there is
-    /// none, or it is a bit field that begins in the middle of a byte.
+    /// Where a member of a structure lies, in bytes from its start; also one of an anonymous structure or union in it.
+    /// Nil if there is none, or it is a bit field that begins in the middle of a byte.
     package func offset(of member: String, in structure: String) -> Int? {
         guard let type = description(.structure, structure) else { return nil }
         // Descriptions can be nested in circles: no kernel's go further than this.

@@ -58,8 +58,8 @@ struct CoreFile: Sendable {
         return nil
     }
 
-    /// Where the direct map begins: segments of it carry their physical address, and the base is a multiple of 1 GiB. So does the
-    /// kernel's image, in the last 2 GiB.
+    /// Where the direct map begins: segments of it carry their physical address, and the base is a multiple of 1 GiB.
+    /// So does the kernel's image, in the last 2 GiB.
     var directMap: KernelAddress? {
         segments.lazy.compactMap { segment -> KernelAddress? in
             guard let physical = segment.physical, segment.address < KernelAddress(0xffff_ffff_8000_0000) else {

@@ -3,8 +3,8 @@ import SystemPackage
 
 /// Reads the kernel's memory by a BPF program of a few instructions, attached to nothing and run once a read.
 ///
-/// bpf_probe_read_kernel copies word by word and cannot fault: where nothing is mapped it says -EFAULT. Not for several threads: a
-/// read is a run and a look at the map that it fills.
+/// bpf_probe_read_kernel copies word by word and cannot fault: where nothing is mapped it says -EFAULT. Not for several
+/// threads: a read is a run and a look at the map that it fills.
 final class BPFReader: KernelReader {
     private let map: FileDescriptor
     private let program: FileDescriptor
@@ -12,7 +12,8 @@ final class BPFReader: KernelReader {
 
     /// Loads the program as the first kind that this kernel runs.
     ///
-    /// - Throws: ``KernelMemoryError/notPermitted(refusal:)`` without the capabilities; ``KernelMemoryError/host(_:)`` otherwise.
+    /// - Throws: ``KernelMemoryError/notPermitted(refusal:)`` without the capabilities; ``KernelMemoryError/host(_:)``
+    ///   otherwise.
     init() throws(KernelMemoryError) {
         do throws(HostError) {
             let map = try HostKernel.createBPFArray(length: BasePage.bytes)
@@ -89,7 +90,8 @@ final class BPFReader: KernelReader {
 
     // MARK: The programs
 
-    /// `r2` bytes from `r3` to the map, by the context's two words: the address and a length that the verifier sees bounded.
+    /// `r2` bytes from `r3` to the map, by the context's two words: the address and a length that the verifier sees
+    /// bounded.
     private static func readProgram(into map: FileDescriptor) -> [UInt64] {
         [
             instruction(0x79, 3, 1, offset: 0),  // r3 = context[0]

@@ -9,7 +9,8 @@ package struct KernelAddress: Hashable, Comparable, Sendable, CustomStringConver
     /// Orders by position.
     package static func < (left: KernelAddress, right: KernelAddress) -> Bool { left.rawValue < right.rawValue }
 
-    /// The address `bytes` further up. Wraps around: what is added may come from a table that is torn, or from a hostile file.
+    /// The address `bytes` further up. Wraps around: what is added may come from a table that is torn, or from a
+    /// hostile file.
     package static func + (left: KernelAddress, bytes: UInt64) -> KernelAddress {
         KernelAddress(left.rawValue &+ bytes)
     }

@@ -2,8 +2,8 @@ import HostMemory
 
 /// What was read of a kernel's page tables: enough to look at the same huge pages again, on any machine.
 ///
-/// A text that can be read before it is passed on: it holds words of the kernel's memory, of page tables and struct pages alone, and
-/// none that was not needed.
+/// A text that can be read before it is passed on: it holds words of the kernel's memory, of page tables and struct
+/// pages alone, and none that was not needed.
 package struct KernelRecording: Hashable, Sendable {
     /// One huge page: the words that lead to its vmemmap, or that they did not hold still.
     struct Page: Hashable, Sendable {

@@ -37,8 +37,8 @@ struct HugePageReader<Reader: KernelReader> {
 
     /// The size of the huge page whose head is a frame's struct page; nil if it is no such head.
     ///
-    /// A head is what the next struct page leads to. Where tails show the head's frame, every 64th struct page looks like a head, but
-    /// what follows it leads elsewhere ("fake heads").
+    /// A head is what the next struct page leads to. Where tails show the head's frame, every 64th struct page looks
+    /// like a head, but what follows it leads elsewhere ("fake heads").
     ///
     /// - Parameters:
     ///   - pfn: a multiple of 512.
@@ -81,7 +81,8 @@ struct HugePageReader<Reader: KernelReader> {
 }
 
 extension KernelMapping {
-    /// Without the bits that the processor sets when it uses an entry (accessed, dirty): they change while everything stays.
+    /// Without the bits that the processor sets when it uses an entry (accessed, dirty): they change while everything
+    /// stays.
     fileprivate var withoutUse: KernelMapping {
         KernelMapping(
             frame: frame, level: level, isWritable: isWritable, isExecutable: isExecutable, isUser: isUser,

@@ -17,8 +17,8 @@ package enum KernelScheme: String, Hashable, Sendable, Codable, CaseIterable {
 package enum VmemmapState: Hashable, Sendable {
     /// Its tails show one frame, read-only.
     case optimized(KernelScheme)
-    /// Every vmemmap page has a frame of its own and is writable, but not all are mapped by PMDs any more: it was optimized before, or
-    /// a neighbour is.
+    /// Every vmemmap page has a frame of its own and is writable, but not all are mapped by PMDs any more: it was
+    /// optimized before, or a neighbour is.
     case split
     /// The same, all mapped by PMDs (or PUDs): never touched.
     case whole

@@ -10,7 +10,8 @@ package struct KernelLayout: Hashable, Sendable {
     package let headOffset: Int
     /// How a HugeTLB page's head is told from others; nil before Linux 6.11, where the struct page alone does not tell.
     package let hugeTLBType: PageType?
-    /// Where the kernel marks a huge page as optimized: HPG_vmemmap_optimized in the head's `private`. Nil where nothing tells.
+    /// Where the kernel marks a huge page as optimized: HPG_vmemmap_optimized in the head's `private`. Nil where
+    /// nothing tells.
     package let optimizedFlag: FlagBit?
     /// What each of it was found by.
     package let evidence: [Evidence]

@@ -37,8 +37,8 @@ package struct KernelPageTables: Hashable, Sendable {
     package let directMap: KernelAddress
     /// The bits of an entry that are an address: not those of encryption (C-bit).
     package let addressMask: UInt64
-    /// Where memory ends, in frames: a table lies below, or it is none. What is mapped above the direct map may be registers of a
-    /// device, which reading can change. In a recording there is nothing to be careful of.
+    /// Where memory ends, in frames: a table lies below, or it is none. What is mapped above the direct map may be
+    /// registers of a device, which reading can change. In a recording there is nothing to be careful of.
     package let endFrame: UInt64
 
     static let present: UInt64 = 1
@@ -82,10 +82,11 @@ package struct KernelPageTables: Hashable, Sendable {
 
     /// What each of `count` pages maps, in order; nil where nothing is mapped.
     ///
-    /// Each call reads every table afresh, and of each no more than the entries that lead to these pages. No table is read twice, so a
-    /// torn table or one that leads back to itself gives a wrong answer at worst, and always an end.
+    /// Each call reads every table afresh, and of each no more than the entries that lead to these pages. No table is
+    /// read twice, so a torn table or one that leads back to itself gives a wrong answer at worst, and always an end.
     ///
-    /// - Throws: what the reader throws, and ``KernelMemoryError/malformed(_:)`` for an entry that no processor would follow.
+    /// - Throws: what the reader throws, and ``KernelMemoryError/malformed(_:)`` for an entry that no processor would
+    ///   follow.
     package func mappings(
         from address: KernelAddress, count: Int, by reader: some KernelReader
     ) throws(KernelMemoryError) -> [KernelMapping?] {
@@ -141,14 +142,14 @@ package struct KernelPageTables: Hashable, Sendable {
         private var noExecute: UInt64 { KernelPageTables.noExecute }
     }
 
-    /// The pages in a range of page numbers that something is mapped to, as ranges of at least `step` pages: where there is one entry
-    /// for that many, it is not looked further. For finding out which struct pages there are.
+    /// The pages in a range of page numbers that something is mapped to, as ranges of at least `step` pages: where
+    /// there is one entry for that many, it is not looked further. For finding out which struct pages there are.
     ///
     /// - Parameters:
     ///   - pages: how many pages from `address` on to look at.
     ///   - level: 1 to stop at PMDs, 2 at PUDs: each entry that is there counts as all there.
-    ///   - tables: how many tables to read at most. Those that lead back to themselves would take for ever; by default, as many as
-    ///     the struct pages of 4 PiB take.
+    ///   - tables: how many tables to read at most. Those that lead back to themselves would take for ever; by default,
+    ///     as many as the struct pages of 4 PiB take.
     func mapped(
         from address: KernelAddress, pages: UInt64, level stop: Int, by reader: some KernelReader, tables: Int = 1 << 16
     ) throws(KernelMemoryError) -> [Range<UInt64>] {

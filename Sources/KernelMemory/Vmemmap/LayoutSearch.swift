@@ -1,16 +1,16 @@
 /// Finds the kernel's page tables, its direct map and its vmemmap. Pure but for the reader.
 ///
-/// Nothing is guessed: each is found in at least two independent ways, which must agree. And nothing is read that may be registers of
-/// a device: those are mapped above the direct map, and candidates for its base are tried upwards, so that a wrong one leads into the
-/// direct map or the hole below it.
+/// Nothing is guessed: each is found in at least two independent ways, which must agree. And nothing is read that may
+/// be registers of a device: those are mapped above the direct map, and candidates for its base are tried upwards, so
+/// that a wrong one leads into the direct map or the hole below it.
 struct LayoutSearch<Reader: KernelReader> {
     let reader: Reader
     let hints: LayoutHints
 
     private static var gibibyte: UInt64 { 1 << 30 }
 
-    /// - Throws: ``KernelMemoryError/notFound(_:ways:)`` and ``KernelMemoryError/disagreement(_:ways:)``, and what the reader throws
-    ///   for something that must be there.
+    /// - Throws: ``KernelMemoryError/notFound(_:ways:)`` and ``KernelMemoryError/disagreement(_:ways:)``, and what the
+    ///   reader throws for something that must be there.
     func find() throws(KernelMemoryError) -> KernelLayout {
         let mask = (UInt64(1) << UInt64(hints.physicalBits)) - 1
         let levels = hints.hasFiveLevels ? 5 : 4
@@ -56,7 +56,8 @@ struct LayoutSearch<Reader: KernelReader> {
 
     // MARK: The direct map
 
-    /// The base that shows what is known to lie in physical memory: a page of ours, and the kernel's note of VMCOREINFO.
+    /// The base that shows what is known to lie in physical memory: a page of ours, and the kernel's note of
+    /// VMCOREINFO.
     private func findDirectMap(
         _ tables: (KernelAddress) -> KernelPageTables?
     ) throws(KernelMemoryError) -> Found {
@@ -87,7 +88,8 @@ struct LayoutSearch<Reader: KernelReader> {
         return try agreed(what, ways)
     }
 
-    /// Multiples of 1 GiB, upwards, to an address that is known to lie in the direct map: the base is at most all of memory below it.
+    /// Multiples of 1 GiB, upwards, to an address that is known to lie in the direct map: the base is at most all of
+    /// memory below it.
     private func candidates() -> LazyMapSequence<StrideThrough<UInt64>, KernelAddress> {
         let known = (rootOfTask() ?? hints.task)?.rawValue ?? 0
         let floor: UInt64 = hints.hasFiveLevels ? 0xff11_0000_0000_0000 : 0xffff_8880_0000_0000
@@ -171,7 +173,8 @@ struct LayoutSearch<Reader: KernelReader> {
         return ways
     }
 
-    /// The table that the highest level's entry for an address leads to: the kernel's half is the same in every address space.
+    /// The table that the highest level's entry for an address leads to: the kernel's half is the same in every address
+    /// space.
     private func topEntry(
         _ tables: KernelPageTables, _ address: KernelAddress
     ) throws(KernelMemoryError) -> UInt64 {
@@ -214,8 +217,8 @@ struct LayoutSearch<Reader: KernelReader> {
         return coded - base < 1 << BasePage.shift ? KernelAddress(base) : nil
     }
 
-    /// The kernel's stack of this thread is mapped page by page (CONFIG_VMAP_STACK) and lists the struct pages: they lie as far from the
-    /// base as the frames that page tables lead to say.
+    /// The kernel's stack of this thread is mapped page by page (CONFIG_VMAP_STACK) and lists the struct pages: they
+    /// lie as far from the base as the frames that page tables lead to say.
     private func baseOfStack(_ tables: KernelPageTables, _ structPage: Int) -> KernelAddress? {
         guard let task = hints.task, let btf = hints.btf, let stack = btf.offset(of: "stack", in: "task_struct"),
             let area = btf.offset(of: "stack_vm_area", in: "task_struct"),

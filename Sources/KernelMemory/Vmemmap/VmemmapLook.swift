@@ -27,7 +27,8 @@ package enum HugePageLook: Hashable, Sendable {
     package var view: HugePageView? { if case .settled(let view) = self { view } else { nil } }
 }
 
-/// What looking at huge pages of the host came to. Pure values, whether they were read just now or come from a recording.
+/// What looking at huge pages of the host came to. Pure values, whether they were read just now or come from a
+/// recording.
 package struct VmemmapLook: Hashable, Sendable {
     /// How many huge pages of a size the host says there are.
     package struct Pool: Hashable, Sendable {
@@ -90,7 +91,8 @@ package struct VmemmapCount: Hashable, Sendable {
     package let vmemmapPages: Int
     /// Vmemmap pages less different frames: what the host has more of, page tables left out.
     package let framesFreed: Int
-    /// What optimizing the split and the whole ones, too, would free; nil without an optimized one to tell the scheme by.
+    /// What optimizing the split and the whole ones, too, would free; nil without an optimized one to tell the scheme
+    /// by.
     package let furtherFrames: Int?
     /// Huge pages whose mark in the kernel (HPG_vmemmap_optimized) says otherwise; nil where it cannot be read.
     package let contradicted: Int?

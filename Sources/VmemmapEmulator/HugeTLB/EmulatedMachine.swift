@@ -62,7 +62,7 @@ public final class EmulatedMachine: Sendable {
     ///   - configuration: the machine.
     ///   - progress: told how many of its vmemmap pages there are already.
     /// - Throws: `VmemmapError` when the host refuses, the memory holds not one block of 2 MiB or more than fit an
-    ///   address space, or a struct page or a tail frames has no such size.
+    ///   address space, there is no struct page of that size, or no such number of tail frames.
     public convenience init(
         _ configuration: MachineConfiguration, progress: BuildProgress = { _, _ in }
     ) throws(VmemmapError) {

@@ -3,7 +3,7 @@ public import HostMemory
 /// How many frames in a row serve a huge page's tails.
 ///
 /// One, the kernel's way, costs a mapping for every tail: neighbours that show the same file offset cannot merge. A run
-/// of R shows R frames with each mapping, and so divides the mappings by R (host limits, 4). The head scheme has no
+/// of R shows R frames with each mapping, and so divides the mappings by R. The head scheme has no
 /// run: its tails show the one head page.
 public enum TailFrames: Hashable, Sendable, CustomStringConvertible {
     /// So many frames, 1 at least; more than there are tails to serve are as many as there are.

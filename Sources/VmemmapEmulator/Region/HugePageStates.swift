@@ -12,7 +12,7 @@ import HostMemory
 ///     any of them ──and putting back is refused as well──▶ torn ──the next operation mends──▶ restored;
 ///                                                              as it was, if only its protection was torn
 ///
-/// An optimize that is built that way goes from populated to optimized at once. A torn huge page carries what exactly
+/// A huge page that is built optimized goes from populated to optimized at once. A torn huge page carries what exactly
 /// is torn and where its contents live (``TornHugePage``). Blocks that PMDs map have a tear of their own, since several
 /// huge pages share one; ``PmdBlocks`` owns those, and ``state(of:)`` takes them into account.
 final class HugePageStates: Sendable {

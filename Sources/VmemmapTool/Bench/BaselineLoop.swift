@@ -55,7 +55,7 @@ extension vme_baseline_plan {
             own_first: plan.ownPages.lowerBound.rawValue, own_pages: plan.ownPages.count,
             replaced_first: plan.replacedPages.lowerBound.rawValue, freed_first: plan.freedPages.lowerBound.rawValue,
             templates: plan.templatesPerZone.rawValue,
-            used_heads: plan.scheme == .head ? StructPage.usedSubpages : 0,
+            used_heads: plan.encoding == .pointerBesideFakeHeads ? StructPage.usedSubpages : 0,
             is_memfd: plan.backing == .memfd, replacements: plan.replacements.count)
     }
 }

@@ -50,8 +50,7 @@ struct KsmExperiment {
     private var target: PageCount {
         // All tail pages of a huge page are equal, and in the shared-tail scheme those of a zone.
         let tailPages = plan.framesPopulated - PageCount(plan.hugePages.rawValue)
-        let zones = plan.hugePagesInFirstZone < plan.hugePages ? 2 : 1
-        let different = plan.scheme == .sharedTail ? PageCount(zones) : PageCount(plan.hugePages.rawValue)
+        let different = PageCount(plan.templates > .zero ? plan.zones : plan.hugePages.rawValue)
         return min(engineSaves, tailPages - different)
     }
 

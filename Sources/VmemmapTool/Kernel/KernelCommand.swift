@@ -10,19 +10,21 @@ struct KernelCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "kernel",
         abstract:
-            "Say what this host's own kernel offers of vmemmap optimization; as root, measure it and read its page tables.",
+            "Say what this host's kernel offers of vmemmap optimization; as root, measure it and read its page tables.",
         discussion: """
             Example: vmemmap kernel
             Example: sudo vmemmap kernel --measure --pages 64 --runs 5
             Example: sudo vmemmap kernel --page-tables
             Example: sudo vmemmap kernel --existing --record FILE
 
-            --measure adds N huge pages to the host's own pool and takes them out again, with vm.hugetlb_optimize_vmemmap off and on \
-            in turn, and puts both settings back on every way out. Exits with 2 if the emulator does not save what the kernel does.
+            --measure adds N huge pages to the host's own pool and takes them out again, with \
+            vm.hugetlb_optimize_vmemmap off and on in turn, and puts both settings back on every way out. Exits with 2 \
+            if the emulator does not save what the kernel does.
 
-            --page-tables does the same once and reads the kernel's own page tables meanwhile: which frame each vmemmap page maps, \
-            and how it is protected. --existing and --pfn change nothing. All three take root, or CAP_BPF and CAP_PERFMON, and never \
-            write to the kernel's memory. Exits with 4, the reason and what would allow it where it cannot be read.
+            --page-tables does the same once and reads the kernel's own page tables meanwhile: which frame each \
+            vmemmap page maps, and how it is protected. It takes root. --existing and --pfn change nothing; CAP_BPF and \
+            CAP_PERFMON are enough for them. The kernel's memory is never written to. Where it cannot be read, all of \
+            them exit with 4, the reason and what would allow it.
             """)
 
     @Flag(help: "Measure the host's own pool beside the emulator's head scheme (root).")
@@ -180,7 +182,8 @@ struct KernelCommand: ParsableCommand {
             file.finish(text)
             if !terminal.quiet {
                 Output.error(
-                    "note: \(record ?? "") holds words of this kernel's memory (page tables and struct pages), which tell where it lies"
+                    "note: \(record ?? "") holds words of this kernel's memory (page tables and struct pages), which "
+                        + "tell where it lies"
                 )
             }
         }

@@ -249,8 +249,8 @@ struct StressOracle {
     private func checkMappings(_ region: VmemmapRegion) throws(HostError) {
         let found = try ProcMaps.count(overlapping: region.range)
         let expected = region.expectedMappings
-        // Of the head scheme, whole huge pages that were moved in together may merge.
-        let isUpperBound = region.plan.scheme == .head && region.plan.backing == .anonymous
+        // Whole huge pages that were moved in together may merge.
+        let isUpperBound = region.plan.movedPages.contains(0) && region.plan.backing == .anonymous
         look(at: .regionMappings)
         if isUpperBound ? found > expected : found != expected {
             report(.regionMappings, "expected \(expected), found \(found)", try unexpectedMappings(region))

@@ -61,8 +61,12 @@ struct PageTablesTests {
         return KernelResult(host: try .current(), kernel: try .current(), pageTables: block)
     }
 
-    private static func refuted(_ result: KernelResult) -> [KernelResult.Check.Claim] {
-        result.checks.filter { $0.holds.value == false }.map(\.claim)
+    private static func refuted(_ result: KernelResult) -> [KernelCheck] { checks(result, .failed) }
+
+    private static func checks(_ result: KernelResult, _ outcome: Check.Outcome) -> [KernelCheck] {
+        result.checks.filter { $0.outcome == outcome }.compactMap { check in
+            KernelCheck.allCases.first { $0.id == check.id }
+        }
     }
 
     @Test("The emulated huge page has the shape of the kernel's, under each scheme", arguments: RecordedKernel.all)
@@ -101,14 +105,14 @@ struct PageTablesTests {
     @Test("Where all agrees, every check passes; what was not measured is neither")
     func agrees() throws {
         let result = try Self.result(falls: [.off: .zero, .on: PageCount(7)], differing: 0)
-        #expect(result.checks.count == 6 && result.checks.allSatisfy { $0.holds.value == true }, "\(result.checks)")
+        #expect(result.checks.count == 6 && result.checks.allSatisfy { $0.outcome == .passed }, "\(result.checks)")
         let unknown = try Self.result()
         #expect(unknown.holds && Self.refuted(unknown).isEmpty)
         #expect(
-            unknown.checks.filter { $0.holds.value == nil }.map(\.claim) == [.framesFreedAsCounted, .contentsAgree])
+            Self.checks(unknown, .notMeasured) == [.framesFreedAsCounted, .contentsAgree])
         // Of shared tails the kernel's count is no measure.
         let shared = try Self.result(RecordedKernel.sharedTail, falls: [.on: PageCount(7)])
-        #expect(shared.checks.first { $0.claim == .framesFreedAsCounted }?.holds.value == nil)
+        #expect(Self.checks(shared, .notMeasured).contains(.framesFreedAsCounted))
     }
 
     @Test("Each check can fail")
@@ -123,7 +127,7 @@ struct PageTablesTests {
         let recording = try KernelRecording(text: RecordedKernel.text(RecordedKernel.head))
         let on = try #require(try recording.look(.on))
         let block = PageTablesBlock(kernel: "", source: "bpf", layout: recording.layout, looks: [(.off, on)])
-        #expect(block.checks.first?.claim == .offHasEveryFrame && block.checks.first?.holds.value == false)
+        #expect(block.checks.first?.id == KernelCheck.offHasEveryFrame.id && block.checks.first?.outcome == .failed)
     }
 
     @Test("The counts and the pictures of the report, and every form of export", arguments: ExportFormat.allCases)

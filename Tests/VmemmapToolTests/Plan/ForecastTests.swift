@@ -57,7 +57,7 @@ struct ForecastTests {
         #expect(large.kernelNetBytes == ByteCount.kibibytes(16376 - 32) * 1024)
     }
 
-    @Test("With a tail frames, 1 TiB of 1 GiB pages fits the default mapping limit")
+    @Test("With more tail frames, 1 TiB of 1 GiB pages fits the default mapping limit")
     func tailFrameCounts() throws {
         let first = try forecast(.gibibytes(1024), .oneGibibyte, .firstTail, run: .auto)
         #expect(first.mappings <= MappingCount(65530))

@@ -47,7 +47,7 @@ struct BadInputTests {
             (["kernel", "--measure", "--pages", "0"], "--pages must be at least 1, not 0."),
             (["kernel", "--measure", "--pages", "4", "--runs", "0"], "--runs must be from 1 to 1000, not 0."),
             (["kernel", "--measure", "--pages", "4", "--page-size", "4M"], "Please provide one of '2M' and '1G'"),
-            (["kernel", "--pages", "4"], "--pages, --page-size and --runs are for --measure."),
+            (["kernel", "--pages", "4"], "--pages and --page-size are for --measure and for --page-tables alone."),
             (["plan", "--struct-page-size", "100"], "Please provide one of the following"),
             (["bench", "--pages", "0"], "--pages must be at least 1, not 0."),
             (["bench", "--walkers", "257"], "--walkers must be from 0 to 256, not 257."),
@@ -112,8 +112,13 @@ struct BadInputTests {
             (["bench", "--scheme", "all", "--tail-frames", "8"], "from 1 to 7 here, not 8."),
             (["plan", "--tail-frames", "4096"], "from 1 to 4095 here, not 4096."),
             (["hold", "--page-size", "1G", "--tail-frames", "4095"], "from 1 to 4094 here, not 4095."),
+<<<<<<< ours
             (["kernel", "--runs", "2"], "are for --measure."),
             (["inspect", "--pid", "1", "--restored"], "for a temporary hold"),
+=======
+            (["kernel", "--runs", "2"], "--runs is for --measure."),
+            (["inspect", "--pid", "1", "--restored"], "for a hold of its own"),
+>>>>>>> theirs
             (["hold", "--at-boot", "--restored"], "use one of the two"),
         ])
     func ignored(_ arguments: [String], _ reason: String) async throws {

@@ -1,5 +1,7 @@
 import Testing
 
+@testable import VmemmapTool
+
 /// What every export is called and counted in, held without any other parser than these tests' own.
 @Suite("Names and units of the exports")
 struct ExportUnitsTests {
@@ -94,12 +96,22 @@ struct ExportUnitsTests {
             arguments: ["kernel"],
             tables: """
                 pool: huge_page_bytes; pages free_pages reserved_pages surplus_pages overcommit_pages is_default_size \
-                struct_page_bytes freed_bytes net_bytes all_of_memory_freed_bytes all_of_memory_net_bytes
+                struct_page_bytes freed_bytes net_bytes all_of_memory_freed_bytes all_of_memory_net_bytes\(hugetlb)
                 """),
         Run(
             arguments: ["demo", "--race", "--race-seconds", "1", "--pages", "16"], command: "race",
             tables: "side: way; pairs pairs_with_wrong_reads cycles reads wrong_reads duration_nanoseconds"),
     ]
+
+    /// Has rows only where the kernel's page tables may be read.
+    private static let hugetlb =
+        (try? PageTablesExperiment().checkSupport()) == nil
+        ? ""
+        : """
+
+        hugetlb: look page_size; pool_pages pages optimized_pages split_pages whole_pages other_pages changing_pages \
+        vmemmap_pages freed_frames further_frames contradicted_pages memmap_fall_pages
+        """
 
     @Test("Every table's names and units are these, in every form, with the same figures", arguments: runs)
     func forms(_ run: Run) async throws {

@@ -4,8 +4,8 @@ import SystemPackage
 @testable import HostMemory
 @testable import KernelMemory
 
-// Any bytes as a recording, BTF, notes of an ELF file and its headers: none may trap or go on without end, and a recording that is
-// accepted prints as one that reads the same.
+// Any bytes as a recording, BTF, notes of an ELF file and its headers: none may trap or go on without end, and a
+// recording that is accepted prints as one that reads the same.
 
 @main
 enum KernelMemoryFuzz {
@@ -45,15 +45,13 @@ enum KernelMemoryFuzz {
         "  spanned 4095\n  start_pfn: 1\n", btf,
     ]
 
-    /// A structure with one member, and an enumeration; zero bytes and small numbers are text, too.
+    /// A structure with one member, and an enumeration, after a word in the place of the magic, which is no text:
+    /// ``types(_:)`` puts it there.
     private static let btf: String = {
         func bytes(_ number: UInt32) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) } }
-        let types: [UInt32] = [
-            0, 1 << 24, 8, 64, 1, 4 << 24 | 2, 64, 6, 1, 0, 0, 2, 64, 1, 6 << 24 | 1, 4, 6, 7,
-        ]
-        let header: [UInt32] = [0x01eb9f, 24, 0, UInt32(types.count * 4), UInt32(types.count * 4), 12]
+        let types: [UInt32] = [0, 1 << 24, 8, 64, 1, 4 << 24 | 1, 64, 6, 1, 0, 1, 6 << 24 | 1, 4, 6, 7]
+        let header: [UInt32] = [0x2046_5442, 24, 0, UInt32(types.count * 4), UInt32(types.count * 4), 12]
         let file = (header + types).flatMap(bytes) + Array("\0page\0flags\0".utf8)
-        // What is no text (the magic's bytes above 127) libFuzzer finds by the dictionary.
         return String(decoding: file, as: UTF8.self)
     }()
 
@@ -110,8 +108,11 @@ private func kernelText(_ text: String, _ bytes: [UInt8]) {
 }
 
 private func headers(_ bytes: [UInt8]) {
-    let words = stride(from: 0, to: bytes.count - 7, by: 8).map { start in
-        (0..<8).reduce(UInt64(0)) { $0 | UInt64(bytes[start + $1]) << (8 * UInt64($1)) }
+    var words: [UInt64] = []
+    for start in stride(from: 0, to: bytes.count - 7, by: 8) {
+        var word: UInt64 = 0
+        for index in 0..<8 { word |= UInt64(bytes[start + index]) << UInt64(8 * index) }
+        words.append(word)
     }
     _ = try? CoreFile.programHeaders(words)
     let core = CoreFile(programHeaders: words)

@@ -47,8 +47,8 @@ struct PageTablesBlock: Hashable, Sendable, Codable {
     let looks: [PageTablesLook]
     /// The emulator's huge page; null where there was nothing to hold against it.
     var emulated: Measured<Emulated> = .notMeasured
-    /// Vmemmap pages of the huge page drawn last that do not show the bytes of the frame that they map; null where that was not
-    /// compared, as of a recording.
+    /// Vmemmap pages of the huge page drawn last that do not show the bytes of the frame that they map; null where that
+    /// was not compared, as of a recording.
     var differingContentPages: Measured<PageCount> = .notMeasured
 
     /// What was looked at for a reason; nil if nothing was.
@@ -66,7 +66,8 @@ struct PageTablesBlock: Hashable, Sendable, Codable {
 
     /// They were read, now or when they were recorded.
     ///
-    /// - Parameter falls: for each kind of look, by how much nr_memmap_pages + nr_memmap_boot_pages fell as its huge pages were added.
+    /// - Parameter falls: for each kind of look, by how much nr_memmap_pages + nr_memmap_boot_pages fell as its huge
+    ///   pages were added.
     init(
         kernel: String, source: String, layout: KernelLayout, looks: [(LookKind, VmemmapLook)],
         falls: [LookKind: PageCount] = [:]
@@ -116,7 +117,8 @@ struct PageTablesLook: Hashable, Sendable, Codable {
     let kind: LookKind
     /// The counts by size, of sizes that there is a pool or a page of.
     let counts: [Count]
-    /// By how much nr_memmap_pages + nr_memmap_boot_pages fell when they were added; null where they were not, or it is not counted.
+    /// By how much nr_memmap_pages + nr_memmap_boot_pages fell when they were added; null where they were not, or it is
+    /// not counted.
     let memmapFallPages: Measured<PageCount>
     /// One of them: an optimized one if there is one. Null if there is none that held still.
     let picture: Measured<KernelPicture>

@@ -3,7 +3,8 @@ import HostMemory
 import KernelMemory
 import VmemmapEmulator
 
-/// Reads the kernel's own page tables for the vmemmap of HugeTLB pages, and sets an emulated huge page beside one. Never writes to them.
+/// Reads the kernel's own page tables for the vmemmap of HugeTLB pages, and sets an emulated huge page beside one.
+/// Never writes to them.
 struct PageTablesExperiment: Sendable {
     /// What is looked at.
     enum Subject: Hashable, Sendable {
@@ -39,7 +40,8 @@ struct PageTablesExperiment: Sendable {
 
     /// Looks at huge pages that are there, or were, and sets an emulated one beside an optimized one.
     ///
-    /// - Throws: ``ExperimentError/notSupported(_:)`` where the kernel's memory cannot be read, with what would allow it.
+    /// - Throws: ``ExperimentError/notSupported(_:)`` where the kernel's memory cannot be read, with what would allow
+    ///   it.
     func look(at subject: Subject) throws(ExperimentError) -> Outcome {
         try Self.converting { try read(subject, emulating: true) }
     }
@@ -79,8 +81,8 @@ struct PageTablesExperiment: Sendable {
 
     // MARK: Huge pages of its own
 
-    /// Adds huge pages to the host's pool with the optimization off, looks at them and takes them out, does the same with it on, and puts
-    /// the settings back whatever happens.
+    /// Adds huge pages to the host's pool with the optimization off, looks at them and takes them out, does the same
+    /// with it on, and puts the settings back whatever happens.
     ///
     /// - Parameters:
     ///   - measurement: how many and of which size.
@@ -157,7 +159,8 @@ struct PageTablesExperiment: Sendable {
         return compared > 0 ? PageCount(differing) : nil
     }
 
-    /// An emulated huge page of the same size under the same scheme; nil where there is no optimized one to set it beside.
+    /// An emulated huge page of the same size under the same scheme; nil where there is no optimized one to set it
+    /// beside.
     private static func emulated(_ scheme: Scheme?, _ look: VmemmapLook?) throws -> PageTablesBlock.Emulated? {
         guard let scheme, let view = look?.sample, case .optimized = view.state,
             let size = HugePageSize(bytes: view.size)

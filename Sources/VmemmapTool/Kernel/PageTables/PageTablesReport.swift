@@ -25,7 +25,8 @@ enum PageTablesReport {
         }
         return style.wrapped(["", "page tables  \(source(block))", ""]) + table(block, style)
             + style.notes([
-                "By the kernel's page tables. Optimized: the tails show one read-only frame. Split: every frame is there, not all by PMD.",
+                "By the kernel's page tables. Optimized: the tails show one read-only frame. Split: every frame is "
+                    + "there, not all by PMD.",
                 "Whole: every frame, by PMD. Freed: vmemmap pages less frames, page tables not taken off.",
             ])
     }
@@ -72,7 +73,8 @@ enum PageTablesReport {
 
     static func line(_ picture: KernelPicture) -> String {
         "huge page at frame 0x\(String(picture.pfn, radix: 16)), \(Format.bytes(picture.hugePageBytes)): "
-            + "\(Format.count(picture.pages.rawValue, "vmemmap page")) in \(Format.count(picture.frames.rawValue, "frame")), "
+            + "\(Format.count(picture.pages.rawValue, "vmemmap page")) in "
+            + "\(Format.count(picture.frames.rawValue, "frame")), "
             + "\(Format.count(picture.readOnlyPages.rawValue)) read-only"
     }
 

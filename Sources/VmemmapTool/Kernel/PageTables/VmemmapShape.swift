@@ -2,10 +2,11 @@ import HostMemory
 import KernelMemory
 import VmemmapEmulator
 
-/// Which vmemmap pages of a huge page share a frame, and which no store is allowed to: what two huge pages can have in common whatever
-/// frames they have.
+/// Which vmemmap pages of a huge page share a frame, and which no store is allowed to: what two huge pages can have in
+/// common whatever frames they have.
 struct VmemmapShape: Hashable, Sendable {
-    /// Of each vmemmap page the first one that shows the same frame, and whether it is writable; nil where there is no frame.
+    /// Of each vmemmap page the first one that shows the same frame, and whether it is writable; nil where there is no
+    /// frame.
     let pages: [Page?]
 
     struct Page: Hashable, Sendable {

@@ -24,12 +24,12 @@ struct MemoryFigures: Hashable, Sendable, Codable {
     let regionMappings: Measured<MappingCount>
     /// What the mappings of the process cost the kernel: their number times the cost of one.
     let mappingCostBytes: ByteCount
-    /// What PMDs map of the region (PAGEMAP_SCAN). Null unless the base is mapped by them.
+    /// What PMDs map of the region (PAGEMAP_SCAN). Null unless PMDs map the region.
     let pmdMappedBytes: Measured<ByteCount>
-    /// Present pages of the region whose frame is part of a larger folio (KPF_THP of /proc/kpageflags). Null unless the
-    /// base is mapped by PMDs, for an ordinary user, and where the kernel knows nothing of a frame (``KernelPages``).
+    /// Present pages of the region whose frame is part of a larger folio (KPF_THP of /proc/kpageflags). Null unless
+    /// PMDs map the region, for an ordinary user, and where the kernel knows nothing of a frame (``KernelPages``).
     let pagesInHugeFolios: Measured<PageCount>
-    /// 2 MiB blocks that optimizing has split and no restore has merged. Null unless the base is mapped by PMDs.
+    /// 2 MiB blocks that optimizing has split and no restore has merged. Null unless PMDs map the region.
     let splitBlocks: Measured<Int>
     /// What the host has done with transparent huge pages since it started, all processes together (/proc/vmstat). Null
     /// on a kernel without them.
@@ -41,7 +41,7 @@ struct MemoryFigures: Hashable, Sendable, Codable {
     ///   - region: the region, or nil before there is one.
     ///   - cost: what a mapping costs.
     static func measure(_ region: VmemmapRegion?, cost: MappingCost) throws(HostError) -> MemoryFigures {
-        // RSS first, before the account of counting frames add to it.
+        // RSS first: counting frames takes memory itself.
         let rollup = try? SmapsRollup.current()
         let pageTables = try ProcessStatus.current().pageTables
         let mappings = try ProcMaps.count()
