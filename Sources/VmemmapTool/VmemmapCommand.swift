@@ -6,8 +6,10 @@ struct VmemmapCommand: ParsableCommand {
         commandName: Tool.name,
         abstract: "Emulate and measure HugeTLB vmemmap optimization (HVO) in user space, on real memory.",
         discussion: """
-            Maps a real anonymous region as a fake vmemmap (64 bytes of struct page for each 4 KiB of emulated memory), remaps the \
-            redundant tail pages of each huge page to one shared frame, read-only, and gives the rest back to the host. Nothing \
+            Maps a real anonymous region as a fake vmemmap (64 bytes of struct page for each 4 KiB of emulated \
+            memory), remaps the \
+            redundant tail pages of each huge page to one shared frame, read-only, and gives the rest back to the \
+            host. Nothing \
             is simulated that the host can do for real, and no privileges are needed; root adds frame numbers.
 
             Exit codes: 0 all is well, 1 internal error, 2 a check failed, 3 the host lacks a resource or refused, \

@@ -57,8 +57,8 @@ package final class MappingBudget: Sendable {
         self.inUse = inUse
     }
 
-    /// Sets `count` mappings aside for an operation, or says why not. Counts the process's mappings if the account has run
-    /// low. To be followed by ``note(made:)`` and ``settle(reserved:made:)``.
+    /// Sets `count` mappings aside for an operation, or says why not. Counts the process's mappings if the account has
+    /// run low. To be followed by ``note(made:)`` and ``settle(reserved:made:)``.
     package func reserve(_ count: MappingCount) throws(Refusal) {
         // The count is made under the lock: who else runs low meanwhile gets what is left after this one.
         try account.withLock { (account) throws(Refusal) in

@@ -70,8 +70,8 @@ public final class VmemmapRegion: Sendable {
     ///
     /// - Parameters:
     ///   - plan: the huge pages; they begin where the memory does.
-    ///   - memory: as the plan's backing and mapping have it. Views of the same memory must not work on the same part of
-    ///     it at the same time.
+    ///   - memory: as the plan's backing and mapping have it. Views of the same memory must not work on the same part
+    ///     of it at the same time.
     ///   - templatesAt: where in the memory's file the templates of this view lie.
     ///   - budget: what may be mapped.
     ///   - store: where a memory file of its own takes its frames.

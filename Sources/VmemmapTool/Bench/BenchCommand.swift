@@ -11,7 +11,8 @@ struct BenchCommand: ParsableCommand {
         discussion: """
             Example: vmemmap bench --pages 2048 --scheme all --backing all --peers baseline
 
-            What has no room on this host, and peers that may not be used (KSM and the kernel's own pool need root), get a row that \
+            What has no room on this host, and peers that may not be used (KSM and the kernel's own pool need root), \
+            get a row that \
             says why. Exits with 3 if nothing fits, with 2 if a reader saw a wrong head (--walkers).
             """)
 

@@ -8,7 +8,8 @@ struct DemoCommand: ParsableCommand {
         discussion: """
             Example: vmemmap demo --pages 4 --page-size 1G --export-json demo.json
 
-            With --race it runs the obvious restore (map, then copy) and the engine's in pairs under walkers instead, and counts \
+            With --race it runs the obvious restore (map, then copy) and the engine's in pairs under walkers instead, \
+            and counts \
             the wrong reads of each.
 
             Exits with 2 if a check fails; with --race, if a read was wrong under the engine.

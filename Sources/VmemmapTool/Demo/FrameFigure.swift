@@ -1,8 +1,8 @@
 import HostMemory
 import VmemmapEmulator
 
-/// Huge pages side by side, such as one before and after: its vmemmap pages at the left, the frames they show at the right, a frame the
-/// same colour and letter wherever it is.
+/// Huge pages side by side, such as one before and after: its vmemmap pages at the left, the frames they show at the
+/// right, a frame the same colour and letter wherever it is.
 struct FrameFigure {
     /// One of them, under its title.
     struct Side {
@@ -41,10 +41,12 @@ struct FrameFigure {
     /// Both drawings, and all of it in words.
     var markup: Markup {
         let caption =
-            "A vmemmap page is a page of 64 struct pages; an arrow leads to the host frame that it shows. The same letter and "
+            "A vmemmap page is a page of 64 struct pages; an arrow leads to the host frame that it shows. The same "
+            + "letter and "
             + "colour mean the same frame. "
             + (hidesNumbers
-                ? "This process may not see frame numbers: private pages have a frame of their own each, and whether it is the one of "
+                ? "This process may not see frame numbers: private pages have a frame of their own each, and whether "
+                    + "it is the one of "
                     + "before cannot be told. " : "")
             + "Point at a page for its address and mapping, or see the table below."
         return .element(

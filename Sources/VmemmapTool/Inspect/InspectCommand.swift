@@ -8,9 +8,11 @@ struct InspectCommand: ParsableCommand {
         commandName: "inspect",
         abstract: "Look at a held vmemmap from outside, and compare it with what its scheme says.",
         discussion: """
-            Example: vmemmap inspect --pages 64 --scheme shared-tail, or of a running vmemmap hold: vmemmap inspect --pid PID
+            Example: vmemmap inspect --pages 64 --scheme shared-tail, or of a running vmemmap hold: vmemmap inspect \
+            --pid PID
 
-            Reads /proc/PID/maps, pagemap, smaps and fd, as any other tool does: as the same user, or as root. Without --pid it \
+            Reads /proc/PID/maps, pagemap, smaps and fd, as any other tool does: as the same user, or as root. \
+            Without --pid it \
             starts a temporary vmemmap hold and ends it. Exits with 2 if a check fails, with 3 if there \
             is no such process or region, with 4 if it belongs to somebody else.
             """)

@@ -55,9 +55,11 @@ enum KernelCheck: String, CaseIterable {
         let others = checks.compactMap(\.firstOtherViolation.value).map { "      \($0)" }
         guard let flags = measurement.flagsOn.value, flags.fakeHeadsShown > 0 else { return others }
         return others + [
-            "note  /proc/kpageflags shows \(Format.count(flags.fakeHeadsShown, "fake head")) of \(Format.count(flags.basePages)) "
+            "note  /proc/kpageflags shows \(Format.count(flags.fakeHeadsShown, "fake head")) of "
+                + "\(Format.count(flags.basePages)) "
                 + "pages as heads: since Linux 6.17 the kernel",
-            "      (snapshot_page()) does not see through them there, against the rule of its own test of the optimization.",
+            "      (snapshot_page()) does not see through them there, against the rule of its own test of the "
+                + "optimization.",
         ]
     }
 }

@@ -2,7 +2,8 @@ import HostLab
 import HostMemory
 import VmemmapEmulator
 
-/// `vmemmap kernel`: what the host's own kernel offers, and where asked, what its pool takes beside the emulator's head scheme.
+/// `vmemmap kernel`: what the host's own kernel offers, and where asked, what its pool takes beside the emulator's head
+/// scheme.
 struct KernelExperiment: Sendable {
     /// An experiment.
     init() {}
@@ -14,7 +15,8 @@ struct KernelExperiment: Sendable {
             pageTables: PageTablesExperiment().lookIfAllowed(), checksPageTables: false)
     }
 
-    /// Looks whether both can be measured here, and starts the guardian of what the measurement will change. Nothing is changed yet.
+    /// Looks whether both can be measured here, and starts the guardian of what the measurement will change. Nothing is
+    /// changed yet.
     ///
     /// - Throws: ``ExperimentError``; also when the emulator has no room for as many huge pages.
     func guardSettings(of measurement: KernelMeasurement) throws(ExperimentError) -> ChangedSettings {

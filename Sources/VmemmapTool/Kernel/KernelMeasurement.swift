@@ -3,10 +3,11 @@ import HostMemory
 import SystemPackage
 import VmemmapEmulator
 
-/// The host's own HugeTLB pool made larger by some huge pages and smaller again, with vmemmap optimization off and on in turn.
+/// The host's own HugeTLB pool made larger by some huge pages and smaller again, with vmemmap optimization off and on
+/// in turn.
 ///
-/// Changes the pool's size and vm.hugetlb_optimize_vmemmap, and puts both back; takes root. Never takes a huge page from the pool as it
-/// was: what it asks for is added, and only that is taken out again.
+/// Changes the pool's size and vm.hugetlb_optimize_vmemmap, and puts both back; takes root. Never takes a huge page
+/// from the pool as it was: what it asks for is added, and only that is taken out again.
 struct KernelMeasurement: Sendable {
     /// Huge pages to add.
     var pages: HugePageCount
@@ -24,8 +25,8 @@ struct KernelMeasurement: Sendable {
     ///
     /// For callers that put the settings back upon a signal; the others call ``run()``.
     ///
-    /// - Throws: ``ExperimentError/notSupported(_:)`` without root, on a kernel without the optimization or such huge pages, and for a
-    ///   pool with surplus; ``ExperimentError/shortage(_:)`` where there is not memory enough.
+    /// - Throws: ``ExperimentError/notSupported(_:)`` without root, on a kernel without the optimization or such huge
+    ///   pages, and for a pool with surplus; ``ExperimentError/shortage(_:)`` where there is not memory enough.
     func guardSettings() throws(ExperimentError) -> ChangedSettings {
         try checkSupport()
         let settings: ChangedSettings
@@ -173,7 +174,8 @@ private struct HostPool {
         let countsAfter = try MemmapCounts.current()
         if left != 0 {
             throw ExperimentError.notSupported(
-                "\(left) of the huge pages added to \(size) could not be taken out again: somebody else uses them, or there is no "
+                "\(left) of the huge pages added to \(size) could not be taken out again: somebody else uses them, "
+                    + "or there is no "
                     + "memory for their struct pages")
         }
         func difference(_ later: MemmapCounts?) -> PageCount? {
@@ -186,8 +188,8 @@ private struct HostPool {
             memmapMissingPages: Measured(difference(countsAfter)))
     }
 
-    /// The flags of a huge page from the pool, mapped for a moment; nil where the kernel does not show them. Not while the pool's size
-    /// is being put back: a page in use would stay in it.
+    /// The flags of a huge page from the pool, mapped for a moment; nil where the kernel does not show them. Not while
+    /// the pool's size is being put back: a page in use would stay in it.
     func flags(_ geometry: Geometry) throws -> FlagsCheck? {
         let words = try settings.during { () throws(HostError) in
             let page = try HostKernel.mapHugePage(size: pageSize.bytes)

@@ -39,7 +39,8 @@ struct KernelMeasurementResult: Hashable, Sendable, Codable {
         let offMedianNanoseconds: Double
         /// Optimization on: the median.
         let onMedianNanoseconds: Double
-        /// What the optimization adds: the median of the rounds' differences. Below 0 where the host's own noise is larger.
+        /// What the optimization adds: the median of the rounds' differences. Below 0 where the host's own noise is
+        /// larger.
         let addedMedianNanoseconds: Double
         /// The smallest difference.
         let addedMinNanoseconds: Double
@@ -72,7 +73,8 @@ struct KernelMeasurementResult: Hashable, Sendable, Codable {
     let freeing: Operation
     /// Base pages of struct pages that the kernel frees for each huge page: 7 (2 MiB) or 4095 (1 GiB).
     let freedPagesPerHugePage: PageCount
-    /// The flags of one of the host's huge pages, not optimized. Null where the kernel does not show them to this process.
+    /// The flags of one of the host's huge pages, not optimized. Null where the kernel does not show them to this
+    /// process.
     let flagsOff: Measured<FlagsCheck>
     /// The flags of one that is.
     let flagsOn: Measured<FlagsCheck>

@@ -2,7 +2,8 @@ import HostLab
 import HostMemory
 import VmemmapEmulator
 
-/// What the host's own kernel offers of vmemmap optimization and uses, and what it would give here. Read without privileges.
+/// What the host's own kernel offers of vmemmap optimization and uses, and what it would give here. Read without
+/// privileges.
 struct KernelOverview: Hashable, Sendable, Codable {
     /// What optimizing gives for some huge pages of one size. Worked out from the geometry, not measured.
     struct Saving: Hashable, Sendable, Codable {
@@ -97,7 +98,8 @@ struct KernelOverview: Hashable, Sendable, Codable {
 }
 
 extension KernelOverview.Saving {
-    /// As the forecast of the head scheme has it: what Linux 5.18 to 7.0 does, and 7.1 to within the tails of all huge pages.
+    /// As the forecast of the head scheme has it: what Linux 5.18 to 7.0 does, and 7.1 to within the tails of all huge
+    /// pages.
     init(_ pages: HugePageCount, of size: ByteCount, basePage: ByteCount) {
         self.pages = pages
         structPageBytes = StructPage.size * (size.rawValue / basePage.rawValue * pages.rawValue)

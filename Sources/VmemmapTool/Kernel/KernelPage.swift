@@ -68,7 +68,8 @@ extension KernelResult {
             id: "savings", title: "What the kernel\u{2019}s own optimization frees",
             description: figure.description,
             caption:
-                "Worked out, not measured: of a pool as it is, none of it optimized against all of it. Which huge pages are "
+                "Worked out, not measured: of a pool as it is, none of it optimized against all of it. Which huge "
+                + "pages are "
                 + "optimized already the kernel\u{2019}s page tables show.",
             draw: figure.draw
         ).markup

@@ -19,7 +19,8 @@ enum KernelReport {
         return style.wrapped([title, ""] + PlanReport.lines(result.host)) + look(result.kernel, style)
             + style.wrapped([""] + given(measurement)) + result.operationTable.lines(style)
             + style.notes([
-                "Kernel: the writes to nr_hugepages. HVO adds: on less off, pair by pair; a dash: not above the host's noise."
+                "Kernel: the writes to nr_hugepages. HVO adds: on less off, pair by pair; a dash: not above the "
+                    + "host's noise."
             ]) + [""] + style.wrapped(KernelCheck.details(measurement, emulator))
             + Check.lines(result.checks, style)
     }
@@ -76,7 +77,8 @@ enum KernelReport {
         guard fewest < measurement.pagesAsked else { return [before, ""] }
         return [
             before,
-            "The host gave only \(Format.count(fewest.rawValue)) in at least one cycle; all figures are of what it gave.",
+            "The host gave only \(Format.count(fewest.rawValue)) in at least one cycle; all figures are of what it "
+                + "gave.",
             "",
         ]
     }

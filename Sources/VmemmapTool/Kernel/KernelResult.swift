@@ -25,8 +25,8 @@ struct KernelResult: Hashable, Sendable, Codable {
         let optimizeMedianNanoseconds: Double
         /// Restoring one huge page: the median, in nanoseconds.
         let restoreMedianNanoseconds: Double
-        /// Emulator over what the optimization adds to the kernel's allocation. Null where it adds nothing that stands out of the
-        /// noise: the median of the differences is not above 0.
+        /// Emulator over what the optimization adds to the kernel's allocation. Null where it adds nothing that stands
+        /// out of the noise: the median of the differences is not above 0.
         let optimizeOverAdded: Measured<Double>
         /// The same of freeing.
         let restoreOverAdded: Measured<Double>

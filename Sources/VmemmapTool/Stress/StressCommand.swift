@@ -11,11 +11,14 @@ struct StressCommand: ParsableCommand {
         discussion: """
             Example: vmemmap stress --duration 10m --scheme all --backing all --faults all
 
-            Exits with 2 if a check fails, and shows what led to it; rerun with --seed to repeat the operations. SIGINT and SIGTERM \
+            Exits with 2 if a check fails, and shows what led to it; rerun with --seed to repeat the operations. \
+            SIGINT and SIGTERM \
             end the run with a verdict on what was run, a second one ends it at once.
 
-            For --faults host, RLIMIT_AS and RLIMIT_NOFILE are lowered, vm.max_map_count is reached, frames are budgeted and, as root, a \
-            tmpfs that frames come from is filled. The summary says in how many rounds each was so, and what could not be.
+            For --faults host, RLIMIT_AS and RLIMIT_NOFILE are lowered, vm.max_map_count is reached, frames are \
+            budgeted and, as root, a \
+            tmpfs that frames come from is filled. The summary says in how many rounds each was so, and what could \
+            not be.
             """)
 
     @Option(help: ArgumentHelp("For how long, all combinations together.", valueName: "N[ms|s|m|h]"))

@@ -82,7 +82,8 @@ struct RaceResultTests {
         #expect(!result.holds && result.verdict == false)
         #expect(
             RaceReport.lines(result).last
-                == "FAIL  it does not hold here: 1 wrong read under the engine: for frame 77, say, compound_head read 0xbad1."
+                == "FAIL  it does not hold here: 1 wrong read under the engine: for frame 77, say, compound_head "
+                + "read 0xbad1."
         )
     }
 

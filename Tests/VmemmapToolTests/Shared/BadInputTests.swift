@@ -112,13 +112,8 @@ struct BadInputTests {
             (["bench", "--scheme", "all", "--tail-frames", "8"], "from 1 to 7 here, not 8."),
             (["plan", "--tail-frames", "4096"], "from 1 to 4095 here, not 4096."),
             (["hold", "--page-size", "1G", "--tail-frames", "4095"], "from 1 to 4094 here, not 4095."),
-<<<<<<< ours
-            (["kernel", "--runs", "2"], "are for --measure."),
-            (["inspect", "--pid", "1", "--restored"], "for a temporary hold"),
-=======
             (["kernel", "--runs", "2"], "--runs is for --measure."),
-            (["inspect", "--pid", "1", "--restored"], "for a hold of its own"),
->>>>>>> theirs
+            (["inspect", "--pid", "1", "--restored"], "for a temporary hold"),
             (["hold", "--at-boot", "--restored"], "use one of the two"),
         ])
     func ignored(_ arguments: [String], _ reason: String) async throws {

@@ -74,7 +74,8 @@ struct ExitCodeTests {
 
         Case(0, ["stress", "--pages", "4", "--duration", "200ms"]),
         Case(
-            2, ["stress", "--pages", "16", "--duration", "20s"] + memfd, .overwritten(threads: 4, endedBySignal: false)),
+            2, ["stress", "--pages", "16", "--duration", "20s"] + memfd,
+            .overwritten(threads: 4, endedBySignal: false)),
         Case(3, ["stress", "--pages", tooMany]), Case(64, ["stress", "--seed", "-1"]),
 
         Case(0, ["kernel"]), Case(3, ["kernel", "--export-json", "%"], noDescriptor),

@@ -27,7 +27,8 @@ struct ExportFileTests {
     func danglingLink() async throws {
         let outcome = try await Command.shell(
             """
-            mkdir folder; ln -s folder/file link; "$0" plan -q --export-json link; stat -c %N link; head -c 1 folder/file
+            mkdir folder; ln -s folder/file link; "$0" plan -q --export-json link; stat -c %N link; head -c 1 \
+            folder/file
             """)
         #expect(outcome.output == "'link' -> 'folder/file'\n{", "\(outcome)")
     }
@@ -143,7 +144,8 @@ struct ExportFileTests {
     }
 
     @Test(
-        "A folder that is moved during the run takes its file along: who may read it stays, and a pipe in its place stays too"
+        "A folder that is moved during the run takes its file along: who may read it stays, and a pipe in its place "
+            + "stays too"
     )
     func movedFolder() async throws {
         let run =
@@ -202,16 +204,20 @@ struct ExportFileTests {
     func ordinaryUser() async throws {
         let outcome = try await Command.shell(
             """
-            chmod 755 .; cp "$0" vmemmap; umask 0; mkdir closed sticky own drop; chmod 755 closed; chmod 1777 sticky; chmod 1733 drop
+            chmod 755 .; cp "$0" vmemmap; umask 0; mkdir closed sticky own drop; chmod 755 closed; chmod 1777 sticky; \
+            chmod 1733 drop
             echo old > sticky/others; echo old > own/protected; chmod 444 own/protected; chown 65534 own own/protected
             echo old > own/shared; chmod 606 own/shared
-            as_user() { setpriv --reuid=65534 --regid=65534 --clear-groups ./vmemmap plan -q --export-json $1; echo $?; }
-            as_user closed/file; as_user sticky/others; as_user own/protected; as_user sticky/new; as_user own/shared; as_user drop/new
+            as_user() { setpriv --reuid=65534 --regid=65534 --clear-groups ./vmemmap plan -q --export-json $1; echo \
+            $?; }
+            as_user closed/file; as_user sticky/others; as_user own/protected; as_user sticky/new; as_user \
+            own/shared; as_user drop/new
             cat sticky/others own/protected; stat -c '%u %a' sticky/new own/shared; ls closed sticky own
             """)
         #expect(
             outcome.output
-                == "64\n64\n64\n0\n0\n0\nold\nold\n65534 644\n65534 600\nclosed:\n\nown:\nprotected\nshared\n\nsticky:\nnew\nothers\n",
+                == "64\n64\n64\n0\n0\n0\nold\nold\n65534 644\n65534 "
+                + "600\nclosed:\n\nown:\nprotected\nshared\n\nsticky:\nnew\nothers\n",
             "\(outcome)")
         #expect(
             outcome.error.contains("cannot write the export sticky/others: it is somebody else's, in a sticky folder"))
@@ -235,7 +241,8 @@ struct ExportFileTests {
     @Test("A file that root replaces keeps its owner", .enabled(if: geteuid() == 0, "only root can give files away"))
     func owner() async throws {
         let outcome = try await Command.shell(
-            "echo old > file; chown 65534:1 file; chmod 640 file; \"$0\" plan -q --export-json file; stat -c '%u %g %a' file"
+            "echo old > file; chown 65534:1 file; chmod 640 file; \"$0\" plan -q --export-json file; stat -c '%u %g "
+                + "%a' file"
         )
         #expect(outcome.output == "65534 1 640\n", "\(outcome)")
     }

@@ -80,7 +80,8 @@ struct StandardStreamTests {
     func noNull() async throws {
         let outcome = try await Command.shell(
             """
-            unshare -m bash -c 'mount --make-rprivate /; mount -t tmpfs tmpfs /dev; "$0" plan; echo $?; "$0" plan <&-; echo $?' \
+            unshare -m bash -c 'mount --make-rprivate /; mount -t tmpfs tmpfs /dev; "$0" plan; echo $?; "$0" plan \
+            <&-; echo $?' \
             "$0" | tail -n 2
             """)
         #expect(outcome.output == "0\n4\n", "\(outcome)")
@@ -117,7 +118,8 @@ struct StandardStreamTests {
     func fullDevice() async throws {
         let outcome = try await Command.shell(
             """
-            "$0" stress --duration 200ms --report-every 50ms --pages 16 --walkers 1 --export-json json > /dev/full; echo $?
+            "$0" stress --duration 200ms --report-every 50ms --pages 16 --walkers 1 --export-json json > /dev/full; \
+            echo $?
             "$0" --version > /dev/full; echo $?
             head -c 1 json; tail -c 2 json
             """)

@@ -53,7 +53,8 @@ struct StressPageTests {
             "\(most - 1) of \(most) checks passed, 1 not measured.", "Scheme by scheme",
             ">Remaps a second</title>", "head, memfd: 500; first-tail, anonymous: 0",
             "head, memfd: 5\u{a0}000 ns",
-            "Made scarce: address space in 0 rounds, mappings in 1\u{a0}200, descriptors in 0, room on a tmpfs in 0, frames in 0.",
+            "Made scarce: address space in 0 rounds, mappings in 1\u{a0}200, descriptors in 0, room on a tmpfs in 0, "
+                + "frames in 0.",
             "Left out: nothing &lt;of&gt; it", "times 12, violations 0", "this run did not look at it",
             "RSS: first 20.00 MiB, last 23.00 MiB, at most 23.00 MiB", "1 head, memfd; 2 first-tail, anonymous.",
         ] {

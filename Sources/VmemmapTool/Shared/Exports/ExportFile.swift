@@ -5,12 +5,12 @@ import SystemPackage
 
 /// An export that is being written.
 ///
-/// It is opened before the run, so that a bad name fails at once. A plain file is replaced when the export is complete, by a file
-/// that has had no name until then: nobody ever reads half of it, and a run that fails or is killed leaves nothing. What is no plain
-/// file, or has several names, is written where it is.
+/// It is opened before the run, so that a bad name fails at once. A plain file is replaced when the export is complete,
+/// by a file that has had no name until then: nobody ever reads half of it, and a run that fails or is killed leaves
+/// nothing. What is no plain file, or has several names, is written where it is.
 ///
-/// What cannot be written after the run is said on standard error and remembered by ``Output``: the other exports are written all the
-/// same.
+/// What cannot be written after the run is said on standard error and remembered by ``Output``: the other exports are
+/// written all the same.
 final class ExportFile {
     private let target: ExportTarget
     private let file: FileDescriptor
@@ -30,8 +30,8 @@ final class ExportFile {
         return try targets.map { try $0.map { try ExportFile($0) } }
     }
 
-    /// Opens a destination for what nobody else is to read: a plain file of mode 0600, whatever was there. Exits as a usage error if it
-    /// cannot be one.
+    /// Opens a destination for what nobody else is to read: a plain file of mode 0600, whatever was there. Exits as a
+    /// usage error if it cannot be one.
     static func openPrivate(_ destination: String) throws -> ExportFile {
         let target = try ExportTarget(destination)
         guard case .replaced = target.way else {
@@ -130,7 +130,8 @@ final class ExportFile {
         }
     }
 
-    /// Takes over who may do what with the file that is to be replaced. It may have come, gone or changed since the run began.
+    /// Takes over who may do what with the file that is to be replaced. It may have come, gone or changed since the run
+    /// began.
     private func takePermissions(from path: FilePath) throws(HostError) {
         let replaced: FileDescriptor
         do throws(HostError) {

@@ -4,18 +4,24 @@
 /// Ito.
 enum HTMLStyle {
     static let sheet: StaticString = """
-        :root{color-scheme:light dark;--paper:#fff;--ink:#1b1f24;--soft:#57606a;--rule:#d8dde3;--wash:#f4f6f8;--accent:#0b5cad;--on-accent:#fff;
-        --cost:#b4530a;--plain:#8f99a3;--bad:#b42318;--f0:#fbe3b5;--f1:#cfe9f8;--f2:#bfe5d8;--f3:#f6f1a8;--f4:#dcd6f0;--f5:#f9cfb4;--f6:#f2d3e4;--f7:#dde2e6;
+        :root{color-scheme:light \
+        dark;--paper:#fff;--ink:#1b1f24;--soft:#57606a;--rule:#d8dde3;--wash:#f4f6f8;--accent:#0b5cad;--on-accent:#fff;
+        --cost:#b4530a;--plain:#8f99a3;--bad:#b42318;--f0:#fbe3b5;--f1:#cfe9f8;--f2:#bfe5d8;--f3:#f6f1a8;\
+        --f4:#dcd6f0;--f5:#f9cfb4;--f6:#f2d3e4;--f7:#dde2e6;
         --s1:#a63a00;--s2:#00664b;--s3:#7a3a6c;
         --text:Charter,"Bitstream Charter","Iowan Old Style",Georgia,"Liberation Serif","DejaVu Serif",serif;
         --label:"Helvetica Neue",Helvetica,Arial,"Liberation Sans","DejaVu Sans",sans-serif;
         --code:ui-monospace,Menlo,Consolas,"Liberation Mono","DejaVu Sans Mono",monospace}
-        @media screen and (prefers-color-scheme:dark){:root{--paper:#14171b;--ink:#e5e8eb;--soft:#a0a9b3;--rule:#333a42;--wash:#1c2127;--accent:#74b5f2;--on-accent:#0d1b2a;
-        --cost:#e8965a;--plain:#66717c;--bad:#ff8f80;--f0:#58430f;--f1:#1d4861;--f2:#134e3e;--f3:#524e14;--f4:#423b64;--f5:#673416;--f6:#5a3550;--f7:#3c434b;
+        @media screen and \
+        (prefers-color-scheme:dark){:root{--paper:#14171b;--ink:#e5e8eb;--soft:#a0a9b3;--rule:#333a42;\
+        --wash:#1c2127;--accent:#74b5f2;--on-accent:#0d1b2a;
+        --cost:#e8965a;--plain:#66717c;--bad:#ff8f80;--f0:#58430f;--f1:#1d4861;--f2:#134e3e;--f3:#524e14;\
+        --f4:#423b64;--f5:#673416;--f6:#5a3550;--f7:#3c434b;
         --s1:#f0a070;--s2:#6fd0b0;--s3:#e0a6cf}}
         *{box-sizing:border-box}
         html{-webkit-text-size-adjust:100%}
-        body{margin:0 auto;max-width:808px;padding:56px 24px 40px;background:var(--paper);color:var(--ink);font:17px/1.55 var(--text);overflow-wrap:break-word}
+        body{margin:0 auto;max-width:808px;padding:56px 24px \
+        40px;background:var(--paper);color:var(--ink);font:17px/1.55 var(--text);overflow-wrap:break-word}
         p{margin:0 0 14px;text-wrap:pretty}
         h1,h2,h3{line-height:1.25;font-weight:600;text-wrap:balance;break-after:avoid}
         h1{font-size:32px;margin:0 0 10px;letter-spacing:-.01em}
@@ -28,25 +34,31 @@ enum HTMLStyle {
         .setting{font:15px/1.5 var(--label);margin-bottom:2px}
         .verdict strong{color:var(--accent)}
         .verdict.failed strong{color:var(--bad)}
-        .highlights{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:0 24px;margin:30px 0 0;border-top:2px solid var(--ink)}
-        .highlights div{display:flex;flex-direction:column-reverse;justify-content:flex-end;padding:14px 0;break-inside:avoid}
+        .highlights{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:0 24px;margin:30px 0 \
+        0;border-top:2px solid var(--ink)}
+        .highlights div{display:flex;flex-direction:column-reverse;justify-content:flex-end;padding:14px \
+        0;break-inside:avoid}
         .highlights dt{font-size:13px;line-height:1.4;color:var(--soft)}
         .highlights dd{margin:0;font-size:23px;line-height:1.3;font-variant-numeric:tabular-nums}
         .facts{margin:0;font-size:14px}
-        .facts div{display:grid;grid-template-columns:250px 1fr;gap:0 16px;padding:6px 0;border-top:1px solid var(--rule)}
+        .facts div{display:grid;grid-template-columns:250px 1fr;gap:0 16px;padding:6px 0;border-top:1px solid \
+        var(--rule)}
         .facts dt{color:var(--soft)}
         .facts dd{margin:0}
         .checks{list-style:none;margin:0;padding:0}
-        .checks li{padding:9px 0 9px 30px;border-top:1px solid var(--rule);position:relative;font-size:16px;break-inside:avoid}
+        .checks li{padding:9px 0 9px 30px;border-top:1px solid \
+        var(--rule);position:relative;font-size:16px;break-inside:avoid}
         .checks .mark{position:absolute;left:2px;color:var(--accent);font-family:var(--label)}
         .checks .failed .mark,.checks .failed strong{color:var(--bad)}
         .checks .method{display:block;font:13px/1.45 var(--label);color:var(--soft);margin-top:2px}
-        pre{font:12px/1.5 var(--code);margin:0 0 14px;padding:10px 12px;background:var(--wash);white-space:pre-wrap;overflow-wrap:anywhere}
+        pre{font:12px/1.5 var(--code);margin:0 0 14px;padding:10px \
+        12px;background:var(--wash);white-space:pre-wrap;overflow-wrap:anywhere}
         figure{margin:24px 0 0;break-inside:avoid}
         figcaption{font-size:13px;line-height:1.5;color:var(--soft);margin-top:12px}
         .pair{display:grid;grid-template-columns:1fr 1fr;gap:24px 40px}
         .pair h3{margin:0 0 8px}
-        svg{display:block;width:100%;height:auto;font:13px var(--label);fill:var(--ink);font-variant-numeric:tabular-nums}
+        svg{display:block;width:100%;height:auto;font:13px \
+        var(--label);fill:var(--ink);font-variant-numeric:tabular-nums}
         svg.narrow{display:none}
         svg .code{font:12px var(--code)}
         svg .soft{fill:var(--soft)}
@@ -74,7 +86,8 @@ enum HTMLStyle {
         .frame rect{stroke:var(--soft)}
         .f0 rect{fill:var(--f0)}.f1 rect{fill:var(--f1)}.f2 rect{fill:var(--f2)}.f3 rect{fill:var(--f3)}
         .f4 rect{fill:var(--f4)}.f5 rect{fill:var(--f5)}.f6 rect{fill:var(--f6)}.f7 rect{fill:var(--f7)}
-        .s0 rect{fill:var(--accent);stroke:var(--accent)}.s1 rect{fill:var(--s1);stroke:var(--s1)}.s2 rect{fill:var(--s2);stroke:var(--s2)}.s3 rect{fill:var(--s3);stroke:var(--s3)}
+        .s0 rect{fill:var(--accent);stroke:var(--accent)}.s1 rect{fill:var(--s1);stroke:var(--s1)}.s2 \
+        rect{fill:var(--s2);stroke:var(--s2)}.s3 rect{fill:var(--s3);stroke:var(--s3)}
         .s0 text,.s1 text,.s2 text,.s3 text{fill:var(--on-accent)}
         .none rect{fill:none;stroke-dasharray:3 3}
         .bar{fill:var(--plain)}
@@ -93,7 +106,8 @@ enum HTMLStyle {
         .dense th+th,.dense th+td,.dense td+td{padding-left:9px}
         }
         caption{text-align:left;color:var(--soft);padding-bottom:8px}
-        th,td{padding:6px 0 6px 14px;text-align:right;vertical-align:top;border-top:1px solid var(--rule);font-weight:400}
+        th,td{padding:6px 0 6px 14px;text-align:right;vertical-align:top;border-top:1px solid \
+        var(--rule);font-weight:400}
         th:first-child,td:first-child{padding-left:0;text-align:left}
         th.label,tbody th{text-align:left}
         thead th{color:var(--soft);border-top:0;border-bottom:1px solid var(--soft);vertical-align:bottom;padding-top:0}

@@ -14,7 +14,8 @@ struct FrameDrawing: Sendable {
 
     /// Draws `picture`.
     ///
-    /// - Parameter protections: for each vmemmap page of the picture whether it is writable, beside its number; nil draws none.
+    /// - Parameter protections: for each vmemmap page of the picture whether it is writable, beside its number; nil
+    ///   draws none.
     init(_ picture: FramePicture, protections: [Bool]? = nil) {
         let rows = Self.rows(picture.vmemmapPages)
         let isWritable = Dictionary(

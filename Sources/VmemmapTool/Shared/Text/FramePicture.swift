@@ -6,8 +6,8 @@ import VmemmapEmulator
 struct FramePicture: Hashable, Sendable, Codable {
     /// Which huge page.
     let hugePage: HugePageIndex
-    /// How often the frame that the last vmemmap page shows is mapped (/proc/kpagecount). Null without root, and where the
-    /// kernel knows nothing of the frame (``KernelPages``).
+    /// How often the frame that the last vmemmap page shows is mapped (/proc/kpagecount). Null without root, and where
+    /// the kernel knows nothing of the frame (``KernelPages``).
     let lastFrameMappings: Measured<Int>
     /// Its vmemmap pages, in order; of more than ten only the first five and the last two.
     let vmemmapPages: [VmemmapPage]
@@ -83,7 +83,8 @@ struct FramePicture: Hashable, Sendable, Codable {
     /// Whether a vmemmap page is in a picture of a huge page that has so many.
     static func isShown(_ index: Int, of count: Int) -> Bool { count <= 10 || index < 5 || index >= count - 2 }
 
-    /// Looks at a huge page of a region of a process. Where the kernel shows frame numbers, pages must have been read to have one.
+    /// Looks at a huge page of a region of a process. Where the kernel shows frame numbers, pages must have been read
+    /// to have one.
     static func take(
         _ page: HugePageIndex, in layout: VmemmapLayout, of process: ObservedProcess = .current
     ) throws(HostError) -> FramePicture {
