@@ -58,18 +58,14 @@ public final class EmulatedMachine: Sendable {
 
     /// Boots a machine: maps the struct pages of its memory, all of it free.
     ///
-    /// - Parameters:
-    ///   - configuration: the machine.
-    ///   - progress: told how many of its vmemmap pages there are already.
     /// - Throws: `VmemmapError` when the host refuses, the memory holds not one block of 2 MiB or more than fit an
     ///   address space, there is no struct page of that size, or no such number of tail frames.
-    public convenience init(
-        _ configuration: MachineConfiguration, progress: BuildProgress = { _, _ in }
-    ) throws(VmemmapError) {
-        try self.init(configuration, budget: .process, progress: progress)
+    public convenience init(_ configuration: MachineConfiguration) throws(VmemmapError) {
+        try self.init(configuration, budget: .process)
     }
 
-    /// The same with a budget of its own, and memory files whose frames come from `store`.
+    /// The same with a budget of its own, memory files whose frames come from `store`, and `progress`, which is told how
+    /// many of its vmemmap pages there are already.
     package init(
         _ configuration: MachineConfiguration, budget: MappingBudget, store: FrameStore = .memory,
         progress: BuildProgress = { _, _ in }

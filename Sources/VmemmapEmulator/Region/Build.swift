@@ -2,7 +2,7 @@ import CSystemShims
 public import HostMemory
 
 /// How a region is built.
-public enum Construction: String, Hashable, Sendable, Codable {
+package enum Construction: String, Hashable, Sendable, Codable {
     /// Every vmemmap page has a frame of its own.
     case populated
     /// Every huge page is optimized from the start, and the frames that this saves are never there: "pre-HVO",
@@ -11,7 +11,7 @@ public enum Construction: String, Hashable, Sendable, Codable {
 }
 
 /// Told, between two calls to the host, how many vmemmap pages of how many are built.
-public typealias BuildProgress = (_ built: PageCount, _ total: PageCount) -> Void
+package typealias BuildProgress = (_ built: PageCount, _ total: PageCount) -> Void
 
 extension VmemmapRegion {
     /// The length of a plan's region, if there can be one.

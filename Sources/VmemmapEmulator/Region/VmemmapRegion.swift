@@ -29,7 +29,7 @@ public final class VmemmapRegion: Sendable {
     ///   - construction: with a frame for every vmemmap page, or optimized from the start.
     ///   - progress: told how far it is.
     /// - Throws: `VmemmapError` when the host refuses; nothing is left mapped then.
-    public convenience init(
+    package convenience init(
         _ plan: MappingPlan, _ construction: Construction = .populated, progress: BuildProgress = { _, _ in }
     ) throws(VmemmapError) {
         try self.init(plan, construction, budget: .process, progress: progress)
@@ -125,7 +125,7 @@ public final class VmemmapRegion: Sendable {
     public var hugePageStates: [HugePageState] { layout.allHugePages.map { states.state(of: $0) } }
 
     /// Huge pages that have been optimized and restored since the region was built, those put back included.
-    public var turns: (optimized: Int, restored: Int) {
+    package var turns: (optimized: Int, restored: Int) {
         let changes = states.changes
         return (changes.optimized, changes.restored)
     }
@@ -133,12 +133,12 @@ public final class VmemmapRegion: Sendable {
     /// The mappings that the region consists of, worked out from the states of its huge pages. For the head scheme on
     /// the anonymous backing, and where a huge page is torn, the most there may be: neighbours that were restored
     /// together may have merged.
-    public var expectedMappings: MappingCount { states.regionMappings() }
+    package var expectedMappings: MappingCount { states.regionMappings() }
 
     /// Those of them that begin in the vmemmap of `page`.
     ///
     /// - Throws: `VmemmapError` with ``VmemmapError/Cause/outOfRange(_:hugePages:)``.
-    public func expectedMappings(beginningIn page: HugePageIndex) throws(VmemmapError) -> MappingCount {
+    package func expectedMappings(beginningIn page: HugePageIndex) throws(VmemmapError) -> MappingCount {
         try checkPage(page)
         return states.mappingsBegun(in: page)
     }

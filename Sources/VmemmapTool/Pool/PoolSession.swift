@@ -108,7 +108,7 @@ final class PoolSession {
         allocated = []
         held = []
         do throws(VmemmapError) {
-            let machine = try EmulatedMachine(configuration) { [progress] in
+            let machine = try EmulatedMachine(configuration, budget: .process) { [progress] in
                 progress(.count("boot", $0.rawValue, of: $1.rawValue, unit: "vmemmap pages"))
             }
             self.machine = machine
