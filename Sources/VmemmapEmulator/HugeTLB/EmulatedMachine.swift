@@ -64,8 +64,8 @@ public final class EmulatedMachine: Sendable {
         try self.init(configuration, budget: .process)
     }
 
-    /// The same with a budget of its own, memory files whose frames come from `store`, and `progress`, which is told how
-    /// many of its vmemmap pages there are already.
+    /// The same with a budget of its own, memory files whose frames come from `store`, and `progress`, which is told
+    /// how many of its vmemmap pages there are already.
     package init(
         _ configuration: MachineConfiguration, budget: MappingBudget, store: FrameStore = .memory,
         progress: BuildProgress = { _, _ in }

@@ -22,7 +22,8 @@ struct KernelCommand: ParsableCommand {
             if the emulator does not save what the kernel does.
 
             --page-tables does the same once and reads the kernel's own page tables meanwhile: which frame each \
-            vmemmap page maps, and how it is protected. It takes root. --existing and --pfn change nothing; CAP_BPF and \
+            vmemmap page maps, and how it is protected. It takes root. --existing and --pfn change nothing; CAP_BPF \
+            and \
             CAP_PERFMON are enough for them. The kernel's memory is never written to. Where it cannot be read, all of \
             them exit with 4, the reason and what would allow it.
             """)

@@ -76,7 +76,7 @@ enum StressReport {
         if let violation = result.violation {
             return lines + [""] + self.lines(violation) + ["", style.verdict(false, Check.closing(result.checks))]
         }
-        return lines + Check.lines(result.checks, style, showsPassed: false) + ["seed \(result.seed)"]
+        return lines + ["seed      \(result.seed)"] + Check.lines(result.checks, style, showsPassed: false)
     }
 
     /// What was made scarce, and in how many rounds; nil where nothing was to be.

@@ -144,8 +144,7 @@ struct ExportFileTests {
     }
 
     @Test(
-        "A folder that is moved during the run takes its file along: who may read it stays, and a pipe in its place "
-            + "stays too"
+        "A folder that is moved during the run takes its file along; a pipe that comes in its place stays"
     )
     func movedFolder() async throws {
         let run =

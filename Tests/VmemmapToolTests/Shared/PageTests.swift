@@ -28,8 +28,7 @@ struct PageTests {
     ]
 
     @Test(
-        "Each is well-formed and loads nothing; in Chromium, at 1000 and 400 pixels, no texts overlap and nothing is "
-            + "cut off"
+        "Each is well-formed and loads nothing; in Chromium, at both widths, no texts overlap, nothing is cut off"
     )
     func inABrowser() async throws {
         let folder = try TemporaryFolder()

@@ -36,7 +36,10 @@ struct StandardStreamTests {
             "$0" pool \(name) <&-; echo $?; "$0" pool \(name) < /dev/null; echo $?
             """)
         #expect(outcome.output == "64\n0\n", "\(outcome)")
-        #expect(outcome.error == "vmemmap: cannot read standard input: it is closed; give a script, or - with one\n")
+        #expect(
+            outcome.error
+                == "vmemmap: cannot read standard input: it is closed; give a script that may be read, "
+                + "or - for standard input\n")
     }
 
     @Test("A signal of a crash that somebody sends ends the command, however crashes are to be shown")

@@ -102,15 +102,20 @@ extension Check {
         let isBrief = outcome == .passed && !style.isVerbose
         let rest = figures.filter { style.isVerbose || $0.outcome != .passed }.map { "        \($0.text)" }
         let head = style.mark(outcome) + statement
-        if isBrief { return [head + ": " + summary] }
+        if isBrief {
+            // As many figures as there is room for: each check has a line.
+            let room = (style.width ?? .max) - statement.count - 8
+            return [head + ([2, 1].map(summary).first { $0.count <= room } ?? "")]
+        }
         return [head] + rest + (method.isEmpty ? [] : ["        \(method)"])
     }
 
     /// The first figures, as they were measured.
-    private var summary: String {
-        figures.prefix(2).compactMap { figure in
-            figure.measured.value.map { "\(Format.words(figure.name)) \(Format.count($0))" }
-        }.joined(separator: ", ")
+    private func summary(_ count: Int) -> String {
+        ": "
+            + figures.prefix(count).compactMap { figure in
+                figure.measured.value.map { "\(Format.words(figure.name)) \(Format.count($0))" }
+            }.joined(separator: ", ")
     }
 }
 
@@ -172,7 +177,7 @@ extension Check {
                     [Markup(mark)]),
                 Markup(statement.capitalizedFirst),
                 outcome == .passed
-                    ? Markup(": " + summary) : .element("strong", [:], [Markup(" \u{2013} " + disagreeing)]),
+                    ? Markup(summary(2)) : .element("strong", [:], [Markup(" \u{2013} " + disagreeing)]),
                 method.isEmpty ? "" : .element("span", ["class": "method"], [Markup(method)]),
             ])
     }
