@@ -1,4 +1,4 @@
-public import HostMemory
+package import HostMemory
 
 /// An emulated machine with memory in two zones, each base page of it described by its struct page in a real region,
 /// and huge pages of 2 MiB and 1 GiB on it: the HugeTLB layer (`mm/hugetlb.c`).

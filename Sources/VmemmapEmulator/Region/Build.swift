@@ -1,5 +1,5 @@
 import CSystemShims
-public import HostMemory
+package import HostMemory
 
 /// How a region is built.
 package enum Construction: String, Hashable, Sendable, Codable {
