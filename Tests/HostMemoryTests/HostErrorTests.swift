@@ -12,6 +12,7 @@ struct HostErrorTests {
             (.noSpace, .noSpace), (.diskQuotaExceeded, .noSpace), (.fileTooLarge, .noSpace),
             (.notPermitted, .notPermitted), (.permissionDenied, .notPermitted), (.noFunction, .notSupported),
             (.notSupported, .notSupported), (.notSupportedOnSocket, .notSupported),
+            (Errno(rawValue: 524), .notSupported),
             (.noSuchFileOrDirectory, .notSupported), (.tooManyOpenFiles, .tooManyFiles),
             (.tooManyOpenFilesInSystem, .tooManyFiles), (.interrupted, .interrupted), (.invalidArgument, .invalid),
             (.badAddress, .invalid), (.badFileDescriptor, .invalid), (.ioError, .other), (.deadlock, .other),

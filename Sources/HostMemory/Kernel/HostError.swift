@@ -18,7 +18,7 @@ public struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
         package static let noSpace = Code(kind: .noSpace)
         /// Not allowed to this process (EPERM, EACCES).
         package static let notPermitted = Code(kind: .notPermitted)
-        /// This kernel does not have it (ENOSYS, EOPNOTSUPP, ENOENT, ENOTTY).
+        /// This kernel does not have it (ENOSYS, EOPNOTSUPP, ENOENT, ENOTTY, ENOTSUPP).
         package static let notSupported = Code(kind: .notSupported)
         /// No descriptor left (EMFILE, ENFILE).
         package static let tooManyFiles = Code(kind: .tooManyFiles)
@@ -38,7 +38,7 @@ public struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
             case .noSpace, .diskQuotaExceeded, .fileTooLarge: self = .noSpace
             case .notPermitted, .permissionDenied: self = .notPermitted
             case .noFunction, .notSupportedOnSocket, .notSupported, .noSuchFileOrDirectory,
-                .inappropriateIOCTLForDevice:
+                .inappropriateIOCTLForDevice, .notSupportedInKernel:
                 self = .notSupported
             case .tooManyOpenFiles, .tooManyOpenFilesInSystem: self = .tooManyFiles
             case .interrupted: self = .interrupted
@@ -98,6 +98,11 @@ public struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
         case .process: "\(operation): \(reason)"
         }
     }
+}
+
+extension Errno {
+    /// ENOTSUPP: meant for the kernel's own use, but bpf(2) answers with it, too. C has no name for it.
+    package static var notSupportedInKernel: Errno { Errno(rawValue: 524) }
 }
 
 /// An operation that passes the door to the kernel. The raw value is its bit in an ``InjectedFault``.

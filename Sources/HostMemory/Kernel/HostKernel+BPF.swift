@@ -43,10 +43,16 @@ extension HostKernel {
 
     /// Runs a program once on `context` and returns what it returned.
     package static func runBPFProgram(_ program: FileDescriptor, context: [UInt64]) throws(HostError) -> Int32 {
-        try lending(context) { place in
-            var attributes = [UInt64(program.rawValue), 0, 0, 0, 0, UInt64(context.count * 8), place, 0]
+        // The kernel writes the context back.
+        var context = context
+        // SAFETY: the kernel alone is given the address. It reads and writes as many bytes as it is told, which are the
+        // array's, while this function waits for it.
+        let result = unsafe context.withUnsafeMutableBytes { bytes in
+            let place = UInt64(UInt(bitPattern: bytes.baseAddress))
+            var attributes = [UInt64(program.rawValue), 0, 0, 0, 0, UInt64(bytes.count), place, 0]
             return bpf(.runProgram, &attributes).map { _ in Int32(truncatingIfNeeded: attributes[0] >> 32) }
-        }.get()
+        }
+        return try result.get()
     }
 
     /// Copies the value of a map made by ``createBPFArray(length:)``.

@@ -6,8 +6,8 @@ import Testing
 
 @Suite("What a refusal by the host comes to")
 struct HostRefusalTests {
-    /// Every errno that Linux has.
-    private static let errnos = (1...133).map { Errno(rawValue: $0) }
+    /// Every errno that Linux has, and the one that bpf(2) takes from the kernel's own.
+    private static let errnos = ((1...133) + [524]).map { Errno(rawValue: $0) }
 
     /// What an errno comes to, whatever was asked; EAGAIN, EINVAL and EFAULT depend on that.
     private static let byErrno: [Errno: HostRefusal] = [
@@ -15,13 +15,13 @@ struct HostRefusalTests {
         .tooManyOpenFiles: .descriptors, .tooManyOpenFilesInSystem: .descriptors, .notPermitted: .permission,
         .permissionDenied: .permission, .readOnlyFileSystem: .permission, .noFunction: .support,
         .notSupported: .support, .noSuchFileOrDirectory: .support, .inappropriateIOCTLForDevice: .support,
-        .operationNotSupportedByDevice: .support, .badFileDescriptor: .misuse,
+        .operationNotSupportedByDevice: .support, .badFileDescriptor: .misuse, Errno(rawValue: 524): .support,
     ]
 
     private static let starting: Set<HostOperation> = [.startThread, .startProcess, .fork]
     private static let withNewerFlags: Set<HostOperation> = [
         .seal, .createFile, .advise, .splitHugePage, .collapse, .scanPageMap, .mapHugePage, .punchHole, .seek, .mount,
-        .open,
+        .open, .bpf,
     ]
     private static let touchingMemory: Set<HostOperation> = [
         .read, .write, .advise, .move, .splitHugePage, .collapse, .scanPageMap,

@@ -46,7 +46,7 @@ enum HostRefusal: Hashable, Sendable, CaseIterable {
         case .tooManyOpenFiles, .tooManyOpenFilesInSystem: .descriptors
         case .notPermitted, .permissionDenied, .readOnlyFileSystem: .permission
         case .noFunction, .notSupported, .notSupportedOnSocket, .inappropriateIOCTLForDevice, .noSuchFileOrDirectory,
-            .operationNotSupportedByDevice:
+            .operationNotSupportedByDevice, .notSupportedInKernel:
             .support
         case .invalidArgument: hasNewerFlags(operation) ? .support : operation == .write ? .other : .misuse
         case .badAddress: touchesMemory(operation) ? .memory : .misuse
@@ -69,7 +69,7 @@ enum HostRefusal: Hashable, Sendable, CaseIterable {
     private static func hasNewerFlags(_ operation: HostOperation) -> Bool {
         switch operation {
         case .seal, .createFile, .advise, .splitHugePage, .collapse, .scanPageMap, .mapHugePage, .punchHole, .seek,
-            .mount, .open:
+            .mount, .open, .bpf:
             true
         default: false
         }
