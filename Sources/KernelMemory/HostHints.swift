@@ -3,7 +3,8 @@ import SystemPackage
 
 /// What this host says of itself in /proc and /sys, for the search for its page tables.
 enum HostHints {
-    /// Throws where the kernel's memory cannot be read, or may not be: architecture, Xen, lockdown.
+    /// Throws where the kernel's memory cannot be read, or may not be: architecture, Xen, lockdown, memory that is not
+    /// accepted.
     static func checkSupport() throws(KernelMemoryError) {
         #if !arch(x86_64)
             let machine = try? HostKernel.readText("/proc/sys/kernel/arch").split(whereSeparator: \.isWhitespace).first
@@ -12,14 +13,22 @@ enum HostHints {
         try checkSupport(
             hypervisor: try? HostKernel.readText("/sys/hypervisor/type"),
             guestType: try? HostKernel.readText("/sys/hypervisor/guest_type"),
-            lockdown: try? HostKernel.readText("/sys/kernel/security/lockdown"))
+            lockdown: try? HostKernel.readText("/sys/kernel/security/lockdown"),
+            meminfo: try? HostKernel.readText("/proc/meminfo"))
     }
 
     /// The same of texts; nil where there is no such file. Pure.
-    static func checkSupport(hypervisor: String?, guestType: String?, lockdown: String?) throws(KernelMemoryError) {
+    static func checkSupport(
+        hypervisor: String?, guestType: String?, lockdown: String?, meminfo: String?
+    ) throws(KernelMemoryError) {
         func word(_ text: String?) -> Substring? { text?.split(whereSeparator: \.isWhitespace).first }
         if word(hypervisor) == "xen", word(guestType) == "PV" { throw .xenPV }
         if lockdown?.contains("[confidentiality]") == true { throw .lockdown }
+        // A confidential guest (TDX, SEV-SNP) may be ended for touching what it has not accepted.
+        let unaccepted = meminfo?.split(separator: "\n").first { $0.hasPrefix("Unaccepted:") }
+        if let unaccepted, word("\(unaccepted.dropFirst("Unaccepted:".count))") != "0" {
+            throw .notSupported("memory that this guest has not accepted yet (/proc/meminfo)")
+        }
     }
 
     /// Where memory ends now, in frames.
@@ -41,7 +50,7 @@ enum HostHints {
             throw .host(error)
         }
         hints.notePlace = (try? HostKernel.readText("/sys/kernel/vmcoreinfo")).flatMap { .init($0) }
-        if let bytes = try? HostKernel.readBytes("/sys/kernel/btf/vmlinux") { hints.btf = try BTF(bytes) }
+        if let bytes = try? HostKernel.readBytes("/sys/kernel/btf/vmlinux") { hints.take(btf: bytes) }
         return hints
     }
 }

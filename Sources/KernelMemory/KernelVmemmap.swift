@@ -125,14 +125,13 @@ package final class KernelVmemmap {
 
     /// The huge page that a frame is part of; nil if it is part of none.
     package func hugePage(containing pfn: UInt64) throws(KernelMemoryError) -> (pfn: UInt64, size: ByteCount)? {
-        let pages = HugePageReader(reader: reader, layout: layout)
-        for size in HugePageReader<KeepingReader>.sizes {
-            let count = UInt64(size.rawValue / BasePage.bytes)
-            let first = pfn / count * count
-            let isHugeTLB = layout.hugeTLBType != nil ? nil : try Self.flagged([first]) == [first]
-            if try pages.hugePage(at: first, isHugeTLB: isHugeTLB) == size { return (first, size) }
-        }
-        return nil
+        try HugePageReader(reader: reader, layout: layout).hugePage(
+            containing: pfn, below: HostHints.endFrame(), isHugeTLB: isHugeTLB)
+    }
+
+    /// Whether a frame is the head of a HugeTLB page by /proc/kpageflags; nil where its struct page tells.
+    private func isHugeTLB(_ pfn: UInt64) throws(KernelMemoryError) -> Bool? {
+        layout.hugeTLBType != nil ? nil : try Self.flagged([pfn]) == [pfn]
     }
 
     /// Looks at huge pages, and keeps what was read for ``recording(kernel:)``.
@@ -149,7 +148,11 @@ package final class KernelVmemmap {
         var kept: [KernelRecording.Page] = []
         for (pfn, size) in pages {
             reader.empty()
-            let look = try huge.look(pfn: pfn, size: size)
+            let look = try huge.look(pfn: pfn, size: size) { () throws(KernelMemoryError) in
+                reader.isKeeping = false
+                defer { reader.isKeeping = true }
+                return try huge.hugePage(at: pfn, isHugeTLB: isHugeTLB(pfn)) == size
+            }
             looks.append(look)
             kept.append(.init(pfn: pfn, size: size, words: look.view == nil ? nil : reader.kept))
         }

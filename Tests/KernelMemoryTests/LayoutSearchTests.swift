@@ -20,8 +20,9 @@ private struct SearchedKernel {
         return (0..<512).map { _ in generator.next() }
     }
 
-    init(levels: Int = 4) {
+    init(levels: Int = 4, encryption: UInt64 = 0) {
         kernel = FakeKernel(levels: levels)
+        kernel.encryption = encryption
         let base = kernel.directMap
         let words = Self.random
         kernel.map(KernelAddress(Self.ownAddress), Self.ownFrame << 12 | 0x67)
@@ -110,8 +111,10 @@ private struct SearchedKernel {
 
 /// The search for page tables, direct map and vmemmap in kernels that are made up.
 struct LayoutSearchTests {
-    private func kernel(levels: Int = 4, _ change: (inout SearchedKernel) -> Void = { _ in }) -> SearchedKernel {
-        var kernel = SearchedKernel(levels: levels)
+    private func kernel(
+        levels: Int = 4, encryption: UInt64 = 0, _ change: (inout SearchedKernel) -> Void = { _ in }
+    ) -> SearchedKernel {
+        var kernel = SearchedKernel(levels: levels, encryption: encryption)
         change(&kernel)
         if kernel.hints.notePlace == nil { kernel.publish() }
         return kernel
@@ -169,10 +172,36 @@ struct LayoutSearchTests {
         #expect(ways(try searched.find()) == [2, 3, 3])
     }
 
-    @Test("The bit of memory encryption is taken from VMCOREINFO")
-    func encryption() throws {
-        let searched = kernel { $0.text += "NUMBER(sme_mask)=\(1 << 45)\n" }
-        #expect(try searched.find().tables.addressMask >> 45 & 1 == 0)
+    @Test(
+        "The bit of memory encryption is taken from VMCOREINFO, with pagemap's frames and without",
+        arguments: [true, false])
+    func encryption(hasFrames: Bool) throws {
+        let searched = kernel(encryption: 1 << 45) {
+            $0.text += "NUMBER(sme_mask)=\(1 << 45)\n"
+            guard !hasFrames else { return }
+            $0.hints.ownPage = .init(
+                address: SearchedKernel.ownAddress, words: $0.hints.ownPage?.words ?? [], frame: nil)
+        }
+        let layout = try searched.find()
+        #expect(layout.tables.addressMask >> 45 & 1 == 0)
+        #expect(ways(layout) == (hasFrames ? [4, 3, 4] : [3, 2, 4]))
+    }
+
+    @Test(
+        "The type of a HugeTLB page by kernel: none where its top byte is that of pages without a type",
+        arguments: [(-2049, nil), (-67_108_865, 0xfb), (-184_549_377, 0xf4)])
+    func pageType(value: Int, top: UInt8?) throws {
+        let searched = kernel { $0.text = $0.text.replacing("-184549377", with: "\(value)") }
+        #expect(try searched.find().hugeTLBType?.value == top)
+    }
+
+    @Test("BTF of a form that is not known is left out")
+    func unknownBTF() {
+        var hints = LayoutHints()
+        hints.take(btf: SearchedKernel.btf.file)
+        #expect(hints.btf != nil)
+        hints.take(btf: Array("BTF".utf8))
+        #expect(hints.btf == nil)
     }
 
     @Test("Ways that disagree stop it")
@@ -257,10 +286,11 @@ struct LayoutSearchTests {
 
     /// Struct pages of a huge page: the head, and tails that lead to it as `tail` says.
     private func hugePage(
-        frames: UInt64, tail: (UInt64) -> UInt64, type: UInt64 = 0xf400_0000
+        at pfn: UInt64 = 1 << 18, frames: UInt64, tail: (UInt64) -> UInt64, type: UInt64 = 0xf400_0000,
+        mapped entry: UInt64 = 0x4000_00e3
     ) -> (HugePageReader<RecordedWords>, UInt64) {
         var kernel = FakeKernel()
-        let pfn: UInt64 = 1 << 18
+        kernel.map(kernel.vmemmap, entry, level: 2)
         let head = kernel.vmemmap + pfn * 64
         // As many as are asked for: the head, the one after it, and the last ones.
         for index in [0, 1, 511, frames - 1] {
@@ -292,6 +322,51 @@ struct LayoutSearchTests {
         #expect(try hugePage(frames: 512) { _ in 0 }.0.hugePage(at: pfn) == nil)
         #expect(try hugePage(frames: 512, tail: { $0 + 1 }, type: 0xf500_0000).0.hugePage(at: pfn) == nil)
         #expect(try hugePage(frames: 512, tail: { $0 + 1 }, type: .max).0.hugePage(at: pfn) == nil)
+    }
+
+    @Test("The huge page around a frame: a hole where a larger one would begin hides none")
+    func containing() throws {
+        func found(_ reader: HugePageReader<RecordedWords>, _ pfn: UInt64) throws -> UInt64? {
+            try reader.hugePage(containing: pfn, below: 1 << 20) { _ in nil }?.pfn
+        }
+        let first: UInt64 = 1 << 18
+        let (two, gigantic) = (hugePage(frames: 512) { $0 + 1 }.0, hugePage(frames: 1 << 18) { $0 + 1 }.0)
+        #expect(try found(two, first) == first && found(two, first + 511) == first && found(two, first + 512) == nil)
+        #expect(try found(gigantic, first + 70000) == first)
+        #expect(try found(hugePage(at: first + 512, frames: 512) { $0 + 1 }.0, first + 513) == first + 512)
+    }
+
+    @Test("Beyond memory, and where no memory is mapped, no struct page is read", arguments: [0, 0x4000_00f3])
+    func beyond(entry: UInt64) throws {
+        let (words, pfn) = hugePage(frames: 512, tail: { $0 + 1 }, mapped: entry)
+        let reader = HighestReader(words.reader)
+        let pages = HugePageReader(reader: reader, layout: words.layout)
+        #expect(try pages.hugePage(containing: pfn, below: pfn) { _ in nil } == nil)
+        #expect(reader.addresses.isEmpty)
+        #expect(try pages.hugePage(containing: pfn, below: pfn + 1) { _ in nil } == nil)
+        #expect(!reader.addresses.isEmpty && reader.addresses.allSatisfy { $0 < words.layout.vmemmap })
+    }
+
+    @Test("A huge page that is none any more after a walk is changing", arguments: [1, 2])
+    func freed(times: Int) throws {
+        let recording = try KernelRecording(text: Recordings.linux6_18)
+        let page = recording.looks[1].pages[0]
+        let reader = HugePageReader(reader: try #require(page.words), layout: recording.layout)
+        var asked = 0
+        let look = try reader.look(pfn: page.pfn, size: page.size) {
+            asked += 1
+            return asked < times
+        }
+        #expect(look == .changing(pfn: page.pfn, size: page.size) && asked == times)
+    }
+
+    @Test("What is read beside a walk is not kept")
+    func notKept() throws {
+        let reader = KeepingReader(RecordedWords(words: [8: 1, 16: 2]))
+        _ = try reader.word(at: KernelAddress(8))
+        reader.isKeeping = false
+        #expect(try reader.word(at: KernelAddress(16)) == 2)
+        #expect(reader.kept.words == [8: 1])
     }
 
     @Test("A huge page that never holds still is changing; one that does in the end is not")

@@ -85,14 +85,23 @@ struct ParserTests {
     @Test("Where reading is not possible, and what would allow it")
     func support() throws {
         #expect(throws: KernelMemoryError.xenPV) {
-            try HostHints.checkSupport(hypervisor: "xen\n", guestType: "PV\n", lockdown: nil)
+            try HostHints.checkSupport(hypervisor: "xen\n", guestType: "PV\n", lockdown: nil, meminfo: nil)
         }
         #expect(throws: KernelMemoryError.lockdown) {
             try HostHints.checkSupport(
-                hypervisor: nil, guestType: nil, lockdown: "none integrity [confidentiality]\n")
+                hypervisor: nil, guestType: nil, lockdown: "none integrity [confidentiality]\n", meminfo: nil)
         }
+        let unaccepted = #expect(throws: KernelMemoryError.self) {
+            try HostHints.checkSupport(
+                hypervisor: nil, guestType: nil, lockdown: nil,
+                meminfo: "MemTotal:  1024 kB\nUnaccepted:     2048 kB\n")
+        }
+        #expect(unaccepted?.isUnavailable == true)
         try HostHints.checkSupport(
-            hypervisor: "xen\n", guestType: "HVM\n", lockdown: "none [integrity] confidentiality\n")
+            hypervisor: "xen\n", guestType: "HVM\n", lockdown: "none [integrity] confidentiality\n",
+            meminfo: "MemTotal:  1024 kB\nUnaccepted:        0 kB\n")
+        // BPF_PROG_RUN of a kind of program that cannot be run by hand.
+        #expect(KernelMemoryError.host(HostError(Errno(rawValue: 524), .bpf, .process)).isUnavailable)
         let unavailable: [KernelMemoryError] = [
             .otherArchitecture("aarch64"), .xenPV, .lockdown, .notPermitted(refusal: "EPERM"),
             .noSource(bpf: "ENOSYS", kcore: "ENOENT"), .notFound("vmemmap", ways: []),

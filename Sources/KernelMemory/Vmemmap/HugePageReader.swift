@@ -10,11 +10,15 @@ struct HugePageReader<Reader: KernelReader> {
 
     /// What maps the vmemmap of a huge page: walked again until two walks agree.
     ///
+    /// - Parameter isStillThere: asked after each walk whether the huge page is still one. If not, it is changing.
     /// - Throws: what the reader throws for a page that nothing is known of.
-    func look(pfn: UInt64, size: ByteCount) throws(KernelMemoryError) -> HugePageLook {
+    func look(
+        pfn: UInt64, size: ByteCount, isStillThere: () throws(KernelMemoryError) -> Bool = { true }
+    ) throws(KernelMemoryError) -> HugePageLook {
         var last: HugePageView?
         for _ in 0..<Self.tries {
             let view = try view(pfn: pfn, size: size)
+            guard try isStillThere() else { break }
             if view == last { return .settled(view) }
             last = view
         }
@@ -56,10 +60,44 @@ struct HugePageReader<Reader: KernelReader> {
         for size in Self.sizes where pfn.isMultiple(of: UInt64(size.rawValue / BasePage.bytes)) {
             // The last struct page but one of a huge page: its own, whatever follows the smaller page.
             let last = head + UInt64((size.rawValue / BasePage.bytes - 1) * layout.structPageBytes)
-            let word = try? reader.word(at: last + UInt64(layout.headOffset))
-            if let word, leads(word, from: last) == head { return size }
+            guard try isMemory(last), let word = try? reader.word(at: last + UInt64(layout.headOffset)) else {
+                continue
+            }
+            if leads(word, from: last) == head { return size }
         }
         return nil
+    }
+
+    /// The huge page that a frame is part of; nil if it is part of none.
+    ///
+    /// Nothing but struct pages is read: what else the kernel maps above the vmemmap can be registers of a device.
+    ///
+    /// - Parameters:
+    ///   - end: where memory ends, in frames.
+    ///   - isHugeTLB: whether a frame is the head of a HugeTLB page; nil to ask the struct page.
+    func hugePage(
+        containing pfn: UInt64, below end: UInt64, isHugeTLB: (UInt64) throws(KernelMemoryError) -> Bool?
+    ) throws(KernelMemoryError) -> (pfn: UInt64, size: ByteCount)? {
+        guard pfn < end else { return nil }
+        for size in Self.sizes {
+            let count = UInt64(size.rawValue / BasePage.bytes)
+            let first = pfn / count * count
+            do throws(KernelMemoryError) {
+                guard try isMemory(layout.structPage(of: first)),
+                    try hugePage(at: first, isHugeTLB: isHugeTLB(first)) == size
+                else { continue }
+                return (first, size)
+            } catch {
+                // A hole: a smaller huge page may lie beside it.
+                guard case .unreadable = error else { throw error }
+            }
+        }
+        return nil
+    }
+
+    /// Whether memory is mapped at an address, rather than nothing or registers of a device.
+    private func isMemory(_ address: KernelAddress) throws(KernelMemoryError) -> Bool {
+        try layout.tables.mapping(of: address, by: reader)?.isWriteBack == true
     }
 
     /// The largest first: each of them begins where a smaller one could.

@@ -22,6 +22,9 @@ package struct KernelLayout: Hashable, Sendable {
         package let offset: Int
         /// Its top byte on a HugeTLB page.
         package let value: UInt8
+
+        /// The top byte of a page that has no type.
+        static let none: UInt8 = 0xff
     }
 
     /// A bit of a word in struct page.

@@ -44,6 +44,9 @@ struct LayoutHints: Sendable {
     /// VMCOREINFO, where the source has it.
     var info: VMCoreInfo?
 
+    /// Takes BTF. Of a form that is not known, it is left out: what needs none is found without.
+    mutating func take(btf bytes: [UInt8]) { btf = try? BTF(bytes) }
+
     /// Takes what /proc/cpuinfo says of the first processor.
     mutating func take(cpuinfo text: String) {
         let lines = text.split(separator: "\n")

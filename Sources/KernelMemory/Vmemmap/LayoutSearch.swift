@@ -19,17 +19,18 @@ struct LayoutSearch<Reader: KernelReader> {
             KernelPageTables(
                 levels: levels, root: root, directMap: directMap, addressMask: mask & ~bits, endFrame: hints.endFrame)
         }
-        let directMap = try findDirectMap { base in ownRoot.map { tables($0, base) } }
+        let directMap = try findDirectMap { base in
+            ownRoot.map { tables($0, base, without: encryption(hints.info ?? (try? note(base)))) }
+        }
         var info = hints.info
         if info == nil { info = try note(directMap.base) }
-        let encryption = UInt64(bitPattern: Int64(info?.number("sme_mask") ?? 0))
         if let told = info?.number("pgtable_l5_enabled"), (told == 1) != hints.hasFiveLevels {
             throw .disagreement(
                 "levels of page tables", ways: ["/proc/cpuinfo: \(levels)", "VMCOREINFO: \(told == 1 ? 5 : 4)"])
         }
         let structPage = try structPageSize(info)
         guard let root = ownRoot ?? info?.symbol("swapper_pg_dir") else { throw .notFound("page table root", ways: []) }
-        let found = tables(root, directMap.base, without: encryption)
+        let found = tables(root, directMap.base, without: encryption(info))
         let vmemmap = try findVmemmap(found, info, structPage)
         let rootWays = try rootWays(found, ownRoot, info, vmemmap.base)
         guard let headOffset = headOffset(info) else { throw .notFound("compound_head in struct page", ways: []) }
@@ -41,6 +42,11 @@ struct LayoutSearch<Reader: KernelReader> {
                 .init(what: "direct map", value: "\(directMap.base)", ways: directMap.ways),
                 .init(what: "vmemmap", value: "\(vmemmap.base)", ways: vmemmap.ways),
             ])
+    }
+
+    /// The bit of memory encryption in entries of page tables (C-bit); 0 without.
+    private func encryption(_ info: VMCoreInfo?) -> UInt64 {
+        UInt64(bitPattern: Int64(info?.number("sme_mask") ?? 0))
     }
 
     /// What was found, and by which ways.
@@ -64,7 +70,7 @@ struct LayoutSearch<Reader: KernelReader> {
         let what = "direct map"
         var ways: [(String, KernelAddress)] = []
         if let base = hints.directMap { ways.append(("the headers of /proc/kcore", base)) }
-        guard let base = hints.directMap ?? candidates().first(where: { showsSomething($0, tables($0)) }) else {
+        guard let base = hints.directMap ?? candidates().first(where: { showsSomething($0, tables) }) else {
             throw .notFound(what, ways: [])
         }
         if let own = hints.ownPage, let frame = own.frame {
@@ -100,10 +106,10 @@ struct LayoutSearch<Reader: KernelReader> {
             .lazy.map { KernelAddress($0) }
     }
 
-    private func showsSomething(_ base: KernelAddress, _ tables: KernelPageTables?) -> Bool {
+    private func showsSomething(_ base: KernelAddress, _ tables: (KernelAddress) -> KernelPageTables?) -> Bool {
         if let own = hints.ownPage {
             if let frame = own.frame { return shows(own, frame, base) }
-            if let tables, let frame = walked(own, tables) { return shows(own, frame, base) }
+            if let tables = tables(base), let frame = walked(own, tables) { return shows(own, frame, base) }
         }
         return (try? note(base)) != nil
     }
@@ -268,7 +274,10 @@ struct LayoutSearch<Reader: KernelReader> {
         guard let offset = info?.offset("page._mapcount"), offset.isMultiple(of: 4), offset < 64,
             let value = info?.number("PAGE_HUGETLB_MAPCOUNT_VALUE")
         else { return nil }
-        return .init(offset: offset, value: UInt8(truncatingIfNeeded: value >> 24))
+        let top = UInt8(truncatingIfNeeded: value >> 24)
+        // Linux 6.9 and 6.10 tell types by the low bits: pages without a type have this top byte, too.
+        guard top != KernelLayout.PageType.none else { return nil }
+        return .init(offset: offset, value: top)
     }
 
     private var optimizedFlag: KernelLayout.FlagBit? {
