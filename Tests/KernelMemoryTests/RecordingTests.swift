@@ -143,7 +143,25 @@ struct RecordingTests {
             #expect(left == 0)
             let count = try #require(try recording.look(.on)?.count(of: Self.twoMebibytes))
             #expect(count.other == 1 && count.optimized == 1 && count.contradicted == 1, "\(change)")
+            // A tail with a frame of its own frees none, and one that nothing is mapped to neither.
+            #expect(count.framesFreed == (change == tail | 2 ? 14 : 13), "\(change)")
         }
+    }
+
+    @Test("Huge pages that were not looked at are missed, unless a pool changed meanwhile")
+    func missed() throws {
+        let pages = try #require(try KernelRecording(text: Recordings.linux6_18).look(.on)).pages
+        func pools(_ two: Int, _ gigantic: Int = 0) -> [VmemmapLook.Pool] {
+            [.init(size: Self.twoMebibytes, pages: two), .init(size: .gibibytes(1), pages: gigantic)]
+        }
+        func look(_ pools: [VmemmapLook.Pool]) -> VmemmapLook { VmemmapLook(pools: pools, pages: pages) }
+        #expect(look(pools(2)).missed(since: pools(2)) == 0 && look(pools(2)).missed(since: pools(3)) == nil)
+        // One of 2 MiB too many does not make up for one of 1 GiB that lacks.
+        #expect(look(pools(1, 1)).missed(since: pools(1, 1)) == 2 && look([]).missed(since: []) == 2)
+        func added(_ before: Int, _ after: Int, _ now: Int) -> Int? {
+            look(pools(now)).missed(ofPagesOf: Self.twoMebibytes, added: pools(before), to: pools(after))
+        }
+        #expect(added(3, 5, 5) == 0 && added(3, 6, 6) == 1 && added(3, 4, 4) == 1 && added(3, 5, 6) == nil)
     }
 
     @Test("A page that was changing stays one that was changing")
@@ -173,7 +191,10 @@ struct RecordingTests {
         ("63ffcb067", "63ffcb067*-1", 18), ("63ffcb067", "63ffcb067*", 18), ("63ffcb067", "11112222333344445", 18),
         ("63ffcb067", "+1", 18), ("ffff88811b256ea0 ", "ffff88811b256ea4 ", 18), ("ffff88811b256ea0", "words", 18),
         ("80000006396001e3", "1*2 1\nffff88863ffca4a8 1", 20), ("look off", "look off\nchanging", 15),
-        ("found direct map:", "found", 12),
+        ("found direct map:", "found", 12), ("page-type 48 244", "page-type 48 255", 14),
+        ("kernel Linux", "kernel \u{1b}[2J", 2), ("kernel Linux", "kernel \u{e9}", 2), ("(BTF);", "\u{7f};", 11),
+        ("63ffcb067", "63ffcb067*62", 21), ("page 4a4a00 2097152", "page 4a3a00 2097152", 22),
+        ("page 4a4a00 2097152", "page 4a3800 2097152", 22), ("look on", "end\nlook on", 28),
     ]
 
     @Test("What is no recording is refused with its line", arguments: refused)
@@ -185,6 +206,41 @@ struct RecordingTests {
             Issue.record("not line \(line): \(error?.description ?? "")")
             return
         }
+    }
+
+    @Test("A recording of which the end is missing is refused")
+    func truncated() {
+        let bytes = Array(Recordings.linux6_18.utf8)
+        for length in stride(from: 0, to: bytes.count - 1, by: 3) {
+            let text = String(decoding: bytes.prefix(length), as: UTF8.self)
+            #expect(throws: KernelMemoryError.self, "\(length) bytes") { try KernelRecording(text: text) }
+        }
+        #expect(throws: KernelMemoryError.self) {
+            try KernelRecording(text: Recordings.linux6_18.replacing("end\n", with: ""))
+        }
+    }
+
+    @Test("Words are limited in all, over all pages and looks")
+    func allWords() throws {
+        let words = try KernelRecording(text: Recordings.linux6_18).looks.flatMap(\.pages).compactMap(\.words)
+        let count = words.reduce(0) { $0 + $1.words.count }
+        _ = try KernelRecording(text: Recordings.linux6_18, mostWords: count)
+        #expect(throws: KernelMemoryError.recording(line: 41, "too many words in all")) {
+            try KernelRecording(text: Recordings.linux6_18, mostWords: count - 1)
+        }
+    }
+
+    @Test("No recording is written that would not be read again")
+    func writingWithinLimits() throws {
+        let recording = try KernelRecording(text: Recordings.linux6_18)
+        #expect(try recording.textWithinLimits() == Recordings.linux6_18)
+        let pages = (0...UInt64(1 << 16)).map {
+            KernelRecording.Page(pfn: $0 * 512, size: Self.twoMebibytes, words: nil)
+        }
+        let large = KernelRecording(
+            kernel: "", layout: recording.layout, looks: [.init(kind: .existing, pools: [], pages: pages)])
+        let error = #expect(throws: KernelMemoryError.self) { try large.textWithinLimits() }
+        #expect(error?.description.contains("65537 huge pages: at most 65536") == true, "\(error?.description ?? "")")
     }
 
     @Test("Any damage gives a recording or an error")

@@ -43,6 +43,7 @@ enum Recordings {
         ffff88863ffca4a0 102b1e067
         ffff88863ffcb000 63ffca067
         ffffea0012928028 18
+        end
 
         """
 
@@ -77,6 +78,7 @@ enum Recordings {
         ffff88863ffca2c0 109546067 108b51067 134c01067 134cb1067 103aab067 10a995067 2a8478067 102f16067
         ffff88863ffcb000 63ffca067
         ffffea000b000028 18
+        end
 
         """
 
@@ -124,6 +126,7 @@ enum Recordings {
         ff1c5640bf3b4fb0 7f3b3067
         ff1c5640bf3b5650 7f3b4067
         ffd5657d80120028 18
+        end
 
         """
 
@@ -172,6 +175,7 @@ enum Recordings {
         ff3e39b0bf3b42c0 7f3b3067
         ff3e39b0bf3b5960 7f3b4067
         ff98961600148028 18
+        end
 
         """
 
@@ -201,6 +205,7 @@ enum Recordings {
         ffff888002003440 800000007ded0163 800000007ded1163 800000007ded1161*6
         ffff888102f70ea0 2001063
         ffffea0004e88028 18
+        end
 
         """
 

@@ -20,8 +20,10 @@ import HostMemory
 //     ffff888404d49000 8000000404d49163 8000000404d49121*7
 //     page 1c4000 2097152
 //     changing
+//     end                         the last line: without it, a part is missing
 extension KernelRecording {
     static let firstLine = "vmemmap-kernel-recording 1"
+    static let lastLine = "end"
 
     /// The text of the recording.
     package var text: String {
@@ -45,14 +47,18 @@ extension KernelRecording {
                 lines += page.words.map { $0.lines } ?? ["changing"]
             }
         }
+        lines.append(Self.lastLine)
         return lines.joined(separator: "\n") + "\n"
     }
 
     /// Reads a recording.
     ///
     /// - Throws: ``KernelMemoryError/recording(line:_:)`` for anything else, and for more than there can be.
-    package init(text: String) throws(KernelMemoryError) {
-        var parser = RecordingParser()
+    package init(text: String) throws(KernelMemoryError) { try self.init(text: text, mostWords: Limit.allWords) }
+
+    /// The same with another limit, for a test.
+    init(text: String, mostWords: Int) throws(KernelMemoryError) {
+        var parser = RecordingParser(wordsLeft: mostWords)
         if text.utf8.count > Limit.bytes { throw .recording(line: 1, "more than \(Limit.bytes >> 20) MiB") }
         for line in text.split(separator: "\n", omittingEmptySubsequences: false) { try parser.take(line) }
         self = try parser.finish()
@@ -97,11 +103,15 @@ private struct RecordingParser {
     private var found: KernelLayout?
     private var looks: [KernelRecording.Look] = []
     private var pages = 0
+    private var wordsLeft: Int
+    private var isEnded = false
     // The look and the page that are being read.
     private var kind: LookKind?
     private var pools: [VmemmapLook.Pool] = []
     private var done: [KernelRecording.Page] = []
     private var page: (pfn: UInt64, size: ByteCount)?
+    /// Where the look's next huge page can begin, in frames.
+    private var next: UInt64 = 0
     private var words = RecordedWords()
     private var isChanging = false
 
@@ -110,10 +120,15 @@ private struct RecordingParser {
         "optimized-flag",
     ]
 
+    init(wordsLeft: Int) { self.wordsLeft = wordsLeft }
+
     private func error(_ what: String) -> KernelMemoryError { .recording(line: number, what) }
 
     mutating func take(_ line: Substring) throws(KernelMemoryError) {
         number += 1
+        guard line.utf8.allSatisfy({ (0x20...0x7e).contains($0) }) else {
+            throw error("a byte that is no printable ASCII character")
+        }
         if number == 1 {
             guard line == KernelRecording.firstLine[...] else { throw error("not a recording of this version") }
             return
@@ -121,7 +136,9 @@ private struct RecordingParser {
         guard !line.isEmpty else { return }
         let end = line.firstIndex(of: " ") ?? line.endIndex
         let (name, rest) = (line[..<end], line[end...].dropFirst())
+        if isEnded { throw error("more after the last line") }
         switch name {
+        case KernelRecording.lastLine[...] where rest.isEmpty: isEnded = true
         case _ where Self.headerNames.contains(name) && kind == nil: try header(name, rest)
         case "found" where kind == nil: try evidence(rest)
         case "look": try look(rest)
@@ -136,6 +153,7 @@ private struct RecordingParser {
     mutating func finish() throws(KernelMemoryError) -> KernelRecording {
         endLook()
         number += 1
+        guard isEnded else { throw error("it ends early: the last line must be `\(KernelRecording.lastLine)`") }
         guard let found else { throw error("no look at a huge page") }
         return KernelRecording(kernel: String(headers["kernel"] ?? ""), layout: found, looks: looks)
     }
@@ -165,7 +183,9 @@ private struct RecordingParser {
             let mask = address("address-mask"), let vmemmap = address("vmemmap"), mask.rawValue < 1 << 52
         else { throw error("a part of the layout is missing, or cannot be") }
         let (type, flag) = (try numbers("page-type", count: 2), try numbers("optimized-flag", count: 2))
-        if let type { guard Self.isWord(type[0] & ~4), type[1] < 256 else { throw error("page-type") } }
+        if let type {
+            guard Self.isWord(type[0] & ~4), type[1] < Int(KernelLayout.PageType.none) else { throw error("page-type") }
+        }
         if let flag { guard Self.isWord(flag[0]), flag[1] < 64 else { throw error("optimized-flag") } }
         return KernelLayout(
             tables: KernelPageTables(levels: levels, root: root, directMap: directMap, addressMask: mask.rawValue),
@@ -221,6 +241,8 @@ private struct RecordingParser {
         else { throw error("not `page PFN BYTES` of a huge page") }
         pages += 1
         if pages > Limit.pages { throw error("more than \(Limit.pages) huge pages") }
+        guard pfn >= next else { throw error("a huge page twice, or not in the order of frames") }
+        next = pfn + UInt64(bytes / BasePage.bytes)
         page = (pfn, size)
     }
 
@@ -228,12 +250,15 @@ private struct RecordingParser {
         guard var place = Self.hexadecimal(name), place.isMultiple(of: 8) else {
             throw error("no address: \(String(name.prefix(40)).debugDescription)")
         }
+        let most = page.map { Limit.words(ofPageOf: $0.size) } ?? 0
         for part in rest.split(separator: " ") {
             let star = part.firstIndex(of: "*") ?? part.endIndex
             let times = star == part.endIndex ? 1 : Int(part[part.index(after: star)...])
-            guard let word = Self.hexadecimal(part[..<star]), let times, (1...Limit.words).contains(times),
-                words.words.count + times <= Limit.words
+            guard let word = Self.hexadecimal(part[..<star]), let times, times >= 1,
+                times <= most - words.words.count
             else { throw error("not words of one huge page: \(String(part.prefix(40)).debugDescription)") }
+            wordsLeft -= times
+            if wordsLeft < 0 { throw error("too many words in all") }
             for _ in 0..<times {
                 guard words.words.updateValue(word, forKey: place) == nil else { throw error("a word twice") }
                 place &+= 8
@@ -251,6 +276,6 @@ private struct RecordingParser {
     private mutating func endLook() {
         endPage()
         if let kind { looks.append(.init(kind: kind, pools: pools, pages: done)) }
-        (kind, pools, done) = (nil, [], [])
+        (kind, pools, done, next) = (nil, [], [], 0)
     }
 }

@@ -74,8 +74,28 @@ extension KernelRecording {
         static let pools = 64
         static let evidence = 16
         static let pages = 1 << 16
-        /// Of one page: 1 GiB has 4096 entries of the lowest level, 8 tables of them, and one of each other level.
-        static let words = 4096 + 64
+        /// Of all pages together.
+        static let allWords = 1 << 22
         static let text = 200
+
+        /// Of one page: 1 GiB has 4096 entries of the lowest level, 8 tables of them, and one of each other level. 2 MiB
+        /// has 8 entries of the lowest.
+        static func words(ofPageOf size: ByteCount) -> Int { size == .mebibytes(2) ? 64 : 4096 + 64 }
+    }
+
+    /// The text for a file that can be read again.
+    ///
+    /// - Throws: ``KernelMemoryError/notSupported(_:)`` with the figure that is above a limit.
+    package func textWithinLimits() throws(KernelMemoryError) -> String {
+        func check(_ figure: Int, _ limit: Int, _ what: String) throws(KernelMemoryError) {
+            guard figure > limit else { return }
+            throw .notSupported("a recording of \(figure) \(what): at most \(limit); use --pfn to record one huge page")
+        }
+        let pages = looks.flatMap(\.pages)
+        try check(pages.count, Limit.pages, "huge pages")
+        try check(pages.reduce(0) { $0 + ($1.words?.words.count ?? 0) }, Limit.allWords, "words")
+        let text = text
+        try check(text.utf8.count, Limit.bytes, "bytes")
+        return text
     }
 }

@@ -59,6 +59,30 @@ package struct VmemmapLook: Hashable, Sendable {
         return schemes.count == 1 ? schemes.first : nil
     }
 
+    /// How many huge pages less or more were looked at than the pools have, over all sizes; nil if a pool changed
+    /// meanwhile.
+    ///
+    /// - Parameter before: the pools before the huge pages were searched for.
+    package func missed(since before: [Pool]) -> Int? {
+        guard pools == before else { return nil }
+        return Set(pools.map(\.size) + pages.map(\.size)).reduce(0) { sum, size in
+            let count = count(of: size)
+            return sum + abs((count.inPool ?? 0) - count.pages)
+        }
+    }
+
+    /// How many huge pages less or more were looked at than a pool grew by; nil if it changed after that, too.
+    ///
+    /// - Parameters:
+    ///   - size: the size of the pool's huge pages. No others were looked at.
+    ///   - before: the pools before huge pages were added.
+    ///   - after: the pools after that, before they were searched for.
+    package func missed(ofPagesOf size: ByteCount, added before: [Pool], to after: [Pool]) -> Int? {
+        func pages(_ pools: [Pool]) -> Int? { pools.first { $0.size == size }?.pages }
+        guard pools == after, let old = pages(before), let new = pages(after) else { return nil }
+        return abs(new - old - count(of: size).pages)
+    }
+
     /// The counts of one size.
     package func count(of size: ByteCount) -> VmemmapCount {
         VmemmapCount(pages.filter { $0.size == size }, inPool: pools.first { $0.size == size }?.pages, scheme: scheme)
@@ -89,7 +113,7 @@ package struct VmemmapCount: Hashable, Sendable {
     package let changing: Int
     /// Vmemmap pages of all that held still.
     package let vmemmapPages: Int
-    /// Vmemmap pages less different frames: what the host has more of, page tables left out.
+    /// Vmemmap pages that are mapped less different frames: what the host has more of, page tables left out.
     package let framesFreed: Int
     /// What optimizing the split and the whole ones, too, would free; nil without an optimized one to tell the scheme
     /// by.
@@ -108,7 +132,9 @@ package struct VmemmapCount: Hashable, Sendable {
         other = count { $0 == .other }
         changing = looks.count - views.count
         vmemmapPages = views.reduce(0) { $0 + $1.pages.count }
-        framesFreed = vmemmapPages - views.reduce(into: Set()) { $0.formUnion($1.frames) }.count
+        // What nothing is mapped to shares no frame.
+        let mapped = views.reduce(0) { $0 + $1.pages.count - $1.absentPages }
+        framesFreed = mapped - views.reduce(into: Set()) { $0.formUnion($1.frames) }.count
         let full = views.filter { $0.state == .split || $0.state == .whole }
         furtherFrames = scheme.map { scheme in full.reduce(0) { $0 + $1.pages.count - scheme.keptPages } }
         let marked = views.compactMap { view in

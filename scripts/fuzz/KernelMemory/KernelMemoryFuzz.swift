@@ -38,6 +38,7 @@ enum KernelMemoryFuzz {
         ffffea00128e8028 18
         page 4a4a00 2097152
         changing
+        end
 
         """,
         "SYMBOL(vmemmap)=ffffea0000000000\nNUMBER(phys_base)=-5\nSIZE(page)=64\nOFFSET(page.private)=40\n",
