@@ -13,6 +13,7 @@ enum KernelCheck: String, CaseIterable {
     case emulatedFlags = "emulated huge pages, optimized, keep it without exception"
     case offHasEveryFrame = "by the page tables, huge pages added with HVO off have every frame, and none read-only"
     case onIsOptimized = "by the page tables, those added with HVO on are all optimized"
+    case everyPageIsFound = "every huge page of the pools, or that was added to them, was found and looked at"
     case framesFreedAsCounted = "by the page tables, as many frames are freed as the kernel's own count of them falls"
     case marksAgree = "the kernel's own mark of optimized huge pages agrees with the page tables"
     case contentsAgree = "each vmemmap page shows the bytes of the frame that the page tables lead to"
@@ -30,6 +31,7 @@ enum KernelCheck: String, CaseIterable {
         case .hostFlagsOff, .hostFlagsOn, .emulatedFlags: "violations"
         case .offHasEveryFrame: "huge_pages_that_lack_frames"
         case .onIsOptimized: "optimized_pages"
+        case .everyPageIsFound: "huge_pages_missed"
         case .framesFreedAsCounted: "frames_freed"
         case .marksAgree: "contradicted_pages"
         case .contentsAgree, .sameShape: "differing_vmemmap_pages"
@@ -42,6 +44,7 @@ enum KernelCheck: String, CaseIterable {
             "nr_memmap_pages + nr_memmap_boot_pages, which Linux 6.11 brought"
         case .emulatorFreesTheSame: "pagemap, beside the kernel's count"
         case .hostFlagsOff, .hostFlagsOn, .emulatedFlags: "/proc/kpageflags and frame numbers, which root sees"
+        case .everyPageIsFound: "the kernel's page tables and struct pages, beside nr_hugepages"
         case .framesFreedAsCounted:
             "the kernel's page tables, beside nr_memmap_pages + nr_memmap_boot_pages, which Linux 6.11 brought"
         case .marksAgree: "HPG_vmemmap_optimized in struct page, beside the kernel's page tables"
@@ -65,10 +68,12 @@ enum KernelCheck: String, CaseIterable {
 }
 
 extension Check {
-    /// - Parameter measured: nil where this host or this user cannot measure it.
-    init(_ check: KernelCheck, expected: Int, measured: Int?) {
+    /// - Parameters:
+    ///   - measured: nil where this host or this user cannot measure it.
+    ///   - others: further figures that must agree.
+    init(_ check: KernelCheck, expected: Int, measured: Int?, _ others: Figure...) {
         self.init(
-            check.id, check.rawValue, [.equal(check.figure, expected, measured)],
+            check.id, check.rawValue, [.equal(check.figure, expected, measured)] + others,
             method: check.method)
     }
 }

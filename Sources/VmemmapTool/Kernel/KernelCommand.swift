@@ -148,7 +148,9 @@ struct KernelCommand: ParsableCommand {
 
     private func readRecording(_ path: String) throws -> KernelRecording {
         do {
-            return try KernelRecording(text: try HostKernel.readText(FilePath(path), upTo: KernelRecording.largestFile))
+            // A byte more than there can be, so that a longer file is not taken for one that ends there.
+            let text = try HostKernel.readText(FilePath(path), upTo: KernelRecording.largestFile + 1)
+            return try KernelRecording(text: text)
         } catch {
             throw ValidationError("cannot use the recording \(path): \(error)")
         }
@@ -179,7 +181,14 @@ struct KernelCommand: ParsableCommand {
                 try experiment.look(adding: measurement, settings, progress: progress)
             }
         }
-        if let file, let text = outcome.recording?.text {
+        if let file, let recording = outcome.recording {
+            let text = try runOrExit { () throws(ExperimentError) in
+                do throws(KernelMemoryError) {
+                    return try recording.textWithinLimits()
+                } catch {
+                    throw ExperimentError(error)
+                }
+            }
             file.finish(text)
             if !terminal.quiet {
                 Output.error(

@@ -1,6 +1,7 @@
 import Glibc
 import HostLab
 import HostMemory
+import SystemPackage
 import Testing
 import VmemmapEmulator
 
@@ -36,6 +37,7 @@ enum RecordedKernel {
         ffff88863ffca4a0 102b1e067
         ffff88863ffcb000 63ffca067
         ffffea00128e8028 \(mark)
+        end
 
         """
     }
@@ -50,12 +52,13 @@ enum RecordedKernel {
 struct PageTablesTests {
     private static func result(
         _ entries: String = RecordedKernel.head, mark: String = "18", falls: [LookKind: PageCount] = [:],
-        differing: Int? = nil
+        missed: [LookKind: HostHugePageCount] = [:], differing: Int? = nil
     ) throws -> KernelResult {
         let recording = try KernelRecording(text: RecordedKernel.text(entries, mark: mark))
         let looks = try recording.kinds.compactMap { kind in try recording.look(kind).map { (kind, $0) } }
         var block = PageTablesBlock(
-            kernel: recording.kernel, source: "bpf", layout: recording.layout, looks: looks, falls: falls)
+            kernel: recording.kernel, source: "bpf", layout: recording.layout, looks: looks, falls: falls,
+            missed: missed)
         block.differingContentPages = Measured(differing.map { PageCount($0) })
         block.emulated = try PageTablesExperiment().look(at: .recording(recording)).block.emulated
         return KernelResult(host: try .current(), kernel: try .current(), pageTables: block)
@@ -104,12 +107,13 @@ struct PageTablesTests {
 
     @Test("Where all agrees, every check passes; what was not measured is neither")
     func agrees() throws {
-        let result = try Self.result(falls: [.off: .zero, .on: PageCount(7)], differing: 0)
-        #expect(result.checks.count == 6 && result.checks.allSatisfy { $0.outcome == .passed }, "\(result.checks)")
+        let result = try Self.result(
+            falls: [.off: .zero, .on: PageCount(7)], missed: [.off: .zero, .on: .zero], differing: 0)
+        #expect(result.checks.count == 7 && result.checks.allSatisfy { $0.outcome == .passed }, "\(result.checks)")
         let unknown = try Self.result()
         #expect(unknown.holds && Self.refuted(unknown).isEmpty)
         #expect(
-            Self.checks(unknown, .notMeasured) == [.framesFreedAsCounted, .contentsAgree])
+            Self.checks(unknown, .notMeasured) == [.framesFreedAsCounted, .everyPageIsFound, .contentsAgree])
         // Of shared tails the kernel's count is no measure.
         let shared = try Self.result(RecordedKernel.sharedTail, falls: [.on: PageCount(7)])
         #expect(Self.checks(shared, .notMeasured).contains(.framesFreedAsCounted))
@@ -120,6 +124,9 @@ struct PageTablesTests {
         #expect(try Self.refuted(Self.result(falls: [.on: PageCount(6)])) == [.framesFreedAsCounted])
         #expect(try Self.refuted(Self.result(mark: "8")) == [.marksAgree])
         #expect(try Self.refuted(Self.result(differing: 1)) == [.contentsAgree])
+        #expect(try Self.refuted(Self.result(missed: [.on: HostHugePageCount(1)])) == [.everyPageIsFound])
+        // Of one look alone nothing is known of the other.
+        #expect(try Self.checks(Self.result(missed: [.off: .zero]), .notMeasured).contains(.everyPageIsFound))
         // A tail that is writable: no optimized page, whatever the kernel's mark says.
         let writable = "800000019593b163 800000019593b121*6 800000019593b163"
         #expect(try Self.refuted(Self.result(writable)) == [.onIsOptimized, .marksAgree])
@@ -128,6 +135,19 @@ struct PageTablesTests {
         let on = try #require(try recording.look(.on))
         let block = PageTablesBlock(kernel: "", source: "bpf", layout: recording.layout, looks: [(.off, on)])
         #expect(block.checks.first?.id == KernelCheck.offHasEveryFrame.id && block.checks.first?.outcome == .failed)
+        // Nothing is known of pages that others change.
+        let changing = VmemmapLook(pools: [], pages: [.changing(pfn: 512, size: .mebibytes(2))])
+        let unsettled = PageTablesBlock(
+            kernel: "", source: "bpf", layout: recording.layout, looks: [(.off, changing), (.on, changing)],
+            falls: [.on: PageCount(7)])
+        #expect(unsettled.checks.allSatisfy { $0.outcome == .notMeasured }, "\(unsettled.checks)")
+        // Nothing looked at.
+        let none = VmemmapLook(pools: [], pages: [])
+        let empty = PageTablesBlock(
+            kernel: "", source: "bpf", layout: recording.layout, looks: [(.off, none), (.on, none)])
+        #expect(
+            empty.checks.filter { $0.outcome == .failed }.map(\.id)
+                == [KernelCheck.offHasEveryFrame.id, KernelCheck.onIsOptimized.id])
     }
 
     @Test("The counts and the pictures of the report, and every form of export", arguments: ExportFormat.allCases)
@@ -166,6 +186,7 @@ struct PageTablesTests {
         #expect(lines.contains("not readable: this process may not read the kernel's memory (EPERM)"))
         #expect(lines.contains("run it as root, or with CAP_BPF and CAP_PERFMON"))
         for error: KernelMemoryError in [
+            .host(HostError(.notPermitted, .bpf, .process)), .host(HostError(Errno(rawValue: 524), .bpf, .process)),
             .lockdown, .xenPV, .otherArchitecture("aarch64"), .noSource(bpf: "", kcore: ""),
         ] {
             guard case .notSupported = ExperimentError(error) else {
@@ -189,7 +210,7 @@ struct PageTablesCommandTests {
         let outcome = try await Command.asOrdinaryUser(["kernel", "--replay", folder.path("recording")])
         #expect(outcome.code == 0 && outcome.error.isEmpty, "\(outcome)")
         #expect(outcome.output.contains("the \(scheme.rawValue) scheme"))
-        #expect(outcome.output.contains("differs from the emulated huge page's: 0"))
+        #expect(outcome.output.contains("differing vmemmap pages 0"))
     }
 
     @Test("What is no recording, or leads nowhere, is a usage error")
@@ -199,7 +220,9 @@ struct PageTablesCommandTests {
         try folder.write("", to: "empty")
         try folder.write(text.replacing("ffff88863ffca4a0 102b1e067\n", with: ""), to: "torn")
         try folder.write(text.replacing("*7", with: "*7000000000"), to: "huge")
-        for name in ["empty", "torn", "huge", "missing"] {
+        try folder.write(text.replacing("end\n", with: ""), to: "short")
+        try folder.write(text + String(repeating: "\n", count: KernelRecording.largestFile), to: "long")
+        for name in ["empty", "torn", "huge", "short", "long", "missing"] {
             let outcome = try await Command.run(["kernel", "--replay", folder.path(name)])
             #expect(outcome.code == 64 && outcome.output.isEmpty, "\(name): \(outcome)")
             #expect(outcome.error.contains("cannot use the recording"))

@@ -110,7 +110,7 @@ struct ExportUnitsTests {
         : """
 
         hugetlb: look page_size; pool_pages pages optimized_pages split_pages whole_pages other_pages changing_pages \
-        vmemmap_pages freed_frames further_frames contradicted_pages memmap_fall_pages
+        vmemmap_pages freed_frames further_frames contradicted_pages memmap_fall_pages missed_pages
         """
 
     @Test("Every table's names and units are these, in every form, with the same figures", arguments: runs)

@@ -66,11 +66,13 @@ struct PageTablesBlock: Hashable, Sendable, Codable {
 
     /// They were read, now or when they were recorded.
     ///
-    /// - Parameter falls: for each kind of look, by how much nr_memmap_pages + nr_memmap_boot_pages fell as its huge
-    ///   pages were added.
+    /// - Parameters:
+    ///   - falls: for each kind of look, by how much nr_memmap_pages + nr_memmap_boot_pages fell as its huge pages were
+    ///     added.
+    ///   - missed: for each kind of look, how many huge pages less or more were found than there were to find.
     init(
         kernel: String, source: String, layout: KernelLayout, looks: [(LookKind, VmemmapLook)],
-        falls: [LookKind: PageCount] = [:]
+        falls: [LookKind: PageCount] = [:], missed: [LookKind: HostHugePageCount] = [:]
     ) {
         self.kernel = kernel
         self.source = .value(source)
@@ -79,7 +81,7 @@ struct PageTablesBlock: Hashable, Sendable, Codable {
         let schemes = Set(looks.compactMap { $1.scheme })
         let scheme = schemes.count == 1 ? schemes.first.flatMap { Scheme(rawValue: $0.rawValue) } : nil
         self.scheme = Measured(scheme)
-        self.looks = looks.map { PageTablesLook($0, $1, memmapFall: falls[$0]) }
+        self.looks = looks.map { PageTablesLook($0, $1, memmapFall: falls[$0], missed: missed[$0]) }
     }
 }
 
@@ -120,11 +122,15 @@ struct PageTablesLook: Hashable, Sendable, Codable {
     /// By how much nr_memmap_pages + nr_memmap_boot_pages fell when they were added; null where they were not, or it is
     /// not counted.
     let memmapFallPages: Measured<PageCount>
+    /// How many huge pages less or more were found than the pools have, or than were added; null where that is not
+    /// known: one page alone was asked for, a pool changed meanwhile, or it is a recording.
+    let missedPages: Measured<HostHugePageCount>
     /// One of them: an optimized one if there is one. Null if there is none that held still.
     let picture: Measured<KernelPicture>
 
-    init(_ kind: LookKind, _ look: VmemmapLook, memmapFall: PageCount?) {
+    init(_ kind: LookKind, _ look: VmemmapLook, memmapFall: PageCount?, missed: HostHugePageCount?) {
         self.kind = kind
+        missedPages = Measured(missed)
         memmapFallPages = Measured(memmapFall)
         let sizes = Set(look.pools.map(\.size) + look.pages.map(\.size)).sorted()
         counts = sizes.map { Count($0, look.count(of: $0)) }
@@ -164,22 +170,35 @@ extension PageTablesBlock {
         func sum(_ look: PageTablesLook, _ value: (PageTablesLook.Count) -> Int) -> Int {
             look.counts.reduce(0) { $0 + value($1) }
         }
+        func looked(_ look: PageTablesLook) -> Check.Figure {
+            .some("huge_pages_looked_at", sum(look) { $0.pages.rawValue })
+        }
+        // Of a huge page that others change or take away nothing is known.
+        func isSettled(_ look: PageTablesLook) -> Bool { sum(look) { $0.changingPages.rawValue } == 0 }
         if let off = look(.off) {
-            let lacking = sum(off) { ($0.pages - $0.splitPages - $0.wholePages).rawValue }
-            checks.append(Check(.offHasEveryFrame, expected: 0, measured: lacking))
+            let lacking = sum(off) { ($0.pages - $0.splitPages - $0.wholePages - $0.changingPages).rawValue }
+            let isKnown = lacking > 0 || isSettled(off)
+            checks.append(
+                Check(.offHasEveryFrame, expected: 0, measured: isKnown ? lacking : nil, looked(off)))
         }
         if let on = look(.on) {
+            let (settled, optimized) = (
+                sum(on) { ($0.pages - $0.changingPages).rawValue }, sum(on) { $0.optimizedPages.rawValue }
+            )
+            let isKnown = optimized < settled || isSettled(on)
             checks.append(
-                Check(
-                    .onIsOptimized, expected: sum(on) { $0.pages.rawValue },
-                    measured: sum(on) { $0.optimizedPages.rawValue }))
+                Check(.onIsOptimized, expected: settled, measured: isKnown ? optimized : nil, looked(on)))
             // Shared tails may have been there before, or be made now.
             let isCounted = scheme.value == .head || scheme.value == .firstTail
             let freed = sum(on) { $0.freedFrames.rawValue }
-            let fall = isCounted ? on.memmapFallPages.value?.rawValue : nil
+            let fall = isCounted && isSettled(on) ? on.memmapFallPages.value?.rawValue : nil
             checks.append(Check(.framesFreedAsCounted, expected: fall ?? freed, measured: fall.map { _ in freed }))
         }
         guard source.value != nil, let last = looks.last else { return checks }
+        let known = looks.compactMap(\.missedPages.value?.rawValue)
+        let missed = known.reduce(0, +)
+        checks.append(
+            Check(.everyPageIsFound, expected: 0, measured: missed > 0 || known.count == looks.count ? missed : nil))
         let marks = looks.flatMap(\.counts).compactMap(\.contradictedPages.value?.rawValue)
         if last.picture.value != nil {
             checks.append(Check(.marksAgree, expected: 0, measured: marks.isEmpty ? nil : marks.reduce(0, +)))

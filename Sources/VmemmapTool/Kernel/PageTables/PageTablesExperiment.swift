@@ -49,6 +49,7 @@ struct PageTablesExperiment: Sendable {
     private func read(_ subject: Subject, emulating: Bool) throws -> Outcome {
         if case .recording(let recording) = subject { return (try Self.replay(recording), nil) }
         let kernel = try KernelVmemmap(source)
+        let pools = try Self.pools()
         let pages: [(pfn: UInt64, size: ByteCount)]
         if case .page(let pfn) = subject {
             guard let page = try kernel.hugePage(containing: pfn) else {
@@ -59,8 +60,11 @@ struct PageTablesExperiment: Sendable {
             pages = try kernel.hugePages()
         }
         let look = try kernel.look(at: pages, .existing, pools: Self.pools())
+        var missed: [LookKind: HostHugePageCount] = [:]
+        if case .existing = subject { missed[.existing] = look.missed(since: pools).map { HostHugePageCount($0) } }
         var block = PageTablesBlock(
-            kernel: Self.kernel, source: kernel.source.rawValue, layout: kernel.layout, looks: [(.existing, look)])
+            kernel: Self.kernel, source: kernel.source.rawValue, layout: kernel.layout, looks: [(.existing, look)],
+            missed: missed)
         if emulating {
             block.differingContentPages = Measured(try Self.differingContents(look, kernel))
             block.emulated = Measured(try Self.emulated(block.scheme.value, look))
@@ -113,7 +117,8 @@ struct PageTablesExperiment: Sendable {
         try settings.putBack()
         var block = PageTablesBlock(
             kernel: Self.kernel, source: kernel.source.rawValue, layout: kernel.layout,
-            looks: [(.off, off.look), (.on, on.look)], falls: [.off: off.fall, .on: on.fall].compactMapValues { $0 })
+            looks: [(.off, off.look), (.on, on.look)], falls: [.off: off.fall, .on: on.fall].compactMapValues { $0 },
+            missed: [.off: off.missed, .on: on.missed].compactMapValues { $0 })
         block.differingContentPages = Measured(differing)
         block.emulated = Measured(try Self.emulated(block.scheme.value, on.look))
         return (block, kernel.recording(kernel: Self.kernel))
@@ -128,17 +133,20 @@ struct PageTablesExperiment: Sendable {
         /// - Parameter while: what to do while they are there.
         func look(
             _ kind: LookKind, while body: (VmemmapLook) throws -> Void = { _ in }
-        ) throws -> (look: VmemmapLook, fall: PageCount?) {
+        ) throws -> (look: VmemmapLook, fall: PageCount?, missed: HostHugePageCount?) {
             let size = measurement.pageSize.bytes
             let pool = try HugeTLBPool.size(ofPagesOf: size)
             guard let before = settings.original(pool) else {
                 throw ExperimentError.unexpected("\(pool) is not among the settings guarded")
             }
             try settings.set(.optimizeVmemmap, to: kind == .on ? 1 : 0)
+            let had = try pools()
             let there = Set(try kernel.hugePages().map(\.pfn))
+            let isSteady = try pools() == had
             let counted = try MemmapCounts.current()
             try settings.set(pool, to: before + measurement.pages.rawValue)
             let now = try MemmapCounts.current()
+            let have = try pools()
             // A page that was there before lies where it lay.
             let pages = try kernel.hugePages().filter { $0.size == size && !there.contains($0.pfn) }
             if pages.isEmpty { throw try ExperimentError.noneGiven(measurement.pages, of: measurement.pageSize) }
@@ -146,7 +154,8 @@ struct PageTablesExperiment: Sendable {
             try body(look)
             try settings.set(pool, to: before)
             let fall = counted.flatMap { counted in now.map { counted.total - $0.total } }
-            return (look, fall)
+            let missed = isSteady ? look.missed(ofPagesOf: size, added: had, to: have) : nil
+            return (look, fall, missed.map { HostHugePageCount($0) })
         }
     }
 
@@ -199,10 +208,12 @@ struct PageTablesExperiment: Sendable {
 extension ExperimentError {
     /// The error for a kernel whose memory is not read.
     init(_ error: KernelMemoryError) {
-        if case .host(let cause) = error {
-            self = .host(cause)
+        if case .notSupported(let what) = error {
+            self = .notSupported(what)
         } else if error.isUnavailable {
             self = .notSupported("\(error)" + (error.remedy.map { ": \($0)" } ?? ""))
+        } else if case .host(let cause) = error {
+            self = .host(cause)
         } else {
             self = .refused("\(error)")
         }

@@ -42,6 +42,9 @@ extension PageTablesBlock {
                 .count("memmap_fall_pages", "Fall of nr_memmap_pages + nr_memmap_boot_pages as they were added.") {
                     $0.0.memmapFallPages.value?.rawValue
                 },
+                .count("missed_pages", "Huge pages less or more than the pools have or grew by, of all sizes.") {
+                    $0.0.missedPages.value?.rawValue
+                },
             ])
     }
 }
