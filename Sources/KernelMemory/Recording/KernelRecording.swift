@@ -78,8 +78,8 @@ extension KernelRecording {
         static let allWords = 1 << 22
         static let text = 200
 
-        /// Of one page: 1 GiB has 4096 entries of the lowest level, 8 tables of them, and one of each other level. 2 MiB
-        /// has 8 entries of the lowest.
+        /// Of one page: 1 GiB has 4096 entries of the lowest level, 8 tables of them, and one of each other level. 2
+        /// MiB has 8 entries of the lowest.
         static func words(ofPageOf size: ByteCount) -> Int { size == .mebibytes(2) ? 64 : 4096 + 64 }
     }
 

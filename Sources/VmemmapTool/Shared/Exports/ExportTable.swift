@@ -223,7 +223,7 @@ extension ExportTable.Heading {
     /// A label that is a size or a time, as its key says; nil of any other.
     private func measure(_ text: String) -> String? {
         guard unit == .label, let number = Int(text) else { return nil }
-        if key.hasSuffix("_bytes") { return Format.bytes(ByteCount(number)) }
+        if key.hasSuffix("_bytes") || key == "page_size" { return Format.bytes(ByteCount(number)) }
         return key.hasSuffix("_ns") ? Format.duration(nanoseconds: number) : nil
     }
 }
