@@ -35,7 +35,7 @@ extension HostSettingsTests {
             #expect(
                 record.terminationStatus == .exited(signal.map { 128 + $0.rawValue } ?? 0), "\(record.standardError)")
         }
-        if signal == nil { #expect(record.standardOutput.contains("optimize, ksm ")) }
+        if signal == nil { #expect(record.standardOutput.contains("\nksm, optimize ")) }
         #expect(try Self.ksm() == before)
         #expect(try SamePageMerging.pagesSaved() == PageCount(0))
     }
