@@ -90,7 +90,7 @@ if Context.environment["VMEMMAP_FUZZ"] != nil {
     for target in package.targets { target.swiftSettings?.append(fuzzer) }
     package.targets.append(.target(name: "FuzzSupport", path: "scripts/fuzz/Support", swiftSettings: swiftSettings))
     package.targets += [
-        ("ProcFiles", ["HostMemory", system]), ("KernelMemory", ["KernelMemory", "HostMemory", system]),
+        ("ProcFiles", ["HostLab", "HostMemory", system]), ("KernelMemory", ["KernelMemory", "HostMemory", system]),
         ("PoolScripts", ["VmemmapTool", "VmemmapEmulator", "HostMemory"]),
         ("Arguments", ["VmemmapTool", "VmemmapEmulator", "HostMemory", parser]),
     ].map { (name: String, dependencies: [Target.Dependency]) in

@@ -31,7 +31,7 @@ struct PlanCommand: ParsableCommand {
 
     func validate() throws {
         // Each row says what run it has.
-        try TailFrames.check(tailFrames, for: scheme.map { [$0] } ?? Scheme.allCases, sizes)
+        try TailFrames.check(tailFrames, for: schemes, sizes)
         _ = try amount.bytes(sizes[0])
     }
 
@@ -39,16 +39,21 @@ struct PlanCommand: ParsableCommand {
         pageSize.map { [$0] } ?? (amount.pages == nil ? [.twoMebibytes, .oneGibibyte] : [.twoMebibytes])
     }
 
+    private var schemes: [Scheme] { scheme.map { [$0] } ?? Scheme.allCases }
+
+    /// What is asked for.
+    var experiment: PlanExperiment {
+        get throws {
+            PlanExperiment(
+                memory: try amount.bytes(sizes[0]), sizes: sizes, schemes: schemes, backing: backing,
+                tailFrames: tailFrames.value, structPageSize: structPageSize.bytes)
+        }
+    }
+
     func run() throws {
         let exports = try export.open()
-        let bytes = try amount.bytes(sizes[0])
-        let result = try runOrExit { () throws(ExperimentError) in
-            try PlanExperiment(
-                memory: bytes, sizes: sizes,
-                schemes: scheme.map { [$0] } ?? Scheme.allCases, backing: backing, tailFrames: tailFrames.value,
-                structPageSize: structPageSize.bytes
-            ).run()
-        }
+        let experiment = try experiment
+        let result = try runOrExit { () throws(ExperimentError) in try experiment.run() }
         try exports.finish(result)
         terminal.terminal.print(exports) { ForecastReport.lines(result, $0) }
     }

@@ -33,11 +33,14 @@ struct SavingsCommand: ParsableCommand {
         }
     }
 
+    /// What is asked for.
+    var memory: EmulatedMemory {
+        get throws { boot.applied(to: kind.memory(try amount.hugePages(kind.pageSize) ?? .zero)) }
+    }
+
     func run() throws {
         let exports = try export.open()
-        let bytes = try amount.bytes(kind.pageSize) ?? .zero
-        let emulated = kind.memory(HugePageCount(bytes.rawValue / kind.pageSize.bytes.rawValue))
-        var experiment = SavingsExperiment(boot.applied(to: emulated))
+        var experiment = SavingsExperiment(try memory)
         experiment.samplesMemory = exports.showMemoryOverTime
         let limit = raiseMapLimit && !dryRun ? try RaisedMapLimit(experiment.neededMapLimit) : nil
         defer { limit?.putBack() }

@@ -60,19 +60,9 @@ private func values(_ word: String) {
 private func command(_ words: [String]) {
     guard let command = try? VmemmapCommand.parseAsRoot(words) else { return }
     switch command {
-    case let demo as DemoCommand: plan(demo.base.applied(to: demo.emulation.memory))
-    case let savings as SavingsCommand:
-        var memory = EmulatedMemory(
-            pages: HugePageCount(savings.memory.bytes.rawValue / savings.pageSize.bytes.rawValue),
-            pageSize: savings.pageSize, scheme: savings.scheme, backing: savings.backing, tailFrames: savings.tailFrames
-        )
-        memory = savings.boot.applied(to: savings.base.applied(to: memory))
-        plan(memory)
-    case let forecast as PlanCommand:
-        _ = try? PlanExperiment(
-            memory: forecast.memory?.bytes, sizes: [.twoMebibytes, .oneGibibyte], schemes: Scheme.allCases,
-            backing: forecast.backing, tailFrames: forecast.tailFrames
-        ).run()
+    case let demo as DemoCommand: plan(demo.emulation.memory)
+    case let savings as SavingsCommand: if let memory = try? savings.memory { plan(memory) }
+    case let forecast as PlanCommand: _ = try? forecast.experiment.run()
     default: break
     }
 }

@@ -76,7 +76,7 @@ private func recording(_ text: String) {
     guard let recording = try? KernelRecording(text: text) else { return }
     for kind in recording.kinds {
         guard let look = try? recording.look(kind) else { continue }
-        for size in HugePageReader<RecordedWords>.sizes {
+        for size in HugePageReader.sizes {
             let count = look.count(of: size)
             let known = count.optimized + count.split + count.whole + count.other + count.changing
             FuzzSupport.require(known == count.pages && count.framesFreed >= 0, "\(count)")

@@ -1,7 +1,7 @@
-import HostLab
 import FuzzSupport
 import SystemPackage
 
+@testable import HostLab
 @testable import HostMemory
 
 // Any text through every pure parser of HostMemory: none may trap, and what a parser has read, printed as the kernel

@@ -82,6 +82,11 @@ struct AmountOptions: ParsableArguments {
         return bytes
     }
 
+    /// The same as a number of huge pages.
+    func hugePages(_ size: HugePageSize) throws -> HugePageCount? {
+        try bytes(size).map { HugePageCount($0.rawValue / size.bytes.rawValue) }
+    }
+
     func validate() throws {
         try OptionRule.check("--pages", isGiven: pages != nil, excludes: "--memory", isOtherGiven: memory != nil)
         if let pages { try WholeNumber.check(pages, of: "--pages", in: 1...Int.max) }
