@@ -17,7 +17,7 @@ package final class KernelVmemmap {
     package let source: Source
     /// Where things lie, and by which ways that was found.
     package let layout: KernelLayout
-    private let reader: KeepingReader
+    private let reader: any KernelReader
     private var looks: [KernelRecording.Look] = []
 
     /// Finds out whether and how this process may read the kernel's memory, and where things lie in it.
@@ -28,12 +28,9 @@ package final class KernelVmemmap {
     /// - Throws: ``KernelMemoryError``.
     package init(_ wanted: Source? = nil) throws(KernelMemoryError) {
         try HostHints.checkSupport()
-        let opened = try Self.open(wanted)
-        source = opened is BPFReader ? .bpf : .kcore
-        let reader = KeepingReader(opened)
-        layout = try Self.layout(opened, reader)
-        self.reader = reader
-        reader.empty()
+        reader = try Self.open(wanted)
+        source = reader is BPFReader ? .bpf : .kcore
+        layout = try Self.layout(reader)
     }
 
     private static func open(_ wanted: Source?) throws(KernelMemoryError) -> any KernelReader {
@@ -54,16 +51,14 @@ package final class KernelVmemmap {
     }
 
     /// The page of ours may be moved to another frame between two looks at it: then the next search finds it.
-    private static func layout(
-        _ opened: any KernelReader, _ reader: KeepingReader
-    ) throws(KernelMemoryError) -> KernelLayout {
+    private static func layout(_ reader: some KernelReader) throws(KernelMemoryError) -> KernelLayout {
         var refusal: KernelMemoryError?
         for _ in 0..<3 {
             let own = try OwnMemory()
             var hints = try HostHints.current()
             hints.ownPage = own.page
-            if let bpf = opened as? BPFReader { hints.task = try bpf.currentTask() }
-            if let kcore = opened as? KcoreReader {
+            if let bpf = reader as? BPFReader { hints.task = try bpf.currentTask() }
+            if let kcore = reader as? KcoreReader {
                 hints.directMap = kcore.headers.directMap
                 hints.info = kcore.info
             }
@@ -108,7 +103,6 @@ package final class KernelVmemmap {
                 guard case .unreadable = error else { throw error }
             }
         }
-        reader.empty()
         return found
     }
 
@@ -143,20 +137,19 @@ package final class KernelVmemmap {
     package func look(
         at pages: [(pfn: UInt64, size: ByteCount)], _ kind: LookKind, pools: [VmemmapLook.Pool]
     ) throws(KernelMemoryError) -> VmemmapLook {
-        let huge = HugePageReader(reader: reader, layout: layout)
+        // What is read beside a walk is not kept.
+        let beside = HugePageReader(reader: reader, layout: layout)
         var looks: [HugePageLook] = []
         var kept: [KernelRecording.Page] = []
         for (pfn, size) in pages {
-            reader.empty()
-            let look = try huge.look(pfn: pfn, size: size) { () throws(KernelMemoryError) in
-                reader.isKeeping = false
-                defer { reader.isKeeping = true }
-                return try huge.hugePage(at: pfn, isHugeTLB: isHugeTLB(pfn)) == size
+            let keeping = KeepingReader(reader)
+            let walking = HugePageReader(reader: keeping, layout: layout)
+            let look = try walking.look(pfn: pfn, size: size) { () throws(KernelMemoryError) in
+                try beside.hugePage(at: pfn, isHugeTLB: isHugeTLB(pfn)) == size
             }
             looks.append(look)
-            kept.append(.init(pfn: pfn, size: size, words: look.view == nil ? nil : reader.kept))
+            kept.append(.init(pfn: pfn, size: size, words: look.view == nil ? nil : keeping.kept))
         }
-        reader.empty()
         self.looks.removeAll { $0.kind == kind }
         self.looks.append(.init(kind: kind, pools: pools, pages: kept))
         return VmemmapLook(pools: pools, pages: looks)
@@ -169,7 +162,6 @@ package final class KernelVmemmap {
     package func compareContents(of view: HugePageView, most: Int = 8) throws(KernelMemoryError) -> (
         Int, differing: Int
     ) {
-        defer { reader.empty() }
         var compared = 0
         var differing = 0
         for (index, mapping) in view.pages.prefix(most).enumerated() {

@@ -1,7 +1,7 @@
 /// Recordings of kernels, as `vmemmap kernel --record` writes them.
 enum Recordings {
-    /// Two huge pages of 2 MiB, made with the optimization off and then with it on. Linux 6.18, recorded as it is.
-    static let linux6_18 = """
+    /// What both recordings of this kernel begin with.
+    private static let headOf6_18 = """
         vmemmap-kernel-recording 1
         kernel Linux 6.18.44 x86_64
         levels 4
@@ -15,72 +15,66 @@ enum Recordings {
         found page table root: 0xffff88811b256000: current->mm->pgd (BTF); swapper_pg_dir (VMCOREINFO)
         found direct map: 0xffff888000000000: a page of ours (pagemap); a page of ours (page tables)
         found vmemmap: 0xffffea0000000000: vmemmap (VMCOREINFO); mem_section (VMCOREINFO)
-        look off
-        pool 2097152 2
-        pool 1073741824 0
-        page 4a3a00 2097152
-        ffff88811b256ea0 63ffcb067
-        ffff88863ffca4a0 80000006396001e3
-        ffff88863ffcb000 63ffca067
-        ffffea00128e8028 8
-        page 4a4a00 2097152
-        ffff88811b256ea0 63ffcb067
-        ffff88863ffca4a0 80000006396001e3
-        ffff88863ffcb000 63ffca067
-        ffffea0012928028 8
-        look on
-        pool 2097152 2
-        pool 1073741824 0
-        page 4a3a00 2097152
-        ffff888102b1e740 800000019593b163 800000019593b121*7
-        ffff88811b256ea0 63ffcb067
-        ffff88863ffca4a0 102b1e067
-        ffff88863ffcb000 63ffca067
-        ffffea00128e8028 18
-        page 4a4a00 2097152
-        ffff888102b1e940 80000002a90cd163 80000002a90cd121*7
-        ffff88811b256ea0 63ffcb067
-        ffff88863ffca4a0 102b1e067
-        ffff88863ffcb000 63ffca067
-        ffffea0012928028 18
-        end
 
         """
+
+    /// Two huge pages of 2 MiB, made with the optimization off and then with it on. Linux 6.18, recorded as it is.
+    static let linux6_18 =
+        headOf6_18 + """
+            look off
+            pool 2097152 2
+            pool 1073741824 0
+            page 4a3a00 2097152
+            ffff88811b256ea0 63ffcb067
+            ffff88863ffca4a0 80000006396001e3
+            ffff88863ffcb000 63ffca067
+            ffffea00128e8028 8
+            page 4a4a00 2097152
+            ffff88811b256ea0 63ffcb067
+            ffff88863ffca4a0 80000006396001e3
+            ffff88863ffcb000 63ffca067
+            ffffea0012928028 8
+            look on
+            pool 2097152 2
+            pool 1073741824 0
+            page 4a3a00 2097152
+            ffff888102b1e740 800000019593b163 800000019593b121*7
+            ffff88811b256ea0 63ffcb067
+            ffff88863ffca4a0 102b1e067
+            ffff88863ffcb000 63ffca067
+            ffffea00128e8028 18
+            page 4a4a00 2097152
+            ffff888102b1e940 80000002a90cd163 80000002a90cd121*7
+            ffff88811b256ea0 63ffcb067
+            ffff88863ffca4a0 102b1e067
+            ffff88863ffcb000 63ffca067
+            ffffea0012928028 18
+            end
+
+            """
 
     /// One huge page of 1 GiB. Linux 6.18, recorded as it is.
-    static let linux6_18Gigantic = """
-        vmemmap-kernel-recording 1
-        kernel Linux 6.18.44 x86_64
-        levels 4
-        root ffff88811b256000
-        direct-map ffff888000000000
-        address-mask 0000fffffffff000
-        vmemmap ffffea0000000000
-        struct-page 64 8
-        page-type 48 244
-        optimized-flag 40 4
-        found page table root: 0xffff88811b256000: current->mm->pgd (BTF); swapper_pg_dir (VMCOREINFO)
-        found direct map: 0xffff888000000000: a page of ours (pagemap); a page of ours (page tables)
-        found vmemmap: 0xffffea0000000000: vmemmap (VMCOREINFO); mem_section (VMCOREINFO)
-        look on
-        pool 2097152 0
-        pool 1073741824 1
-        page 2c0000 1073741824
-        ffff888102f16000 800000011c8b7121*512
-        ffff888103aab000 800000011c8b7121*512
-        ffff888108b51000 800000011c8b7121*512
-        ffff888109546000 800000011c8b7163 800000011c8b7121*511
-        ffff88810a995000 800000011c8b7121*512
-        ffff88811b256ea0 63ffcb067
-        ffff888134c01000 800000011c8b7121*512
-        ffff888134cb1000 800000011c8b7121*512
-        ffff8882a8478000 800000011c8b7121*512
-        ffff88863ffca2c0 109546067 108b51067 134c01067 134cb1067 103aab067 10a995067 2a8478067 102f16067
-        ffff88863ffcb000 63ffca067
-        ffffea000b000028 18
-        end
+    static let linux6_18Gigantic =
+        headOf6_18 + """
+            look on
+            pool 2097152 0
+            pool 1073741824 1
+            page 2c0000 1073741824
+            ffff888102f16000 800000011c8b7121*512
+            ffff888103aab000 800000011c8b7121*512
+            ffff888108b51000 800000011c8b7121*512
+            ffff888109546000 800000011c8b7163 800000011c8b7121*511
+            ffff88810a995000 800000011c8b7121*512
+            ffff88811b256ea0 63ffcb067
+            ffff888134c01000 800000011c8b7121*512
+            ffff888134cb1000 800000011c8b7121*512
+            ffff8882a8478000 800000011c8b7121*512
+            ffff88863ffca2c0 109546067 108b51067 134c01067 134cb1067 103aab067 10a995067 2a8478067 102f16067
+            ffff88863ffcb000 63ffca067
+            ffffea000b000028 18
+            end
 
-        """
+            """
 
     /// 5 levels, KASLR, no page type, VMCOREINFO without vmemmap. Linux 6.1 in a virtual machine, recorded as it is.
     static let linux6_1 = """

@@ -1,6 +1,6 @@
-import HostMemory
 import CSystemShims
 import Glibc
+import HostMemory
 import SystemPackage
 
 extension HostKernel {
@@ -131,14 +131,11 @@ extension HostKernel {
     private static func hasMore(than mappings: Int, _ process: Int32) -> Bool {
         let folder = FilePath("/proc/\(process)")
         // A mapping has a page at least, so that most processes need not be counted.
-        guard let pages = try? readNumber(folder.appending("statm")), pages > mappings,
-            let maps = try? open(folder.appending("maps"), .readOnly)
-        else { return false }
-        defer { try? close(maps) }
+        guard let pages = try? readNumber(folder.appending("statm")), pages > mappings else { return false }
         var lines = 0
-        var chunk = [UInt8](repeating: 0, count: 65536)
-        while lines <= mappings, let count = try? read(maps, into: &chunk, name: "maps"), count > 0 {
-            lines += chunk[..<count].count { $0 == UInt8(ascii: "\n") }
+        // Of a process that ends meanwhile, what was read counts.
+        try? ProcLines.forEach(folder.appending("maps"), until: { lines > mappings }) { (_) throws(HostError) in
+            lines += 1
         }
         return lines > mappings
     }

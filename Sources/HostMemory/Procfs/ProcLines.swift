@@ -1,10 +1,10 @@
-import SystemPackage
+package import SystemPackage
 
 /// Reads a file of /proc line by line. It may have millions of them: nothing is allocated for each.
-enum ProcLines {
+package enum ProcLines {
     /// Calls `body` for each line, without its newline, up to the end or until `isDone`, which is asked before each
     /// read.
-    static func forEach(
+    package static func forEach(
         _ path: FilePath, until isDone: () -> Bool = { false }, _ body: (Span<UInt8>) throws(HostError) -> Void
     ) throws(HostError) {
         let file = try HostKernel.open(path, .readOnly)

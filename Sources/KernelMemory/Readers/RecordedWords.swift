@@ -18,19 +18,13 @@ struct RecordedWords: KernelReader, Hashable, Sendable {
 /// Passes on what another reader reads, and keeps it.
 final class KeepingReader: KernelReader {
     private let reader: any KernelReader
-    /// What was read since it was last emptied: of each word what it was last.
+    /// What was read so far: of each word what it was last.
     private(set) var kept = RecordedWords()
-    /// Whether what is read is kept.
-    var isKeeping = true
 
     init(_ reader: any KernelReader) { self.reader = reader }
 
-    /// Forgets what was read.
-    func empty() { kept = RecordedWords() }
-
     func words(at address: KernelAddress, count: Int) throws(KernelMemoryError) -> [UInt64] {
         let words = try reader.words(at: address, count: count)
-        guard isKeeping else { return words }
         for (index, word) in words.enumerated() { kept.words[address.rawValue + UInt64(index * 8)] = word }
         return words
     }

@@ -236,7 +236,7 @@ private struct RecordingParser {
         endPage()
         let parts = rest.split(separator: " ")
         guard parts.count == 2, let pfn = Self.hexadecimal(parts[0]), pfn < 1 << 40, let bytes = Int(parts[1]),
-            let size = HugePageReader<RecordedWords>.sizes.first(where: { $0.rawValue == bytes }),
+            let size = HugePageReader.sizes.first(where: { $0.rawValue == bytes }),
             pfn.isMultiple(of: UInt64(bytes / BasePage.bytes))
         else { throw error("not `page PFN BYTES` of a huge page") }
         pages += 1

@@ -1,8 +1,8 @@
 import HostMemory
 
 /// Looks at huge pages' struct pages and at what maps them, by a reader of any kind. Pure but for that.
-struct HugePageReader<Reader: KernelReader> {
-    let reader: Reader
+struct HugePageReader {
+    let reader: any KernelReader
     let layout: KernelLayout
 
     /// How often a huge page is walked before it counts as changing.
