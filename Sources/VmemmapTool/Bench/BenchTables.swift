@@ -222,7 +222,7 @@ extension BenchResult: ExportableResult {
                 .label("release", "When freed huge pages are restored.") { $0.0.latency.release.rawValue },
                 .label("optimizing", "On or off.") { $0.0.optimizing },
                 .label("operation", "What was done with each huge page.") { $0.0.operation },
-                .label("from_ns", "The shortest time in the bucket.") { "\($0.1.fromNanoseconds)" },
+                .timeLabel("from_ns", "The shortest time in the bucket.") { $0.1.fromNanoseconds },
                 .count("count", "How many took so long.") { $0.1.count },
             ])
     }

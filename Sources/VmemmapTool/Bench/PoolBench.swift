@@ -113,7 +113,7 @@ struct PoolBench {
         guard let region = machine.region(size) else { return }
         if let index = region.hugePageStates.firstIndex(where: { $0 != .optimized }) {
             let page = HugePageIndex(index)
-            try region.optimize(page..<page.advanced(by: 1), writers: .excluded)
+            try region.optimize(page.alone, writers: .excluded)
         }
         throw ExperimentError.refused(
             "\(optimized) of \(pages) huge pages could be optimized, and a moment later it would have let more be; run "

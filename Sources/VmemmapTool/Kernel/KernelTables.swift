@@ -52,7 +52,7 @@ extension KernelResult: ExportableResult {
         ExportTable(
             "pool", "The host's own pools, before anything was measured.", kernel.pools.value ?? [],
             [
-                .label("huge_page_bytes", "The size of a huge page.") { "\($0.hugePageBytes)" }.shown("huge page"),
+                .sizeLabel("huge_page_bytes", "The size of a huge page.") { $0.hugePageBytes }.shown("huge page"),
                 .count("pages", "Huge pages there are (nr_hugepages).") { $0.pages.rawValue }.shown("pages"),
                 .count("free_pages", "Those nobody uses.") { $0.freePages.rawValue }.shown("free"),
                 .count("reserved_pages", "Free ones reserved for a mapping.") { $0.reservedPages.rawValue }.shown(

@@ -42,7 +42,7 @@ extension PoolResult: ExportableResult {
                 lines.flatMap { line in (line.machine.value?.pools ?? []).map { (line.number, $0) } },
                 [
                     .label("line", "The line's number.") { "\($0.0)" },
-                    .label("huge_page_bytes", "Hugepagesize.") { "\($0.1.hugePageBytes)" },
+                    .sizeLabel("huge_page_bytes", "Hugepagesize.") { $0.1.hugePageBytes },
                     .count("total_pages", "HugePages_Total.") { $0.1.totalPages },
                     .count("free_pages", "HugePages_Free.") { $0.1.freePages },
                     .count("reserved_pages", "HugePages_Rsvd.") { $0.1.reservedPages },

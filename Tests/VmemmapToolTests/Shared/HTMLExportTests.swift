@@ -53,7 +53,7 @@ struct HTMLExportTests {
         let table = ExportTable(
             "latency_bucket", "By how long they took.", rows,
             [
-                .label("operation", "What.") { $0.0 }, .label("from_ns", "The shortest time.") { "\($0.1)" },
+                .label("operation", "What.") { $0.0 }, .timeLabel("from_ns", "The shortest time.") { $0.1 },
                 .count("calls", "How many.") { $0.2 },
             ])
         let page = try Self.page([table])
@@ -100,7 +100,7 @@ struct HTMLExportTests {
     func wideTables() throws {
         let table = ExportTable(
             "combination", "What a row is.", ["head", "first-tail"],
-            [.label("scheme", "How.") { $0 }, .label("huge_page_bytes", "How large.") { _ in "2097152" }]
+            [.label("scheme", "How.") { $0 }, .sizeLabel("huge_page_bytes", "How large.") { _ in .mebibytes(2) }]
                 + (0..<12).map { (number: Int) in .count("count_\(number)", "How many.") { _ in number } })
         let markup = HTMLTable(table).plain.source
         #expect(markup.contains("<th scope=\"col\">first-tail, 2.00 MiB</th>"))

@@ -1,6 +1,6 @@
-import HostLab
 import FoundationEssentials
 import Glibc
+import HostLab
 import HostMemory
 import Subprocess
 import SystemPackage

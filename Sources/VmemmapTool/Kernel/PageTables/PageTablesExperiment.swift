@@ -114,7 +114,6 @@ struct PageTablesExperiment: Sendable {
         progress(.count("kernel", 1, of: 2, unit: "looks"))
         var differing: PageCount?
         let on = try host.look(.on) { differing = try Self.differingContents($0, kernel) }
-        try settings.putBack()
         var block = PageTablesBlock(
             kernel: Self.kernel, source: kernel.source.rawValue, layout: kernel.layout,
             looks: [(.off, off.look), (.on, on.look)], falls: [.off: off.fall, .on: on.fall].compactMapValues { $0 },

@@ -14,7 +14,7 @@ extension PageTablesBlock {
                 .label("look", "existing: in the pools already; off, on: added with the optimization off or on.") {
                     $0.0.kind.rawValue
                 }.shown("HVO"),
-                .label("page_size", "The size of a huge page, in bytes.") { "\($0.1.hugePageBytes)" }.shown(
+                .sizeLabel("page_size", "The size of a huge page, in bytes.") { $0.1.hugePageBytes }.shown(
                     "huge\npage"),
                 .count("pool_pages", "Huge pages in the pool (nr_hugepages).") { $0.1.poolPages.value?.rawValue }.shown(
                     "in\npool"),

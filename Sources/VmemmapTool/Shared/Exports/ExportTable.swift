@@ -53,6 +53,8 @@ struct ExportTable: Hashable, Sendable {
         var short: String?
         /// In which order it is left out of a terminal that is too narrow, from 1; nil: it is not.
         var drop: Int?
+        /// Of a label that is a number: what it is counted in. Nil of any other.
+        var measure: Unit?
 
         /// The key with its unit, as in every export.
         var name: String { key + unit.suffix }
@@ -129,6 +131,22 @@ struct ExportColumn<Item> {
         Self(key, .label, help) { .text(value($0)) }
     }
 
+    /// A label that is a size.
+    static func sizeLabel(_ key: String, _ help: String, _ value: @escaping (Item) -> ByteCount) -> Self {
+        measured(in: .bytes, label(key, help) { "\(value($0).rawValue)" })
+    }
+
+    /// A label that is a time.
+    static func timeLabel(_ key: String, _ help: String, nanoseconds value: @escaping (Item) -> Int) -> Self {
+        measured(in: .nanoseconds, label(key, help) { "\(value($0))" })
+    }
+
+    private static func measured(in unit: ExportTable.Unit, _ column: Self) -> Self {
+        var column = column
+        column.heading.measure = unit
+        return column
+    }
+
     static func metric(_ key: String, _ help: String, _ value: @escaping (Item) -> String) -> Self {
         Self(key, .metric, help) { .text(value($0)) }
     }
@@ -201,7 +219,7 @@ extension ExportTable.Heading {
         switch (cell, unit) {
         case (.missing, _): nil
         case (.text(let text), .outcome): Format.words(text)
-        case (.text(let text), _): measure(text) ?? text
+        case (.text(let text), _): measured(text) ?? text
         case (.integer(let bytes), .bytes) where isBrief && short?.contains("KiB") == true: "\(bytes / 1024)"
         case (.integer(let bytes), .bytes):
             isBrief ? Format.briefBytes(ByteCount(bytes)) : Format.bytes(ByteCount(bytes))
@@ -217,14 +235,17 @@ extension ExportTable.Heading {
     /// What a label tells rows apart by, as words; a size or a time with its unit. Nil of nothing.
     func label(_ cell: ExportTable.Cell) -> String? {
         guard let text = cell.plain, !text.isEmpty else { return nil }
-        return measure(text) ?? Format.words(text)
+        return measured(text) ?? Format.words(text)
     }
 
-    /// A label that is a size or a time, as its key says; nil of any other.
-    private func measure(_ text: String) -> String? {
-        guard unit == .label, let number = Int(text) else { return nil }
-        if key.hasSuffix("_bytes") || key == "page_size" { return Format.bytes(ByteCount(number)) }
-        return key.hasSuffix("_ns") ? Format.duration(nanoseconds: number) : nil
+    /// A label that is a size or a time, with its unit; nil of any other.
+    private func measured(_ text: String) -> String? {
+        guard let number = Int(text) else { return nil }
+        return switch measure {
+        case .bytes: Format.bytes(ByteCount(number))
+        case .nanoseconds: Format.duration(nanoseconds: number)
+        default: nil
+        }
     }
 }
 
