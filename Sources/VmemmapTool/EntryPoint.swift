@@ -1,6 +1,6 @@
-import HostLab
 import ArgumentParser
 import Glibc
+import HostLab
 import HostMemory
 import SystemPackage
 

@@ -1,5 +1,5 @@
-import HostLab
 import Glibc
+import HostLab
 import HostMemory
 import Synchronization
 import SystemPackage

@@ -1,5 +1,5 @@
-import HostLab
 import CSystemShims
+import HostLab
 import HostMemory
 import Synchronization
 import SystemPackage

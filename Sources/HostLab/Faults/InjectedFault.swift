@@ -1,5 +1,5 @@
-package import HostMemory
 import CSystemShims
+package import HostMemory
 package import SystemPackage
 
 /// A failure made on purpose: the `first`-th call of the given kind on this thread reports `errno`.

@@ -1,5 +1,5 @@
-package import HostMemory
 import Glibc
+package import HostMemory
 package import SystemPackage
 
 /// A process that this one has started, with pipes for its standard input and output.

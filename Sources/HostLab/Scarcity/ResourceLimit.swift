@@ -1,5 +1,5 @@
-package import HostMemory
 import Glibc
+package import HostMemory
 import SystemPackage
 
 /// A limit of this process, lowered until it is lifted or nobody holds it any more: the host refuses for real.

@@ -1,5 +1,5 @@
-package import HostMemory
 import CSystemShims
+package import HostMemory
 package import SystemPackage
 
 /// A tmpfs of a size of its own, mounted nowhere: beyond it there is ENOSPC, for real. It goes away with the last

@@ -1,5 +1,5 @@
-package import HostMemory
 import Glibc
+package import HostMemory
 package import SystemPackage
 
 /// A process that puts settings of the host back should this one die before it has done so.

@@ -1,6 +1,6 @@
-package import HostMemory
 import CSystemShims
 import Glibc
+package import HostMemory
 import Synchronization
 package import SystemPackage
 

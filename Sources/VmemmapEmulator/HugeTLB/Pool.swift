@@ -160,7 +160,7 @@ extension EmulatedMachine {
             return HugeTLBError(.pageTables(needed: deposit))
         }
         do throws(VmemmapError) {
-            try view.optimize(page..<page.advanced(by: 1), writers: .excluded)
+            try view.optimize(page.alone, writers: .excluded)
         } catch {
             // As in the kernel it is used as it is, with all its vmemmap pages.
             book.withLock { book in
@@ -255,7 +255,7 @@ extension EmulatedMachine {
             book.budget = left - needed
         }
         do throws(VmemmapError) {
-            try view.restore(freed.page..<freed.page.advanced(by: 1), writers: .excluded)
+            try view.restore(freed.page.alone, writers: .excluded)
         } catch {
             book.withLock { $0.giveBack(needed) }
             throw HugeTLBError(.vmemmap(error))

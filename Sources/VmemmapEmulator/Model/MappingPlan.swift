@@ -162,7 +162,7 @@ public struct MappingPlan: Hashable, Sendable {
     /// The vmemmap pages that a restore copies on the anonymous backing and that may be written meanwhile.
     package var copiedWritablePages: Range<VmemmapPageIndex> {
         if mergesOnRestore { return VmemmapPageIndex(0)..<VmemmapPageIndex(scheme.writablePages.rawValue) }
-        return rewritablePage.map { $0..<$0.advanced(by: 1) } ?? .none
+        return rewritablePage.map { $0.alone } ?? .none
     }
 
     // MARK: Frames

@@ -33,6 +33,9 @@ extension Position {
     /// The position `steps` further on.
     public func advanced(by steps: Int) -> Self { Self(rawValue + steps) }
 
+    /// This place alone, for operations on several.
+    package var alone: Range<Self> { self..<advanced(by: 1) }
+
     /// The bare number.
     public var description: String { "\(rawValue)" }
 }

@@ -89,9 +89,9 @@ struct AnonymousRemapper: Remapper {
     /// - Parameter isUntouched: whether nothing is replaced. The refusal may have come before the shared frames were
     ///   complete then.
     private func rebuild(_ page: HugePageIndex, isUntouched: Bool) throws(HostError) {
-        let (plan, pages) = (parts.plan, page..<page.advanced(by: 1))
+        let (plan, pages) = (parts.plan, page.alone)
         for writable in plan.copiedWritablePages where parts.isIntact(writable, of: page) {
-            try parts.protect(writable..<writable.advanced(by: 1), of: page, .readOnly)
+            try parts.protect(writable.alone, of: page, .readOnly)
         }
         if isUntouched, !plan.ownPages.isEmpty {
             parts.states.setStaleFrames(pages, true)
@@ -215,7 +215,7 @@ struct AnonymousRemapper: Remapper {
             try HostKernel.move(staging, to: parts.layout.vmemmap(of: page, parts.plan.movedPages).start)
             parts.merge(page)
             parts.states.settle(page, .restored)
-            if !parts.plan.ownPages.isEmpty { parts.states.setStaleFrames(page..<page.advanced(by: 1), true) }
+            if !parts.plan.ownPages.isEmpty { parts.states.setStaleFrames(page.alone, true) }
             return
         }
         if torn.contents == .region, !torn.isCut {

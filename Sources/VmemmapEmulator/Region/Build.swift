@@ -47,7 +47,7 @@ extension VmemmapRegion {
         do throws(HostError) {
             try parts.withScratchPage { (scratch) throws(HostError) in
                 for page in all {
-                    let one = page..<page.advanced(by: 1)
+                    let one = page.alone
                     try writeKeptPages(of: page, scratch)
                     try working(on: one, to: .optimized) { () throws(HostError) in
                         var replaced = 0

@@ -31,7 +31,7 @@ struct MemfdRemapper: Remapper {
 
     /// Gives the freed pages' frames back now, or notes that they are still to be given back.
     private func punch(_ page: HugePageIndex) {
-        let pages = page..<page.advanced(by: 1)
+        let pages = page.alone
         do throws(HostError) {
             try parts.frames.release(pages)
         } catch {
@@ -45,7 +45,7 @@ struct MemfdRemapper: Remapper {
         let isUntouched = replaced == 0 && parts.isIntact(page)
         if isUntouched, !parts.isCut(page, by: refusal, isFirst: isFirst) { return }
         do throws(HostError) {
-            try relink(page..<page.advanced(by: 1))
+            try relink(page.alone)
         } catch {
             parts.tear(
                 page, .region, replaced: parts.pages(of: 0..<replaced),
@@ -166,7 +166,7 @@ struct MemfdRemapper: Remapper {
             if torn.contents == .sharedFrames {
                 try parts.withScratchPage { (scratch) throws(HostError) in try writeHoles(of: page, scratch) }
             }
-            try relink(page..<page.advanced(by: 1))
+            try relink(page.alone)
         } catch {
             parts.tear(
                 page, torn.contents, replaced: torn.replaced, uncertain: torn.uncertain, isCut: torn.isCut)
@@ -174,6 +174,6 @@ struct MemfdRemapper: Remapper {
         }
         parts.merge(page)
         parts.states.settle(page, .restored)
-        parts.states.setStaleFrames(page..<page.advanced(by: 1), false)
+        parts.states.setStaleFrames(page.alone, false)
     }
 }

@@ -35,7 +35,7 @@ extension VmemmapRegion {
     public func optimize(
         _ page: HugePageIndex, writers: Writers = .present
     ) throws(VmemmapError) -> VmemmapError.Residue {
-        try optimize(page.range, writers: writers)
+        try optimize(page.alone, writers: writers)
     }
 
     /// Restores every huge page: ``restore(_:writers:)-(Range<HugePageIndex>,_)``.
@@ -49,7 +49,7 @@ extension VmemmapRegion {
     public func restore(
         _ page: HugePageIndex, writers: Writers = .present
     ) throws(VmemmapError) -> VmemmapError.Residue {
-        try restore(page.range, writers: writers)
+        try restore(page.alone, writers: writers)
     }
 
     /// What the region takes of this host now.
@@ -92,17 +92,8 @@ extension VmemmapRegion {
         _ walkers: Int = 2, seed: UInt64 = 1, while body: () throws -> Void
     ) throws -> Walkers.Tally {
         let walkers = try Walkers(walkers, over: self, seed: seed)
-        do {
-            try body()
-        } catch {
-            _ = walkers.stop()
-            throw error
-        }
+        defer { _ = walkers.stop() }
+        try body()
         return walkers.stop()
     }
-}
-
-extension HugePageIndex {
-    /// This one alone.
-    var range: Range<HugePageIndex> { self..<advanced(by: 1) }
 }

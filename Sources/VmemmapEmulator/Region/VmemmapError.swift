@@ -86,7 +86,7 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
             if let last = notPutBack.last, last.upperBound == page {
                 notPutBack[notPutBack.count - 1] = last.lowerBound..<page.advanced(by: 1)
             } else {
-                notPutBack.append(page..<page.advanced(by: 1))
+                notPutBack.append(page.alone)
             }
         }
     }

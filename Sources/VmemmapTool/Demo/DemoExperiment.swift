@@ -56,8 +56,12 @@ struct DemoExperiment {
 
         try stages.add(
             .optimized, region,
-            timed { try inSlices(all, .optimized, progress) { try region.optimize($0, writers: .excluded) } }
-                .nanoseconds)
+            timed {
+                try inSlices(all, of: longestSlice, .optimized, progress) {
+                    try region.optimize($0, writers: .excluded)
+                }
+            }
+            .nanoseconds)
         let (tour, touching) = timed { region.visitEveryStructPage() }
         try stages.add(.touched, region, touching)
         let after = try FramePicture.take(sample, in: region.layout)
@@ -66,7 +70,9 @@ struct DemoExperiment {
         var checks = try DemoChecks.optimized(region)
         try stages.add(
             .restored, region,
-            timed { try inSlices(all, .restored, progress) { try region.restore($0, writers: .excluded) } }.nanoseconds)
+            timed {
+                try inSlices(all, of: longestSlice, .restored, progress) { try region.restore($0, writers: .excluded) }
+            }.nanoseconds)
         // The walkers' race is not sampled: it goes on for seconds, and is timed.
         let timeline = stages.timeline.finish()
         let race = try race(region, progress)
@@ -108,20 +114,6 @@ struct DemoExperiment {
     }
 }
 
-extension DemoExperiment {
-    /// Does something to all huge pages, 4096 at a time where there are more: what is done to a range is everything or
-    /// nothing, and says nothing meanwhile.
-    private func inSlices(
-        _ all: Range<HugePageIndex>, _ step: Step, _ progress: ProgressSink,
-        _ work: (Range<HugePageIndex>) throws -> Void
-    ) throws {
-        for start in stride(from: 0, to: all.count, by: 4096) {
-            progress(.count(step.rawValue, start, of: all.count, unit: "huge pages"))
-            try work(HugePageIndex(start)..<HugePageIndex(min(start + 4096, all.count)))
-        }
-    }
-}
-
 /// The steps taken so far.
 private struct Stages {
     var results: [StepResult]
@@ -141,11 +133,4 @@ private struct Stages {
         timeline.note(step, from: end - nanoseconds, to: end, figures)
         results.append(StepResult(step: step, durationNanoseconds: .value(nanoseconds), figures: figures))
     }
-}
-
-/// Does some work and tells how long it took.
-func timed<Value, Failure>(_ work: () throws(Failure) -> Value) throws(Failure) -> (value: Value, nanoseconds: Int) {
-    let start = HostKernel.monotonicNanoseconds()
-    let value = try work()
-    return (value, HostKernel.monotonicNanoseconds() - start)
 }

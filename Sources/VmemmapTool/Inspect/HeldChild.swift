@@ -1,5 +1,5 @@
-import HostLab
 import ArgumentParser
+import HostLab
 import HostMemory
 import SystemPackage
 

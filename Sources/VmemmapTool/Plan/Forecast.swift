@@ -187,7 +187,7 @@ extension Forecast {
             name, help, rows,
             [
                 .label("scheme", "How the vmemmap is shared.") { $0.scheme.rawValue }.shown("scheme"),
-                .label("huge_page_bytes", "The huge page.") { "\($0.hugePageBytes)" }.shown("huge page"),
+                .sizeLabel("huge_page_bytes", "The huge page.") { $0.hugePageBytes }.shown("huge page"),
                 .count("pages", "Huge pages that fit the memory.") { $0.pages.rawValue }.shown("huge\npages", drop: 3),
                 .bytes("freed_per_page", "What the kernel frees for each.") { $0.freedPerPageBytes }
                     .shown("freed\na page", drop: 4),

@@ -1,5 +1,5 @@
-import HostLab
 import ArgumentParser
+import HostLab
 import HostMemory
 
 /// vm.max_map_count raised for an experiment, and put back when it ends, fails, or is ended by a signal.

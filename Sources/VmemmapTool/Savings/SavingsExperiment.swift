@@ -54,13 +54,10 @@ struct SavingsExperiment: Sendable {
         let reference = SavingsResult.Reference(plan, isPopulated ? figures : nil, baseline)
         var rows = [SavingsResult.Row(built, duration, figures, reference, plan, cost)]
         func add(_ step: Step, _ work: (Range<HugePageIndex>) throws -> Void) throws {
-            // Slices, for the progress line: a range is everything or nothing, and says nothing meanwhile.
-            let slice = max(1, min(4096, total / 20))
             var nanoseconds = 0
             let begin = HostKernel.monotonicNanoseconds()
-            for start in stride(from: 0, to: total, by: slice) {
-                progress(.count(step.rawValue, start, of: total, unit: "huge pages"))
-                let pages = HugePageIndex(start)..<HugePageIndex(min(total, start + slice))
+            let slice = max(1, min(longestSlice, total / 20))
+            try inSlices(region.layout.allHugePages, of: slice, step, progress) { pages in
                 nanoseconds += try timed { try work(pages) }.nanoseconds
             }
             progress(.count(step.rawValue, total, of: total, unit: "huge pages"))

@@ -131,9 +131,12 @@ struct HostRoom: Hashable, Sendable {
             })
     }
 
+    /// Mappings that the process may make meanwhile, where a limit is worked out.
+    static let mappingGrowth = MappingCount(1024)
+
     /// What vm.max_map_count must be for a plan, the rest of the process included, with room for its growth meanwhile.
     func limitNeeded(for plan: MappingPlan) -> MappingCount {
-        mappingsInUse + Self.mappingReserve + MappingCount(1024) + plan.mappings(.optimized) * plan.hugePages.rawValue
+        mappingsInUse + Self.mappingReserve + Self.mappingGrowth + plan.mappings(.optimized) * plan.hugePages.rawValue
     }
 
     /// The most huge pages whose populated struct pages find memory here.

@@ -62,7 +62,7 @@ extension PlanBlock {
             [
                 .label("scheme", "How the vmemmap is shared.") { $0.scheme.rawValue },
                 .label("backing", "What the region consists of.") { $0.backing.rawValue },
-                .label("huge_page_bytes", "The huge page.") { "\($0.hugePageBytes)" },
+                .sizeLabel("huge_page_bytes", "The huge page.") { $0.hugePageBytes },
                 .count("pages", "Huge pages.") { $0.pages.rawValue },
                 .count("tail_frames", "Frames in a row that serve the tails.") { $0.tailFrames.rawValue },
                 .count("frames_populated", "Frames behind the region, populated.") { $0.framesPopulated.rawValue },

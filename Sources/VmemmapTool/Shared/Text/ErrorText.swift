@@ -66,7 +66,8 @@ enum ErrorText {
     /// What vm.max_map_count would have to be, with room for what the process maps meanwhile.
     private static func limit(_ shortage: Shortage) -> Int? {
         guard let needed = shortage.needed else { return nil }
-        let (sum, overflow) = needed.addingReportingOverflow(shortage.limit - shortage.available + 1024)
+        let (sum, overflow) = needed.addingReportingOverflow(
+            shortage.limit - shortage.available + HostRoom.mappingGrowth.rawValue)
         return overflow ? nil : sum
     }
 
