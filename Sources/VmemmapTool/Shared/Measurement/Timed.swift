@@ -8,8 +8,8 @@ func timed<Value, Failure>(_ work: () throws(Failure) -> Value) throws(Failure) 
     return (value, HostKernel.monotonicNanoseconds() - start)
 }
 
-/// Does something to huge pages, `length` at a time, and tells before each slice how far it is: what is done to a range is
-/// everything or nothing, and says nothing meanwhile.
+/// Does something to huge pages, `length` at a time, and tells before each slice how far it is: what is done to a range
+/// is everything or nothing, and says nothing meanwhile.
 func inSlices(
     _ pages: Range<HugePageIndex>, of length: Int, _ step: Step, _ progress: ProgressSink,
     _ work: (Range<HugePageIndex>) throws -> Void
