@@ -41,13 +41,13 @@ extension HostKernel {
 
     /// Sets a file's length. The corresponding C function is `ftruncate`.
     package static func setLength(_ file: FileDescriptor, _ length: ByteCount, name: String) throws(HostError) {
-        _ = try callThroughSignals(.setLength, .file(name)) { vme_truncate(file.rawValue, Int64(length.rawValue)) }
+        _ = try callThroughSignals(.setLength, .file(name)) { result(ftruncate(file.rawValue, length.rawValue)) }
     }
 
     /// Fixes a memory file's length for good. The corresponding C function is `fcntl` with F_ADD_SEALS.
     package static func sealLength(_ file: FileDescriptor, name: String) throws(HostError) {
         _ = try callThroughSignals(.seal, .file(name)) {
-            vme_add_seals(file.rawValue, CInt(VME_SEAL_SHRINK | VME_SEAL_GROW))
+            vme_seal_length(file.rawValue)
         }
     }
 
@@ -71,7 +71,7 @@ extension HostKernel {
         if offset < .zero { throw HostError(.invalidArgument, .seek, .file(name)) }
         do throws(HostError) {
             let found = try callThroughSignals(.seek, .file(name)) {
-                vme_seek_data(file.rawValue, Int64(offset.rawValue))
+                result(lseek(file.rawValue, offset.rawValue, 3))  // SEEK_DATA, which glibc shows to GNU sources only
             }
             return ByteCount(Int(found))
         } catch  where error.errno == .noSuchAddressOrDevice {
@@ -81,8 +81,7 @@ extension HostKernel {
 
     /// What a file occupies: `st_blocks` in bytes. The corresponding C function is `fstat`.
     package static func allocatedBytes(_ file: FileDescriptor, name: String) throws(HostError) -> ByteCount {
-        let bytes = try callThroughSignals(.status, .file(name)) { vme_allocated_bytes(file.rawValue) }
-        return ByteCount(Int(bytes))
+        ByteCount(Int(try status(of: file, name: name).blocksAllocated) * 512)
     }
 
     /// Reads up to `buffer.count` bytes from the current position; 0 at the end. The corresponding C function is
@@ -155,11 +154,22 @@ extension HostKernel {
         }
     }
 
+    /// Waits until one of two descriptors can be read; a negative one is left out. The corresponding C function is
+    /// `poll`.
+    static func waitUntilReadable(_ first: CInt, _ second: CInt) throws(HostError) -> (first: Bool, second: Bool) {
+        var waits = [first, second].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        _ = try callThroughSignals(.wait, .process) {
+            // SAFETY: the array is this function's own, and has two elements.
+            unsafe result(poll(&waits, 2, -1))
+        }
+        return (waits[0].revents != 0, waits[1].revents != 0)
+    }
+
     private static func waitUntilWritable(_ file: FileDescriptor) throws(HostError) {
         var waiting = pollfd(fd: file.rawValue, events: Int16(POLLOUT), revents: 0)
         _ = try callThroughSignals(.wait, .process) {
             // SAFETY: the structure is this function's own.
-            unsafe poll(&waiting, 1, -1) < 0 ? -Int64(errno) : 0
+            unsafe result(poll(&waiting, 1, -1))
         }
     }
 
@@ -167,7 +177,7 @@ extension HostKernel {
     package static func remove(_ path: FilePath) throws(HostError) {
         _ = try call(.remove, .file(path.string)) {
             // SAFETY: the path is a C string that lives for the call.
-            unsafe path.withPlatformString { unsafe unlink($0) == 0 ? 0 : -Int64(errno) }
+            unsafe path.withPlatformString { unsafe result(unlink($0)) }
         }
     }
 

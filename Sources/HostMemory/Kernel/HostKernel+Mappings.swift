@@ -1,4 +1,5 @@
 import CSystemShims
+import Glibc
 package import SystemPackage
 
 /// What may be done with a mapping.
@@ -12,9 +13,9 @@ package enum Protection: Sendable {
 
     var flags: CInt {
         switch self {
-        case .none: CInt(VME_PROT_NONE)
-        case .readOnly: CInt(VME_PROT_READ)
-        case .readWrite: CInt(VME_PROT_READ | VME_PROT_WRITE)
+        case .none: PROT_NONE
+        case .readOnly: PROT_READ
+        case .readWrite: PROT_READ | PROT_WRITE
         }
     }
 }
@@ -46,13 +47,14 @@ package enum Advice: Sendable {
 
     var flag: CInt {
         switch self {
-        case .dontFork: CInt(VME_MADV_DONTFORK)
-        case .hugePage: CInt(VME_MADV_HUGEPAGE)
-        case .noHugePage: CInt(VME_MADV_NOHUGEPAGE)
-        case .mergeable: CInt(VME_MADV_MERGEABLE)
-        case .unmergeable: CInt(VME_MADV_UNMERGEABLE)
-        case .populateRead: CInt(VME_MADV_POPULATE_READ)
-        case .populateWrite: CInt(VME_MADV_POPULATE_WRITE)
+        case .dontFork: MADV_DONTFORK
+        case .hugePage: MADV_HUGEPAGE
+        case .noHugePage: MADV_NOHUGEPAGE
+        case .mergeable: MADV_MERGEABLE
+        case .unmergeable: MADV_UNMERGEABLE
+        // Younger than many C libraries: MADV_POPULATE_READ and MADV_POPULATE_WRITE.
+        case .populateRead: 22
+        case .populateWrite: 23
         }
     }
 }
@@ -100,7 +102,11 @@ extension HostKernel {
     package static func mapAnonymous(length: ByteCount) throws(HostError) -> AddressRange {
         let start = try mappingCall(
             .mapAnonymous, .addresses(AddressRange(start: Address(0), length: length)),
-            { vme_map_anonymous(length.rawValue) })
+            {
+                // SAFETY: a mapping at an address of the kernel's choosing is in nobody's way.
+                unsafe addressResult(
+                    mmap(nil, length.rawValue, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))
+            })
         return AddressRange(start: Address(UInt(start)), length: length)
     }
 
@@ -115,9 +121,16 @@ extension HostKernel {
         guard size.isPowerOfTwo, size > HostLimits.pageSize else {
             throw HostError(.invalidArgument, .mapHugePage, place)
         }
+        let logarithm = CInt(size.rawValue.trailingZeroBitCount) << MAP_HUGE_SHIFT
         let start = try mappingCall(
             .mapHugePage, place,
-            { vme_map_huge_page(UInt32(size.rawValue.trailingZeroBitCount)) })
+            {
+                // SAFETY: a mapping at an address of the kernel's choosing is in nobody's way.
+                unsafe addressResult(
+                    mmap(
+                        nil, size.rawValue, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | logarithm, -1, 0))
+            })
         return AddressRange(start: Address(UInt(start)), length: size)
     }
 
@@ -127,7 +140,11 @@ extension HostKernel {
     /// the experiment that shows so.
     package static func mapAnonymous(at range: AddressRange) throws(HostError) {
         _ = try mappingCall(.mapAnonymous, .addresses(range)) {
-            vme_map_anonymous_at(range.start.rawValue, range.length.rawValue)
+            // SAFETY: the caller owns what is mapped there.
+            unsafe addressResult(
+                mmap(
+                    range.start.pointer, range.length.rawValue, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0))
         }
     }
 
@@ -140,14 +157,20 @@ extension HostKernel {
         _ file: FileDescriptor, at range: AddressRange, offset: ByteCount, _ protection: Protection
     ) throws(HostError) {
         _ = try mappingCall(.mapFile, .addresses(range)) {
-            vme_map_file(
-                range.start.rawValue, range.length.rawValue, protection.flags, file.rawValue, Int64(offset.rawValue))
+            // SAFETY: the caller owns what is mapped there, and reads and writes it by MemoryAccess alone.
+            unsafe addressResult(
+                mmap(
+                    range.start.pointer, range.length.rawValue, protection.flags, MAP_SHARED | MAP_FIXED,
+                    file.rawValue, offset.rawValue))
         }
     }
 
     /// Removes every mapping in `range`. The corresponding C function is `munmap`.
     package static func unmap(_ range: AddressRange) throws(HostError) {
-        _ = try mappingCall(.unmap, .addresses(range)) { vme_unmap(range.start.rawValue, range.length.rawValue) }
+        _ = try mappingCall(.unmap, .addresses(range)) {
+            // SAFETY: the caller owns what is mapped there.
+            unsafe result(munmap(range.start.pointer, range.length.rawValue))
+        }
     }
 
     /// Changes what may be done with the pages of `range`. The corresponding C function is `mprotect`.
@@ -155,18 +178,24 @@ extension HostKernel {
     /// Once it returns, no processor writes through a stale translation.
     package static func protect(_ range: AddressRange, _ protection: Protection) throws(HostError) {
         _ = try mappingCall(.protect, .addresses(range)) {
-            vme_protect(range.start.rawValue, range.length.rawValue, protection.flags)
+            // SAFETY: the caller owns what is mapped there.
+            unsafe result(mprotect(range.start.pointer, range.length.rawValue, protection.flags))
         }
     }
 
     /// Tells the kernel how to treat `range`. The corresponding C function is `madvise`.
     package static func advise(_ range: AddressRange, _ advice: Advice) throws(HostError) {
-        func advise() -> Int64 { vme_advise(range.start.rawValue, range.length.rawValue, advice.flag) }
         if advice.marksMapping {
-            _ = try mappingCall(.advise, .addresses(range), advise)
+            _ = try mappingCall(.advise, .addresses(range)) { adviseResult(range, advice.flag) }
         } else {
-            _ = try call(.advise, .addresses(range), advise)
+            _ = try call(.advise, .addresses(range)) { adviseResult(range, advice.flag) }
         }
+    }
+
+    /// `madvise`, with advice that throws no contents away.
+    static func adviseResult(_ range: AddressRange, _ advice: CInt) -> Int64 {
+        // SAFETY: contents stay what they are under every advice that this module gives.
+        unsafe result(madvise(range.start.pointer, range.length.rawValue, advice))
     }
 
     /// Moves the pages of `source` to `target`, replacing what is mapped there. The corresponding C function is

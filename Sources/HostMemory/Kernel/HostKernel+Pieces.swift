@@ -1,4 +1,4 @@
-import CSystemShims
+import Glibc
 package import SystemPackage
 
 /// Equal pieces of memory, each `stride` bytes after the one before: page 1 of every huge page, say.
@@ -24,8 +24,9 @@ package struct StridedPieces: Sendable {
     /// All bytes in all pieces.
     package var total: ByteCount { length * count }
 
-    /// The most pieces that one call moves.
-    package static var mostInOneCall: Int { Int(VME_PIECES_MAX) }
+    /// The most pieces that one call moves: their `iovec`s take no more than a stack may be asked for, so that the loop
+    /// allocates nothing.
+    package static var mostInOneCall: Int { 64 }
 
     /// What is left after `pieces` whole pieces.
     private func dropping(_ pieces: Int) -> StridedPieces {
@@ -37,6 +38,21 @@ package struct StridedPieces: Sendable {
     /// Throws unless there are pieces, or none of some length.
     fileprivate func check(_ operation: HostOperation, name: String) throws(HostError) {
         if length <= .zero || count < 0 { throw HostError(.invalidArgument, operation, .file(name)) }
+    }
+
+    /// Calls `body` with the first pieces, at most ``mostInOneCall``, as an array of `iovec` on the stack.
+    @inline(__always)
+    fileprivate func withVectors(_ body: (UnsafePointer<iovec>?, CInt) -> Int) -> Int64 {
+        let count = min(count, Self.mostInOneCall)
+        // SAFETY: the kernel checks the addresses that it is given. Each `iovec` up to `count` is initialized.
+        return unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: 64) { vectors in
+            for index in 0..<count {
+                let start = first + ByteCount(stride.rawValue &* index)
+                let piece = unsafe iovec(iov_base: start.pointer, iov_len: length.rawValue)
+                unsafe vectors.initializeElement(at: index, to: piece)
+            }
+            return unsafe HostKernel.result(body(UnsafePointer(vectors.baseAddress), CInt(count)))
+        }
     }
 
     /// Repeats `move` until every piece is moved. A short count of whole pieces goes on behind them; a piece that was
@@ -68,9 +84,8 @@ extension HostKernel {
         try pieces.check(.write, name: name)
         let done = try pieces.forEachCall(from: offset) { (rest, offset) throws(HostError) in
             try callThroughSignals(.write, .file(name)) {
-                vme_gather_write(
-                    file.rawValue, rest.first.rawValue, rest.stride.rawValue, rest.length.rawValue,
-                    min(rest.count, StridedPieces.mostInOneCall), Int64(offset.rawValue))
+                // SAFETY: the kernel reads the pieces, or says that nothing is there.
+                unsafe rest.withVectors { unsafe pwritev(file.rawValue, $0, $1, offset.rawValue) }
             }
         }
         if !done { throw HostError(.noSpace, .write, .file(name)) }
@@ -86,9 +101,8 @@ extension HostKernel {
         try pieces.check(.read, name: name)
         let done = try pieces.forEachCall(from: offset) { (rest, offset) throws(HostError) in
             try callThroughSignals(.read, .file(name)) {
-                vme_scatter_read(
-                    file.rawValue, rest.first.rawValue, rest.stride.rawValue, rest.length.rawValue,
-                    min(rest.count, StridedPieces.mostInOneCall), Int64(offset.rawValue))
+                // SAFETY: the caller owns the pieces, which the kernel writes, or says that nothing is there.
+                unsafe rest.withVectors { unsafe preadv(file.rawValue, $0, $1, offset.rawValue) }
             }
         }
         if !done { throw HostError(unreadable: name) }

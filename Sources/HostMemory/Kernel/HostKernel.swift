@@ -1,4 +1,5 @@
 import CSystemShims
+import Glibc
 import SystemPackage
 
 /// The one door to the kernel: every system call of the project passes here.
@@ -21,12 +22,24 @@ package enum HostKernel {
         return result
     }
 
+    /// What a C function returned, or -errno as the shims have it. To be given the call itself: errno is read at once.
+    @inline(__always)
+    static func result(_ returned: some SignedInteger) -> Int64 { returned < 0 ? -Int64(errno) : Int64(returned) }
+
+    /// The same of `mmap`, which returns an address or MAP_FAILED (-1).
+    @inline(__always)
+    static func addressResult(_ returned: UnsafeMutableRawPointer?) -> Int64 {
+        let address = Int64(Int(bitPattern: returned))
+        return address == -1 ? -Int64(errno) : address
+    }
+
     /// What a call that is to be refused late does (``InjectedFault/Manner/late``).
     @inline(never)
     private static func doBeforeRefusal(_ operation: HostOperation, _ place: HostError.Place, _ body: () -> Int64) {
         switch (operation, place) {
         case (.mapFile, .addresses(let target)), (.move, .addresses(let target)):
-            _ = vme_unmap(target.start.rawValue, target.length.rawValue)
+            // SAFETY: the call that is refused would have replaced the same mappings.
+            _ = unsafe munmap(target.start.pointer, target.length.rawValue)
         case (.write, _), (.protect, _), (.advise, _), (.punchHole, _): _ = body()
         default: break
         }

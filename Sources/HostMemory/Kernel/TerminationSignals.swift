@@ -18,7 +18,8 @@ package final class TerminationSignals: Sendable {
         case signal(Int32)
     }
 
-    /// Blocks the three signals in the calling thread. The corresponding C function is `signalfd`.
+    /// Blocks the three signals in the calling thread, but for those that it was started with ignored (nohup, a shell's
+    /// `trap '' INT`, or a script's job in the background). The corresponding C function is `signalfd`.
     package init() throws(HostError) {
         file = FileDescriptor(
             rawValue: CInt(try HostKernel.call(.wait, .process) { vme_termination_signals_open() }))
@@ -60,16 +61,14 @@ package final class TerminationSignals: Sendable {
         var byte: [UInt8] = [0]
         while true {
             let input = inputIsOpen ? FileDescriptor.standardInput.rawValue : -1
-            let ready = try HostKernel.callThroughSignals(.wait, .process) {
-                vme_wait_readable(file.rawValue, input)
-            }
-            if ready & 1 != 0 {
+            let ready = try HostKernel.waitUntilReadable(file.rawValue, input)
+            if ready.first {
                 // The first field of struct signalfd_siginfo (128 bytes) is the signal's number.
                 var information = [UInt8](repeating: 0, count: 128)
                 _ = try HostKernel.read(file, into: &information, name: "signalfd")
                 return .signal(information[..<4].reversed().reduce(0) { $0 << 8 | Int32($1) })
             }
-            if ready & 2 != 0 {
+            if ready.second {
                 // Standard input that was closed before the start, or lost its terminal, cannot be read: no line.
                 let count = (try? HostKernel.read(.standardInput, into: &byte, name: "standard input")) ?? 0
                 if count == 0, forItsEnd { return .endOfInput }

@@ -1,4 +1,4 @@
-import CSystemShims
+import Glibc
 import SystemPackage
 
 /// Transparent huge pages of the host: one page table entry of the middle level (PMD) for as much memory as a page
@@ -37,7 +37,7 @@ extension HostKernel {
     /// ``TransparentHugePages/pmdMapped(in:)``.
     package static func splitHugePage(around part: AddressRange) throws(HostError) {
         _ = try call(.splitHugePage, .addresses(part)) {
-            vme_advise(part.start.rawValue, part.length.rawValue, CInt(VME_MADV_COLD))
+            adviseResult(part, MADV_COLD)
         }
     }
 
@@ -47,7 +47,7 @@ extension HostKernel {
     /// What is refused, for lack of memory say, stays as it was.
     package static func collapse(_ range: AddressRange) throws(HostError) {
         _ = try call(.collapse, .addresses(range)) {
-            vme_advise(range.start.rawValue, range.length.rawValue, CInt(VME_MADV_COLLAPSE))
+            adviseResult(range, 25)  // MADV_COLLAPSE is younger than many C libraries.
         }
     }
 

@@ -69,6 +69,6 @@ extension HostKernel {
 
     /// A file's inode number. The corresponding C function is `fstat`.
     static func inode(_ file: FileDescriptor, name: String) throws(HostError) -> UInt64 {
-        UInt64(try callThroughSignals(.status, .file(name)) { vme_inode(file.rawValue) })
+        UInt64(try status(of: file, name: name).inode.rawValue)
     }
 }

@@ -36,6 +36,9 @@ public struct Address: Hashable, Comparable, Sendable, CustomStringConvertible {
     @unsafe public func pointer<Value>(as type: Value.Type) -> UnsafeMutablePointer<Value>? {
         unsafe UnsafeMutablePointer(bitPattern: rawValue)
     }
+
+    /// The address as the C functions of system calls take it.
+    @unsafe var pointer: UnsafeMutableRawPointer? { unsafe UnsafeMutableRawPointer(bitPattern: rawValue) }
 }
 
 /// A stretch of address space.
