@@ -50,7 +50,8 @@ package final class KernelVmemmap {
         }
     }
 
-    /// The page of ours may be moved to another frame between two looks at it: then the next search finds it.
+    /// The page of ours may be moved to another frame between two looks at it: then ways disagree, or one of two is
+    /// missing, and the next search finds it.
     private static func layout(_ reader: some KernelReader) throws(KernelMemoryError) -> KernelLayout {
         var refusal: KernelMemoryError?
         for _ in 0..<3 {
@@ -66,7 +67,10 @@ package final class KernelVmemmap {
                 return try LayoutSearch(reader: reader, hints: hints).find()
             } catch {
                 refusal = error
-                guard case .disagreement = error else { break }
+                switch error {
+                case .disagreement, .notFound: continue
+                default: throw error
+                }
             }
         }
         throw refusal ?? .notFound("page tables", ways: [])

@@ -32,7 +32,7 @@ struct PageTableTests {
         let mappings = try walk(kernel, count: 3).compactMap { $0 }
         let within = Self.address.rawValue >> 12 & UInt64(mask)
         #expect(mappings.map(\.frame) == (0..<3).map { 0x1c_0000 + within + $0 })
-        #expect(mappings.allSatisfy { $0.level.rawValue == level })
+        #expect(mappings.allSatisfy { $0.level == KernelMapping.Level(level) })
     }
 
     @Test("A right that one level withholds is withheld")

@@ -52,6 +52,29 @@ struct RecordingTests {
         #expect(on.optimized == 2 && on.vmemmapPages == 16 && on.framesFreed == 13)
     }
 
+    @Test("A frame that one huge page writes and another shows is found, whether that one writes it, too, or not")
+    func framesOfTwoPages() throws {
+        let second = "80000002a90cd163 80000002a90cd121*7"
+        func shared(_ entries: String) throws -> Int? {
+            try KernelRecording(text: Recordings.linux6_18.replacing(second, with: entries)).look(.on)?.framesOfTwoPages
+        }
+        #expect(try shared(second) == 0)
+        #expect(try shared("800000019593b163 800000019593b121*7") == 1)
+        #expect(try shared("80000002a90cd163 800000019593b121*7") == 1)
+        // Tails that are shared, and that nobody writes.
+        #expect(try KernelRecording(text: Recordings.linux7_3).look(.on)?.framesOfTwoPages == 0)
+    }
+
+    @Test("Tails on a frame apart are shared tails only if a neighbour shows it, too")
+    func unsharedTails() throws {
+        let neighbour = "80000000027c8163 80000000027c6121*7"
+        let text = Recordings.linux7_3.replacing(neighbour, with: "80000000027c8163 80000000027c9121*7")
+        let look = try #require(try KernelRecording(text: text).look(.on))
+        #expect(look.pages.count == 2 && look.scheme == nil)
+        // Of one alone it cannot be told.
+        #expect(VmemmapLook(pools: look.pools, pages: [look.pages[1]]).scheme == .sharedTail)
+    }
+
     @Test("What is printed reads the same", arguments: Recordings.all)
     func roundTrip(text: String) throws {
         let recording = try KernelRecording(text: text)

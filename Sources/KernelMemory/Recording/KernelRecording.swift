@@ -57,6 +57,8 @@ package struct KernelRecording: Hashable, Sendable {
 package enum LookKind: String, Hashable, Sendable, Codable, CaseIterable {
     /// They were in the host's pools already.
     case existing
+    /// One that was in a pool already, and was asked for by its frame.
+    case page
     /// They were added with the optimization off.
     case off
     /// They were added with it on.

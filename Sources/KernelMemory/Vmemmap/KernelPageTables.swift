@@ -1,13 +1,28 @@
 /// What a page of the kernel's address space maps.
 package struct KernelMapping: Hashable, Sendable {
     /// The level of the page table that the entry was found in.
-    package enum Level: Int, Hashable, Sendable, Codable {
+    package enum Level: String, Hashable, Sendable, Codable, CaseIterable {
         /// A page table entry: 4 KiB.
-        case pte = 0
+        case pte
         /// A PMD: 2 MiB.
-        case pmd = 1
+        case pmd
         /// A PUD: 1 GiB.
-        case pud = 2
+        case pud
+
+        /// Counted from 0, the lowest; nil for a level whose entries map nothing.
+        init?(_ level: Int) {
+            guard Self.allCases.indices.contains(level) else { return nil }
+            self = Self.allCases[level]
+        }
+
+        /// What one entry maps, in bytes.
+        package var bytes: UInt64 {
+            switch self {
+            case .pte: 4 << 10
+            case .pmd: 2 << 20
+            case .pud: 1 << 30
+            }
+        }
     }
 
     /// The frame under this very page of 4 KiB, also where a larger entry maps it.
@@ -122,7 +137,7 @@ package struct KernelPageTables: Hashable, Sendable {
                 }
                 let allowed = rights & entry & ~noExecute | (rights | entry) & noExecute
                 let isLarge = level > 0 && entry & KernelPageTables.large != 0
-                guard let kind = KernelMapping.Level(rawValue: level), level == 0 || isLarge else {
+                guard let kind = KernelMapping.Level(level), level == 0 || isLarge else {
                     if isLarge { throw .malformed("entry \(Hexadecimal.padded(entry)) of level \(level + 1)") }
                     try go(tables, tables.tableBehind(entry), level - 1, below, allowed, &found)
                     continue

@@ -53,10 +53,44 @@ package struct VmemmapLook: Hashable, Sendable {
         self.pages = pages
     }
 
-    /// The scheme that all optimized huge pages are under; nil if there is none, or they are under different ones.
+    /// The scheme that all optimized huge pages are under; nil if there is none, they are under different ones, or
+    /// tails that ought to be shared are not.
+    ///
+    /// Of one huge page alone, tails on a frame that is none of its own count as shared.
     package var scheme: KernelScheme? {
         let schemes = Set(pages.compactMap(\.optimizedScheme))
-        return schemes.count == 1 ? schemes.first : nil
+        guard schemes.count == 1, let scheme = schemes.first else { return nil }
+        return scheme == .sharedTail && hasTailsOfItsOwnEach ? nil : scheme
+    }
+
+    /// Whether no two neighbours among the optimized huge pages show the same tail frame, and there are neighbours.
+    /// The kernel shares tail frames within a zone: huge pages of one size within 1 GiB are in one.
+    private var hasTailsOfItsOwnEach: Bool {
+        let optimized = pages.filter { $0.optimizedScheme != nil }.sorted { $0.pfn < $1.pfn }
+        let neighbours = zip(optimized, optimized.dropFirst()).filter {
+            $0.size == $1.size && $1.pfn - $0.pfn <= UInt64(1 << 30 / BasePage.bytes)
+        }
+        return !neighbours.isEmpty
+            && neighbours.allSatisfy { $0.view?.pages.last??.frame != $1.view?.pages.last??.frame }
+    }
+
+    /// Frames that one huge page may write and another shows, too: 0 under every scheme.
+    package var framesOfTwoPages: Int {
+        var writers: [UInt64: UInt64] = [:]
+        var shared: Set<UInt64> = []
+        let views = pages.compactMap(\.view)
+        for view in views {
+            for case let page? in view.pages where page.isWritable {
+                let other = writers.updateValue(view.pfn, forKey: page.frame)
+                if let other, other != view.pfn { shared.insert(page.frame) }
+            }
+        }
+        for view in views {
+            for case let page? in view.pages where !page.isWritable {
+                if let writer = writers[page.frame], writer != view.pfn { shared.insert(page.frame) }
+            }
+        }
+        return shared.count
     }
 
     /// How many huge pages less or more were looked at than the pools have, over all sizes; nil if a pool changed

@@ -15,6 +15,7 @@ enum KernelCheck: String, CaseIterable {
     case onIsOptimized = "by the page tables, those added with HVO on are all optimized"
     case everyPageIsFound = "every huge page of the pools, or that was added to them, was found and looked at"
     case framesFreedAsCounted = "by the page tables, as many frames are freed as the kernel's own count of them falls"
+    case framesAreApart = "no frame that one huge page may write is shown by another"
     case marksAgree = "the kernel's own mark of optimized huge pages agrees with the page tables"
     case contentsAgree = "each vmemmap page shows the bytes of the frame that the page tables lead to"
     case sameShape = "the emulated huge page has the same shape: which vmemmap pages share a frame, which are read-only"
@@ -33,6 +34,7 @@ enum KernelCheck: String, CaseIterable {
         case .onIsOptimized: "optimized_pages"
         case .everyPageIsFound: "huge_pages_missed"
         case .framesFreedAsCounted: "frames_freed"
+        case .framesAreApart: "frames_of_two_huge_pages"
         case .marksAgree: "contradicted_pages"
         case .contentsAgree, .sameShape: "differing_vmemmap_pages"
         }
@@ -48,7 +50,8 @@ enum KernelCheck: String, CaseIterable {
         case .framesFreedAsCounted:
             "the kernel's page tables, beside nr_memmap_pages + nr_memmap_boot_pages, which Linux 6.11 brought"
         case .marksAgree: "HPG_vmemmap_optimized in struct page, beside the kernel's page tables"
-        case .offHasEveryFrame, .onIsOptimized, .contentsAgree, .sameShape: "the kernel's page tables"
+        case .offHasEveryFrame, .onIsOptimized, .framesAreApart, .contentsAgree, .sameShape:
+            "the kernel's page tables"
         }
     }
 

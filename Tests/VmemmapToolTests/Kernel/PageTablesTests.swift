@@ -109,11 +109,17 @@ struct PageTablesTests {
     func agrees() throws {
         let result = try Self.result(
             falls: [.off: .zero, .on: PageCount(7)], missed: [.off: .zero, .on: .zero], differing: 0)
-        #expect(result.checks.count == 7 && result.checks.allSatisfy { $0.outcome == .passed }, "\(result.checks)")
+        #expect(result.checks.count == 8 && result.checks.allSatisfy { $0.outcome == .passed }, "\(result.checks)")
         let unknown = try Self.result()
         #expect(unknown.holds && Self.refuted(unknown).isEmpty)
         #expect(
             Self.checks(unknown, .notMeasured) == [.framesFreedAsCounted, .everyPageIsFound, .contentsAgree])
+        // A recording has nothing that could be missed, and a frame that was asked for neither.
+        let text = RecordedKernel.text(RecordedKernel.head)
+        for text in [text, text.replacing("look on", with: "look page")] {
+            let block = try PageTablesExperiment().look(at: .recording(KernelRecording(text: text))).block
+            #expect(!block.checks.contains { $0.id == KernelCheck.everyPageIsFound.id })
+        }
         // Of shared tails the kernel's count is no measure.
         let shared = try Self.result(RecordedKernel.sharedTail, falls: [.on: PageCount(7)])
         #expect(Self.checks(shared, .notMeasured).contains(.framesFreedAsCounted))
@@ -125,6 +131,19 @@ struct PageTablesTests {
         #expect(try Self.refuted(Self.result(mark: "8")) == [.marksAgree])
         #expect(try Self.refuted(Self.result(differing: 1)) == [.contentsAgree])
         #expect(try Self.refuted(Self.result(missed: [.on: HostHugePageCount(1)])) == [.everyPageIsFound])
+        // A neighbour on the same frame.
+        let neighbour = """
+            page 4a3c00 2097152
+            ffff888102b1e780 \(RecordedKernel.head)
+            ffff88811b256ea0 63ffcb067
+            ffff88863ffca4a0 102b1e067
+            ffff88863ffcb000 63ffca067
+            ffffea00128f0028 18
+            end
+            """
+        let both = RecordedKernel.text(RecordedKernel.head).replacing("\nend", with: "\n" + neighbour)
+        let twice = try PageTablesExperiment().look(at: .recording(KernelRecording(text: both))).block
+        #expect(twice.checks.filter { $0.outcome == .failed }.map(\.id) == [KernelCheck.framesAreApart.id])
         // Of one look alone nothing is known of the other.
         #expect(try Self.checks(Self.result(missed: [.off: .zero]), .notMeasured).contains(.everyPageIsFound))
         // A tail that is writable: no optimized page, whatever the kernel's mark says.

@@ -9,13 +9,13 @@ struct KernelPicture: Hashable, Sendable, Codable {
         /// Which vmemmap page of the huge page.
         let index: VmemmapPageIndex
         /// Its address, in the kernel.
-        let address: String
+        let address: KernelAddress
         /// The frame.
         let frame: FramePicture.Frame
         /// Whether stores are allowed.
         let isWritable: Bool
-        /// The level of the entry: `pte`, `pmd` or `pud`; null where nothing is mapped.
-        let mappedBy: Measured<String>
+        /// The level of the entry; null where nothing is mapped.
+        let mappedBy: Measured<KernelMapping.Level>
         /// The entry; null where nothing is mapped.
         let entry: Measured<String>
     }
@@ -64,19 +64,10 @@ struct KernelPicture: Hashable, Sendable, Codable {
         vmemmapPages = (0..<count).filter { FramePicture.isShown($0, of: count) }.map { index in
             let mapping = view.pages[index]
             return Page(
-                index: VmemmapPageIndex(index), address: "\(view.vmemmap + UInt64(index * BasePage.bytes))",
+                index: VmemmapPageIndex(index), address: view.vmemmap + UInt64(index * BasePage.bytes),
                 frame: mapping.map { .pfn($0.frame) } ?? .absent, isWritable: mapping?.isWritable ?? false,
-                mappedBy: Measured(mapping.map { "\($0.level)" }),
+                mappedBy: Measured(mapping?.level),
                 entry: Measured(mapping.map { "0x" + String($0.entry, radix: 16) }))
-        }
-    }
-
-    /// How much an entry maps.
-    private static func bytes(mappedBy level: String) -> UInt64 {
-        switch level {
-        case "pud": 1 << 30
-        case "pmd": 2 << 20
-        default: 4096
         }
     }
 
@@ -85,12 +76,28 @@ struct KernelPicture: Hashable, Sendable, Codable {
         FramePicture(
             hugePage: HugePageIndex(0),
             vmemmapPages: vmemmapPages.map { page in
-                let address = KernelAddress(UInt64(page.address.dropFirst(2), radix: 16) ?? 0)
                 let place = page.mappedBy.value.map { level in
-                    FramePicture.Place(
-                        ofKernel: address, entryOf: Self.bytes(mappedBy: level), isWritable: page.isWritable)
+                    FramePicture.Place(ofKernel: page.address, entryOf: level.bytes, isWritable: page.isWritable)
                 }
                 return .init(index: page.index, frame: page.frame, place: Measured(place))
             })
+    }
+}
+
+extension KernelAddress: Codable {
+    /// Reads what ``encode(to:)`` wrote.
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        let text = try container.decode(String.self)
+        guard text.hasPrefix("0x"), let address = UInt64(text.dropFirst(2), radix: 16) else {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: "no address: \(text)")
+        }
+        self.init(address)
+    }
+
+    /// Writes hexadecimal digits: numbers of JSON are not exact above 2^53.
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode("\(self)")
     }
 }

@@ -51,7 +51,9 @@ struct PageTablesExperiment: Sendable {
         let kernel = try KernelVmemmap(source)
         let pools = try Self.pools()
         let pages: [(pfn: UInt64, size: ByteCount)]
+        var kind = LookKind.existing
         if case .page(let pfn) = subject {
+            kind = .page
             guard let page = try kernel.hugePage(containing: pfn) else {
                 throw ExperimentError.notFound("frame 0x\(String(pfn, radix: 16)) is part of no HugeTLB page")
             }
@@ -59,11 +61,11 @@ struct PageTablesExperiment: Sendable {
         } else {
             pages = try kernel.hugePages()
         }
-        let look = try kernel.look(at: pages, .existing, pools: Self.pools())
+        let look = try kernel.look(at: pages, kind, pools: Self.pools())
         var missed: [LookKind: HostHugePageCount] = [:]
-        if case .existing = subject { missed[.existing] = look.missed(since: pools).map { HostHugePageCount($0) } }
+        if kind == .existing { missed[kind] = look.missed(since: pools).map { HostHugePageCount($0) } }
         var block = PageTablesBlock(
-            kernel: Self.kernel, source: kernel.source.rawValue, layout: kernel.layout, looks: [(.existing, look)],
+            kernel: Self.kernel, source: kernel.source.rawValue, layout: kernel.layout, looks: [(kind, look)],
             missed: missed)
         if emulating {
             block.differingContentPages = Measured(try Self.differingContents(look, kernel))

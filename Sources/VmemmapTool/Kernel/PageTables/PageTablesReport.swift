@@ -80,7 +80,7 @@ enum PageTablesReport {
 
     private static func title(_ kind: LookKind) -> String {
         switch kind {
-        case .existing: "as it is"
+        case .existing, .page: "as it is"
         case .off: "HVO off"
         case .on: "HVO on"
         }

@@ -11,7 +11,10 @@ extension PageTablesBlock {
         return ExportTable(
             "hugetlb", "Huge pages by what the kernel's page tables map their vmemmap to.", rows,
             [
-                .label("look", "existing: in the pools already; off, on: added with the optimization off or on.") {
+                .label(
+                    "look",
+                    "existing: in the pools already; page: asked for by its frame; off, on: added with HVO off or on."
+                ) {
                     $0.0.kind.rawValue
                 }.shown("HVO"),
                 .sizeLabel("page_size", "The size of a huge page, in bytes.") { $0.1.hugePageBytes }.shown(
