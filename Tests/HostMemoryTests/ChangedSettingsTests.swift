@@ -187,7 +187,7 @@ struct ChangedSettingsTests {
         await leaveChanged()
         // The first write is the lock's.
         let fault = InjectedFault(first: 2, errno: .ioError, operations: [.write])
-        let (refusal, _) = fault.during { SettingRefusal.thrown([first.setting]) }
+        let (refusal, _) = fault.during { SettingRefusal.thrown([first.setting], patience: Self.minute) }
         guard case .leftChanged(let failure) = refusal else {
             Issue.record("\(String(describing: refusal))")
             return
@@ -299,9 +299,9 @@ extension SettingRefusal {
     var holder: Int32? { if case .inUse(let settings) = self { settings.holder } else { nil } }
 
     /// Why `settings` may not be guarded; nil if they may. Does not wait.
-    static func thrown(_ settings: [HostSetting]) -> SettingRefusal? {
+    static func thrown(_ settings: [HostSetting], patience: Int = 0) -> SettingRefusal? {
         do throws(SettingRefusal) {
-            _ = try ChangedSettings(guarding: settings, patienceNanoseconds: 0)
+            _ = try ChangedSettings(guarding: settings, patienceNanoseconds: patience)
             return nil
         } catch {
             return error

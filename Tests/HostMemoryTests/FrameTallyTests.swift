@@ -63,6 +63,15 @@ struct FrameTallyTests {
         #expect(!neither.isPresent && !neither.isSwapped && !neither.isFileOrShared && neither.pfn == 0)
     }
 
+    @Test("Nothing shows through a guard region, not even of a shared file; a present page is none")
+    func guardRegion() throws {
+        let mapping = try #require(Mapping(text: Fixtures.memoryFileLine))
+        let guarded = PageView(mapping.range.start, PageMapEntry(rawValue: Self.swapped | 1 << 58), in: mapping)
+        #expect(guarded.entry.isGuarded && guarded.file == nil && !guarded.entry.isSwapped)
+        let present = PageView(mapping.range.start, PageMapEntry(rawValue: 1 << 63 | 1 << 58 | 7), in: mapping)
+        #expect(!present.entry.isGuarded && present.file != nil)
+    }
+
     @Test("No pages are no frames", arguments: methods)
     func nothing(method: FrameCount.Method) {
         let count = count(method, [])

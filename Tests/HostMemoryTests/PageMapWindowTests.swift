@@ -97,11 +97,11 @@ struct PageMapWindowTests {
     }
 
     @Test(
-        "A shared mapping always shows its file; a private one until it is written, and swapped out or not",
+        "A shared mapping shows its file; a private one until it is written, swapped out or not; a guard region none",
         arguments: [
             ("rw-s", 0, true), ("rw-s", present | fileOrShared, true), ("rw-s", present, true), ("rw-s", swapped, true),
             ("rw-p", 0, true), ("r--p", present | fileOrShared | 5, true), ("rw-p", present | 5, false),
-            ("rw-p", swapped | 5, false), ("rw-p", swapped | 1 << 58, true),
+            ("rw-p", swapped | 5, false), ("rw-p", swapped | 1 << 58, false), ("rw-s", swapped | 1 << 58, false),
         ] as [(String, UInt64, Bool)])
     func showsFile(_ flags: String, _ entry: UInt64, _ showsFile: Bool) throws {
         let mapping = try mapping(100..<110, flags: flags)

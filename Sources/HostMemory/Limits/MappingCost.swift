@@ -27,9 +27,10 @@ package struct MappingCost: Hashable, Sendable {
 
     /// The cost on this host.
     package static func current() -> MappingCost {
-        guard let object = try? HostKernel.readNumber("/sys/kernel/slab/vm_area_struct/slab_size"), object > 0 else {
-            return assumed
-        }
+        // An object larger than a page is none of this kind.
+        guard let object = try? HostKernel.readNumber("/sys/kernel/slab/vm_area_struct/slab_size"),
+            (1...HostLimits.pageSize.rawValue).contains(object)
+        else { return assumed }
         return MappingCost(bytesPerMapping: ByteCount(object) + treeShare, source: .slab)
     }
 

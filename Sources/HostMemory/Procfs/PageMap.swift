@@ -10,9 +10,11 @@ package struct PageMapEntry: Hashable, Sendable {
 
     /// Bit 63: a frame is mapped here.
     package var isPresent: Bool { rawValue >> 63 & 1 == 1 }
-    /// Bit 62: swapped out, or being moved to another frame. A guard region (Linux 6.15: bit 58) has the bit too, and
-    /// nothing in it.
-    package var isSwapped: Bool { rawValue >> 62 & 1 == 1 && rawValue >> 58 & 1 == 0 }
+    /// Bit 62: swapped out, or being moved to another frame. A guard region has the bit too, and nothing in it.
+    package var isSwapped: Bool { rawValue >> 62 & 1 == 1 && !isGuarded }
+    /// Bit 58: a guard region (MADV_GUARD_INSTALL; Linux 6.15 tells): who touches the page gets a SIGSEGV, whatever is
+    /// mapped there.
+    package var isGuarded: Bool { !isPresent && rawValue >> 58 & 1 == 1 }
     /// Bit 61: the frame belongs to a file or to shared memory.
     package var isFileOrShared: Bool { rawValue >> 61 & 1 == 1 }
     /// Bits 0 to 54: the frame's number. 0 where the kernel does not tell (no CAP_SYS_ADMIN), or nothing is present.
@@ -30,7 +32,7 @@ package struct PageView: Sendable {
     package let address: Address
     /// Its page table entry.
     package let entry: PageMapEntry
-    /// The file and the offset in it that the page shows; nil for anonymous memory.
+    /// The file and the offset in it that the page shows; nil for anonymous memory, and where nothing can be read.
     package let file: (identity: Mapping.FileIdentity, offset: ByteCount)?
 
     /// A page by its parts.
@@ -44,7 +46,7 @@ package struct PageView: Sendable {
     init(_ address: Address, _ entry: PageMapEntry, in mapping: Mapping) {
         // A private mapping of a file shows the file until it is written, anonymous memory after.
         let isUntouched = !entry.isPresent && !entry.isSwapped
-        let showsFile = mapping.isShared || isUntouched || entry.isFileOrShared
+        let showsFile = !entry.isGuarded && (mapping.isShared || isUntouched || entry.isFileOrShared)
         let source = mapping.file.map { identity in
             (identity: identity, offset: mapping.offset + (address - mapping.range.start))
         }

@@ -62,14 +62,14 @@ package enum KernelPages {
     /// Throws as ``read(_:frames:)`` does.
     package static func mapCounts(of frames: [UInt64]) throws(HostError) -> [Int?] {
         let counts = try read(.mapCount, frames: frames)
-        guard counts.contains(0) else { return counts.map { Int($0) } }
+        guard counts.contains(0) else { return counts.map { Int(clamping: $0) } }
         return try mapCounts(counts, flags: read(.flags, frames: frames))
     }
 
     /// - Parameter flags: no mapped frame is without one: KPF_MMAP, or KPF_ZERO_PAGE of the frame of zeroes, which is
     ///   not counted.
     static func mapCounts(_ counts: [UInt64], flags: [UInt64]) -> [Int?] {
-        zip(counts, flags).map { count, flags in count == 0 && flags == 0 ? nil : Int(count) }
+        zip(counts, flags).map { count, flags in count == 0 && flags == 0 ? nil : Int(clamping: count) }
     }
 
     /// The flags of the frames under one mapped page of `range`'s length, which lie in a row: a HugeTLB page. Nil where

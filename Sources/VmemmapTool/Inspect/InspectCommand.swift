@@ -119,8 +119,11 @@ struct RegionPlace: ExpressibleByArgument {
 
     init?(argument: String) {
         let parts = argument.split(separator: "+", omittingEmptySubsequences: false)
+        // Between the guard pages that every region has, and below where the kernel's half of the addresses begins.
+        let guardPage = UInt(HostLimits.pageSize.rawValue)
         guard parts.count == 2, let start = Self.number(parts[0]), let length = Self.number(parts[1]),
-            let bytes = Int(exactly: length), bytes > 0, start.addingReportingOverflow(length).overflow == false
+            let bytes = Int(exactly: length), bytes > 0, start >= guardPage,
+            length < 1 << 63 - guardPage, start < 1 << 63 - guardPage - length
         else { return nil }
         range = AddressRange(start: Address(start), length: ByteCount(bytes))
     }

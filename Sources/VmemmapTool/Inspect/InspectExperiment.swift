@@ -57,6 +57,9 @@ struct InspectExperiment: Sendable {
                 + "such as vmemmap hold")
     }
 
+    /// What the account of a look takes: a verdict and a state each, some of them twice.
+    private static let bytesPerHugePage = ByteCount(64)
+
     /// The mappings of the region, to see whether it stands still.
     private func mappings(of range: AddressRange) throws(ExperimentError) -> [Mapping] {
         try readable { () throws(HostError) -> [Mapping] in
@@ -71,6 +74,12 @@ struct InspectExperiment: Sendable {
         let (range, label, file) = region
         let plan = try plan(of: range, label)
         let layout = VmemmapLayout(geometry: plan.geometry, base: range.start, hugePages: plan.hugePages)
+        if try mappings(of: range).isEmpty {
+            throw .notFound(
+                "process \(pid) has nothing mapped in the region \(range); give --region START+LENGTH as vmemmap hold "
+                    + "prints it")
+        }
+        try HostRoom.checkOwnMemory(beside: Self.bytesPerHugePage.multiplied(by: plan.hugePages.rawValue))
         let view = try readable { () throws(HostError) -> RegionView in
             try RegionView.take(plan, layout, file, of: process)
         }

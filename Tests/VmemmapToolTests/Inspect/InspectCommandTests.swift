@@ -19,6 +19,18 @@ struct InspectCommandTests {
     }
 
     @Test(
+        "A region that no process can have is refused",
+        arguments: [
+            "0x1000+9223372036854775807", "0x1000+9223372036854771712", "0+4096", "18446744073709547520+4096",
+            "0x7fffffffffffe000+4096", "9223372036854771712+4096",
+        ])
+    func impossible(_ place: String) async throws {
+        let outcome = try await Command.run(["inspect", "--pid", "1", "--region", place])
+        #expect(outcome.code == 64 || outcome.code == 3 || outcome.code == 4, "\(outcome)")
+        #expect(!outcome.error.isEmpty)
+    }
+
+    @Test(
         "Seen from outside, a hold of its own is what the scheme says",
         arguments: [
             [], ["--scheme", "head", "--restored"],

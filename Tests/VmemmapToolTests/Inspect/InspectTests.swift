@@ -111,6 +111,28 @@ struct InspectTests {
         }
     }
 
+    /// MADV_GUARD_INSTALL as a debugger calls it. False on a kernel without it for shared memory (before Linux 6.15).
+    private static func guardPage(_ range: AddressRange, _ isInstalled: Bool) -> Bool {
+        // SAFETY: as above.
+        unsafe madvise(
+            UnsafeMutableRawPointer(bitPattern: range.start.rawValue), range.length.rawValue, isInstalled ? 102 : 103)
+            == 0
+    }
+
+    @Test("A guard region in a tail or a head: mapped as it was, and nobody can read it", arguments: Backing.allCases)
+    func guardRegion(_ backing: Backing) throws {
+        let region = try Self.region(.firstTail, backing)
+        for page in [0, 5] {
+            let place = Self.tail(region, page, of: 3)
+            guard Self.guardPage(place, true) else { try Test.cancel("no guard regions here (Linux 6.15)") }
+            #expect(try Self.differences(region).contains("huge_pages_in_scheme"), "\(page)")
+            _ = Self.guardPage(place, false)
+            // What an anonymous page held is gone, and what a file's page shows is there again when it is read.
+            _ = region.visitEveryStructPage()
+        }
+        if backing == .memfd { #expect(try Self.differences(region) == []) }
+    }
+
     @Test("A tail of the first huge page and of the last that look like guard pages do not shorten the region")
     func likeGuardPages() throws {
         let region = try Self.region(.sharedTail)
