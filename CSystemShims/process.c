@@ -205,12 +205,19 @@ int64_t vme_allocate(int fd, int64_t offset, int64_t length)
 
 // MARK: Room in the heap
 
-bool vme_heap_reserve(size_t length)
+void vme_heap_share(void)
 {
 #ifdef __GLIBC__
     // A thread that can have no heap of its own, and might have had one, is given no share of another's: it gets
     // nothing.
     mallopt(M_ARENA_MAX, 1);
+#endif
+}
+
+bool vme_heap_reserve(size_t length)
+{
+#ifdef __GLIBC__
+    vme_heap_share();
     // The room is to be a part of the heap, not a mapping by itself, and to stay when it is given back.
     mallopt(M_MMAP_THRESHOLD, 32 << 20);
     mallopt(M_TRIM_THRESHOLD, INT_MAX);

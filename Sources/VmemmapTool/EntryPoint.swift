@@ -12,6 +12,7 @@ package enum EntryPoint {
         TerminationSignals.endByCrashes()
         Output.open()
         StackLimit.check()
+        try? HostRoom.shareHeap()
         // Swift reads them from /proc: without it there are none, not even the program's name.
         if CommandLine.arguments.isEmpty {
             Output.error("\(Tool.name): /proc cannot be read, from where the arguments and all figures come: mount it")
@@ -27,6 +28,9 @@ package enum EntryPoint {
             try command.run()
         } catch let error as HostError {
             Output.error(ErrorText.line(.host(error)))
+            Glibc.exit(ExitCode(error).rawValue)
+        } catch let error as ExperimentError {
+            Output.error(ErrorText.line(error))
             Glibc.exit(ExitCode(error).rawValue)
         } catch {
             let code = VmemmapCommand.exitCode(for: error)

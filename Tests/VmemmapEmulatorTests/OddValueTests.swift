@@ -116,6 +116,8 @@ struct OddValueTests {
             #expect(region.kernelPageFlags(of: frames).count == frames.clamped(to: region.layout.frames).count)
             let pages = min(page, HugePageIndex(1))..<max(page, HugePageIndex(1))
             #expect(region.visitStructPages(of: pages).reads == 512 * pages.clamped(to: region.all).count)
+            #expect(((try? region.optimize(page)) != nil) == isOwn)
+            #expect(((try? region.restore(page)) != nil) == isOwn)
             if value < 0 {
                 #expect(throws: HostError.self) { _ = try Walkers(value, over: region, seed: 0) }
             }

@@ -10,7 +10,11 @@ package enum HeapReserve {
     /// More than a stress run allocates while the host is short of something.
     package static let size = ByteCount.mebibytes(16)
 
-    /// Has the threads that are started from now on share the heaps there are, and gives the calling thread's ``size``
+    /// Has the threads that are started from now on share the heaps there are. Before there are others, that is the
+    /// main thread's. The corresponding C function is `mallopt`.
+    package static func share() { vme_heap_share() }
+
+    /// The same, and gives the calling thread's ``size``
     /// of free room, which takes no frames until it is used. Called again, it fills the room up.
     ///
     /// To be called first on the main thread, before there are others: its heap is the only one then. The corresponding

@@ -19,6 +19,12 @@ package enum ProcessLimits {
         return max(.zero, limit - used)
     }
 
+    /// Whether the process's memory has a limit of its own: RLIMIT_AS or RLIMIT_DATA.
+    package static func limitMemory() throws(HostError) -> Bool {
+        let limits = [try limit(RLIMIT_AS), try limit(RLIMIT_DATA)]
+        return limits.contains { $0 != nil }
+    }
+
     /// RLIMIT_STACK; nil where there is no limit.
     package static func stack() throws(HostError) -> ByteCount? { try limit(RLIMIT_STACK) }
 

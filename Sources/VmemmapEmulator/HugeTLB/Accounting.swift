@@ -124,5 +124,5 @@ extension EmulatedMachine {
     public var range: AddressRange { memory.range }
 
     /// The view of the memory as huge pages of one size; nil where the machine has none.
-    public func region(_ size: HugePageSize) -> VmemmapRegion? { views[size] }
+    package func region(_ size: HugePageSize) -> VmemmapRegion? { views[size] }
 }

@@ -56,6 +56,11 @@ public struct MachineConfiguration: Hashable, Sendable {
     public var keepsPages: Bool
 
     /// A machine with `memory`; everything else as upstream has it, HugeTLB vmemmap optimization off.
+    public init(memory: ByteCount, scheme: Scheme = .firstTail, backing: Backing = .anonymous) {
+        self.init(memory: memory, scheme: scheme, backing: backing, mapping: .pte)
+    }
+
+    /// The same, with everything said.
     package init(
         memory: ByteCount, scheme: Scheme = .firstTail, backing: Backing = .anonymous, mapping: RegionMapping = .pte,
         tailFrames: TailFrames = .frames(PageCount(1)), structPageSize: ByteCount = StructPage.size,

@@ -35,7 +35,8 @@ extension VmemmapRegion {
     public func optimize(
         _ page: HugePageIndex, writers: Writers = .present
     ) throws(VmemmapError) -> VmemmapError.Residue {
-        try optimize(page.alone, writers: writers)
+        try checkPage(page, .optimize)
+        return try optimize(page.alone, writers: writers)
     }
 
     /// Restores every huge page: ``restore(_:writers:)-(Range<HugePageIndex>,_)``.
@@ -49,7 +50,8 @@ extension VmemmapRegion {
     public func restore(
         _ page: HugePageIndex, writers: Writers = .present
     ) throws(VmemmapError) -> VmemmapError.Residue {
-        try restore(page.alone, writers: writers)
+        try checkPage(page, .restore)
+        return try restore(page.alone, writers: writers)
     }
 
     /// What the region takes of this host now.

@@ -117,7 +117,7 @@ public final class VmemmapRegion: Sendable {
     ///
     /// - Throws: `VmemmapError` with ``VmemmapError/Cause/outOfRange(_:hugePages:)``.
     public func state(of page: HugePageIndex) throws(VmemmapError) -> HugePageState {
-        try checkPage(page)
+        try checkPage(page, .look)
         return states.state(of: page)
     }
 
@@ -139,14 +139,15 @@ public final class VmemmapRegion: Sendable {
     ///
     /// - Throws: `VmemmapError` with ``VmemmapError/Cause/outOfRange(_:hugePages:)``.
     package func expectedMappings(beginningIn page: HugePageIndex) throws(VmemmapError) -> MappingCount {
-        try checkPage(page)
+        try checkPage(page, .look)
         return states.mappingsBegun(in: page)
     }
 
-    private func checkPage(_ page: HugePageIndex) throws(VmemmapError) {
+    /// Throws unless `page` is of this region.
+    func checkPage(_ page: HugePageIndex, _ operation: VmemmapError.Operation) throws(VmemmapError) {
         if layout.allHugePages.contains(page) { return }
         throw VmemmapError(
-            .look, .outOfRange(page..<max(page, HugePageIndex(page.rawValue &+ 1)), hugePages: plan.hugePages))
+            operation, .outOfRange(page..<max(page, HugePageIndex(page.rawValue &+ 1)), hugePages: plan.hugePages))
     }
 
     /// Throws unless all of `pages` are of this region.

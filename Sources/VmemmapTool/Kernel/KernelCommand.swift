@@ -96,9 +96,10 @@ struct KernelCommand: ParsableCommand {
     }
 
     func run() throws {
+        try runOrExit { () throws(ExperimentError) in try HostRoom.checkOwnMemory() }
         let recording = try replay.map(readRecording)
-        let exports = try export.open()
-        let file = try record.map { try ExportFile.openPrivate($0) }
+        let exports = try export.open(reading: replay)
+        let file = try record.map { try export.openPrivate($0) }
         if pageTables || looksOnly {
             let (result, block) = try shown(recording, file)
             try exports.finish(result)
@@ -160,10 +161,15 @@ struct KernelCommand: ParsableCommand {
         let experiment = PageTablesExperiment(source: kernelMemory)
         let outcome: PageTablesExperiment.Outcome
         if let recording {
-            do {
+            do throws(ExperimentError) {
                 outcome = try experiment.look(at: .recording(recording))
             } catch {
-                throw ValidationError("cannot use the recording \(replay ?? ""): \(ErrorText.line(error))")
+                switch error {
+                // What it says cannot be followed.
+                case .refused(let reason), .notSupported(let reason):
+                    throw ValidationError("cannot use the recording \(replay ?? ""): \(reason)")
+                default: outcome = try runOrExit { () throws(ExperimentError) in throw error }
+                }
             }
         } else if looksOnly {
             outcome = try runOrExit { () throws(ExperimentError) in

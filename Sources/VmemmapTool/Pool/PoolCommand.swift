@@ -28,7 +28,7 @@ struct PoolCommand: ParsableCommand {
     @OptionGroup(title: "Terminal") var terminal: TerminalOptions
 
     func run() throws {
-        let exports = try export.open()
+        let exports = try export.open(reading: file == nil || file == "-" ? "/dev/stdin" : file)
         let host = try runOrExit { () throws(ExperimentError) in try HostBlock.current() }
         let progress = terminal.terminal.progress()
         defer { progress.clear() }
@@ -37,7 +37,8 @@ struct PoolCommand: ParsableCommand {
         while let line = try source.nextLine() {
             guard let (outcome, nanoseconds) = try script.run(line, isRecorded: !exports.isEmpty) else { continue }
             terminal.terminal.print(exports) {
-                ["> \(line.trimmingSpaces)"] + $0.wrapped(PoolScriptReport.lines(outcome, nanoseconds: nanoseconds, $0))
+                ["> \(Format.visible(line.trimmingSpaces))"]
+                    + $0.wrapped(PoolScriptReport.lines(outcome, nanoseconds: nanoseconds, $0))
             }
             script.reportViolation(outcome)
         }

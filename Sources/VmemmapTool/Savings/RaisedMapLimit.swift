@@ -22,11 +22,13 @@ final class RaisedMapLimit: Sendable {
                 Output.error("cannot raise vm.max_map_count to \(needed): \(setting)")
                 throw ExitCode.failure
             case .host(let error), .noLock(let error):
-                Output.error(
-                    "cannot raise vm.max_map_count to \(needed): \(error); as root: sysctl -w "
-                        + "vm.max_map_count=\(needed), or take "
-                        + "--tail-frames auto or fewer huge pages")
-                throw ExitCode.notSupported
+                let code = ExitCode(error)
+                let wayOut =
+                    code == .notSupported
+                    ? "; as root: sysctl -w vm.max_map_count=\(needed), or take --tail-frames auto or fewer huge pages"
+                    : ErrorText.advice(error)
+                Output.error("cannot raise vm.max_map_count to \(needed): \(error)\(wayOut)")
+                throw code
             }
         }
         // Where it is high enough already, too: the signals are blocked now, and somebody must take them.

@@ -12,6 +12,8 @@ struct AdviceTests {
         arguments: [
             ("ulimit -v 220000", ["demo"], "RLIMIT_AS (ulimit -v)"),
             ("ulimit -v 300000", ["bench", "--pairs", "1", "--backing", "memfd"], "RLIMIT_AS (ulimit -v)"),
+            ("ulimit -v 204800", ["bench", "--pairs", "1"], "RLIMIT_AS (ulimit -v)"),
+            ("ulimit -v 266240", ["savings", "--at-boot"], "RLIMIT_AS (ulimit -v)"),
             ("ulimit -d 180000", ["demo"], "RLIMIT_DATA (ulimit -d)"),
             ("ulimit -d 260000", ["stress", "--duration", "300ms"], "RLIMIT_DATA (ulimit -d)"),
         ])
@@ -50,7 +52,30 @@ struct AdviceTests {
     func nothingFits(_ limit: String, _ command: String) async throws {
         let outcome = try await Command.run("/bin/sh", Command.limited(limit, [command, "--pages", "4"]))
         #expect(outcome.code == 3, "\(outcome)")
-        #expect(outcome.error.contains("not one fits, or raise that limit"), "\(outcome)")
+        #expect(outcome.error.contains("not one fits, or raise that limit by "), "\(outcome)")
+    }
+
+    @Test(
+        "Raised by what the message says, the limit is high enough",
+        arguments: [("ulimit -d ", 20_000), ("ulimit -v ", 130_000), ("ulimit -d ", 180_000)], ["demo", "stress"])
+    func raised(_ limit: (word: String, kibibytes: Int), _ command: String) async throws {
+        let arguments = [command, "--pages", "2000"] + (command == "stress" ? ["--duration", "200ms"] : [])
+        let refused = try await Command.run("/bin/sh", Command.limited("\(limit.word)\(limit.kibibytes)", arguments))
+        let digits = try #require(refused.error.firstMatch(of: /raise that limit by ([\d ]+) MiB/)?.output.1)
+        let more = try #require(Int(digits.filter(\.isNumber))) << 10
+        let outcome = try await Command.run(
+            "/bin/sh", Command.limited("\(limit.word)\(limit.kibibytes + more)", arguments))
+        #expect(outcome.code == 0, "\(outcome)")
+    }
+
+    @Test(
+        "A limit that leaves the kernel's own data no room is refused by name",
+        arguments: ["ulimit -v 40000", "ulimit -d 4096", "ulimit -d 8192"])
+    func kernelData(_ limit: String) async throws {
+        let outcome = try await Command.run("/bin/sh", Command.limited(limit, ["kernel"]))
+        #expect(outcome.code == 3, "\(outcome)")
+        #expect(outcome.error.contains("\(limit.prefix(9))) leaves "), "\(outcome)")
+        #expect(outcome.error.contains("raise that limit"), "\(outcome)")
     }
 
     @Test(

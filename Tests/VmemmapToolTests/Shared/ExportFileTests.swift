@@ -99,13 +99,49 @@ struct ExportFileTests {
         #expect(outcome.output == "{}\n{}\n{}\nfile\nstream\n", "\(outcome)")
     }
 
-    @Test("A file that is named by a descriptor is written where it is: who has it open reads the export")
+    @Test("What a descriptor names is written through it, behind what is there already; one to read is refused")
     func descriptor() async throws {
         let outcome = try await Command.shell(
             """
-            exec 3<> file; "$0" plan -q --export-json /dev/fd/3; head -c 1 <&3; head -c 1 file; ls
+            ln -s /dev/fd/3 link
+            for name in /dev/fd/3 /proc/self/fd/3 link; do
+                exec 3> file; echo first >&3; "$0" plan -q --export-json $name; echo last >&3; exec 3>&-
+                head -n 2 file; tail -n 1 file
+            done
+            echo old >> appended; exec 3>> appended; "$0" plan -q --export-json /dev/fd/3; head -n 2 appended
+            exec 3< file; "$0" plan -q --export-json /dev/fd/3; echo $?; head -n 1 file; ls
             """)
-        #expect(outcome.output == "{{file\n", "\(outcome)")
+        let written = String(repeating: "first\n{\nlast\n", count: 3)
+        #expect(outcome.output == written + "old\n{\n64\nfirst\nappended\nfile\nlink\n", "\(outcome)")
+        #expect(outcome.error.contains("cannot write the export /dev/fd/3: it is open for reading only"))
+    }
+
+    @Test("The file that a command reads is no place for its export")
+    func input() async throws {
+        let outcome = try await Command.shell(
+            """
+            echo boot memory=16M | tee s > t; ln -s s link
+            "$0" pool s --export-json link; echo $?; "$0" pool --export-json s < s; echo $?
+            "$0" pool - -q --export-json /dev/stdin < s; echo $?; cat s
+            "$0" kernel --replay s --export-csv s; echo $?
+            "$0" kernel --existing --record same --export-json same; echo $?; ls
+            """)
+        #expect(outcome.output == "64\n64\n64\nboot memory=16M\n64\n64\nlink\ns\nt\n", "\(outcome)")
+        #expect(outcome.error.contains("would replace the file that is read (s)"))
+        #expect(outcome.error.contains("two exports cannot both go to same"))
+    }
+
+    @Test(
+        "A file system without room for a name is said to be that, with what helps",
+        .enabled(if: geteuid() == 0, "a file system of its own takes root"))
+    func noInodes() async throws {
+        let outcome = try await Command.shell(
+            """
+            mkdir t; unshare -m sh -c 'mount --make-rprivate /; mount -t tmpfs -o nr_inodes=1 none t; "$0" plan -q \
+                --export-json t/x' "$0"; echo $?
+            """)
+        #expect(outcome.output == "3\n", "\(outcome)")
+        #expect(outcome.error.contains("(errno 28); free room or inodes there (df, df -i)"), "\(outcome)")
     }
 
     @Test(

@@ -23,17 +23,20 @@ final class ExportFile {
     /// Whether standard output belongs to the export.
     var isStandardOutput: Bool { target.isStandardOutput }
 
-    /// Opens every destination that is named. Exits as a usage error if one cannot be written, or if two are the same.
-    static func open(_ destinations: [String?]) throws -> [ExportFile?] {
+    /// Opens every destination that is named. Exits as a usage error if one cannot be written, if two are the same, or
+    /// if one is the file that the command reads.
+    static func open(_ destinations: [String?], reading input: String? = nil) throws -> [ExportFile?] {
         let targets = try destinations.map { try $0.map(ExportTarget.init) }
         try ExportTarget.checkDistinct(targets.compactMap(\.self))
+        if let input { try ExportTarget.check(targets.compactMap(\.self), leave: input) }
         return try targets.map { try $0.map { try ExportFile($0) } }
     }
 
     /// Opens a destination for what nobody else is to read: a plain file of mode 0600, whatever was there. Exits as a
-    /// usage error if it cannot be one.
-    static func openPrivate(_ destination: String) throws -> ExportFile {
+    /// usage error if it cannot be one, or is the same as another export.
+    static func openPrivate(_ destination: String, beside others: [String?]) throws -> ExportFile {
         let target = try ExportTarget(destination)
+        try ExportTarget.checkDistinct([target] + others.compactMap(\.self).map(ExportTarget.init))
         guard case .replaced = target.way else {
             throw ValidationError(
                 "\(destination) is no plain file with one name, and what is written is for nobody else to read.")
@@ -138,6 +141,9 @@ final class ExportFile {
             replaced = try HostKernel.open(path, .writeOnly, options: [.noFollow, .nonBlocking, .closeOnExec])
         } catch  where error.errno == .noSuchFileOrDirectory {
             return
+        } catch {
+            // By the name that was given: the path leads through a descriptor.
+            throw error.errno.map { HostError($0, .open, .file(target.destination)) } ?? error
         }
         defer { try? HostKernel.close(replaced) }
         let status = try HostKernel.status(of: replaced, name: target.destination)

@@ -7,10 +7,11 @@ import SystemPackage
 struct ExportTarget {
     /// How the export gets there.
     enum Way {
-        /// Through a descriptor that the command has open already: standard output or standard error.
+        /// Through a descriptor that the command was given: standard output, standard error, or what /dev/fd/N names.
+        /// From where it stands on, as a shell does it.
         case stream(FileDescriptor)
-        /// Written where it is: a pipe, a terminal, a device, a file with several names, or one that a descriptor
-        /// stands for.
+        /// Written where it is: a pipe, a terminal, a device, a file with several names, or one that another process
+        /// has open.
         case inPlace(FilePath)
         /// A plain file, or none yet: it is replaced when the export is complete.
         case replaced(folder: FilePath, name: String)
@@ -58,7 +59,10 @@ struct ExportTarget {
     static func refused(_ destination: String, _ error: any Error) -> any Error {
         if let error = error as? HostError {
             switch HostRefusal(error) {
-            case .memory, .fileSystem, .descriptors: return error
+            case .memory, .descriptors: return error
+            case .fileSystem:
+                return ExperimentError.refused(
+                    "\(error); free room or inodes there (df, df -i), or name a file on another file system")
             default: break
             }
             if error.errno == .fileNameTooLong {
@@ -81,6 +85,16 @@ struct ExportTarget {
             let place = target.isStandardOutput ? "standard output" : target.destination
             let names = other == target.destination ? "" : " (\(other) and \(target.destination) are the same)"
             throw ValidationError("two exports cannot both go to \(place)\(names): give each a file of its own.")
+        }
+    }
+
+    /// Exits as a usage error if an export leads to a plain file that the command reads.
+    static func check(_ targets: [ExportTarget], leave input: String) throws {
+        guard let status = try? HostKernel.status(of: FilePath(input)), status.type == .regular else { return }
+        for target in targets where target.identity == Identity(status) {
+            throw ValidationError(
+                "the export \(target.destination) would replace the file that is read (\(input)): give it another name."
+            )
         }
     }
 
@@ -114,7 +128,21 @@ struct ExportTarget {
             let (folder, name) = try replaceable(place, found)
             return (.replaced(folder: folder, name: name), Identity(found))
         }
+        if let descriptor = try descriptorNamed(by: path) { return (.stream(descriptor), Identity(found)) }
         return (.inPlace(path), Identity(found))
+    }
+
+    /// The open descriptor of this process that a path stands for (/dev/fd/3), itself or through symbolic links; nil if
+    /// it stands for none.
+    private static func descriptorNamed(by path: FilePath) throws -> FileDescriptor? {
+        let link = try lastLink(path)
+        guard let own = try? HostKernel.status(of: "/proc/self/fd"),
+            let folder = try? HostKernel.status(of: link.removingLastComponent()), Identity(folder) == Identity(own),
+            let number = (link.lastComponent?.string).flatMap(CInt.init)
+        else { return nil }
+        let descriptor = FileDescriptor(rawValue: number)
+        if fcntl(number, F_GETFL) & O_ACCMODE == O_RDONLY { throw Refusal(reason: "it is open for reading only") }
+        return descriptor
     }
 
     private static func statusIfThere(_ path: FilePath) throws(HostError) -> Stat? {
@@ -135,13 +163,20 @@ struct ExportTarget {
 
     /// Where symbolic links lead to in the end; nil if one of them is no path but a descriptor (/dev/fd/3).
     private static func followLinks(_ path: FilePath) throws -> FilePath? {
+        let last = try lastLink(path)
+        let isLink = (try? HostKernel.status(of: last, followingLinks: false))?.type == .symbolicLink
+        return isLink ? nil : last
+    }
+
+    /// Where symbolic links lead to in the end, or the one that is no path but a descriptor.
+    private static func lastLink(_ path: FilePath) throws -> FilePath {
         let descriptors = (try? HostKernel.status(of: "/proc/self"))?.deviceID
         var place = path
         // As many as the kernel follows.
         for _ in 0...40 {
-            guard let status = try? HostKernel.status(of: place, followingLinks: false), status.type == .symbolicLink
+            guard let status = try? HostKernel.status(of: place, followingLinks: false), status.type == .symbolicLink,
+                status.deviceID != descriptors
             else { return place }
-            if status.deviceID == descriptors { return nil }
             let target = FilePath(try HostKernel.readLink(place))
             place.removeLastComponent()
             place.push(target)

@@ -111,7 +111,12 @@ enum ExperimentError: Error, Sendable {
             switch refusal {
             case .host(let error): .host(error)
             case .inUse(let settings): .inUse(settings)
-            case .noLock(let error): .notSupported("the host's settings cannot be locked: \(error)")
+            case .noLock(let error):
+                switch HostRefusal(error) {
+                case .permission, .support, .unreadable:
+                    .notSupported("the host's settings cannot be locked: \(error)")
+                default: .host(error)
+                }
             case .leftChanged(let setting): .setting(setting)
             }
     }

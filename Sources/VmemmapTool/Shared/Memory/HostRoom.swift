@@ -27,6 +27,9 @@ struct Shortage: Hashable, Sendable {
     let limit: Int
     /// The most huge pages for which there is room.
     let largest: HugePageCount
+    /// How much more of it all would take, with what may be gone until the next process asks; nil where that is not
+    /// worked out.
+    var lacking: ByteCount?
 }
 
 /// What this host has to give to one experiment, asked once, before anything is mapped.
@@ -41,10 +44,12 @@ struct HostRoom: Hashable, Sendable {
     let memorySource: String
     /// What else limits memory: the process's own limits.
     var limits: [MemoryLimit] = []
+    /// Among how many that need as much the memory is divided.
+    var parts = 1
 
     /// A limit of the process's own memory.
     struct MemoryLimit: Hashable, Sendable {
-        /// What is left of it.
+        /// What is left of it beside the stacks of the process's threads; below 0 where it has no room for those.
         let left: ByteCount
         /// Its name.
         let source: String
@@ -78,20 +83,39 @@ struct HostRoom: Hashable, Sendable {
         }
     }
 
-    /// What the process's own limits leave beside the stacks of its threads.
+    /// Throws where there is less memory than the process itself needs, or its own limits leave less: an allocation
+    /// that is refused ends it.
     ///
-    /// Where there are any, all threads share one heap from now on: of its own a thread maps 64 MiB for it, and where
-    /// that is refused, its first allocation ends the process.
+    /// - Parameter extra: what it needs beside ``memoryReserve``; nil: more than can be counted.
+    static func checkOwnMemory(beside extra: ByteCount? = .zero) throws(ExperimentError) {
+        let room = try current()
+        guard let extra, extra < room.memory - memoryReserve else {
+            let needed = extra.map { Format.bytes(memoryReserve + $0) } ?? "more memory than can be counted"
+            throw .refused(
+                "the command itself needs \(needed), but \(room.memorySource) leaves \(Format.bytes(room.memory))")
+        }
+        let needed = memoryReserve + extra
+        for limit in room.limits where limit.left < needed {
+            throw .refused(
+                "\(limit.source) leaves \(Format.bytes(max(.zero, limit.left))), and the command itself needs "
+                    + "\(Format.bytes(needed)): raise that limit by "
+                    + Format.mebibytes(atLeast: needed + stackVariation - limit.left))
+        }
+    }
+
+    /// Where the process's memory has limits, has all threads share one heap from now on: of its own a thread maps
+    /// 64 MiB for it, and where that is refused, its first allocation ends the process. First of all in the program,
+    /// before there are threads, so that what is left of a limit does not depend on them.
+    static func shareHeap() throws(HostError) { if try ProcessLimits.limitMemory() { HeapReserve.share() } }
+
+    /// What the process's own limits leave beside the stacks of its threads.
     private static func currentLimits() throws(HostError) -> [MemoryLimit] {
-        let (addressSpace, privateMemory) = (
-            try ProcessLimits.addressSpaceLeft(), try ProcessLimits.privateMemoryLeft()
-        )
-        if addressSpace == nil, privateMemory == nil { return [] }
+        guard try ProcessLimits.limitMemory() else { return [] }
         HeapReserve.fill()
         let stacks = try ProcessLimits.threadStack() * threads
         func limit(_ left: ByteCount?, _ source: String, countsSharedMemory: Bool) -> MemoryLimit? {
             left.map {
-                MemoryLimit(left: max(.zero, $0 - stacks), source: source, countsSharedMemory: countsSharedMemory)
+                MemoryLimit(left: $0 - stacks, source: source, countsSharedMemory: countsSharedMemory)
             }
         }
         return [
@@ -128,7 +152,7 @@ struct HostRoom: Hashable, Sendable {
                 MemoryLimit(
                     left: ByteCount($0.left.rawValue / 2), source: "half of \($0.source)",
                     countsSharedMemory: $0.countsSharedMemory)
-            })
+            }, parts: parts * 2)
     }
 
     /// Mappings that the process may make meanwhile, where a limit is worked out.
@@ -159,14 +183,16 @@ struct HostRoom: Hashable, Sendable {
             variation: Self.mappingVariation.rawValue, limit: mappingLimit.rawValue)
         let perPage = Self.bytesPerPage(plan, construction)
         let memory = shortage(
-            .memory(source: memorySource), asked, plan, perPage: perPage, free: freeMemory.rawValue,
+            .memory(source: memorySource), asked, plan, perPage: perPage, free: (memory - Self.memoryReserve).rawValue,
             variation: Self.variation(of: freeMemory), limit: memory.rawValue)
         let ofLimits = limits.map { limit in
-            let free = max(.zero, limit.left - Self.memoryReserve)
+            let free = limit.left - Self.memoryReserve
+            // All of the region counts, whether there are frames behind it or not.
             let isCounted = limit.countsSharedMemory || plan.backing == .anonymous
             let region = isCounted ? 0 : plan.geometry.vmemmapBytesPerHugePage.rawValue
             return shortage(
-                .memory(source: limit.source), asked, plan, perPage: max(1, perPage - region), free: free.rawValue,
+                .memory(source: limit.source), asked, plan, perPage: Self.bytesPerPage(plan, .populated) - region,
+                free: free.rawValue,
                 variation: Self.variation(of: free) + Self.stackVariation.rawValue, limit: limit.left.rawValue)
         }
         let shortages = ([mappings, memory] + ofLimits).compactMap { $0 }
@@ -174,7 +200,7 @@ struct HostRoom: Hashable, Sendable {
     }
 
     /// What may be gone until the next process asks: a number that is named leaves room for it.
-    private static func variation(of memory: ByteCount) -> Int { memory.rawValue / 8 }
+    private static func variation(of memory: ByteCount) -> Int { max(0, memory.rawValue) / 8 }
 
     private var freeMemory: ByteCount { max(.zero, memory - Self.memoryReserve) }
 
@@ -200,11 +226,13 @@ struct HostRoom: Hashable, Sendable {
         variation: Int = 0, limit: Int
     ) -> Shortage? {
         // Where nothing is optimized, a huge page costs no mapping.
-        guard perPage > 0, asked.rawValue > free / perPage else { return nil }
+        guard perPage > 0, asked.rawValue > max(0, free) / perPage else { return nil }
         let (needed, overflow) = perPage.multipliedReportingOverflow(by: asked.rawValue)
         let available = max(0, free - variation)
+        let (lacking, isFar) = (needed - (free - variation)).multipliedReportingOverflow(by: parts)
         return Shortage(
             resource: resource, asked: asked, pageSize: plan.geometry.hugePageSize, needed: overflow ? nil : needed,
-            available: available, limit: limit, largest: HugePageCount(available / perPage))
+            available: available, limit: limit, largest: HugePageCount(available / perPage),
+            lacking: overflow || isFar ? nil : ByteCount(lacking))
     }
 }

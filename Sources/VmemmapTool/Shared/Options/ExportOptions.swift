@@ -34,12 +34,19 @@ struct ExportOptions: ParsableArguments {
     /// Opens every destination, before anything is run. Exits as a usage error if one cannot be written, or if two are
     /// the same.
     ///
-    /// - Parameter flags: where `--export-kpageflags` writes.
-    func open(beside flags: String? = nil) throws -> Exports {
-        let files = try ExportFile.open(destinations.map(\.1) + [flags])
+    /// - Parameters:
+    ///   - flags: where `--export-kpageflags` writes.
+    ///   - input: a file that the command reads, which no export may replace.
+    func open(beside flags: String? = nil, reading input: String? = nil) throws -> Exports {
+        let files = try ExportFile.open(destinations.map(\.1) + [flags], reading: input)
         return Exports(
             files: zip(destinations, files).compactMap { named, file in file.map { (named.0, $0) } },
             pageFlags: files.last ?? nil)
+    }
+
+    /// Opens a file beside the exports that nobody else is to read: see ``ExportFile/openPrivate(_:beside:)``.
+    func openPrivate(_ destination: String) throws -> ExportFile {
+        try ExportFile.openPrivate(destination, beside: destinations.map(\.1))
     }
 }
 

@@ -68,9 +68,10 @@ enum Output {
         if code != .success { throw code }
     }
 
-    /// Writes a line to standard error.
+    /// Writes a line to standard error. What it quotes from others cannot steer the terminal.
     static func error(_ line: String) {
+        let lines = line.split(separator: "\n", omittingEmptySubsequences: false).map { Format.visible($0) }
         try? HostKernel.write(
-            Array("\(Tool.name): \(line)\n".utf8), to: .standardError, name: "standard error")
+            Array("\(Tool.name): \(lines.joined(separator: "\n"))\n".utf8), to: .standardError, name: "standard error")
     }
 }

@@ -10,8 +10,10 @@ final class ProgressLine {
     private var start = 0
     private var lastShown = 0
 
-    /// - Parameter isWanted: false: never a line.
-    init(isWanted: Bool = true) { isShown = isWanted && isatty(2) == 1 }
+    /// - Parameter isWanted: false: never a line. Nor on a terminal that cannot take one away again (TERM=dumb).
+    init(isWanted: Bool = true) {
+        isShown = isWanted && isatty(2) == 1 && HostKernel.environment(["TERM"])["TERM"] != "dumb"
+    }
 
     /// Shows that `done` of `total` are through.
     func show(_ progress: Progress) {

@@ -33,7 +33,7 @@ enum ErrorText {
     }
 
     /// What to do about a refusal, in the same line.
-    private static func advice(_ error: HostError) -> String {
+    static func advice(_ error: HostError) -> String {
         switch HostRefusal(error) {
         case .memory:
             "; free memory, take fewer huge pages, or raise a limit: ulimit -v, ulimit -d, its cgroup's, or "
@@ -71,6 +71,10 @@ enum ErrorText {
         return overflow ? nil : sum
     }
 
+    private static func raise(_ shortage: Shortage) -> String {
+        "raise that limit" + (shortage.lacking.map { " by \(Format.mebibytes(atLeast: $0))" } ?? "")
+    }
+
     private static func line(_ shortage: Shortage, _ sizing: Sizing) -> String {
         let asked =
             "\(Format.count(shortage.asked.rawValue)) huge pages of \(Format.bytes(shortage.pageSize.bytes))"
@@ -96,7 +100,7 @@ enum ErrorText {
         case .memory(let source):
             let needed = shortage.needed.map { Format.bytes(ByteCount($0)) } ?? "more memory than can be counted"
             return "\(asked) need \(needed), but \(source) leaves \(Format.bytes(ByteCount(shortage.available))); "
-                + "\(fits), or \(source.contains("limit") ? "raise that limit" : "free memory")"
+                + "\(fits), or \(source.contains("limit") ? raise(shortage) : "free memory")"
         case .contiguousMemory:
             return
                 "\(asked) are to be allocated by the host in one piece each, and it found not one, with "

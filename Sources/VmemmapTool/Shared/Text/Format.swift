@@ -89,6 +89,23 @@ enum Format {
         }
     }
 
+    /// Whole MiB, rounded up: for what must be enough.
+    static func mebibytes(atLeast bytes: ByteCount) -> String {
+        "\(count((bytes.rawValue - 1) / (1 << 20) + 1)) MiB"
+    }
+
+    /// The text with control characters spelled out: what a terminal would do as it is told by them is not what a
+    /// script or a file name is to say.
+    static func visible(_ text: some StringProtocol) -> String {
+        text.unicodeScalars.reduce(into: "") { visible, scalar in
+            if scalar.properties.generalCategory == .control, scalar != "\t" {
+                visible += "\\u{" + String(scalar.value, radix: 16) + "}"
+            } else {
+                visible.unicodeScalars.append(scalar)
+            }
+        }
+    }
+
     /// The text with a space that does not break a line wherever one stands between a digit and a group of three.
     static func unbroken(_ text: String) -> String {
         guard text.contains(" ") else { return text }
