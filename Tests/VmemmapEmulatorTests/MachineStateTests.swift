@@ -63,7 +63,7 @@ struct MachineStateTests {
         }
         let all: Set = [
             "poolEmpty", "noContiguousMemory", "frameBudget", "pageTables", "notAHugePage", "inUse", "alreadyFree",
-            "reserved", "noSuchSize",
+            "reserved", "noSuchSize", "alreadyPoisoned",
         ]
         // Poisoned gigantic pages are rarely free and asked for (MachineTests has one).
         #expect(seen.isSuperset(of: all), "missing: \(all.subtracting(seen).sorted())")
@@ -199,8 +199,8 @@ struct RandomPoolRun {
         let error = model.errors.sorted().randomElement(using: &generator)
         let beside = draw(0...511)
         let frame = draw(0...1) == 0 ? drawFrame() : error.map { $0 / 512 * 512 + beside } ?? drawFrame()
-        compare(refusal { () throws(HugeTLBError) in try machine.poison(PageFrameNumber(frame)) }, nil)
-        model.poison(frame)
+        let answer = refusal { () throws(HugeTLBError) in try machine.poison(PageFrameNumber(frame)) }
+        compare(answer, model.poison(frame))
         return "poison \(frame)"
     }
 

@@ -224,7 +224,7 @@ struct MachineTests {
             #expect(info.total == HugePageCount(2) && info.surplus == info.total && info.reserved == .zero)
             try machine.expectWhole()
             machine.setFrameBudget(nil)
-            try machine.setPool(size, to: .zero)
+            try machine.empty(size)
             info = machine.hugePages(size)
             #expect(info.total == .zero && info.surplus == .zero)
             try machine.expectWhole()
@@ -252,39 +252,206 @@ struct MachineTests {
         machine.setFrameBudget(.zero)
         try machine.setPool(.twoMebibytes, to: .zero)
         var info = machine.hugePages(.twoMebibytes)
-        #expect(info.total == HugePageCount(2) && info.surplus == HugePageCount(1))
+        #expect(info.total == HugePageCount(2) && info.surplus == HugePageCount(2))
         #expect(throws: HugeTLBError.self) { try machine.dissolve(PageFrameNumber(0)) }
         info = machine.hugePages(.twoMebibytes)
-        #expect(info.total == HugePageCount(2) && info.surplus == HugePageCount(1))
+        #expect(info.total == HugePageCount(2) && info.surplus == HugePageCount(2))
         machine.setFrameBudget(nil)
         for left in [1, 0] {
             try machine.dissolve(PageFrameNumber(left * 512))
             info = machine.hugePages(.twoMebibytes)
-            #expect(info.total == HugePageCount(left) && info.surplus == .zero)
+            #expect(info.total == HugePageCount(left) && info.surplus == HugePageCount(left))
         }
         try machine.expectWhole()
     }
 
-    @Test(
-        "A restore without memory leaves the page allocated, optimized and surplus; writing nr_hugepages again retries")
+    /// Total and surplus huge pages of 2 MiB.
+    private static func counts(_ machine: EmulatedMachine) -> [Int] {
+        let info = machine.hugePages(.twoMebibytes)
+        return [info.total.rawValue, info.free.rawValue, info.surplus.rawValue]
+    }
+
+    @Test("Restores without memory: every page that fails is surplus, and is tried again once it is the pool's own")
     func restoreFails() throws {
         let machine = try Self.boot()
         try machine.setPool(.twoMebibytes, to: HugePageCount(4))
-        machine.setFrameBudget(PageCount(13))
+        machine.setFrameBudget(PageCount(5))
         let change = try machine.setPool(.twoMebibytes, to: .zero)
-        // 13 frames are enough for two pages.
-        #expect(change.refusal?.cause == .frameBudget(needed: PageCount(6), left: PageCount(1)))
-        var info = machine.hugePages(.twoMebibytes)
-        #expect(info.total == HugePageCount(2) && info.free == HugePageCount(2) && info.optimized == HugePageCount(2))
-        #expect(info.surplus == HugePageCount(1))
+        #expect(change.refusal?.cause == .frameBudget(needed: PageCount(6), left: PageCount(5)))
+        #expect(change.got == .zero && Self.counts(machine) == [4, 4, 4])
+        #expect(machine.hugePages(.twoMebibytes).optimized == HugePageCount(4))
         try machine.expectWhole()
+        // The pool's own are as many as asked for already.
         machine.setFrameBudget(nil)
-        try machine.setPool(.twoMebibytes, to: HugePageCount(2))
-        #expect(machine.hugePages(.twoMebibytes).surplus == .zero)
         #expect(try machine.setPool(.twoMebibytes, to: .zero).refusal == nil)
-        info = machine.hugePages(.twoMebibytes)
-        #expect(info.total == .zero && info.surplus == .zero)
+        #expect(Self.counts(machine) == [4, 4, 4])
+        try machine.setPool(.twoMebibytes, to: HugePageCount(4))
+        #expect(Self.counts(machine) == [4, 4, 0])
+        #expect(try machine.setPool(.twoMebibytes, to: .zero).refusal == nil)
+        #expect(Self.counts(machine) == [0, 0, 0])
         try machine.expectWhole()
+    }
+
+    @Test("The memory of the huge pages that were restored feeds the restore of the others, and is others' afterwards")
+    func freedMemoryFeedsRestores() throws {
+        let machine = try Self.boot()
+        try machine.setPool(.twoMebibytes, to: HugePageCount(4))
+        machine.setFrameBudget(PageCount(13))
+        #expect(try machine.setPool(.twoMebibytes, to: .zero).refusal == nil)
+        #expect(Self.counts(machine) == [0, 0, 0] && machine.memmap().frameBudget == .zero)
+        try machine.expectWhole()
+    }
+
+    @Test("In a shared budget huge pages and vmemmap take from the same memory: what is saved is one more huge page")
+    func sharedBudget() throws {
+        for isOptimizing in [false, true] {
+            let machine = try Self.boot { $0.optimizesAtBoot = isOptimizing }
+            machine.setFrameBudget(PageCount(51_201), isShared: true)
+            #expect(try machine.setPool(.twoMebibytes, to: HugePageCount(500)).got == HugePageCount(100))
+            let got = try machine.setPool(.twoMebibytes, to: HugePageCount(500)).got
+            #expect(got == HugePageCount(isOptimizing ? 101 : 100))
+            try machine.setPool(.twoMebibytes, to: .zero)
+            let memmap = machine.memmap()
+            #expect((memmap.frameBudget ?? .zero) + PageCount(memmap.splitPageTables) == PageCount(51_201))
+            try machine.expectWhole()
+        }
+    }
+
+    @Test("A pool is shrunk while its own pages are too many: surplus pages in use are none of them")
+    func surplusIsNotCounted() throws {
+        let machine = try Self.boot { $0.memory = .gibibytes(3) }
+        try machine.setOvercommit(.twoMebibytes, HugePageCount(1))
+        let surplus = try machine.allocate(.twoMebibytes)
+        try machine.setPool(.oneGibibyte, to: HugePageCount(1))
+        try machine.demote(HugePageCount(1))
+        #expect(Self.counts(machine) == [513, 512, 1])
+        try machine.setPool(.twoMebibytes, to: HugePageCount(1))
+        #expect(Self.counts(machine) == [2, 1, 1])
+        try machine.free(surplus)
+        #expect(Self.counts(machine) == [1, 1, 0])
+        try machine.expectWhole()
+    }
+
+    @Test("A node has its part of the pool: its count is for it alone, and one for all is taken from each in turn")
+    func nodes() throws {
+        let machine = try Self.boot {
+            $0.memory = .gibibytes(4)
+            $0.nodes = 2
+        }
+        func totals() -> [Int] { machine.pool(.twoMebibytes).nodes.map(\.total.rawValue) }
+        try machine.setPool(.twoMebibytes, to: HugePageCount(5))
+        #expect(totals() == [3, 2])
+        #expect(try machine.setPool(.twoMebibytes, to: HugePageCount(6), onNode: 1).got == HugePageCount(6))
+        #expect(totals() == [3, 6])
+        try machine.setPool(.twoMebibytes, to: HugePageCount(1), onNode: 0)
+        #expect(totals() == [1, 6])
+        #expect(try machine.setPool(.twoMebibytes, to: HugePageCount(.max), onNode: 1).got == HugePageCount(1024))
+        try machine.setPool(.twoMebibytes, to: HugePageCount(1))
+        #expect(totals().reduce(0, +) == 1)
+        #expect(throws: HugeTLBError(.noSuchNode(2))) { try machine.setPool(.twoMebibytes, to: .zero, onNode: 2) }
+        try machine.setPool(.twoMebibytes, to: .zero)
+        try machine.expectWhole()
+    }
+
+    @Test("Memory that firmware keeps is in no huge page, and a gigantic page cannot cross it")
+    func reservedMemory() throws {
+        let machine = try Self.boot {
+            $0.memory = .gibibytes(2)
+            $0.reserved = [ByteCount.mebibytes(500)..<ByteCount.mebibytes(501)]
+        }
+        #expect(machine.memmap().freePages == 524_288 - 256)
+        #expect(try machine.setPool(.oneGibibyte, to: HugePageCount(2)).got == HugePageCount(1))
+        #expect(try machine.setPool(.twoMebibytes, to: HugePageCount(9000)).got == HugePageCount(511))
+        #expect(machine.memmap().freePages == 256)
+        try machine.setPool(.twoMebibytes, to: .zero)
+        try machine.setPool(.oneGibibyte, to: .zero)
+        #expect(machine.memmap().freePages == 524_288 - 256)
+        try machine.expectWhole()
+    }
+
+    @Test("Memory that fills no block at its end has base pages, with struct pages of their own")
+    func brokenBlock() throws {
+        let machine = try Self.boot { $0.memory = .mebibytes(257) }
+        #expect(machine.memmap().freePages == 65_792 && machine.memmap().bootPages == PageCount(1028))
+        #expect(try FrameCount.count(in: machine.range).distinct == machine.expectedFrames())
+        let last = PageFrameNumber(65_791)
+        #expect(try machine.structPage(of: last).compoundHead == last)
+        try machine.poison(last)
+        #expect(machine.isPoisoned(last) && machine.memmap().freePages == 65_791)
+        #expect(throws: HugeTLBError(.noSuchFrame(PageFrameNumber(65_792)))) {
+            try machine.poison(PageFrameNumber(65_792))
+        }
+        #expect(try machine.setPool(.twoMebibytes, to: HugePageCount(200)).got == HugePageCount(128))
+    }
+
+    @Test("Demoting many takes promised pages, too, as the kernel does, and leaves those with errors")
+    func demoteMany() throws {
+        let machine = try Self.boot { $0.memory = .gibibytes(4) }
+        try machine.setPool(.oneGibibyte, to: HugePageCount(3))
+        try machine.reserve(.oneGibibyte, HugePageCount(1))
+        machine.setOptimizing(false)
+        try machine.demote(HugePageCount(2))
+        #expect(machine.hugePages(.oneGibibyte).total == HugePageCount(1) && Self.counts(machine) == [1024, 1024, 0])
+        // Nothing is available, which is no failure.
+        try machine.demote(HugePageCount(1))
+        #expect(machine.hugePages(.oneGibibyte).total == HugePageCount(1))
+        machine.unreserve(.oneGibibyte, HugePageCount(1))
+        let page = try machine.allocate(.oneGibibyte)
+        try machine.poison(page.head)
+        try machine.free(page)
+        #expect(throws: HugeTLBError(.allPoisoned(.oneGibibyte))) { try machine.demote(HugePageCount(1)) }
+        try machine.expectWhole()
+    }
+
+    @Test("Demoting lowers the pool's own count while there is surplus, and dissolving the surplus")
+    func demoteLowersThePoolsOwn() throws {
+        let machine = try Self.boot { $0.memory = .gibibytes(3) }
+        try machine.setPool(.oneGibibyte, to: HugePageCount(3))
+        machine.setFrameBudget(.zero)
+        try machine.setPool(.oneGibibyte, to: HugePageCount(2))
+        machine.setFrameBudget(nil)
+        machine.setOptimizing(false)
+        try machine.demote(PageFrameNumber(0))
+        var info = machine.hugePages(.oneGibibyte)
+        #expect(info.total == HugePageCount(2) && info.surplus == HugePageCount(1))
+        try machine.dissolve(PageFrameNumber(262_144))
+        info = machine.hugePages(.oneGibibyte)
+        #expect(info.total == HugePageCount(1) && info.surplus == .zero)
+        try machine.expectWhole()
+    }
+
+    @Test("What is freed of a private mapping is reserved for it again, unless there are surplus pages")
+    func restoredReservations() throws {
+        let machine = try Self.boot()
+        try machine.setPool(.twoMebibytes, to: HugePageCount(2))
+        try machine.reserve(.twoMebibytes, HugePageCount(2))
+        let page = try machine.allocate(.twoMebibytes, isReserved: true)
+        #expect(try machine.free(page, restoresReservation: true))
+        #expect(machine.hugePages(.twoMebibytes).reserved == HugePageCount(2))
+        try machine.setOvercommit(.twoMebibytes, HugePageCount(1))
+        try machine.reserve(.twoMebibytes, HugePageCount(1))
+        let other = try machine.allocate(.twoMebibytes, isReserved: true)
+        #expect(try !machine.free(other, restoresReservation: true))
+        #expect(machine.hugePages(.twoMebibytes).reserved == HugePageCount(2))
+        #expect(Self.counts(machine) == [2, 2, 0])
+    }
+
+    @Test("Huge pages are given out in the order in which they were taken", arguments: [HugePageCount(3), 70])
+    func orderOfNewPages(_ count: HugePageCount) throws {
+        let machine = try Self.boot()
+        try machine.setPool(.twoMebibytes, to: count)
+        let pages = try (0..<3).map { _ in try machine.allocate(.twoMebibytes).index.rawValue }
+        #expect(pages == [0, 1, 2])
+    }
+
+    @Test("Ten thousand huge pages are allocated and freed without copying the list of free ones each time")
+    func manyPages() throws {
+        let machine = try Self.boot { $0.memory = .gibibytes(20) }
+        machine.setOptimizing(false)
+        try machine.setPool(.twoMebibytes, to: HugePageCount(10_240))
+        let pages = try (0..<10_240).map { _ in try machine.allocate(.twoMebibytes) }
+        for page in pages { try machine.free(page) }
+        #expect(Self.counts(machine) == [10_240, 10_240, 0])
     }
 
     @Test("v5's restore waits for memory")
@@ -326,8 +493,8 @@ struct MachineTests {
     func keeps() throws {
         let machine = try Self.boot { $0.keepsPages = true }
         try machine.setPool(.twoMebibytes, to: HugePageCount(3))
-        let change = try machine.setPool(.twoMebibytes, to: HugePageCount(1))
-        #expect(change.got == HugePageCount(3) && change.refusal?.cause == .keepsPages)
+        #expect(throws: HugeTLBError(.keepsPages)) { try machine.setPool(.twoMebibytes, to: HugePageCount(1)) }
+        #expect(machine.hugePages(.twoMebibytes).total == HugePageCount(3))
         #expect(machine.hugePages(.twoMebibytes).optimized == HugePageCount(3))
         try machine.expectWhole()
     }
@@ -341,7 +508,12 @@ struct MachineTests {
         let machine = try EmulatedMachine(configuration)
         try machine.setPool(.twoMebibytes, to: HugePageCount(3))
         let page = try machine.allocate(.twoMebibytes)
-        for error in errors + errors { try machine.poison(page.head.advanced(by: error)) }
+        for (place, error) in (errors + errors).enumerated() {
+            let frame = page.head.advanced(by: error)
+            if place == 0 { try machine.poison(frame) }
+            // It is remembered all the same.
+            #expect(throws: HugeTLBError(.alreadyPoisoned(frame))) { try machine.poison(frame) }
+        }
         let seen = try machine.structPage(of: page.head)
         #expect(seen.isPoisoned && seen.rawErrorIndex == errors[0])
         #expect(throws: HugeTLBError(.inUse(page.index, .twoMebibytes))) { try machine.dissolve(page.head) }
@@ -363,7 +535,9 @@ struct MachineTests {
         let machine = try Self.boot { $0.scheme = scheme }
         try machine.setPool(.oneGibibyte, to: HugePageCount(1))
         let errors = [262_143, 1, 70_000].map { PageFrameNumber($0) }
-        for error in errors { try machine.poison(error) }
+        let page = try machine.allocate(.oneGibibyte)
+        for error in errors { try? machine.poison(error) }
+        try machine.free(page)
         #expect(try machine.structPage(of: PageFrameNumber(0)).rawErrorIndex == 262_143)
         #expect(throws: HugeTLBError(.poisoned(HugePageIndex(0), .oneGibibyte))) {
             try machine.demote(PageFrameNumber(0))
@@ -372,6 +546,39 @@ struct MachineTests {
         try machine.dissolve(PageFrameNumber(5))
         #expect(errors.allSatisfy(machine.isPoisoned) && !machine.isPoisoned(PageFrameNumber(0)))
         #expect(machine.memmap().freePages == 262_144 - 3)
+        try machine.expectWhole()
+    }
+
+    @Test("An error in a free huge page dissolves it at once: the base page alone is lost", arguments: machines)
+    func errorInFreePage(_ configuration: MachineConfiguration) throws {
+        let machine = try EmulatedMachine(configuration)
+        for (size, frame) in [(HugePageSize.twoMebibytes, 700), (.oneGibibyte, 300_000)] {
+            try machine.setPool(size, to: HugePageCount(2))
+            let (free, frame) = (machine.memmap().freePages, PageFrameNumber(frame))
+            try machine.poison(frame)
+            #expect(machine.hugePages(size).total == HugePageCount(1) && machine.isPoisoned(frame))
+            #expect(machine.memmap().freePages == free + size.bytes.rawValue / 4096 - 1)
+            #expect(throws: HugeTLBError(.alreadyPoisoned(frame))) { try machine.poison(frame) }
+            // It is in no huge page any more: there is nothing to do.
+            try machine.dissolve(frame)
+            try machine.expectWhole()
+            try machine.setPool(size, to: .zero)
+        }
+    }
+
+    @Test("A free huge page with an error that cannot be dissolved stays, and is not handed out")
+    func errorInFreePageThatStays() throws {
+        let machine = try Self.boot()
+        try machine.setPool(.twoMebibytes, to: HugePageCount(1))
+        machine.setFrameBudget(.zero)
+        #expect(throws: HugeTLBError(.notContained(HugePageIndex(0), .twoMebibytes))) {
+            try machine.poison(PageFrameNumber(3))
+        }
+        #expect(Self.counts(machine) == [1, 1, 0])
+        #expect(throws: HugeTLBError(.poolEmpty(.twoMebibytes))) { _ = try machine.allocate(.twoMebibytes) }
+        machine.setFrameBudget(nil)
+        try machine.dissolve(PageFrameNumber(3))
+        #expect(machine.isPoisoned(PageFrameNumber(3)))
         try machine.expectWhole()
     }
 
@@ -401,7 +608,7 @@ struct MachineTests {
         }
         let free = machine.memmap().freePages
         try machine.poison(PageFrameNumber(512 * 100 + 3))
-        try machine.poison(PageFrameNumber(512 * 100 + 3))
+        #expect(throws: HugeTLBError.self) { try machine.poison(PageFrameNumber(512 * 100 + 3)) }
         #expect(machine.memmap().freePages == free - 1)
         try machine.setPool(.twoMebibytes, to: HugePageCount(3))
         machine.setFrameBudget(.zero)
@@ -497,7 +704,7 @@ struct MachineTests {
         #expect(info.total == HugePageCount(1) && info.surplus == info.total && info.optimized == info.total)
         try machine.expectWhole()
         machine.setFrameBudget(nil)
-        #expect(try machine.setPool(.twoMebibytes, to: .zero).refusal == nil)
+        #expect(try machine.empty(.twoMebibytes).refusal == nil)
         try machine.expectWhole()
     }
 
@@ -561,6 +768,13 @@ struct MachineTests {
 }
 
 extension EmulatedMachine {
+    /// Makes all huge pages the pool's own, so that refused restores are tried again, and gives them back.
+    @discardableResult
+    func empty(_ size: HugePageSize) throws -> PoolChange {
+        try setPool(size, to: pool(size).total)
+        return try setPool(size, to: .zero)
+    }
+
     /// Everything that must hold at any time: each struct page leads to the head that the pools make one expect, and as
     /// many frames stand behind the region as there are vmemmap pages with one.
     func expectWhole(_ location: SourceLocation = #_sourceLocation) throws {

@@ -190,8 +190,8 @@ struct OddValueTests {
             if !isFrame {
                 #expect(throws: HugeTLBError(.noSuchFrame(frame))) { try machine.poison(frame) }
                 #expect(throws: HugeTLBError(.noSuchFrame(frame))) { _ = try machine.structPage(of: frame) }
-                #expect(throws: HugeTLBError(.notAHugePage(frame))) { try machine.dissolve(frame) }
-                #expect(throws: HugeTLBError(.notAHugePage(frame))) { try machine.demote(frame) }
+                #expect(throws: HugeTLBError(.noSuchFrame(frame))) { try machine.dissolve(frame) }
+                #expect(throws: HugeTLBError(.noSuchFrame(frame))) { try machine.demote(frame) }
                 #expect(machine.hugePage(of: frame) == nil && !machine.isPoisoned(frame))
             } else {
                 try machine.poison(frame)

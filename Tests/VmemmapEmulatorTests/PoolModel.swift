@@ -47,6 +47,7 @@ struct PoolModel {
     var splitPmds: Set<Int> = []
     /// Vmemmap pages whose frame from boot memory has been given back for good.
     var withoutBootFrame: Set<Int> = []
+    let isHeadMoved: Bool
     var optimizeFailures = 0
     var restoreFailures = 0
 
@@ -54,6 +55,7 @@ struct PoolModel {
         let configuration = machine.configuration
         manner = configuration.restoreFailure
         isOptimizing = configuration.optimizesAtBoot
+        isHeadMoved = configuration.scheme == .head
         blocks = configuration.memory.rawValue >> 21
         // Cut in the middle, where a gigantic page would be.
         let cut = (blocks / 512 + 1) / 2 * 512
@@ -139,69 +141,98 @@ struct PoolModel {
         splitPmds.formUnion(pmds)
         budget = budget.map { $0 - split.count + shape.freedPages }
         withoutBootFrame.formUnion(first + shape.vmemmapPages - shape.freedPages..<first + shape.vmemmapPages)
+        // The head moves to a frame of the page allocator's.
+        if isHeadMoved { withoutBootFrame.insert(first) }
         optimized[size, default: []].insert(page)
     }
 
-    private mutating func restore(_ page: Int, _ size: HugePageSize) throws(HugeTLBError) {
+    /// - Parameter freed: frames that the same operation has freed; they are taken when the budget's are not enough.
+    private mutating func restore(_ page: Int, _ size: HugePageSize, _ freed: inout Int) throws(HugeTLBError) {
         guard let shape = shapes[size], optimized[size]?.contains(page) == true else { return }
-        if let left = budget, left < shape.freedPages {
-            restoreFailures += 1
-            throw HugeTLBError(.frameBudget(needed: PageCount(shape.freedPages), left: PageCount(left)))
+        if let left = budget {
+            if left + freed < shape.freedPages {
+                throw HugeTLBError(.frameBudget(needed: PageCount(shape.freedPages), left: PageCount(left)))
+            }
+            budget = max(0, left - shape.freedPages)
+            freed -= max(0, shape.freedPages - left)
         }
-        budget = budget.map { $0 - shape.freedPages }
         optimized[size]?.remove(page)
     }
 
-    /// Gives back what has left the pool; refused, it is the pool's again, as a surplus page.
-    private mutating func giveToMemory(_ page: Int, _ size: HugePageSize) throws(HugeTLBError) {
-        do throws(HugeTLBError) {
-            try restore(page, size)
-            for block in blocks(of: page, size) { owners[block] = nil }
-        } catch {
-            pools[size]?.free.append(page)
-            pools[size]?.total += 1
-            pools[size]?.surplus += 1
-            throw error
+    private mutating func release(_ page: Int, _ size: HugePageSize) -> Int {
+        for block in blocks(of: page, size) { owners[block] = nil }
+        return frames(page, size).count - errors.count { frames(page, size).contains($0) }
+    }
+
+    /// Gives back what has left the pool: as many as can be restored, then the next with what those have freed. One
+    /// that cannot be is the pool's again, as a surplus page.
+    private mutating func giveToMemory(_ pages: [Int], _ size: HugePageSize) -> Refusal? {
+        var (rest, freed, refusal) = (pages, 0, Refusal?.none)
+        while !rest.isEmpty {
+            var restored = 0
+            var stoppedBy: Refusal?
+            for page in rest {
+                do throws(HugeTLBError) {
+                    try restore(page, size, &freed)
+                    restored += 1
+                } catch {
+                    stoppedBy = error.cause
+                    break
+                }
+            }
+            for page in rest.prefix(restored) { freed += release(page, size) }
+            rest.removeFirst(restored)
+            if restored > 0 { continue }
+            refusal = stoppedBy
+            restoreFailures += 1
+            putBack(rest.removeFirst(), size, true)
         }
+        return refusal
     }
 
     // MARK: The pool's size
 
     mutating func setPool(_ size: HugePageSize, to asked: Int) -> Refusal? {
         var pool = pools[size] ?? Pool()
-        if asked > pool.persistent {
-            pool.surplus -= min(pool.surplus, asked - pool.persistent)
-            pools[size] = pool
+        if asked <= pool.persistent { return shrink(size, to: asked) }
+        pool.surplus -= min(pool.surplus, asked - pool.persistent)
+        pools[size] = pool
+        var refusal: Refusal?
+        var taken: [Int] = []
+        do throws(HugeTLBError) {
+            while pool.persistent + taken.count < asked { taken.append(try takeFromMemory(size)) }
+        } catch {
+            refusal = error.cause
+        }
+        var ready: [Int] = []
+        var firstRefusal: Refusal?
+        for page in taken.sorted() {
             do throws(HugeTLBError) {
-                while (pools[size]?.persistent ?? asked) < asked {
-                    let page = try takeFromMemory(size)
-                    try prepare(page, size)
-                    pools[size]?.total += 1
-                    pools[size]?.free.append(page)
-                }
-                return nil
+                try prepare(page, size)
+                ready.append(page)
             } catch {
-                return error.cause
+                firstRefusal = firstRefusal ?? error.cause
             }
         }
-        do throws(HugeTLBError) {
-            while let page = takeUnused(size, isWanted: { $0.total > asked }) { try giveToMemory(page, size) }
-        } catch {
-            return error.cause
-        }
-        pool = pools[size] ?? Pool()
-        pools[size]?.surplus += max(0, pool.persistent - asked)
-        return nil
+        // The first that was taken is the first that is given out.
+        pools[size]?.total += ready.count
+        pools[size]?.free += taken.reversed().filter(ready.contains)
+        return firstRefusal ?? refusal
     }
 
-    /// Takes a free page that nobody was promised out of the pool: a surplus page while there are any.
-    private mutating func takeUnused(_ size: HugePageSize, isWanted: (Pool) -> Bool) -> Int? {
-        guard var pool = pools[size], isWanted(pool), pool.available > 0 else { return nil }
-        pool.total -= 1
-        pool.surplus -= pool.surplus > 0 ? 1 : 0
-        let page = pool.free.popLast()
-        pools[size] = pool
-        return page
+    /// Surplus pages are not counted, and none is given back as one.
+    private mutating func shrink(_ size: HugePageSize, to asked: Int) -> Refusal? {
+        guard let pool = pools[size] else { return nil }
+        let own = pool.free.count > pool.persistent ? max(0, pool.free.count - pool.surplus) : pool.free.count
+        let count = min(pool.free.count, pool.persistent - max(asked, pool.reserved + pool.persistent - own))
+        let removed = count > 0 ? Array(pool.free.suffix(count)) : []
+        pools[size]?.free.removeLast(removed.count)
+        pools[size]?.total -= removed.count
+        // The one that was taken off last is restored first: the one freed longest ago.
+        let refusal = giveToMemory(removed, size)
+        let left = pools[size]?.persistent ?? 0
+        pools[size]?.surplus += max(0, left - asked)
+        return refusal
     }
 
     // MARK: Users
@@ -245,7 +276,7 @@ struct PoolModel {
         }
         pools[size]?.total -= 1
         pools[size]?.surplus -= 1
-        try? giveToMemory(page, size)
+        _ = giveToMemory([page], size)
     }
 
     mutating func reserve(_ size: HugePageSize, _ count: Int) -> Refusal? {
@@ -257,7 +288,7 @@ struct PoolModel {
             for page in gathered { letGo(page, size) }
             return error.cause
         }
-        pools[size]?.free += gathered
+        pools[size]?.free += gathered.reversed()
         pools[size]?.reserved += count
         return nil
     }
@@ -265,26 +296,40 @@ struct PoolModel {
     mutating func unreserve(_ size: HugePageSize, _ count: Int) {
         let taken = max(0, min(count, pools[size]?.reserved ?? 0))
         pools[size]?.reserved -= taken
-        for _ in 0..<taken {
-            guard let page = takeUnused(size, isWanted: { $0.surplus > 0 }) else { return }
-            guard (try? giveToMemory(page, size)) != nil else { return }
-        }
+        let count = min(taken, pools[size]?.surplus ?? 0, pools[size]?.free.count ?? 0)
+        let removed = Array(pools[size]?.free.suffix(count) ?? [])
+        pools[size]?.free.removeLast(count)
+        pools[size]?.total -= count
+        pools[size]?.surplus -= count
+        _ = giveToMemory(removed, size)
     }
 
     // MARK: One by one
 
-    mutating func poison(_ frame: Int) { errors.insert(frame) }
+    mutating func poison(_ frame: Int) -> Refusal? {
+        let found = hugePage(of: frame)
+        let isFirst = found.map { !isPoisoned($0.page, $0.size) } ?? !errors.contains(frame)
+        errors.insert(frame)
+        if !isFirst { return .alreadyPoisoned(PageFrameNumber(frame)) }
+        guard let found, pools[found.size]?.free.contains(found.page) == true else { return nil }
+        return dissolve(frame) == nil ? nil : .notContained(HugePageIndex(found.page), found.size)
+    }
 
     mutating func dissolve(_ frame: Int) -> Refusal? {
+        guard hugePage(of: frame) != nil else { return nil }
         do throws(HugeTLBError) {
-            let (page, size, isSurplus) = try takeFree(frame)
+            let (page, size) = try takeFree(frame)
+            let isSurplus = (pools[size]?.surplus ?? 0) > 0
+            if isSurplus { pools[size]?.surplus -= 1 }
             do throws(HugeTLBError) {
-                try restore(page, size)
+                var none = 0
+                try restore(page, size, &none)
             } catch {
+                restoreFailures += 1
                 putBack(page, size, isSurplus)
                 throw error
             }
-            for block in blocks(of: page, size) { owners[block] = nil }
+            _ = release(page, size)
             return nil
         } catch {
             return error.cause
@@ -293,28 +338,38 @@ struct PoolModel {
 
     mutating func demote(_ frame: Int) -> Refusal? {
         do throws(HugeTLBError) {
-            let (page, size, isSurplus) = try takeFree(frame)
-            do throws(HugeTLBError) {
-                guard size == .oneGibibyte else { throw HugeTLBError(.notAHugePage(PageFrameNumber(frame))) }
+            if let (page, size) = hugePage(of: frame), let pool = pools[size], pool.free.contains(page),
+                pool.available > 0
+            {
+                if size != .oneGibibyte { throw HugeTLBError(.notAHugePage(PageFrameNumber(frame))) }
                 if isPoisoned(page, size) { throw HugeTLBError(.poisoned(HugePageIndex(page), size)) }
-                try restore(page, size)
+            }
+            let (page, size) = try takeFree(frame)
+            // The pool's own count falls, unless it is 0.
+            let isSurplus = (pools[size]?.persistent ?? 0) < 0
+            if isSurplus { pools[size]?.surplus -= 1 }
+            do throws(HugeTLBError) {
+                var none = 0
+                try restore(page, size, &none)
             } catch {
+                restoreFailures += 1
                 putBack(page, size, isSurplus)
                 throw error
             }
+            var ready: [Int] = []
             for block in blocks(of: page, size) {
                 owners[block] = .twoMebibytes
-                if (try? prepare(block, .twoMebibytes)) == nil { continue }
-                pools[.twoMebibytes]?.total += 1
-                pools[.twoMebibytes]?.free.append(block)
+                if (try? prepare(block, .twoMebibytes)) != nil { ready.append(block) }
             }
+            pools[.twoMebibytes]?.total += ready.count
+            pools[.twoMebibytes]?.free += ready.reversed()
             return nil
         } catch {
             return error.cause
         }
     }
 
-    private mutating func takeFree(_ frame: Int) throws(HugeTLBError) -> (Int, HugePageSize, isSurplus: Bool) {
+    private mutating func takeFree(_ frame: Int) throws(HugeTLBError) -> (Int, HugePageSize) {
         guard let (page, size) = hugePage(of: frame), var pool = pools[size] else {
             throw HugeTLBError(.notAHugePage(PageFrameNumber(frame)))
         }
@@ -322,10 +377,8 @@ struct PoolModel {
         if pool.available == 0 { throw HugeTLBError(.reserved(size)) }
         pool.free.removeAll { $0 == page }
         pool.total -= 1
-        let isSurplus = pool.surplus > 0
-        if isSurplus { pool.surplus -= 1 }
         pools[size] = pool
-        return (page, size, isSurplus)
+        return (page, size)
     }
 
     private mutating func putBack(_ page: Int, _ size: HugePageSize, _ isSurplus: Bool) {

@@ -29,6 +29,8 @@ package struct MemmapInfo: Hashable, Sendable {
     package let splitPageTables: Int
     /// Huge pages that could not be optimized and are used as they are.
     package let optimizeFailures: Int
+    /// Those of them for which vm.max_map_count left no mappings.
+    package let mappingLimitFailures: Int
     /// Restores that were refused.
     package let restoreFailures: Int
     /// Base pages of huge pages that two refusals in a row have left half-way. The next change of a pool mends them.
@@ -73,7 +75,7 @@ extension EmulatedMachine {
 
     /// The huge pages of a pool whose vmemmap is optimized.
     private func optimizedPages(_ state: HState) -> [HugePageIndex] {
-        (state.freeList + Array(state.active)).filter { isOptimized(PageID(page: $0, size: state.size)) }
+        (state.freePages + Array(state.active)).filter { isOptimized(PageID(page: $0, size: state.size)) }
     }
 
     /// What /proc/vmstat would say of the memory map.
@@ -82,9 +84,9 @@ extension EmulatedMachine {
             MemmapInfo(
                 allocatorPages: book.origins.allocatorPages, bootPages: book.origins.bootPages,
                 splitPageTables: book.deposits.inUse, optimizeFailures: book.optimizeFailures,
-                restoreFailures: book.restoreFailures,
+                mappingLimitFailures: book.mappingLimitFailures, restoreFailures: book.restoreFailures,
                 setAsidePages: book.setAside.reduce(0) { $0 + $1.size.bytes.rawValue / HostLimits.pageSize.rawValue },
-                frameBudget: book.budget,
+                frameBudget: book.budget?.left,
                 freePages: book.zones.reduce(0) { $0 + $1.freePages })
         }
     }
@@ -92,32 +94,40 @@ extension EmulatedMachine {
     /// Frames that there must be behind the region: one for each vmemmap page that has its own, and the templates that
     /// show.
     public func expectedFrames() -> PageCount {
-        views.reduce(PageCount.zero) { sum, entry in
+        views.reduce(vmemmapPages) { sum, entry in
             let (size, view) = entry
             let optimized = optimizedPages(pool(size))
             let zones = Set(optimized.map { view.plan.zone(of: $0) }).count
             let freed = PageCount(view.plan.freedPages.count) * optimized.count
-            return sum + (size == .twoMebibytes ? view.plan.framesPopulated : .zero) - freed
+            return sum - freed
                 + view.plan.templatesPerZone * zones
         }
     }
 
     /// What a struct page says, and what stands behind it.
     package func structPage(of frame: PageFrameNumber) throws(HugeTLBError) -> StructPageView {
-        guard let small = views[.twoMebibytes], small.layout.frames.contains(frame) else {
-            throw HugeTLBError(.noSuchFrame(frame))
-        }
+        try checkFrame(frame)
+        let small = smallView
         let page = hugePage(of: frame)
         let view = page.flatMap { views[$0.size] } ?? small
         let address = small.layout.structPage(of: frame)
         let head = view.read(address).head
         let fields = HugePageFields(head: page?.head ?? frame, small.layout)
         return StructPageView(
-            frame: frame, address: address, compoundHead: small.layout.frame(describedAt: head), hugePage: page,
+            frame: frame, address: address, compoundHead: self.frame(describedAt: head), hugePage: page,
             isOptimized: page.map { isOptimized(PageID(page: $0.index, size: $0.size)) } ?? false,
             isActive: page != nil && fields.isActive, isPoisoned: isPoisoned(frame),
             rawErrorIndex: page != nil && fields.isPoisoned ? fields.rawErrorIndex : nil,
-            zone: small.plan.zone(of: small.layout.geometry.hugePage(of: frame)))
+            zone: small.plan.zone(
+                of: min(
+                    small.layout.geometry.hugePage(of: frame), small.layout.allHugePages.upperBound.advanced(by: -1))))
+    }
+
+    /// The frame that a struct page describes; nil if there is none at the address.
+    private func frame(describedAt address: Address) -> PageFrameNumber? {
+        let size = smallView.layout.geometry.structPageSize.rawValue
+        let (frame, rest) = (address - smallView.layout.base).rawValue.quotientAndRemainder(dividingBy: size)
+        return rest == 0 && frames.contains(PageFrameNumber(frame)) ? PageFrameNumber(frame) : nil
     }
 
     /// The real region of the struct pages.
@@ -125,4 +135,22 @@ extension EmulatedMachine {
 
     /// The view of the memory as huge pages of one size; nil where the machine has none.
     package func region(_ size: HugePageSize) -> VmemmapRegion? { views[size] }
+
+    // MARK: States
+
+    /// The pool of a size. Empty where the machine has none.
+    package func pool(_ size: HugePageSize) -> HState { book.withLock { $0.hstates[size] ?? HState(size) } }
+
+    /// Whether the vmemmap of a huge page is optimized (`HPageVmemmapOptimized`).
+    func isOptimized(_ freed: PageID) -> Bool { views[freed.size]?.states.state(of: freed.page) == .optimized }
+
+    /// Whether readers and writers of a huge page notice nothing of what a failed operation may have torn.
+    func isUsable(_ freed: PageID) -> Bool {
+        views[freed.size]?.states.state(of: freed.page).tear?.isUsable ?? true
+    }
+
+    func view(_ size: HugePageSize) throws(HugeTLBError) -> VmemmapRegion {
+        guard let view = views[size] else { throw HugeTLBError(.noSuchSize(size)) }
+        return view
+    }
 }

@@ -24,10 +24,9 @@ extension EmulatedMachine {
         let free = book.withLock { book in
             book.change(size) { state -> HugePageIndex? in
                 guard isReserved ? state.reserved > .zero : state.available > .zero else { return nil }
-                let place = state.freeList.lastIndex { !HugePageFields(of: $0, view.layout).isPoisoned }
-                guard let place else { return nil }
+                let page = state.dequeue { !HugePageFields(of: $0, view.layout).isPoisoned }
+                guard let page else { return nil }
                 if isReserved { state.reserved -= HugePageCount(1) }
-                let page = state.freeList.remove(at: place)
                 state.active.insert(page)
                 return page
             }
@@ -35,7 +34,7 @@ extension EmulatedMachine {
         let page = if let free { free } else { try makeSurplus(size) }
         HugePageFields(of: page, view.layout).isActive = true
         if free == nil {
-            enterPool(page, size) { state in
+            enterPool([page], size) { state, page in
                 state.active.insert(page)
                 // Every free page has a memory error: the promise is kept by a page beyond the pool.
                 if isReserved { state.reserved = max(.zero, state.reserved - HugePageCount(1)) }
@@ -47,57 +46,73 @@ extension EmulatedMachine {
     /// Makes a huge page beyond the pool's size, counted, and on no list yet (`alloc_surplus_huge_page()`).
     func makeSurplus(_ size: HugePageSize) throws(HugeTLBError) -> HugePageIndex {
         guard pool(size).surplus < pool(size).overcommit else { throw HugeTLBError(.poolEmpty(size)) }
-        let page = try takeFromMemory(size)
-        try prepare(page, size, isOptimized: configuration.policy == .all)
+        var prepared = PreparedPages()
+        let pages = takeFromMemory(size, atMost: 1, 0..<configuration.nodes)
+        prepare(pages, size, isOptimized: configuration.policy == .all, &prepared)
+        guard let page = prepared.ready.first else {
+            throw prepared.refusal ?? HugeTLBError(.noContiguousMemory(size))
+        }
         // Counted only now that it is there: what is counted, others may make the pool's own, or free in its place.
         let isAllowed = book.withLock { book in
             book.change(size) { state in
                 guard state.surplus < state.overcommit else { return false }
-                state.addSurplus()
+                state.add(page, isSurplus: true)
                 return true
             }
         }
         if isAllowed { return page }
         // Somebody was faster. What cannot be given back is the pool's, and counted.
-        try? giveToMemory(PageID(page: page, size: size))
+        giveToMemory([page], size)
         throw HugeTLBError(.poolEmpty(size))
     }
 
     /// Gives a huge page back: to the pool, or, while there are surplus pages, to the page allocator
-    /// (`free_huge_page()`).
-    public func free(_ page: HugePage) throws(HugeTLBError) {
+    /// (`free_huge_folio()`).
+    ///
+    /// - Parameter restoresReservation: whether it is reserved again for the one who frees it: what is freed of a
+    ///   private mapping is, unless there are surplus pages (`__unmap_hugepage_range()`).
+    /// - Returns: whether it is.
+    @discardableResult
+    public func free(_ page: HugePage, restoresReservation: Bool = false) throws(HugeTLBError) -> Bool {
         let view = try view(page.size)
-        let wasActive = book.withLock { book in
-            book.change(page.size) { $0.active.remove(page.index) != nil }
+        let (wasActive, isRestored) = book.withLock { book in
+            book.change(page.size) { state in
+                let wasActive = state.active.remove(page.index) != nil
+                let isRestored = wasActive && restoresReservation && state.surplus == .zero
+                if isRestored { state.reserved += HugePageCount(1) }
+                return (wasActive, isRestored)
+            }
         }
         guard wasActive else { throw HugeTLBError(.alreadyFree(page.index, page.size)) }
         HugePageFields(of: page.index, view.layout).isActive = false
         letGo(page.index, page.size)
+        return isRestored
     }
 
     /// Gives up a huge page that is counted and on no list. Gone it is in any case: what cannot be restored is the
     /// pool's again, and counted.
     func letGo(_ page: HugePageIndex, _ size: HugePageSize) {
         // A surplus page that was left untouched becomes the pool's only with what that takes.
-        if configuration.policy == .poolOnly, pool(size).surplus == .zero || configuration.keepsPages {
-            optimize(page, size)
+        if configuration.policy == .poolOnly, !isOptimized(PageID(page: page, size: size)),
+            configuration.keepsPages || !book.withLock({ $0.change(size) { $0.hasSurplus(beside: page) } })
+        {
+            var refusals = OptimizeRefusals()
+            _ = optimize([page], size, &refusals)
         }
         // Nobody may be given one that a refusal has torn.
         let freed = PageID(page: page, size: size)
         guard isUsable(freed) else {
             book.withLock { book in
-                book.change(size) { state in
-                    if state.surplus > .zero { state.removeSurplus() } else { state.total -= HugePageCount(1) }
-                }
+                book.change(size) { $0.remove(page, isSurplus: $0.hasSurplus(beside: page)) }
             }
             return setAside(freed)
         }
         var isSurplus = false
-        enterPool(page, size) { state in
-            isSurplus = state.surplus > .zero && !configuration.keepsPages
-            if isSurplus { state.removeSurplus() } else { state.freeList.append(page) }
+        enterPool([page], size) { state, page in
+            isSurplus = state.hasSurplus(beside: page) && !configuration.keepsPages
+            if isSurplus { state.remove(page, isSurplus: true) } else { state.enqueue(page) }
         }
-        if isSurplus { try? giveToMemory(freed) }
+        if isSurplus { giveToMemory([page], size) }
     }
 
     /// How many surplus pages allocations and reservations may make (nr_overcommit_hugepages).
@@ -111,9 +126,13 @@ extension EmulatedMachine {
     /// are.
     public func setOptimizing(_ isOptimizing: Bool) { book.withLock { $0.isOptimizing = isOptimizing } }
 
-    /// Frames that restores may take for the vmemmap, none if it is below 0; nil: as many as the host has.
-    public func setFrameBudget(_ frames: PageCount?) {
-        book.withLock { $0.budget = frames.map { max(.zero, $0) } }
+    /// Frames that splits and restores may take for page tables and the vmemmap, none if it is below 0; nil: as many as
+    /// the host has.
+    ///
+    /// - Parameter isShared: whether they are all the memory there is left: huge pages come from it too, and what they
+    ///   leave goes there. If not, what an operation frees can serve that operation alone.
+    public func setFrameBudget(_ frames: PageCount?, isShared: Bool = false) {
+        book.withLock { $0.budget = frames.map { FrameBudget($0, isShared: isShared) } }
     }
 
     /// Waits until every huge page freed before is back with the page allocator, or the pool's again (`flush_work()`).

@@ -10,6 +10,8 @@ package struct BlockAllocator: Sendable {
 
     private let blockPages: Int
     private let giganticBlocks: Int
+    /// Blocks of the first gigantic stretch that lie before the zone.
+    private let blocksBefore: Int
     /// Free base pages of each block.
     private var free: [Int]
     /// Free whole blocks of each gigantic stretch.
@@ -24,19 +26,29 @@ package struct BlockAllocator: Sendable {
     /// A zone of free memory.
     ///
     /// - Parameters:
-    ///   - frames: from a multiple of the gigantic page's size on; what does not fill a block at the end is not handed
-    ///     out.
+    ///   - frames: from a multiple of a block's size on; of a block that they do not fill at the end, base pages are
+    ///     handed out, and never the whole.
     ///   - blockPages: base pages of a 2 MiB huge page.
     ///   - giganticPages: base pages of a 1 GiB huge page.
     package init(_ frames: Range<PageFrameNumber>, blockPages: Int, giganticPages: Int) {
         self.blockPages = blockPages
         giganticBlocks = giganticPages / blockPages
-        let blocks = frames.count / blockPages
-        self.frames = frames.lowerBound..<frames.lowerBound.advanced(by: blocks * blockPages)
+        self.frames = frames
+        let (blocks, rest) = frames.count.quotientAndRemainder(dividingBy: blockPages)
+        blocksBefore = frames.lowerBound.rawValue / blockPages % giganticBlocks
         free = Array(repeating: blockPages, count: blocks)
-        freeBlocks = stride(from: 0, to: blocks, by: giganticBlocks).map {
-            min(giganticPages / blockPages, blocks - $0)
+        freeBlocks = Array(
+            repeating: 0, count: (blocksBefore + blocks + (rest > 0 ? 1 : 0) + giganticBlocks - 1) / giganticBlocks)
+        for block in 0..<blocks { freeBlocks[stretch(of: block)] += 1 }
+        if rest > 0 {
+            free.append(rest)
+            broken[blocks] = Set(rest..<blockPages)
         }
+    }
+
+    /// Takes what is there and never to be handed out: firmware's, for example.
+    package mutating func withhold(_ withheld: Range<PageFrameNumber>) {
+        for frame in withheld.clamped(to: frames) where isFree(frame) { takeOut(frame) }
     }
 
     // MARK: What is free
@@ -65,8 +77,11 @@ package struct BlockAllocator: Sendable {
 
     private func frame(ofBlock block: Int) -> PageFrameNumber { frames.lowerBound.advanced(by: block * blockPages) }
 
+    private func stretch(of block: Int) -> Int { (blocksBefore + block) / giganticBlocks }
+
     private func blocks(ofGigantic stretch: Int) -> Range<Int> {
-        stretch * giganticBlocks..<min(free.count, (stretch + 1) * giganticBlocks)
+        let first = stretch * giganticBlocks - blocksBefore
+        return max(0, first)..<min(free.count, first + giganticBlocks)
     }
 
     // MARK: Taking
@@ -76,7 +91,7 @@ package struct BlockAllocator: Sendable {
         let block = broken.keys.filter { free[$0] > 0 }.min { (free[$0], $0) < (free[$1], $1) } ?? tightestFreeBlock()
         guard let block else { return nil }
         if free[block] == blockPages {
-            freeBlocks[block / giganticBlocks] -= 1
+            freeBlocks[stretch(of: block)] -= 1
             broken[block] = []
         }
         guard let page = (0..<blockPages).first(where: { broken[block]?.contains($0) == false }) else { return nil }
@@ -96,7 +111,7 @@ package struct BlockAllocator: Sendable {
     package mutating func takeGigantic() -> PageFrameNumber? {
         guard let stretch = freeBlocks.firstIndex(of: giganticBlocks) else { return nil }
         for block in blocks(ofGigantic: stretch) { take(block) }
-        return frame(ofBlock: stretch * giganticBlocks)
+        return frame(ofBlock: blocks(ofGigantic: stretch).lowerBound)
     }
 
     /// A free block in the stretch that has the fewest.
@@ -107,7 +122,7 @@ package struct BlockAllocator: Sendable {
 
     private mutating func take(_ block: Int) {
         free[block] = 0
-        freeBlocks[block / giganticBlocks] -= 1
+        freeBlocks[stretch(of: block)] -= 1
     }
 
     // MARK: Giving back
@@ -122,7 +137,7 @@ package struct BlockAllocator: Sendable {
             if part == whole, broken[block] == nil, !isolatedBlocks.contains(block) {
                 precondition(free[block] == 0, "block \(block) is free already")
                 free[block] = blockPages
-                freeBlocks[block / giganticBlocks] += 1
+                freeBlocks[stretch(of: block)] += 1
             } else {
                 precondition(!part.contains(where: isFree), "a frame of \(part) is free already")
                 for frame in part where !isolated.contains(frame) { giveBackPage(block, place(of: frame).page) }
@@ -136,7 +151,7 @@ package struct BlockAllocator: Sendable {
         free[block] += 1
         if free[block] == blockPages {
             broken[block] = nil
-            freeBlocks[block / giganticBlocks] += 1
+            freeBlocks[stretch(of: block)] += 1
         }
     }
 
@@ -146,15 +161,19 @@ package struct BlockAllocator: Sendable {
     @discardableResult
     package mutating func isolate(_ frame: PageFrameNumber) -> Bool {
         guard frames.contains(frame), isolated.insert(frame).inserted else { return false }
+        isolatedBlocks.insert(place(of: frame).block)
+        if isFree(frame) { takeOut(frame) }
+        return true
+    }
+
+    /// Takes a frame that is free.
+    private mutating func takeOut(_ frame: PageFrameNumber) {
         let (block, page) = place(of: frame)
-        isolatedBlocks.insert(block)
-        guard isFree(frame) else { return true }
         if free[block] == blockPages {
-            freeBlocks[block / giganticBlocks] -= 1
+            freeBlocks[stretch(of: block)] -= 1
             broken[block] = []
         }
         broken[block]?.insert(page)
         free[block] -= 1
-        return true
     }
 }

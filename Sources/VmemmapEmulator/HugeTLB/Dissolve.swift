@@ -1,7 +1,7 @@
 import HostMemory
 import Synchronization
 
-// Free huge pages taken apart one by one: dissolved (memory failure, offlining) and demoted.
+// Free huge pages given back because of one of their frames: memory failure, offlining.
 extension EmulatedMachine {
     /// The huge page that a frame is in, free or in use; nil if it is in none, or on its way out.
     public func hugePage(of frame: PageFrameNumber) -> HugePage? {
@@ -11,87 +11,50 @@ extension EmulatedMachine {
     func find(_ frame: PageFrameNumber, _ book: inout Book) -> HugePage? {
         for (size, view) in views where view.layout.frames.contains(frame) {
             let page = view.layout.geometry.hugePage(of: frame)
-            guard let state = book.hstates[size], state.active.contains(page) || state.freeList.contains(page) else {
-                continue
-            }
+            guard let state = book.hstates[size], state.active.contains(page) || state.isFree(page) else { continue }
             return HugePage(index: page, size: size, head: view.layout.geometry.headFrame(of: page))
         }
         return nil
     }
 
     /// Takes the free huge page around a frame out of the pool and gives it back to the page allocator, all but the
-    /// base pages with memory errors (`dissolve_free_huge_page()`). Waits for the deferred work first (v5 patch 16).
+    /// base pages with memory errors (`dissolve_free_hugetlb_folio()`). Waits for the deferred work first (v5 patch
+    /// 16). A frame that is in no huge page has nothing to be dissolved.
     ///
     /// - Throws: when it is in use or promised, or its vmemmap cannot be restored: the pool is as before then.
     public func dissolve(_ frame: PageFrameNumber) throws(HugeTLBError) {
+        try checkFrame(frame)
         flush()
-        let (page, isSurplus) = try takeFree(frame)
-        do throws(HugeTLBError) {
-            try restore(PageID(page: page.index, size: page.size))
-        } catch {
-            putBack(PageID(page: page.index, size: page.size), isSurplus: isSurplus)
-            throw error
+        // While there are surplus pages, it is one of them that goes (Linux 6.15 and later).
+        guard let taken = try takeFree(frame, isSurplus: { $0.hasSurplus(beside: $1) }) else { return }
+        let freed = PageID(page: taken.page.index, size: taken.page.size)
+        var none = PageCount.zero
+        if let refusal = restore([freed.page], freed.size, &none, until: endOfWaiting()).refusal {
+            putBack(freed, isSurplus: taken.isSurplus)
+            throw refusal
         }
-        release(PageID(page: page.index, size: page.size))
+        release(freed)
     }
 
-    /// Makes a free 1 GiB page 512 of 2 MiB (`demote_free_hugetlb_folios()`). Restores that page's vmemmap and no
-    /// other's; the new pages are optimized if new ones are.
-    ///
-    /// - Throws: as ``dissolve(_:)``, and for a page with a memory error.
-    public func demote(_ frame: PageFrameNumber) throws(HugeTLBError) {
-        flush()
-        try resizing.withLock { (_) throws(HugeTLBError) in try demoteNow(frame) }
-    }
-
-    private func demoteNow(_ frame: PageFrameNumber) throws(HugeTLBError) {
-        let small = try view(.twoMebibytes)
-        let (page, isSurplus) = try takeFree(frame)
-        do throws(HugeTLBError) {
-            guard page.size == .oneGibibyte else { throw HugeTLBError(.notAHugePage(frame)) }
-            let view = try view(page.size)
-            if HugePageFields(of: page.index, view.layout).isPoisoned {
-                throw HugeTLBError(.poisoned(page.index, page.size))
-            }
-            try restore(PageID(page: page.index, size: page.size))
-        } catch {
-            // One that is none to be demoted was not asked to be restored.
-            let isRestoreRefused =
-                switch error.cause {
-                case .notAHugePage, .poisoned: false
-                default: true
-                }
-            putBack(
-                PageID(page: page.index, size: page.size), isSurplus: isSurplus, isRestoreRefused: isRestoreRefused)
-            throw error
-        }
-        let first = small.layout.geometry.hugePage(of: page.head)
-        for index in first..<first.advanced(by: page.size.blocks) {
-            do throws(HugeTLBError) {
-                try prepare(index, .twoMebibytes, isOptimized: true)
-                enterPool(index, .twoMebibytes) { $0.addFree(index) }
-            } catch {
-                // It is set aside, or the page allocator's again.
-            }
-        }
-    }
-
-    /// Takes a free huge page that nobody has been promised out of the pool: as a surplus page while there are any,
-    /// which is what it returns beside it.
-    private func takeFree(_ frame: PageFrameNumber) throws(HugeTLBError) -> (HugePage, isSurplus: Bool) {
-        try book.withLock { (book) throws(HugeTLBError) in
-            guard let page = find(frame, &book), let state = book.hstates[page.size] else {
-                throw HugeTLBError(.notAHugePage(frame))
-            }
+    /// Takes a free huge page that nobody has been promised out of the pool, unless `check` throws; nil if the frame is
+    /// in none.
+    func takeFree(
+        _ frame: PageFrameNumber, isSurplus: (HState, HugePageIndex) -> Bool,
+        _ check: (HugePage) throws(HugeTLBError) -> Void = { (_) throws(HugeTLBError) in }
+    ) throws(HugeTLBError) -> (page: HugePage, isSurplus: Bool)? {
+        try book.withLock { (book) throws(HugeTLBError) -> (page: HugePage, isSurplus: Bool)? in
+            guard let page = find(frame, &book), let state = book.hstates[page.size] else { return nil }
             if state.active.contains(page.index) { throw HugeTLBError(.inUse(page.index, page.size)) }
-            if state.available == .zero { throw HugeTLBError(.reserved(page.size)) }
-            let isSurplus = book.change(page.size) { state in
-                state.freeList.removeAll { $0 == page.index }
-                let isSurplus = state.surplus > .zero
-                if isSurplus { state.removeSurplus() } else { state.total -= HugePageCount(1) }
-                return isSurplus
-            }
+            if state.available <= .zero { throw HugeTLBError(.reserved(page.size)) }
+            try check(page)
+            let isSurplus = isSurplus(state, page.index)
+            book.change(page.size) { $0.removeFree(page.index, isSurplus: isSurplus) }
             return (page, isSurplus)
         }
+    }
+
+    /// Throws unless a frame is one of the machine's.
+    func checkFrame(_ frame: PageFrameNumber) throws(HugeTLBError) {
+        guard frames.contains(frame) else { throw HugeTLBError(.noSuchFrame(frame)) }
     }
 }

@@ -12,6 +12,8 @@ public final class EmulatedMachine: Sendable {
     public let configuration: MachineConfiguration
 
     let memory: RegionMemory
+    /// Vmemmap pages of all its memory.
+    let vmemmapPages: PageCount
     let views: [HugePageSize: VmemmapRegion]
     /// The view as huge pages of 2 MiB, which every machine has.
     let smallView: VmemmapRegion
@@ -19,6 +21,8 @@ public final class EmulatedMachine: Sendable {
     /// One change of a pool's size at a time (`resize_lock`).
     let resizing = Guarded(())
     let worker: DeferredWorker<PageID>
+    /// Every base page.
+    package let frames: Range<PageFrameNumber>
     /// What each 2 MiB block may be read as.
     package let uses: BlockUses
     /// The struct pages of a free block of 2 MiB, in each zone.
@@ -30,8 +34,10 @@ public final class EmulatedMachine: Sendable {
         var zones: [BlockAllocator]
         /// vm.hugetlb_optimize_vmemmap: whether huge pages that come into being are optimized.
         var isOptimizing: Bool
-        /// Frames that restores may take; nil: as many as the host has.
-        var budget: PageCount?
+        /// Whether each zone is a node.
+        let hasNodes: Bool
+        /// Frames that splits and restores may take; nil: as many as the host has.
+        var budget: FrameBudget?
         var origins: FrameOrigins
         var deposits: PageTableDeposits
         /// Memory errors beyond the first of a huge page, whose index is in struct page 4 (`raw_hwp_list`).
@@ -43,8 +49,15 @@ public final class EmulatedMachine: Sendable {
         var setAside: [PageID] = []
         /// Huge pages that could not be optimized, and are used as they are.
         var optimizeFailures = 0
+        /// Those of them for which there were no mappings.
+        var mappingLimitFailures = 0
         /// Restores that were refused.
         var restoreFailures = 0
+
+        /// Changes the pool of a size, which is one of the machine's.
+        mutating func change<Value>(_ size: HugePageSize, _ body: (inout HState) -> Value) -> Value {
+            body(&hstates[size, default: HState(size)])
+        }
     }
 
     /// A huge page on its way back to the page allocator.
@@ -76,9 +89,13 @@ public final class EmulatedMachine: Sendable {
         guard let small = plans[.twoMebibytes] else {
             throw VmemmapError(.build, .unusableCount(HugePageCount(configuration.blocks)))
         }
-        let length = small.framesPopulated.bytes(pageSize: small.geometry.basePageSize)
+        frames = PageFrameNumber(0)..<PageFrameNumber(configuration.frames)
+        let pageSize = small.geometry.basePageSize
+        let structBytes = small.geometry.structPageSize * frames.count
+        vmemmapPages = PageCount((structBytes.rawValue + pageSize.rawValue - 1) / pageSize.rawValue)
+        let length = vmemmapPages.bytes(pageSize: pageSize)
         let templates = plans.values.reduce(ByteCount.zero) {
-            $0 + $1.templates.bytes(pageSize: small.geometry.basePageSize)
+            $0 + $1.templates.bytes(pageSize: pageSize)
         }
         do throws(HostError) {
             memory = try RegionMemory(
@@ -92,31 +109,35 @@ public final class EmulatedMachine: Sendable {
         smallView = try VmemmapRegion(small, over: memory, templatesAt: length, budget, store)
         var views = [HugePageSize.twoMebibytes: smallView]
         if let gigantic = plans[.oneGibibyte] {
-            let templatesAt = length + small.templates.bytes(pageSize: small.geometry.basePageSize)
+            let templatesAt = length + small.templates.bytes(pageSize: pageSize)
             views[.oneGibibyte] = try VmemmapRegion(gigantic, over: memory, templatesAt: templatesAt, budget, store)
         }
         self.views = views
         let pagesPerBlock = small.geometry.basePagesPerHugePage
-        var origins = FrameOrigins(pages: small.framesPopulated)
+        var origins = FrameOrigins(pages: vmemmapPages)
         for plan in plans.values { origins.addTemplates(plan.templates) }
         book = Guarded(
             Book(
-                hstates: plans.mapValues { HState($0.geometry.hugePageSize) },
+                hstates: plans.mapValues { HState($0.geometry.hugePageSize, border: configuration.border($0)) },
                 zones: Self.zones(configuration, pagesPerBlock: pagesPerBlock),
-                isOptimizing: configuration.optimizesAtBoot, origins: origins,
-                deposits: PageTableDeposits(pmds: small.framesPopulated.rawValue / small.geometry.pagesPerPmd)))
+                isOptimizing: configuration.optimizesAtBoot, hasNodes: configuration.nodes > 1, origins: origins,
+                deposits: PageTableDeposits(pmds: vmemmapPages.rawValue / small.geometry.pagesPerPmd)))
         worker = DeferredWorker()
         uses = BlockUses(configuration.blocks)
         plainBlocks = (0..<small.zones).map { StructPage.plain(pagesPerBlock, zone: $0, small.geometry) }
-        writePlainStructPages(of: PageFrameNumber(0)..<PageFrameNumber(configuration.blocks * pagesPerBlock))
+        writePlainStructPages(of: frames)
     }
 
     private static func zones(_ configuration: MachineConfiguration, pagesPerBlock: Int) -> [BlockAllocator] {
-        let (first, blocks) = (configuration.blocksInFirstZone, configuration.blocks)
-        return [0..<first, first..<blocks].filter { !$0.isEmpty }.map { zone in
-            BlockAllocator(
-                PageFrameNumber(zone.lowerBound * pagesPerBlock)..<PageFrameNumber(zone.upperBound * pagesPerBlock),
-                blockPages: pagesPerBlock, giganticPages: HugePageSize.oneGibibyte.blocks * pagesPerBlock)
+        let border = min(configuration.frames, configuration.blocksInFirstZone * pagesPerBlock)
+        let isOneZone = configuration.blocksInFirstZone == configuration.blocks
+        let zones = isOneZone ? [0..<configuration.frames] : [0..<border, border..<configuration.frames]
+        return zones.map { zone in
+            var zone = BlockAllocator(
+                PageFrameNumber(zone.lowerBound)..<PageFrameNumber(zone.upperBound), blockPages: pagesPerBlock,
+                giganticPages: HugePageSize.oneGibibyte.blocks * pagesPerBlock)
+            for reserved in configuration.reserved { zone.withhold(configuration.frames(in: reserved)) }
+            return zone
         }
     }
 }

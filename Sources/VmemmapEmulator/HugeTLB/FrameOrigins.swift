@@ -4,7 +4,8 @@ import HostMemory
 /// `nr_memmap_boot_pages` and `nr_memmap_pages` of /proc/vmstat). A pure value.
 ///
 /// Optimizing gives a vmemmap page's frame back to where it came from. Restoring takes one from the page allocator. So
-/// after a cycle only the sum of the two is what it was.
+/// after a cycle only the sum of the two is what it was. In the head scheme the head has a frame of the allocator's,
+/// too.
 struct FrameOrigins: Hashable, Sendable {
     /// What is behind a vmemmap page.
     private enum Origin: UInt8 {
@@ -43,6 +44,17 @@ struct FrameOrigins: Hashable, Sendable {
         }
     }
 
+    /// Notes that a vmemmap page has another frame, from the page allocator.
+    mutating func replace(_ page: Int) {
+        release(page..<(page + 1))
+        restore(page..<(page + 1))
+    }
+
     /// Notes frames that the page allocator gave for templates, which lie outside the vmemmap.
     mutating func addTemplates(_ pages: PageCount) { allocatorPages += pages }
+}
+
+extension MappingPlan {
+    /// Whether the page that the tails show is copied to a frame of the page allocator's: the head, since Linux 6.2.
+    var movesHead: Bool { isWorthwhile && tailSource == .head }
 }

@@ -30,6 +30,16 @@ public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
         case unusableCount(HugePageCount)
         /// The policy is never to give pages back.
         case keepsPages
+        /// It has a memory error already, or is in a huge page that has (-EHWPOISON).
+        case alreadyPoisoned(PageFrameNumber)
+        /// A free huge page with a memory error cannot be dissolved: it is promised, or cannot be restored (-EBUSY).
+        case notContained(HugePageIndex, HugePageSize)
+        /// All free huge pages have memory errors (-EBUSY).
+        case allPoisoned(HugePageSize)
+        /// Huge pages of one size are not demoted to ones of another (-EINVAL).
+        case noDemotion(HugePageSize, to: HugePageSize)
+        /// The machine has no such node (-EINVAL).
+        case noSuchNode(Int)
         /// The frame is not of this machine (-ENXIO).
         case noSuchFrame(PageFrameNumber)
     }
@@ -41,7 +51,7 @@ public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
     public init(_ cause: Cause) { self.cause = cause }
 
     /// Whether vm.max_map_count is what stands in the way.
-    var isMappingLimit: Bool {
+    package var isMappingLimit: Bool {
         guard case .vmemmap(let error) = cause, case .mappingLimit = error.cause else { return false }
         return true
     }
@@ -50,8 +60,9 @@ public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
     public var errnoName: String {
         switch cause {
         case .poolEmpty, .noContiguousMemory, .frameBudget, .pageTables, .vmemmap: "ENOMEM"
-        case .notAHugePage, .alreadyFree, .noSuchSize, .unusableCount, .keepsPages: "EINVAL"
-        case .inUse, .reserved, .poisoned: "EBUSY"
+        case .notAHugePage, .alreadyFree, .noSuchSize, .unusableCount, .keepsPages, .noSuchNode, .noDemotion: "EINVAL"
+        case .inUse, .reserved, .poisoned, .notContained, .allPoisoned: "EBUSY"
+        case .alreadyPoisoned: "EHWPOISON"
         case .noSuchFrame: "ENXIO"
         }
     }
@@ -73,6 +84,14 @@ public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
         case .noSuchSize(let size): "this machine has no huge pages of \(size.bytes) bytes"
         case .unusableCount(let count): "\(count) is no number of huge pages"
         case .keepsPages: "the policy is to keep huge pages: none is given back"
+        case .alreadyPoisoned(let frame): "frame \(frame), or the huge page that it is in, has a memory error already"
+        case .notContained(let page, let size):
+            "huge page \(page) of \(size.bytes) bytes has a memory error and stays: it is reserved, or its vmemmap "
+                + "cannot be restored"
+        case .allPoisoned(let size): "every free huge page of \(size.bytes) bytes has a memory error"
+        case .noDemotion(let size, let smaller):
+            "huge pages of \(size.bytes) bytes are not demoted to \(smaller.bytes) bytes"
+        case .noSuchNode(let node): "this machine has no node \(node)"
         case .noSuchFrame(let frame): "this machine has no frame \(frame)"
         }
     }

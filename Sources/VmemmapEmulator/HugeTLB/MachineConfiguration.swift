@@ -31,8 +31,12 @@ public struct MachineConfiguration: Hashable, Sendable {
         case poolOnly = "pool-only"
     }
 
-    /// Emulated memory, in whole 2 MiB blocks: what does not fill one at the end is not there.
+    /// Emulated memory, in whole base pages: what does not fill one at the end is not there.
     public var memory: ByteCount
+    /// How many nodes the memory is of, 1 or 2. Of two, the first has ZONE_NORMAL and the second ZONE_MOVABLE.
+    package var nodes = 1
+    /// Memory that is there and belongs to nobody (`Reserved` of the firmware's map): no huge page contains any of it.
+    package var reserved: [Range<ByteCount>] = []
     /// How vmemmap is shared.
     public var scheme: Scheme
     /// What the region consists of.
@@ -100,7 +104,10 @@ public struct MachineConfiguration: Hashable, Sendable {
             firstZone: HugePageCount(blocksInFirstZone / size.blocks), tailFrames: tailFrames)
     }
 
-    /// Blocks of 2 MiB.
+    /// Base pages.
+    var frames: Int { memory.rawValue / HostLimits.pageSize.rawValue }
+
+    /// Whole blocks of 2 MiB.
     var blocks: Int { memory.rawValue / HugePageSize.twoMebibytes.bytes.rawValue }
 
     /// The first half of the memory is ZONE_NORMAL, the second ZONE_MOVABLE, cut where a gigantic page would be; less
@@ -109,6 +116,20 @@ public struct MachineConfiguration: Hashable, Sendable {
         let gigantic = HugePageSize.oneGibibyte.blocks
         let stretches = blocks / gigantic
         return stretches > 1 ? (stretches + 1) / 2 * gigantic : blocks
+    }
+}
+
+extension MachineConfiguration {
+    /// Where the huge pages of the second node begin; nil: there is one node.
+    func border(_ plan: MappingPlan) -> HugePageIndex? {
+        nodes > 1 ? HugePageIndex(plan.hugePagesInFirstZone.rawValue) : nil
+    }
+
+    /// The base pages that some memory has a byte of.
+    func frames(in memory: Range<ByteCount>) -> Range<PageFrameNumber> {
+        let pageSize = HostLimits.pageSize.rawValue
+        return PageFrameNumber(
+            memory.lowerBound.rawValue / pageSize)..<PageFrameNumber((memory.upperBound.rawValue - 1) / pageSize + 1)
     }
 }
 

@@ -4,13 +4,21 @@ import HostMemory
 // The struct pages of memory as it becomes a huge page and is taken apart again. Readers go on throughout: each word of
 // a struct page changes in one step from what it was to what it will be.
 extension EmulatedMachine {
-    /// Makes the struct pages of free memory, in whole blocks, what the page allocator leaves: the zone, and nobody's
-    /// page.
+    /// Makes the struct pages of free memory, from the beginning of a block on, what the page allocator leaves: the
+    /// zone, and nobody's page.
     func writePlainStructPages(of frames: Range<PageFrameNumber>) {
-        guard let view = views[.twoMebibytes] else { return }
-        let geometry = view.layout.geometry
+        let geometry = smallView.layout.geometry
+        let last = smallView.layout.allHugePages.last ?? HugePageIndex(0)
         for first in stride(from: frames.lowerBound, to: frames.upperBound, by: geometry.basePagesPerHugePage) {
-            store(plainBlocks[view.plan.zone(of: geometry.hugePage(of: first))], at: view.layout.structPage(of: first))
+            let block = plainBlocks[smallView.plan.zone(of: min(last, geometry.hugePage(of: first)))]
+            let length = min(geometry.basePagesPerHugePage, first.distance(to: frames.upperBound))
+            let words = geometry.structPageSize.rawValue / 8 * length
+            let address = smallView.layout.structPage(of: first)
+            if words == block.count {
+                store(block, at: address)
+            } else {
+                store(Array(block.prefix(words)), at: address)
+            }
         }
     }
 

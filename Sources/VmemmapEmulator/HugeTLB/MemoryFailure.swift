@@ -6,61 +6,105 @@ import Synchronization
 // remembered on the head and by its index; when the page is dissolved, after the restore, it moves to the struct page
 // that it is about (v5 patch 15).
 extension EmulatedMachine {
-    /// A base page has a memory error: neither it nor a huge page that it is in is handed out again.
+    /// A base page has a memory error: neither it nor a huge page that it is in is handed out again
+    /// (`memory_failure()`).
+    ///
+    /// A free huge page is dissolved at once, so that only the base page is lost. One in use remembers the error, and
+    /// moves it to the base page when it is dissolved.
+    ///
+    /// - Throws: `HugeTLBError` for a frame that is not of this machine; with
+    ///   ``HugeTLBError/Cause/alreadyPoisoned(_:)`` if it, or the huge page that it is in, has an error already, which
+    ///   is remembered beside the first; with ``HugeTLBError/Cause/notContained(_:_:)`` if the free huge page cannot be
+    ///   dissolved.
     public func poison(_ frame: PageFrameNumber) throws(HugeTLBError) {
-        guard let small = views[.twoMebibytes], small.layout.frames.contains(frame) else {
-            throw HugeTLBError(.noSuchFrame(frame))
-        }
-        let isFree = book.withLock { book in
+        try checkFrame(frame)
+        let found = book.withLock { book in
             if let page = find(frame, &book) {
-                note(frame, in: page.index, page.size, &book)
-                return false
+                let isFree = book.hstates[page.size]?.isFree(page.index) ?? false
+                let isFirst = note(frame, in: page.index, page.size, &book)
+                return isFirst ? (isFree ? Poisoned.freeHugePage(page) : .remembered) : .before
             }
             let isFree = book.zones.contains { $0.isFree(frame) }
-            let isNew = book.zones.indices.contains { book.zones[$0].isolate(frame) }
+            if !book.isolate(frame) { return .before }
             // Its struct page is about to be rewritten, and may be read-only still.
-            if isNew, !isFree { book.errorsInTransit.insert(frame) }
-            return isFree
+            if !isFree { book.errorsInTransit.insert(frame) }
+            return isFree ? .freePage : .remembered
         }
+        switch found {
+        case .before: throw HugeTLBError(.alreadyPoisoned(frame))
+        case .remembered: break
         // Nobody takes the block any more, so nobody else writes there.
-        if isFree { markPoisoned(frame) }
+        case .freePage: markPoisoned(frame)
+        case .freeHugePage(let page):
+            do throws(HugeTLBError) {
+                try dissolve(frame)
+            } catch {
+                throw HugeTLBError(.notContained(page.index, page.size))
+            }
+        }
+    }
+
+    /// What a memory error has hit.
+    private enum Poisoned {
+        /// What had one before.
+        case before
+        /// What is in use, or on its way into a pool or out of it.
+        case remembered
+        case freePage
+        case freeHugePage(HugePage)
     }
 
     /// Remembers an error of a huge page that is in a pool, on its head and by its index.
-    private func note(_ frame: PageFrameNumber, in page: HugePageIndex, _ size: HugePageSize, _ book: inout Book) {
-        guard let view = views[size] else { return }
+    ///
+    /// - Returns: whether it is the first.
+    @discardableResult
+    private func note(
+        _ frame: PageFrameNumber, in page: HugePageIndex, _ size: HugePageSize, _ book: inout Book
+    ) -> Bool {
+        guard let view = views[size] else { return false }
         let fields = HugePageFields(of: page, view.layout)
         let head = view.layout.geometry.headFrame(of: page)
         let index = head.distance(to: frame)
         if !fields.isPoisoned {
             fields.rawErrorIndex = index
             fields.isPoisoned = true
-        } else if fields.rawErrorIndex != index, !book.furtherErrors[head, default: []].contains(index) {
+            return true
+        }
+        if fields.rawErrorIndex != index, !book.furtherErrors[head, default: []].contains(index) {
             // There is room for one in the struct pages; upstream keeps a list since 6.1.
             book.furtherErrors[head, default: []].append(index)
         }
+        return false
     }
 
-    /// Makes a huge page the pool's, as `change` enters it. Errors that came while it was in none are its own from here
-    /// on.
-    func enterPool(_ page: HugePageIndex, _ size: HugePageSize, _ change: (inout HState) -> Void) {
-        book.withLock { enterPool(page, size, &$0, change) }
+    /// Makes huge pages the pool's, as `change` enters each. Errors that came while one was in none are its own from
+    /// here on.
+    func enterPool(
+        _ pages: [HugePageIndex], _ size: HugePageSize, _ change: (inout HState, HugePageIndex) -> Void
+    ) {
+        book.withLock { enterPool(pages, size, &$0, change) }
     }
 
     /// The same for who has the book.
-    func enterPool(_ page: HugePageIndex, _ size: HugePageSize, _ book: inout Book, _ change: (inout HState) -> Void) {
-        book.change(size, change)
-        guard let view = views[size] else { return }
-        let first = view.layout.geometry.headFrame(of: page)
-        let frames = first..<first.advanced(by: view.layout.geometry.basePagesPerHugePage)
-        for frame in book.takeErrorsInTransit(frames) { note(frame, in: page, size, &book) }
+    func enterPool(
+        _ pages: [HugePageIndex], _ size: HugePageSize, _ book: inout Book,
+        _ change: (inout HState, HugePageIndex) -> Void
+    ) {
+        book.change(size) { state in
+            for page in pages { change(&state, page) }
+        }
+        guard let view = views[size], !book.errorsInTransit.isEmpty else { return }
+        for page in pages {
+            let first = view.layout.geometry.headFrame(of: page)
+            let frames = first..<first.advanced(by: view.layout.geometry.basePagesPerHugePage)
+            for frame in book.takeErrorsInTransit(frames) { note(frame, in: page, size, &book) }
+        }
     }
 
     /// Whether a base page's own struct page carries PG_hwpoison. The head of a huge page carries it for all of its
     /// base pages.
     public func isPoisoned(_ frame: PageFrameNumber) -> Bool {
-        guard let view = views[.twoMebibytes], view.layout.frames.contains(frame) else { return false }
-        return HugePageFields(head: frame, view.layout).isPoisoned
+        frames.contains(frame) && HugePageFields(head: frame, smallView.layout).isPoisoned
     }
 
     /// The base pages of a huge page that have memory errors; its struct pages do not remember them any more
@@ -74,8 +118,7 @@ extension EmulatedMachine {
     }
 
     func markPoisoned(_ frame: PageFrameNumber) {
-        guard let view = views[.twoMebibytes] else { return }
-        HugePageFields(head: frame, view.layout).isPoisoned = true
+        HugePageFields(head: frame, smallView.layout).isPoisoned = true
     }
 }
 

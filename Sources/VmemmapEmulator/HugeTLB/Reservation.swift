@@ -42,7 +42,8 @@ extension EmulatedMachine {
             if missing > .zero { return missing }
             book.change(size) { $0.reserved += count }
             let needed = gathered.suffix(max(0, (count - available).rawValue))
-            for page in needed { enterPool(page, size, &book) { $0.freeList.append(page) } }
+            // The one that was made last is enqueued first.
+            enterPool(needed.reversed(), size, &book) { $0.enqueue($1) }
             gathered.removeLast(needed.count)
             return nil
         }
@@ -60,21 +61,18 @@ extension EmulatedMachine {
                 return taken
             }
         }
-        for _ in 0..<taken.rawValue {
-            let unused = book.withLock { book in
-                book.change(size) { state -> HugePageIndex? in
-                    guard state.surplus > .zero, state.available > .zero, !configuration.keepsPages else { return nil }
-                    state.removeSurplus()
-                    return state.freeList.popLast()
+        let unused = book.withLock { book in
+            book.change(size) { state -> [HugePageIndex] in
+                if configuration.keepsPages { return [] }
+                let allowed = 0..<configuration.nodes
+                var unused: [HugePageIndex] = []
+                while unused.count < taken.rawValue, let page = state.removeNext(allowed, isSurplus: true) {
+                    unused.append(page)
                 }
-            }
-            guard let unused else { return }
-            do throws(HugeTLBError) {
-                try giveToMemory(PageID(page: unused, size: size))
-            } catch {
-                // It is the pool's again, and counted; the next one would fare no better.
-                return
+                return unused
             }
         }
+        // What cannot be restored is the pool's again, and counted.
+        giveToMemory(unused.reversed(), size)
     }
 }

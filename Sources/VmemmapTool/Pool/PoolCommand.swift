@@ -10,12 +10,15 @@ struct PoolCommand: ParsableCommand {
         discussion: """
             Example: vmemmap pool scripts/examples/surplus.pool
 
-            Lines: boot memory=SIZE [hugepages=N] [hugepagesz=2M|1G] [hugetlb_free_vmemmap=on|off] [scheme=...] \
+            Lines: boot memory=SIZE [hugepagesz=2M|1G] [hugepages=N] [hugetlb_free_vmemmap=on|off] [scheme=...] \
             [backing=...];
-            sysctl hugetlb_optimize_vmemmap=0|1; nr_hugepages SIZE N; nr_overcommit_hugepages SIZE N; alloc SIZE [N];
-            free PFN|all; reserve SIZE N; unreserve SIZE N; poison PFN; dissolve PFN; demote PFN; budget FRAMES|off; \
-            flush;
-            walkers N|off; meminfo; vmstat; page PFN; expect FIGURE VALUE; expect ok|ENOMEM|EBUSY|EINVAL|ENXIO.
+            sysctl hugetlb_optimize_vmemmap=0|1; nr_hugepages SIZE N [node=K]; nr_overcommit_hugepages SIZE N; \
+            alloc SIZE [N];
+            free PFN|all; reserve SIZE N [private|shared]; unreserve SIZE N; touch SIZE [N]; poison PFN; dissolve PFN; \
+            demote PFN;
+            demote 1G N [node=K]; demote_size 1G 2M; budget FRAMES [shared]|off; flush; walkers N|off; \
+            meminfo; vmstat; page PFN;
+            expect FIGURE VALUE; expect ok|ENOMEM|EBUSY|EINVAL|ENXIO|EHWPOISON|SIGBUS.
             A PFN is a number, or #N+OFFSET in the N-th huge page allocated. "# " begins a comment. A line has at \
             most 4096 bytes.
             Exits with 2 if something is not as expected, with 64 on a syntax error: nothing after it runs.

@@ -17,8 +17,10 @@ struct PoolResult: Hashable, Sendable, Codable {
         let statement: String
         /// What it took, the figures not included.
         let durationNanoseconds: Int
-        /// The errno it was refused with, as the kernel would name it; null where it was carried out.
+        /// The errno it was refused with, as the kernel would name it, or SIGBUS; null where it was carried out.
         let refusal: Measured<String>
+        /// What stood in the way of a pool that has not all that was asked for; null if nothing did.
+        let remark: Measured<String>
         /// Whether what it expects is so; null where it expects nothing.
         let holds: Measured<Bool>
         /// The machine after it; null while there is none.
@@ -31,7 +33,8 @@ struct PoolResult: Hashable, Sendable, Codable {
             self.number = number
             self.statement = statement
             self.durationNanoseconds = durationNanoseconds
-            refusal = Measured(outcome.refusal?.errnoName)
+            refusal = Measured(outcome.refusal)
+            remark = Measured(outcome.remark)
             holds = Measured(outcome.holds)
             self.machine = Measured(machine)
         }
@@ -85,24 +88,4 @@ struct PoolFigures: Hashable, Sendable, Codable {
     let frameBudgetPages: Measured<PageCount>
     /// What the host measured.
     let measured: PoolHostFigures
-}
-
-extension PoolOutcome {
-    /// Why the statement was not carried out, or a pool did not get to its size.
-    var refusal: HugeTLBError? {
-        switch self {
-        case .refused(let error): error
-        case .pool(let change, _), .booted(_, let change?, _): change.refusal
-        default: nil
-        }
-    }
-
-    /// Whether what the statement expects is so; nil where it expects nothing.
-    var holds: Bool? {
-        switch self {
-        case .expected(_, let expected, let found): expected == found
-        case .walked(let seen): seen.wrong == 0
-        default: nil
-        }
-    }
 }

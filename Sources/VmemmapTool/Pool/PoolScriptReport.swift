@@ -7,7 +7,7 @@ enum PoolScriptReport {
     static func lines(_ outcome: PoolOutcome, nanoseconds: Int, _ style: Style = .plain) -> [String] {
         let took = Format.duration(nanoseconds: nanoseconds)
         return switch outcome {
-        case .pool, .allocated, .refused, .booted: lines(outcome, style) + style.notes(["  took \(took)"])
+        case .pool, .allocated, .signalled, .refused, .booted: lines(outcome, style) + style.notes(["  took \(took)"])
         case .done: style.notes(["  done, took \(took)"])
         default: lines(outcome, style)
         }
@@ -15,10 +15,10 @@ enum PoolScriptReport {
 
     private static func lines(_ outcome: PoolOutcome, _ style: Style) -> [String] {
         switch outcome {
-        case .booted(let configuration, let change, let size): booted(configuration, change, size)
-        case .pool(let change, let size): pool(change, size)
-        case .allocated(let pages):
-            pages.map { "  #\($0.number): \(Format.bytes($0.page.size.bytes)) page at pfn \($0.page.head)" }
+        case .booted(let boot, let pools): booted(boot.configuration, pools)
+        case .pool(let sized): pool(sized)
+        case .allocated(let pages): allocated(pages)
+        case .signalled(let pages, let error): allocated(pages) + ["  SIGBUS: \(error)"]
         case .done: []
         case .refused(let error): ["  -\(error.errnoName): \(error)"]
         case .meminfo(let infos, let host): meminfo(infos) + infos.map(pool) + hostLines(host)
@@ -39,7 +39,7 @@ enum PoolScriptReport {
     }
 
     private static func booted(
-        _ configuration: MachineConfiguration, _ change: PoolChange?, _ size: HugePageSize
+        _ configuration: MachineConfiguration, _ pools: [PoolSized]
     ) -> [String] {
         var lines = [
             "  \(Format.bytes(configuration.memory)) of memory, \(configuration.scheme.rawValue) scheme, "
@@ -50,7 +50,7 @@ enum PoolScriptReport {
             lines.append("  " + KernelMessage.crossing(configuration.structPageSize))
         }
         lines += plans.map { "  " + message($0) }
-        return lines + (change.map { pool($0, size) } ?? [])
+        return lines + pools.flatMap(pool)
     }
 
     private static func message(_ plan: MappingPlan) -> String {
@@ -60,9 +60,15 @@ enum PoolScriptReport {
         return KernelMessage.freed(freed, hugePage: hugePage)
     }
 
-    private static func pool(_ change: PoolChange, _ size: HugePageSize) -> [String] {
-        let got = "  \(change.got) of \(change.asked) huge pages of \(Format.bytes(size.bytes))"
-        return [change.refusal.map { got + ": -\($0.errnoName): \($0)" } ?? got]
+    private static func pool(_ pool: PoolSized) -> [String] {
+        let place = pool.node.map { " on node \($0)" } ?? ""
+        let (got, asked) = (pool.change.got, pool.change.asked)
+        return ["  \(got) of \(asked) huge pages of \(Format.bytes(pool.size.bytes))\(place)"]
+            + pool.remarks.map { "  " + $0 }
+    }
+
+    private static func allocated(_ pages: [PoolSession.Allocated]) -> [String] {
+        pages.map { "  #\($0.number): \(Format.bytes($0.page.size.bytes)) page at pfn \($0.page.head)" }
     }
 
     /// The HugeTLB lines of /proc/meminfo, to the column (`hugetlb_report_meminfo()`): of the default size, the first,
@@ -91,7 +97,9 @@ enum PoolScriptReport {
     private static func vmstat(_ info: MemmapInfo) -> [String] {
         [
             "  nr_memmap_pages \(info.allocatorPages)", "  nr_memmap_boot_pages \(info.bootPages)",
-            "  split page tables \(info.splitPageTables), not optimized for lack of memory \(info.optimizeFailures), "
+            "  split page tables \(info.splitPageTables), "
+                + "not optimized at vm.max_map_count \(info.mappingLimitFailures), "
+                + "for lack of memory \(info.optimizeFailures - info.mappingLimitFailures), "
                 + "refused restores \(info.restoreFailures), base pages set aside \(info.setAsidePages), "
                 + "frame budget \(info.frameBudget.map { "\($0)" } ?? "none"), free base pages \(info.freePages)",
         ]

@@ -1,44 +1,6 @@
 import HostMemory
 import VmemmapEmulator
 
-/// What a line of a pool script did.
-enum PoolOutcome: Hashable, Sendable {
-    /// A machine came up; how many huge pages its pool got of those asked for.
-    case booted(MachineConfiguration, PoolChange?, HugePageSize)
-    /// A pool changed its size, or as near as it got.
-    case pool(PoolChange, HugePageSize)
-    /// Huge pages were allocated: their numbers in the script, and their first frames.
-    case allocated([PoolSession.Allocated])
-    /// Done, with nothing to show.
-    case done
-    /// Refused, as the kernel would with that errno.
-    case refused(HugeTLBError)
-    /// What /proc/meminfo would say, of each size.
-    case meminfo([HugePagesInfo], PoolHostFigures)
-    /// What /proc/vmstat would say.
-    case vmstat(MemmapInfo, PoolHostFigures)
-    /// A struct page.
-    case page(StructPageView)
-    /// What walkers saw until they were stopped.
-    case walked(Walkers.Tally)
-    /// A figure held against a value.
-    case expected(String, expected: String, found: String)
-}
-
-/// What the host measured of the machine's struct pages.
-struct PoolHostFigures: Hashable, Sendable, Codable {
-    /// Different frames behind the region.
-    let distinctFrames: PageCount
-    /// How they were told apart.
-    let countingMethod: FrameCount.Method
-    /// Frames that the counters make one expect.
-    let expectedFrames: PageCount
-    /// Mappings of the region.
-    let mappings: MappingCount
-    /// VmPTE of the process.
-    let pageTableBytes: ByteCount
-}
-
 /// Why a script's line could not be carried out at all.
 enum PoolSessionError: Error, Sendable {
     /// It is no statement, or names a huge page that there is not.
@@ -55,12 +17,23 @@ final class PoolSession {
         let number: Int
         /// The huge page.
         let page: HugePage
+        /// The mapping that it was touched in, if its reservation was that mapping's.
+        var mapping: PoolMapping? = nil
     }
 
-    private var machine: EmulatedMachine?
+    /// Huge pages that are mapped, reserved, and not touched yet.
+    private struct Mapping {
+        let size: HugePageSize
+        let kind: PoolMapping
+        var untouched: HugePageCount
+    }
+
+    private(set) var machine: EmulatedMachine?
     private var allocated: [Allocated] = []
     private var held: Set<Int> = []
-    private var lastRefusal: HugeTLBError?
+    private var mappings: [Mapping] = []
+    private var defaultSize = HugePageSize.twoMebibytes
+    private var lastOutcome = "ok"
     private var walkers: Walkers?
     /// Told how far a line is that takes long.
     private let progress: ProgressSink
@@ -82,11 +55,14 @@ final class PoolSession {
         }
         guard let statement else { return nil }
         switch statement {
-        case .boot(let configuration, let size, let pages): return try boot(configuration, size, pages)
+        case .boot(let boot): return try self.boot(boot)
         case .expectOutcome(let name):
             _ = try booted()
-            return .expected("outcome", expected: name, found: lastRefusal?.errnoName ?? "ok")
-        default: return try run(statement, try booted())
+            return .expected("outcome", expected: name, found: lastOutcome)
+        default:
+            let outcome = try run(statement, try booted())
+            if statement.isOperation { lastOutcome = outcome.refusal ?? "ok" }
+            return outcome
         }
     }
 
@@ -97,27 +73,31 @@ final class PoolSession {
         }
     }
 
-    private func boot(
-        _ configuration: MachineConfiguration, _ size: HugePageSize, _ pages: HugePageCount
-    ) throws(PoolSessionError) -> PoolOutcome {
+    private func boot(_ boot: PoolBoot) throws(PoolSessionError) -> PoolOutcome {
         try end()
         // The old machine goes before the new one comes, with what it had put off done.
         machine?.flush()
         machine = nil
-        try checkRoom(configuration)
+        try checkRoom(boot.configuration)
         allocated = []
         held = []
+        mappings = []
+        defaultSize = boot.defaultSize
+        lastOutcome = "ok"
         do throws(VmemmapError) {
-            let machine = try EmulatedMachine(configuration, budget: .process) { [progress] in
+            let machine = try EmulatedMachine(boot.configuration, budget: .process) { [progress] in
                 progress(.count("boot", $0.rawValue, of: $1.rawValue, unit: "vmemmap pages"))
             }
             self.machine = machine
-            lastRefusal = nil
-            guard pages > .zero else { return .booted(configuration, nil, size) }
             let outcome = attempt { () throws(HugeTLBError) in
-                .booted(configuration, try setPool(machine, size, to: pages), size)
+                var got: [PoolSized] = []
+                // Gigantic pages come first: they take memory in large pieces.
+                for pool in boot.pools.sorted(by: { $0.size.bytes > $1.size.bytes }) {
+                    got.append(try setPool(machine, pool.size, to: pool.count, node: pool.node))
+                }
+                return .booted(boot, got)
             }
-            if case .booted(_, let change?, _) = outcome { lastRefusal = change.refusal }
+            lastOutcome = outcome.refusal ?? "ok"
             return outcome
         } catch {
             throw .host(.vmemmap(error))
@@ -153,12 +133,8 @@ final class PoolSession {
         switch statement {
         case .boot, .expectOutcome: return .done
         case .optimize(let isOptimizing): machine.setOptimizing(isOptimizing)
-        case .pool(let size, let count):
-            return attempt { () throws(HugeTLBError) in
-                let change = try setPool(machine, size, to: count)
-                lastRefusal = change.refusal
-                return .pool(change, size)
-            }
+        case .pool(let size, let count, let node):
+            return attempt { () throws(HugeTLBError) in .pool(try setPool(machine, size, to: count, node: node)) }
         case .overcommit(let size, let count):
             return attempt { () throws(HugeTLBError) in
                 try machine.setOvercommit(size, count)
@@ -166,16 +142,32 @@ final class PoolSession {
             }
         case .allocate(let size, let count): return allocate(size, count, machine)
         case .free(let frame): return try free(frame, machine)
-        case .reserve(let size, let count):
+        case .reserve(let size, let count, let kind):
             return attempt { () throws(HugeTLBError) in
                 try machine.reserve(size, count)
+                mappings.append(Mapping(size: size, kind: kind, untouched: count))
                 return .done
             }
-        case .unreserve(let size, let count): machine.unreserve(size, count)
+        case .unreserve(let size, let count): unreserve(size, count, machine)
+        case .touch(let size, let count): return touch(size, count, machine)
         case .poison(let frame): return try on(frame, machine.poison)
         case .dissolve(let frame): return try on(frame, machine.dissolve)
         case .demote(let frame): return try on(frame, machine.demote)
-        case .budget(let frames): machine.setFrameBudget(frames)
+        case .demotePages(let size, let count, let node):
+            return attempt { () throws(HugeTLBError) in
+                // Only the larger size has the file.
+                guard size == .oneGibibyte else { throw HugeTLBError(.noDemotion(size, to: size)) }
+                try machine.demote(count, onNode: node)
+                return .done
+            }
+        case .demoteSize(let size, let smaller):
+            return attempt { () throws(HugeTLBError) in
+                guard size == .oneGibibyte, smaller == .twoMebibytes, machine.region(size) != nil else {
+                    throw HugeTLBError(.noDemotion(size, to: smaller))
+                }
+                return .done
+            }
+        case .budget(let frames, let isShared): machine.setFrameBudget(frames, isShared: isShared)
         case .flush: machine.flush()
         case .walk(let count): try walk(count, machine)
         case .stopWalking:
@@ -185,7 +177,10 @@ final class PoolSession {
             self.walkers = nil
             return .walked(walkers.stop())
         case .meminfo:
-            return .meminfo(EmulatedMachine.sizes.map(machine.hugePages), try figures(machine))
+            let sizes =
+                EmulatedMachine.sizes.filter { $0 == defaultSize }
+                + EmulatedMachine.sizes.filter { $0 != defaultSize }
+            return .meminfo(sizes.map(machine.hugePages), try figures(machine))
         case .vmstat: return .vmstat(machine.memmap(), try figures(machine))
         case .page(let frame):
             let number = try self.frame(frame)
@@ -197,22 +192,21 @@ final class PoolSession {
 
     private func attempt(_ body: () throws(HugeTLBError) -> PoolOutcome) -> PoolOutcome {
         do throws(HugeTLBError) {
-            lastRefusal = nil
             return try body()
         } catch {
-            lastRefusal = error
             return .refused(error)
         }
     }
 
     private func setPool(
-        _ machine: EmulatedMachine, _ size: HugePageSize, to asked: HugePageCount
-    ) throws(HugeTLBError) -> PoolChange {
+        _ machine: EmulatedMachine, _ size: HugePageSize, to asked: HugePageCount, node: Int?
+    ) throws(HugeTLBError) -> PoolSized {
         let before = machine.hugePages(size).total.rawValue
         let total = abs(asked.rawValue - before)
-        return try machine.setPool(size, to: asked) { [progress] pages in
+        let change = try machine.setPool(size, to: asked, onNode: node) { [progress] pages in
             progress(.count("nr_hugepages", min(total, abs(pages.rawValue - before)), of: total, unit: "huge pages"))
         }
+        return PoolSized(size: size, node: node, change: change)
     }
 
     private func allocate(_ size: HugePageSize, _ count: HugePageCount, _ machine: EmulatedMachine) -> PoolOutcome {
@@ -220,13 +214,49 @@ final class PoolSession {
             var made: [Allocated] = []
             for done in 0..<count.rawValue {
                 progress(.count("alloc", done, of: count.rawValue, unit: "huge pages"))
-                let page = Allocated(number: allocated.count + 1, page: try machine.allocate(size))
-                allocated.append(page)
-                held.insert(page.number)
-                made.append(page)
+                made.append(hold(try machine.allocate(size)))
             }
             return .allocated(made)
         }
+    }
+
+    private func hold(_ page: HugePage, _ mapping: PoolMapping? = nil) -> Allocated {
+        let page = Allocated(number: allocated.count + 1, page: page, mapping: mapping)
+        allocated.append(page)
+        held.insert(page.number)
+        return page
+    }
+
+    /// Touches pages of the mappings, in the order in which they were made, and when all of those are touched, of
+    /// mappings without reservations (MAP_NORESERVE).
+    private func touch(_ size: HugePageSize, _ count: HugePageCount, _ machine: EmulatedMachine) -> PoolOutcome {
+        var made: [Allocated] = []
+        do throws(HugeTLBError) {
+            for done in 0..<count.rawValue {
+                progress(.count("touch", done, of: count.rawValue, unit: "huge pages"))
+                let place = mappings.firstIndex { $0.size == size && $0.untouched > .zero }
+                let page = try machine.allocate(size, isReserved: place != nil)
+                made.append(hold(page, place.map { mappings[$0].kind }))
+                if let place { mappings[place].untouched -= HugePageCount(1) }
+            }
+            return .allocated(made)
+        } catch {
+            // Of a size that there is not, nothing can be mapped in the first place.
+            if case .noSuchSize = error.cause { return .refused(error) }
+            return .signalled(made, error)
+        }
+    }
+
+    /// Unmaps what is not touched, of the last mappings first.
+    private func unreserve(_ size: HugePageSize, _ count: HugePageCount, _ machine: EmulatedMachine) {
+        machine.unreserve(size, count)
+        var left = count
+        for place in mappings.indices.reversed() where mappings[place].size == size {
+            let taken = min(left, mappings[place].untouched)
+            mappings[place].untouched -= taken
+            left -= taken
+        }
+        mappings.removeAll { $0.untouched == .zero }
     }
 
     private func free(_ frame: PoolFrame?, _ machine: EmulatedMachine) throws(PoolSessionError) -> PoolOutcome {
@@ -234,7 +264,9 @@ final class PoolSession {
         if let frame {
             let number = try self.frame(frame)
             guard let page = allocated.last(where: { held.contains($0.number) && $0.page.head == number }) else {
-                return attempt { () throws(HugeTLBError) in throw HugeTLBError(.notAHugePage(number)) }
+                return attempt { () throws(HugeTLBError) in
+                    throw HugeTLBError(machine.frames.contains(number) ? .notAHugePage(number) : .noSuchFrame(number))
+                }
             }
             pages = [page]
         } else {
@@ -243,7 +275,11 @@ final class PoolSession {
         return attempt { () throws(HugeTLBError) in
             for (done, page) in pages.enumerated() {
                 progress(.count("free", done, of: pages.count, unit: "huge pages"))
-                try machine.free(page.page)
+                // What is freed of a private mapping is reserved for it again; `free all` unmaps it.
+                let isRestored = try machine.free(page.page, restoresReservation: frame != nil && page.isPrivate)
+                if isRestored {
+                    mappings.append(Mapping(size: page.page.size, kind: .private, untouched: HugePageCount(1)))
+                }
                 held.remove(page.number)
             }
             return .done
@@ -271,9 +307,13 @@ final class PoolSession {
                         expected: allocated.isEmpty
                             ? "an alloc before it" : "#1 to #\(allocated.count), the huge pages allocated so far"))
             }
-            // What no number tells is as far beyond the memory as any frame can be.
-            let (sum, overflow) = page.page.head.rawValue.addingReportingOverflow(offset)
-            return PageFrameNumber(overflow ? .max : sum)
+            let length = page.page.size.bytes.rawValue / HostLimits.pageSize.rawValue
+            guard offset < length else {
+                throw .script(
+                    PoolScriptError(
+                        found: "#\(number)+\(offset)", expected: "an offset up to \(length - 1), within the huge page"))
+            }
+            return page.page.head.advanced(by: offset)
         }
     }
 
@@ -288,65 +328,8 @@ final class PoolSession {
             throw .host(.host(error))
         }
     }
+}
 
-    // MARK: Figures
-
-    /// What the machine counts now, and what the host measures of it; nil while there is none.
-    func snapshot() throws(PoolSessionError) -> PoolFigures? {
-        guard let machine else { return nil }
-        let memmap = machine.memmap()
-        return PoolFigures(
-            pools: EmulatedMachine.sizes.map { size in
-                let info = machine.hugePages(size)
-                return PoolFigures.Pool(
-                    hugePageBytes: size.bytes, totalPages: info.total.rawValue, freePages: info.free.rawValue,
-                    reservedPages: info.reserved.rawValue, surplusPages: info.surplus.rawValue,
-                    optimizedPages: info.optimized.rawValue)
-            },
-            memmapPages: memmap.allocatorPages, memmapBootPages: memmap.bootPages,
-            splitPageTables: memmap.splitPageTables, frameBudgetPages: Measured(memmap.frameBudget),
-            measured: try figures(machine))
-    }
-
-    private func figures(_ machine: EmulatedMachine) throws(PoolSessionError) -> PoolHostFigures {
-        do throws(HostError) {
-            let frames = try FrameCount.count(in: machine.range)
-            return PoolHostFigures(
-                distinctFrames: frames.distinct, countingMethod: frames.method,
-                expectedFrames: machine.expectedFrames(), mappings: try ProcMaps.count(overlapping: machine.range),
-                pageTableBytes: try ProcessStatus.current().pageTables)
-        } catch {
-            throw .host(.host(error))
-        }
-    }
-
-    private func expect(
-        _ figure: PoolFigure, _ value: Int, _ machine: EmulatedMachine
-    ) throws(PoolSessionError) -> PoolOutcome {
-        switch figure {
-        case .hugePages(let name, let size):
-            let info = machine.hugePages(size)
-            let found =
-                switch name {
-                case "HugePages_Total": info.total
-                case "HugePages_Free": info.free
-                case "HugePages_Rsvd": info.reserved
-                case "HugePages_Surp": info.surplus
-                default: info.optimized
-                }
-            return .expected(name, expected: "\(value)", found: "\(found)")
-        case .machine(let name):
-            let info = machine.memmap()
-            let found =
-                switch name {
-                case "nr_memmap_pages": info.allocatorPages.rawValue
-                case "nr_memmap_boot_pages": info.bootPages.rawValue
-                case "nr_memmap_sum": info.allocatorPages.rawValue + info.bootPages.rawValue
-                case "split_page_tables": info.splitPageTables
-                case "free_pages": info.freePages
-                default: try figures(machine).distinctFrames.rawValue
-                }
-            return .expected(name, expected: "\(value)", found: "\(found)")
-        }
-    }
+extension PoolSession.Allocated {
+    fileprivate var isPrivate: Bool { mapping == .private }
 }

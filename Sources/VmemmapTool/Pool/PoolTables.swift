@@ -14,8 +14,11 @@ extension PoolResult: ExportableResult {
                 [
                     .label("line", "The line's number.") { "\($0.number)" },
                     .text("statement", "What it says.") { $0.statement },
-                    .text("refusal", "The errno it was refused with; nothing where it was carried out.") {
+                    .text("refusal", "The errno it was refused with, or SIGBUS; nothing where it was carried out.") {
                         $0.refusal.value ?? ""
+                    },
+                    .text("remark", "What stood in the way of a pool that has not all that was asked for.") {
+                        $0.remark.value ?? ""
                     },
                     .truth("holds", "Whether what it expects is so.") { $0.holds.value },
                     .nanoseconds("duration", "What it took.") { $0.durationNanoseconds },

@@ -61,7 +61,7 @@ struct StressOracle {
     private func mend() -> Bool {
         setUp.counters.mendedPages.count(setUp.region.hugePageStates.count(where: \.isTorn))
         guard mend(setUp.region, "the region") else { return false }
-        // Writing nr_hugepages again retries, whatever is written.
+        // Writing nr_hugepages mends what is set aside, whatever is written.
         for size in EmulatedMachine.sizes where setUp.machine.memmap().setAsidePages > 0 {
             setUp.counters.mendedPages.count()
             _ = try? setUp.machine.setPool(size, to: setUp.machine.pool(size).persistent)
@@ -105,9 +105,12 @@ struct StressOracle {
         if asked > total - surplus {
             surplus -= min(surplus, asked - (total - surplus))
         } else {
-            let given = min(max(0, before.available.rawValue), total - asked)
-            surplus -= min(given, surplus)
-            total -= given
+            // Of free pages, as many as there are surplus ones may be those.
+            let persistent = total - surplus
+            let free = before.free.rawValue
+            let own = free > persistent ? max(0, free - surplus) : free
+            let least = max(asked, before.reserved.rawValue + persistent - own)
+            total -= max(0, persistent - least)
             surplus += max(0, total - surplus - asked)
         }
         let after = setUp.machine.hugePages(size)

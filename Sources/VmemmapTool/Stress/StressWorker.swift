@@ -108,9 +108,13 @@ enum StressOutcome: Sendable, CustomStringConvertible {
         case .pool(let error):
             switch error.cause {
             // The pool's own answers.
-            case .poolEmpty, .noContiguousMemory, .notAHugePage, .inUse, .reserved, .poisoned: return false
+            case .poolEmpty, .noContiguousMemory, .notAHugePage, .inUse, .reserved, .poisoned, .alreadyPoisoned,
+                .notContained, .allPoisoned:
+                return false
             case .frameBudget, .pageTables: return !hasFrameBudget
-            case .vmemmap, .alreadyFree, .noSuchSize, .unusableCount, .keepsPages, .noSuchFrame: return true
+            case .vmemmap, .alreadyFree, .noSuchSize, .noSuchNode, .noDemotion, .unusableCount, .keepsPages,
+                .noSuchFrame:
+                return true
             }
         }
     }

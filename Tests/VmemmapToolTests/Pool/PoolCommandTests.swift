@@ -4,8 +4,9 @@ import Testing
 @Suite("vmemmap pool")
 struct PoolCommandTests {
     static let stories = [
-        "boot-gigantic", "boot-memory", "deferred", "demote", "dimm-failed", "memory-failure", "opt-in", "page-tables",
-        "pfn-walkers", "policies", "reservations", "restore-fails", "schemes", "struct-page-size", "surplus",
+        "boot-gigantic", "boot-memory", "deferred", "demote", "dimm-failed", "memory-failure", "nodes", "opt-in",
+        "page-tables", "pfn-walkers", "policies", "reservations", "restore-fails", "schemes", "struct-page-size",
+        "surplus",
     ]
 
     @Test("More memory than an address space holds is refused with what fits, and that does fit")

@@ -16,6 +16,12 @@ enum PoolScriptsFuzz {
                 + "poison #1+5\npage #2+7\nfree all\nflush\n"
                 + "dissolve 0x200\nbudget 3\nnr_hugepages 2M 0\nexpect ENOMEM\nbudget off\n"
                 + "unreserve 2M 1\nmeminfo\nvmstat\n",
+            "boot memory=9M hugepagesz=2M hugepages=2 reserved=3M-4M hugetlb_free_vmemmap=on\n"
+                + "reserve 2M 1 shared\ntouch 2M 4\nexpect SIGBUS\nfree all\nbudget 9223372036854775807 shared\n"
+                + "nr_hugepages 2M 9223372036854775807\nnr_hugepages 2M 0\n"
+                + "nr_overcommit_hugepages 2M 4611686018427387904\n"
+                + "alloc 2M 3\npoison #1+511\nunreserve 2M 9223372036854775807\ndemote 1G 1 node=0\nbudget 1 shared\n"
+                + "nr_hugepages 2M 4611686018427387904\ntouch 2M 9223372036854775807\nfree all\n",
             "boot memory=16M scheme=shared-tail backing=memfd tail_frames=auto keep_pages=off pmd_mapped=off "
                 + "struct_page_size=64\nsysctl vm.hugetlb_optimize_vmemmap=1\nnr_hugepages 2M 4\n"
                 + "nr_hugepages 1G 1\ndemote 0\nexpect free_pages 2048\n",
@@ -33,7 +39,8 @@ public func test(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
         guard let statement = try? PoolScript.parse(line) else { continue }
         let printed = ScriptText.line(statement)
         FuzzSupport.require((try? PoolScript.parse(printed[...])) == statement, "\(statement): \(printed)")
-        if case .boot(let configuration, _, _) = statement {
+        if case .boot(let boot) = statement {
+            let configuration = boot.configuration
             // A larger one takes longer, and nothing else. Waiting for memory that does not come takes half a second.
             isSmall = isSmall && configuration.memory <= .mebibytes(64) && configuration.restoreFailure != .wait
         }

@@ -6,18 +6,22 @@ import VmemmapEmulator
 enum ScriptText {
     static func line(_ statement: PoolStatement) -> String {
         switch statement {
-        case .boot(let configuration, let size, let pages): boot(configuration, size, pages)
+        case .boot(let boot): self.boot(boot)
         case .optimize(let isOn): "sysctl hugetlb_optimize_vmemmap=\(isOn ? 1 : 0)"
-        case .pool(let size, let count): "nr_hugepages \(text(size)) \(count)"
+        case .pool(let size, let count, let node): "nr_hugepages \(text(size)) \(count)\(text(node))"
         case .overcommit(let size, let count): "nr_overcommit_hugepages \(text(size)) \(count)"
         case .allocate(let size, let count): "alloc \(text(size)) \(count)"
         case .free(let frame): "free \(frame.map(text) ?? "all")"
-        case .reserve(let size, let count): "reserve \(text(size)) \(count)"
+        case .reserve(let size, let count, let kind): "reserve \(text(size)) \(count) \(kind.rawValue)"
+        case .touch(let size, let count): "touch \(text(size)) \(count)"
         case .unreserve(let size, let count): "unreserve \(text(size)) \(count)"
         case .poison(let frame): "poison \(text(frame))"
         case .dissolve(let frame): "dissolve \(text(frame))"
         case .demote(let frame): "demote \(text(frame))"
-        case .budget(let frames): "budget \(frames.map { "\($0)" } ?? "off")"
+        case .demotePages(let size, let count, let node): "demote \(text(size)) \(count)\(text(node))"
+        case .demoteSize(let size, let smaller): "demote_size \(text(size)) \(text(smaller))"
+        case .budget(let frames, let isShared):
+            "budget \(frames.map { "\($0)" } ?? "off")" + (isShared ? " shared" : "")
         case .walk(let walkers): "walkers \(walkers)"
         case .stopWalking: "walkers off"
         case .flush: "flush"
@@ -25,17 +29,31 @@ enum ScriptText {
         case .vmstat: "vmstat"
         case .page(let frame): "page \(text(frame))"
         case .expect(.hugePages(let name, let size), let value): "expect \(name) \(text(size)) \(value)"
+        case .expect(.nodePages(let name, let size, let node), let value):
+            "expect \(name) \(text(size)) node=\(node) \(value)"
         case .expect(.machine(let name), let value): "expect \(name) \(value)"
         case .expectOutcome(let outcome): "expect \(outcome)"
         }
     }
 
-    private static func boot(
-        _ configuration: MachineConfiguration, _ size: HugePageSize, _ pages: HugePageCount
-    ) -> String {
+    private static func boot(_ boot: PoolBoot) -> String {
+        let configuration = boot.configuration
+        var sizes: [HugePageSize] = []
+        for pool in boot.pools where !sizes.contains(pool.size) { sizes.append(pool.size) }
+        let pools = sizes.map { size in
+            let counts = boot.pools.filter { $0.size == size }.map { pool in
+                (pool.node.map { "\($0):" } ?? "") + "\(pool.count)"
+            }
+            return "hugepagesz=\(text(size)) hugepages=\(counts.joined(separator: ","))"
+        }
         // Whole KiB at least: a size in bytes has no unit, and needs one.
-        [
-            "boot", "memory=\(configuration.memory.rawValue / 1024)K", "hugepagesz=\(text(size))", "hugepages=\(pages)",
+        let reserved = configuration.reserved.map {
+            "\($0.lowerBound == .zero ? "0" : "\($0.lowerBound.rawValue / 1024)K")-\($0.upperBound.rawValue / 1024)K"
+        }
+        return [
+            "boot", "memory=\(configuration.memory.rawValue / 1024)K", "default_hugepagesz=\(text(boot.defaultSize))",
+            pools.joined(separator: " "), "nodes=\(configuration.nodes)",
+            reserved.isEmpty ? "" : "reserved=\(reserved.joined(separator: ","))",
             "hugetlb_free_vmemmap=\(configuration.optimizesAtBoot ? "on" : "off")",
             "scheme=\(configuration.scheme.rawValue)", "backing=\(configuration.backing.rawValue)",
             "release=\(configuration.release.rawValue)", "restore_failure=\(configuration.restoreFailure.rawValue)",
@@ -46,6 +64,8 @@ enum ScriptText {
     }
 
     private static func text(_ size: HugePageSize) -> String { size == .oneGibibyte ? "1G" : "2M" }
+
+    private static func text(_ node: Int?) -> String { node.map { " node=\($0)" } ?? "" }
 
     private static func text(_ frame: PoolFrame) -> String {
         switch frame {

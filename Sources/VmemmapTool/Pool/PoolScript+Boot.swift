@@ -1,0 +1,164 @@
+import HostMemory
+import VmemmapEmulator
+
+/// The `boot` line, as the kernel reads its command line: from left to right, sizes before the pages they are of.
+extension PoolScript {
+    static func boot(_ words: [Substring]) throws(PoolScriptError) -> PoolStatement {
+        var boot = PoolBoot(configuration: MachineConfiguration(memory: .zero))
+        // The size that a `hugepages=` is of, while it follows one.
+        var size: HugePageSize?
+        var keys: Set<Substring> = []
+        for word in words {
+            let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let (key, value) = (parts[0], parts.count == 2 ? parts[1] : "")
+            guard keys.insert(key).inserted || ["hugepages", "hugepagesz"].contains(key) else {
+                throw PoolScriptError(found: "\(quoted(key))= twice", expected: "each of them once")
+            }
+            switch key {
+            case "hugepagesz", "default_hugepagesz":
+                if size != nil { throw withoutPages }
+                size = try self.size(value)
+                if key == "default_hugepagesz" {
+                    boot.defaultSize = size ?? boot.defaultSize
+                    // It may stand alone.
+                    size = nil
+                }
+            case "hugepages":
+                try add(value, size ?? boot.defaultSize, &boot)
+                size = nil
+            default: try set(key, value, word, &boot.configuration)
+            }
+        }
+        guard keys.contains("memory") else {
+            throw PoolScriptError(found: "no memory", expected: "memory=SIZE of at least 2M")
+        }
+        if size != nil { throw withoutPages }
+        try check(boot)
+        return .boot(boot)
+    }
+
+    private static var withoutPages: PoolScriptError {
+        PoolScriptError(found: "hugepagesz= alone", expected: "hugepages=N with it")
+    }
+
+    /// Adds pools of a size: a number, or one for each node, as in `0:4,1:4`.
+    private static func add(
+        _ value: Substring, _ size: HugePageSize, _ boot: inout PoolBoot
+    ) throws(PoolScriptError) {
+        if boot.pools.contains(where: { $0.size == size }) {
+            throw PoolScriptError(
+                found: "hugepages= twice for pages of \(size == .oneGibibyte ? "1G" : "2M")",
+                expected: "hugepages= once for each size, after its hugepagesz=")
+        }
+        for part in value.split(separator: ",", omittingEmptySubsequences: false) {
+            let words = part.split(separator: ":", omittingEmptySubsequences: false)
+            guard words.count == 2 || !value.contains(",") else {
+                throw PoolScriptError(found: quoted(value), expected: "a number, or one for each node: 0:4,1:4")
+            }
+            let node = words.count == 2 ? try choice(words[0], ["0": 0, "1": 1]) : nil
+            let count = try number([words[words.count - 1]], "a number of huge pages")
+            boot.pools.append(PoolBoot.Pool(size: size, node: node, count: HugePageCount(count)))
+        }
+    }
+
+    private static func set(
+        _ key: Substring, _ value: Substring, _ word: Substring, _ configuration: inout MachineConfiguration
+    ) throws(PoolScriptError) {
+        switch key {
+        case "memory": configuration.memory = try memory(value)
+        case "nodes": configuration.nodes = try choice(value, ["1": 1, "2": 2])
+        case "reserved": configuration.reserved = try ranges(value)
+        // Exactly on or off, as v5 patch 17 has it.
+        case "hugetlb_free_vmemmap": configuration.optimizesAtBoot = try choice(value, ["on": true, "off": false])
+        case "scheme": configuration.scheme = try choice(value, names(Scheme.self))
+        case "backing": configuration.backing = try choice(value, names(Backing.self))
+        case "release": configuration.release = try choice(value, names(MachineConfiguration.Release.self))
+        case "restore_failure":
+            configuration.restoreFailure = try choice(value, names(MachineConfiguration.RestoreFailure.self))
+        case "policy": configuration.policy = try choice(value, names(MachineConfiguration.Policy.self))
+        case "keep_pages": configuration.keepsPages = try choice(value, ["on": true, "off": false])
+        case "pmd_mapped": configuration.mapping = try choice(value, ["on": .pmd, "off": .pte])
+        case "tail_frames":
+            configuration.tailFrames =
+                value == "auto" ? .auto : .frames(PageCount(try number([value], tailFrames, from: 1)))
+        case "struct_page_size": configuration.structPageSize = try structPageSize(value)
+        default:
+            throw PoolScriptError(
+                found: quoted(word),
+                expected:
+                    "memory=, hugepages=, hugepagesz=, default_hugepagesz=, hugetlb_free_vmemmap=, nodes=, reserved=, "
+                    + "scheme=, backing=, tail_frames=, release=, restore_failure=, policy=, keep_pages=, pmd_mapped= "
+                    + "or struct_page_size=")
+        }
+    }
+
+    private static let tailFrames = "a number of frames from 1, or auto"
+
+    /// Nothing that is asked for is rounded, cut short or left out.
+    private static func check(_ boot: PoolBoot) throws(PoolScriptError) {
+        let configuration = boot.configuration
+        guard configuration.memory.rawValue.isMultiple(of: HostLimits.pageSize.rawValue),
+            configuration.memory >= HugePageSize.twoMebibytes.bytes
+        else {
+            throw PoolScriptError(
+                found: "memory=\(configuration.memory)", expected: "at least 2M, and a multiple of 4K")
+        }
+        if configuration.nodes > 1, configuration.memory < HugePageSize.oneGibibyte.bytes * 2 {
+            throw PoolScriptError(
+                found: "nodes=\(configuration.nodes)", expected: "memory= of at least 2G for two nodes")
+        }
+        if let node = boot.pools.compactMap(\.node).first(where: { $0 >= configuration.nodes }) {
+            throw PoolScriptError(found: "hugepages= on node \(node)", expected: "nodes=2 with it")
+        }
+        for reserved in configuration.reserved where reserved.upperBound > configuration.memory {
+            throw PoolScriptError(
+                found: "reserved= up to \(reserved.upperBound)", expected: "a range within the memory")
+        }
+        try checkTailFrames(configuration)
+    }
+
+    private static func checkTailFrames(_ configuration: MachineConfiguration) throws(PoolScriptError) {
+        guard case .frames(let asked) = configuration.tailFrames else { return }
+        let longest = [HugePageSize.twoMebibytes, .oneGibibyte].filter { $0.bytes <= configuration.memory }.compactMap {
+            TailFrames.longest(configuration.scheme, $0, structPageSize: configuration.structPageSize)
+        }.max()
+        if let longest, asked > longest {
+            throw PoolScriptError(
+                found: "tail_frames=\(asked)",
+                expected: "at most \(longest) in the \(configuration.scheme.rawValue) scheme")
+        }
+    }
+
+    // MARK: Values
+
+    /// Ranges of memory such as `512M-640M`, several with commas between them.
+    private static func ranges(_ value: Substring) throws(PoolScriptError) -> [Range<ByteCount>] {
+        var ranges: [Range<ByteCount>] = []
+        for text in value.split(separator: ",", omittingEmptySubsequences: false) {
+            let ends = text.split(separator: "-", omittingEmptySubsequences: false)
+            let first = ends.first == "0" ? .zero : try memory(ends.first ?? "")
+            guard ends.count == 2, first < (try memory(ends[1])) else {
+                throw PoolScriptError(found: quoted(text), expected: "a range such as 512M-640M")
+            }
+            ranges.append(first..<(try memory(ends[1])))
+        }
+        return ranges
+    }
+
+    private static func memory(_ word: Substring) throws(PoolScriptError) -> ByteCount {
+        // The kernel takes bare bytes; here a forgotten unit is a mistake.
+        guard word.last?.isNumber == false, let bytes = ByteCount(text: word)
+        else { throw PoolScriptError(found: quoted(word), expected: "a size such as 512M or 4G") }
+        return bytes
+    }
+
+    private static func structPageSize(_ word: Substring) throws(PoolScriptError) -> ByteCount {
+        let sizes = Geometry.structPageSizes.map(\.rawValue)
+        guard let size = Int(word), sizes.contains(size) else {
+            throw PoolScriptError(
+                found: quoted(word),
+                expected: "sizeof(struct page): one of \(sizes.map(String.init).joined(separator: ", "))")
+        }
+        return ByteCount(size)
+    }
+}
