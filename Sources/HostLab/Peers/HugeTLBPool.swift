@@ -97,7 +97,7 @@ package struct HugeTLBPool: Hashable, Sendable {
         return line.prefix(while: \.isNumber).isEmpty ? nil : Int(line.prefix(while: \.isNumber))
     }
 
-    private static func folder(of pageSize: ByteCount) -> FilePath {
+    static func folder(of pageSize: ByteCount) -> FilePath {
         FilePath("/sys/kernel/mm/hugepages/hugepages-\(pageSize.rawValue / 1024)kB")
     }
 }

@@ -24,6 +24,7 @@ package final class ChangedSettings: Sendable {
     private let state: Guarded<State>
     private let lock: SettingLock
     private let guardian: Guardian
+    private let letGo: @Sendable () -> Void
 
     /// Told, in one line, what a run before this one had left changed and that it has been put back. A program sets it
     /// at its start.
@@ -36,13 +37,16 @@ package final class ChangedSettings: Sendable {
     ///   - clearing: what is written before that, where any of them has changed: some can be put back only once what
     ///     they brought about is undone (KSM's merged pages). Of settings among `settings`.
     ///   - patienceNanoseconds: how long to wait for the lock.
+    ///   - letGo: lets go of what this process has of them, before they are put back: huge pages that are mapped stay
+    ///     in a pool. Called with the settings locked, so that it meets nothing done by ``during(_:)``.
     /// - Throws: ``SettingRefusal/inUse(_:)`` where another process has them;
     ///   ``HostError/Code-swift.struct/notPermitted`` where this process may not write them,
     ///   ``HostError/Code-swift.struct/notSupported`` where the host has no such setting.
     package init(
         guarding settings: [HostSetting], clearing: [(setting: HostSetting, value: Int)] = [],
-        patienceNanoseconds: Int = SettingLock.patienceNanoseconds
+        patienceNanoseconds: Int = SettingLock.patienceNanoseconds, letGo: @escaping @Sendable () -> Void = {}
     ) throws(SettingRefusal) {
+        self.letGo = letGo
         precondition(Set(settings.map(\.lock)).count == 1, "settings of one lock are changed together")
         precondition(clearing.allSatisfy { step in settings.contains(step.setting) }, "what is cleared is guarded")
         do throws(HostError) {
@@ -142,6 +146,7 @@ package final class ChangedSettings: Sendable {
         try state.withLock { (state) throws(SettingNotPutBack) in
             if case .isBack = state.phase { return }
             state.phase = .ended
+            letGo()
             let failures = state.journal.putBack(lock)
             if let refused = failures.first(where: \.canBeTriedAgain) {
                 // The guardian and the lock stay: it tries again when this process ends.

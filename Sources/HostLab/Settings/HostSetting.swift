@@ -15,14 +15,21 @@ package struct HostSetting: Hashable, Sendable, CustomStringConvertible {
     /// Whether the kernel may do a part of what it is asked to, and the rest later: the huge pages of a pool that are
     /// in use leave it when they are freed.
     package let isGradual: Bool
+    /// Whether every value that it may have is the doing of the process that guards it: it has found it unused, and
+    /// changes it by other files and by mappings, too.
+    package let isExclusive: Bool
 
     /// The setting in the file `path`, locked by the file `lock`.
-    package init(name: String, path: FilePath, lock: FilePath, limitsMappings: Bool = false, isGradual: Bool = false) {
+    package init(
+        name: String, path: FilePath, lock: FilePath, limitsMappings: Bool = false, isGradual: Bool = false,
+        isExclusive: Bool = false
+    ) {
         self.name = name
         self.path = path
         self.lock = lock
         self.limitsMappings = limitsMappings
         self.isGradual = isGradual
+        self.isExclusive = isExclusive
     }
 
     /// Its name.

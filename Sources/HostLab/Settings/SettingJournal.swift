@@ -17,6 +17,7 @@ struct SettingJournal: Hashable, Sendable {
 
         /// Whether a value can be this process's doing. A gradual setting may be anywhere between the two.
         func isOwn(_ value: Int) -> Bool {
+            if setting.isExclusive { return true }
             guard setting.isGradual, let low = own.min(), let high = own.max() else { return own.contains(value) }
             return (low...high).contains(value)
         }
@@ -52,7 +53,8 @@ struct SettingJournal: Hashable, Sendable {
         let lines = entries.map { entry in
             [
                 entry.setting.name, entry.setting.path.string, entry.setting.limitsMappings ? "limit" : "-",
-                entry.setting.isGradual ? "gradual" : "-", "\(entry.original)", entry.clearing.map { "\($0)" } ?? "-",
+                entry.setting.isExclusive ? "exclusive" : entry.setting.isGradual ? "gradual" : "-",
+                "\(entry.original)", entry.clearing.map { "\($0)" } ?? "-",
             ] + entry.own.map { "\($0)" }
         }.map { $0.joined(separator: "\t") }
         return (["\(processID)\t\(boot)"] + lines + ["end"]).joined(separator: "\n") + "\n"
@@ -72,7 +74,7 @@ struct SettingJournal: Hashable, Sendable {
             else { return nil }
             let setting = HostSetting(
                 name: words[0], path: FilePath(words[1]), lock: lock, limitsMappings: words[2] == "limit",
-                isGradual: words[3] == "gradual")
+                isGradual: words[3] == "gradual", isExclusive: words[3] == "exclusive")
             entries.append(
                 Entry(setting: setting, original: original, clearing: Int(words[5]), own: [before, asked]))
         }

@@ -110,28 +110,32 @@ extension HostKernel {
         return AddressRange(start: Address(UInt(start)), length: length)
     }
 
-    /// Maps one of the host's own huge pages of `size`, a power of two, private and read-write; it is taken from its
-    /// pool when it is first written. The corresponding C function is `mmap` with MAP_HUGETLB.
+    /// Maps huge pages of the host's own of `size`, a power of two, private and read-write; each is taken from its pool
+    /// when it is first written. The corresponding C function is `mmap` with MAP_HUGETLB.
     ///
-    /// Throws ``HostError/Code-swift.struct/outOfMemory`` where the pool has none free, and
+    /// Throws ``HostError/Code-swift.struct/outOfMemory`` where they cannot be reserved, and
     /// ``HostError/Code-swift.struct/invalid`` for a size that is none of the host's.
-    package static func mapHugePage(size: ByteCount) throws(HostError) -> AddressRange {
-        let place = HostError.Place.addresses(AddressRange(start: Address(0), length: size))
+    ///
+    /// - Parameter isReserved: whether the pool promises them now; otherwise (MAP_NORESERVE) the first store may find
+    ///   none.
+    package static func mapHugePages(
+        size: ByteCount, count: Int = 1, isReserved: Bool = true
+    ) throws(HostError) -> AddressRange {
+        let one = HostError.Place.addresses(AddressRange(start: Address(0), length: size))
         // To the kernel, the logarithm 0 is its default size.
-        guard size.isPowerOfTwo, size > HostLimits.pageSize else {
-            throw HostError(.invalidArgument, .mapHugePage, place)
+        guard size.isPowerOfTwo, size > HostLimits.pageSize, count > 0, let length = size.multiplied(by: count) else {
+            throw HostError(.invalidArgument, .mapHugePage, one)
         }
         let logarithm = CInt(size.rawValue.trailingZeroBitCount) << MAP_HUGE_SHIFT
         let start = try mappingCall(
-            .mapHugePage, place,
+            .mapHugePage, .addresses(AddressRange(start: Address(0), length: length)),
             {
+                let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | (isReserved ? 0 : MAP_NORESERVE)
                 // SAFETY: a mapping at an address of the kernel's choosing is in nobody's way.
-                unsafe addressResult(
-                    mmap(
-                        nil, size.rawValue, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | logarithm, -1, 0))
+                return unsafe addressResult(
+                    mmap(nil, length.rawValue, PROT_READ | PROT_WRITE, flags | logarithm, -1, 0))
             })
-        return AddressRange(start: Address(UInt(start)), length: size)
+        return AddressRange(start: Address(UInt(start)), length: length)
     }
 
     /// Replaces whatever is mapped at `range` by private anonymous memory. The corresponding C function is `mmap`.

@@ -192,7 +192,7 @@ private struct HostPool {
     /// the pool's size is being put back: a page in use would stay in it.
     func flags(_ geometry: Geometry) throws -> FlagsCheck? {
         let words = try settings.during { () throws(HostError) in
-            let page = try HostKernel.mapHugePage(size: pageSize.bytes)
+            let page = try HostKernel.mapHugePages(size: pageSize.bytes)
             defer { try? HostKernel.unmap(page) }
             try HostKernel.populate(page)
             return try KernelPages.flags(ofHugePageAt: page)

@@ -9,6 +9,8 @@ struct PoolCommand: ParsableCommand {
         abstract: "Run a script of HugeTLB pool operations on real memory, one a line.",
         discussion: """
             Example: vmemmap pool scripts/examples/surplus.pool
+            Example: sudo vmemmap pool --beside-kernel scripts/examples/beside-kernel/counters.pool
+            Example: sudo vmemmap pool --random 200 --seed 1 --beside-kernel
 
             Lines: boot memory=SIZE [hugepagesz=2M|1G] [hugepages=N] [hugetlb_free_vmemmap=on|off] [scheme=...] \
             [backing=...];
@@ -22,17 +24,50 @@ struct PoolCommand: ParsableCommand {
             A PFN is a number, or #N+OFFSET in the N-th huge page allocated. "# " begins a comment. A line has at \
             most 4096 bytes.
             Exits with 2 if something is not as expected, with 64 on a syntax error: nothing after it runs.
+
+            --beside-kernel does every line on the host's own pools, too, and prints outcomes and counters of both; a \
+            difference is told, and the exit code is 2. The pools must be empty (4 otherwise), half of the available \
+            memory is what they may take, and everything is put back on every way out. What has no counterpart on the \
+            host is named before anything is run.
+
+            --random draws N scripts and ends with the first difference, shrunk to the fewest lines, as a script. \
+            Without --beside-kernel the emulated pools are held against plain counters, and no root is needed.
             """)
 
     @Argument(help: ArgumentHelp("The script (default: standard input).", valueName: "FILE"))
     var file: String?
 
+    @Flag(help: "Do every line on the host's own pools, too, and compare (root).")
+    var besideKernel = false
+
+    @Option(
+        help: ArgumentHelp("Draw N scripts in the place of FILE, and compare.", valueName: "N"),
+        transform: WholeNumber.parse)
+    var random: Int?
+
+    @Option(
+        help: ArgumentHelp("With --random: every script follows from it (default: a new one).", valueName: "S"),
+        transform: {
+            guard let seed = UInt64($0) else {
+                throw ValidationError("it must be a whole number from 0 to \(UInt64.max)")
+            }
+            return seed
+        })
+    var seed: UInt64?
+
     @OptionGroup(title: "Export") var export: ExportOptions
     @OptionGroup(title: "Terminal") var terminal: TerminalOptions
+
+    func validate() throws {
+        if let random { try WholeNumber.check(random, of: "--random", in: 1...1_000_000) }
+        if random != nil, file != nil { throw ValidationError("--random draws its scripts: give no FILE.") }
+        if seed != nil, random == nil { throw ValidationError("--seed is for --random.") }
+    }
 
     func run() throws {
         let exports = try export.open(reading: file == nil || file == "-" ? "/dev/stdin" : file)
         let host = try runOrExit { () throws(ExperimentError) in try HostBlock.current() }
+        if besideKernel || random != nil { return try runBeside(exports, host) }
         let progress = terminal.terminal.progress()
         defer { progress.clear() }
         let script = PoolScriptRun(name: file == nil || file == "-" ? "standard input" : file ?? "", progress)

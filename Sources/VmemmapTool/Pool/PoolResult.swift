@@ -46,16 +46,19 @@ struct PoolResult: Hashable, Sendable, Codable {
     let configuration: Configuration
     /// The lines that were run.
     let lines: [Line]
+    /// The emulated machine beside another HugeTLB layer; null where it was run alone.
+    let comparison: Measured<PoolComparison>
 
     /// The result of a script.
-    init(host: HostBlock, script: String, lines: [Line]) {
+    init(host: HostBlock, script: String, lines: [Line], comparison: PoolComparison? = nil) {
         self.host = host
         configuration = Configuration(script: script)
         self.lines = lines
+        self.comparison = Measured(comparison)
     }
 
     /// Whether everything is as the script expects.
-    var holds: Bool { !lines.contains { $0.holds.value == false } }
+    var holds: Bool { !lines.contains { $0.holds.value == false } && comparison.value?.holds != false }
 }
 
 /// What an emulated machine counts, and what the host measured of its struct pages.

@@ -52,6 +52,7 @@ extension PoolResult: ExportableResult {
                     .count("surplus_pages", "HugePages_Surp.") { $0.1.surplusPages },
                     .count("optimized_pages", "Those whose vmemmap is optimized.") { $0.1.optimizedPages },
                 ]),
+            PoolComparison.table(comparison.value),
         ]
     }
 }

@@ -1,0 +1,39 @@
+package import HostMemory
+import SystemPackage
+
+// What is done with a pool that was found empty and is this process's alone for a while.
+extension HugeTLBPool {
+    /// The pool of one size; nil where the host has none.
+    package static func current(ofPagesOf pageSize: ByteCount) -> HugeTLBPool? {
+        HugeTLBPool(pageSize: pageSize) { try? HostKernel.readText(folder(of: pageSize).appending($0)) }
+    }
+
+    /// Huge pages that the pool counts in, surplus ones included, on all nodes: nr_hugepages.
+    package static func exclusiveSize(ofPagesOf pageSize: ByteCount) -> HostSetting {
+        exclusive("nr_hugepages", pageSize)
+    }
+
+    /// How many surplus pages there may be: nr_overcommit_hugepages.
+    package static func overcommit(ofPagesOf pageSize: ByteCount) -> HostSetting {
+        exclusive("nr_overcommit_hugepages", pageSize)
+    }
+
+    private static func exclusive(_ file: String, _ pageSize: ByteCount) -> HostSetting {
+        let path = folder(of: pageSize).appending(file)
+        return HostSetting(
+            name: "hugepages-\(pageSize.rawValue / 1024)kB/\(file)", path: path, lock: lock, isExclusive: true)
+    }
+
+    /// Whether the kernel splits huge pages of this size into smaller ones of a pool (Linux 5.16).
+    package static func canDemote(pagesOf pageSize: ByteCount) -> Bool {
+        (try? demotion(pageSize).checkWritable()) != nil
+    }
+
+    /// Makes `count` free huge pages smaller ones of another pool, or as many as there are. Which ones, the kernel
+    /// chooses.
+    package static func demote(_ count: Int, pagesOf pageSize: ByteCount) throws(HostError) {
+        _ = try demotion(pageSize).write(count)
+    }
+
+    private static func demotion(_ pageSize: ByteCount) -> HostSetting { exclusive("demote", pageSize) }
+}

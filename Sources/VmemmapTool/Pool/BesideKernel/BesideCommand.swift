@@ -1,0 +1,171 @@
+import ArgumentParser
+import HostLab
+import HostMemory
+import VmemmapEmulator
+
+// `vmemmap pool --beside-kernel` and `vmemmap pool --random`.
+extension PoolCommand {
+    /// A script on both sides, or sequences that are drawn.
+    func runBeside(_ exports: Exports, _ host: HostBlock) throws {
+        guard besideKernel else {
+            try finish(try runRandom(exports, PlainPools(.head), .head, [], hasGigantic: true), exports, host)
+            return
+        }
+        guard let version = KernelVersion(release: host.kernelRelease) else {
+            Output.error("not supported here: the kernel's release, \(host.kernelRelease), has no version in it")
+            throw ExitCode.notSupported
+        }
+        let script = random == nil ? try readScript(version) : nil
+        let signals = try SignalPutBack()
+        let pools = try runOrExit { () throws(ExperimentError) in try HostPools() }
+        defer { try? pools.putBack() }
+        try signals.watch([pools.changes])
+        let listed = KernelDifference.all(of: version)
+        let comparison = try signals.unlessEnding {
+            if let script {
+                return try runScript(script, pools, listed, exports, host)
+            }
+            let room = try runOrExit { () throws(ExperimentError) in try Self.share() }
+            return try runRandom(
+                exports, pools, version.scheme, listed, hasGigantic: room >= RandomPool.memory)
+        }
+        try runOrExit { () throws(ExperimentError) in try pools.putBack() }
+        try finish(comparison, exports, host)
+    }
+
+    private func finish(_ comparison: PoolComparison, _ exports: Exports, _ host: HostBlock) throws {
+        try exports.finish(PoolResult(host: host, script: scriptName, lines: [], comparison: comparison))
+        if !comparison.holds { throw ExitCode.violation }
+    }
+
+    /// What the script is called.
+    var scriptName: String {
+        if random != nil { return "random sequences" }
+        return file == nil || file == "-" ? "standard input" : file ?? ""
+    }
+
+    /// Half of the host's available memory is what the pools may take.
+    private static func share() throws(ExperimentError) -> ByteCount {
+        do throws(HostError) {
+            return ByteCount(try HostLimits.hostAvailableMemory().rawValue / 2)
+        } catch {
+            throw .host(error)
+        }
+    }
+
+    // MARK: A script
+
+    /// Reads all of it. Exits where a line is no statement, or cannot be done on the host.
+    private func readScript(_ version: KernelVersion) throws -> BesideScript {
+        let source = try ScriptSource(file)
+        var texts: [String] = []
+        while let line = try source.nextLine() { texts.append(line) }
+        let script: BesideScript
+        do throws(BesideScriptError) {
+            script = try BesideScript(texts, scheme: version.scheme)
+        } catch {
+            Output.error("\(scriptName):\(error.number): found \(error.error.found), expected \(error.error.expected)")
+            throw ExitCode.validationFailure
+        }
+        for refusal in script.refusals {
+            Output.error("\(scriptName):\(refusal.number): \(refusal.statement): \(refusal.reason)")
+        }
+        if !script.refusals.isEmpty {
+            let count = Format.count(script.refusals.count, "line")
+            Output.error(
+                "not supported here: \(count) of \(scriptName) cannot be done on the host's own pool; leave out what is "
+                    + "named above, or run the script without --beside-kernel")
+            throw ExitCode.notSupported
+        }
+        try checkMemory(script)
+        return script
+    }
+
+    /// Neither side may run out of memory: that would be no difference between the two.
+    private func checkMemory(_ script: BesideScript) throws {
+        let share = try runOrExit { () throws(ExperimentError) in try Self.share() }
+        let needed = script.mostBytes()
+        let asked = needed.map { Format.bytes($0) } ?? "more memory than can be counted"
+        guard let needed, needed <= share else {
+            Output.error(
+                "\(scriptName) asks for pools of \(asked), but the comparison takes at most half of the host's available "
+                    + "memory, \(Format.bytes(share)); ask for fewer huge pages, or free memory")
+            throw ExitCode.shortage
+        }
+        guard let memory = script.memory, needed > memory else { return }
+        Output.error(
+            "\(scriptName) asks for pools of \(asked), but the machine that it boots has \(Format.bytes(memory)), and the "
+                + "host has more; say memory=\(needed.rawValue >> 20)M or more")
+        throw ExitCode.shortage
+    }
+
+    private func runScript(
+        _ script: BesideScript, _ pools: HostPools, _ listed: [KernelDifference], _ exports: Exports, _ host: HostBlock
+    ) throws -> PoolComparison {
+        terminal.terminal.print(exports) { BesideReport.heading(script, listed, host.kernelRelease, $0) }
+        let run = BesideRun(pools, listed: listed)
+        var lines: [BesideOutcome] = []
+        for line in script.lines {
+            let outcome = try orExit(line.number) { () throws(PoolSessionError) in try run.run(line) }
+            terminal.terminal.print(exports) { BesideReport.lines(outcome, said: run.said, $0) }
+            for difference in outcome.differences { Output.error("\(scriptName):\(line.number): \(difference)") }
+            lines.append(outcome)
+        }
+        try orExit(script.lines.last?.number ?? 0) { () throws(PoolSessionError) in try run.finish() }
+        let comparison = PoolComparison(peer: "kernel", lines: lines, random: .notMeasured)
+        terminal.terminal.print(exports) { BesideReport.closing(comparison, $0) }
+        return comparison
+    }
+
+    private func orExit<Value>(_ number: Int, _ body: () throws(PoolSessionError) -> Value) throws -> Value {
+        do throws(PoolSessionError) {
+            return try body()
+        } catch {
+            switch error {
+            case .script(let error):
+                Output.error("\(scriptName):\(number): found \(error.found), expected \(error.expected)")
+                throw ExitCode.validationFailure
+            case .host(let error):
+                Output.error("\(scriptName):\(number): \(ErrorText.line(error, .script))")
+                throw ExitCode(error)
+            }
+        }
+    }
+
+    // MARK: Sequences
+
+    private func runRandom(
+        _ exports: Exports, _ peer: any PoolPeer, _ scheme: Scheme, _ listed: [KernelDifference], hasGigantic: Bool
+    ) throws -> PoolComparison {
+        let asked = random ?? 0
+        let seed = self.seed ?? UInt64.random(in: 0...UInt64(UInt32.max))
+        let pool = RandomPool(BesideRun(peer, listed: listed), scheme: scheme, hasGigantic: hasGigantic)
+        let progress = terminal.terminal.progress()
+        defer { progress.clear() }
+        var found: Set<String> = []
+        var run = 0
+        var difference: (drawn: Int, sequence: RandomPool.Sequence)?
+        let start = HostKernel.monotonicNanoseconds()
+        var nanoseconds = 0
+        while run < asked, difference == nil {
+            progress.show(.count("random", run, of: asked, unit: "sequences"))
+            let steps = pool.draw(seed, run)
+            let sequence = try orExit(run + 1) { () throws(PoolSessionError) in try pool.run(steps) }
+            run += 1
+            nanoseconds = HostKernel.monotonicNanoseconds() - start
+            found.formUnion(sequence.listed)
+            if sequence.differences.isEmpty { continue }
+            let shrunk = try orExit(run) { () throws(PoolSessionError) in try pool.shrink(steps) }
+            difference = (sequence.script.count - 1, shrunk.sequence)
+        }
+        let outcome = RandomOutcome(
+            seed: seed, sequencesAsked: asked, sequencesRun: run, linesRun: pool.linesRun,
+            durationNanoseconds: nanoseconds, hasGiganticPages: hasGigantic, listed: found.sorted(),
+            script: Measured(difference?.sequence.script), linesDrawn: Measured(difference?.drawn),
+            differences: difference?.sequence.differences ?? [])
+        progress.clear()
+        terminal.terminal.print(exports) { BesideReport.lines(outcome, beside: peer.name, $0) }
+        return PoolComparison(
+            peer: besideKernel ? "kernel" : "plain-pools", lines: [], random: .value(outcome))
+    }
+}

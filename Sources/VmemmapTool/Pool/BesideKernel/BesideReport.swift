@@ -1,0 +1,98 @@
+import HostMemory
+import VmemmapEmulator
+
+/// The emulated HugeTLB layer beside the kernel's, for people.
+enum BesideReport {
+    /// What stands before the first line: what is compared, and which lines are not done as they say.
+    static func heading(_ script: BesideScript, _ listed: [KernelDifference], _ release: String, _ style: Style)
+        -> [String]
+    {
+        let notes = script.lines.compactMap { line in line.note.map { "line \(line.number), \(line.statement): \($0)" } }
+        let differences = listed.map { "Linux \(release): \($0.line)" }
+        return style.wrapped(
+            ["vmemmap pool: the emulated HugeTLB pools beside those of Linux \(release), line by line", ""] + notes
+                + differences) + (notes.isEmpty && differences.isEmpty ? [] : [""])
+            + [
+                columns("", "emulator", "kernel"),
+                columns("", titles, titles),
+            ]
+    }
+
+    private static let titles = PoolCounts.Pool(hugePageBytes: .zero).named.map { right($0.name, 6) }.joined()
+
+    private static func right(_ text: String, _ width: Int) -> String {
+        String(repeating: " ", count: max(0, width - text.count)) + text
+    }
+
+    /// A label and two columns of 33 characters: 78 in all.
+    private static func columns(_ label: String, _ first: String, _ second: String) -> String {
+        func left(_ text: String, _ width: Int) -> String {
+            text + String(repeating: " ", count: max(0, width - text.count))
+        }
+        let line = "  " + left(label, 8) + left(first, 33) + "  " + second
+        return String(line.reversed().drop { $0 == " " }.reversed())
+    }
+
+    /// A line on both sides.
+    static func lines(_ outcome: BesideOutcome, said: [String], _ style: Style) -> [String] {
+        let heading = ["> \(outcome.statement)"]
+        let findings =
+            outcome.differences.map { "  " + style.mark(false) + $0 } + outcome.listed.map { "  listed: \($0)" }
+        if outcome.emulator.outcome.value != nil, outcome.peer.outcome.value == nil, !said.isEmpty {
+            return style.wrapped(heading + said + findings)
+        }
+        return heading + rows(outcome) + style.wrapped(findings)
+    }
+
+    private static func rows(_ outcome: BesideOutcome) -> [String] {
+        let pairs = zip(outcome.emulator.counts.pools, outcome.peer.counts.pools)
+        // The first size in any case: it has the outcome.
+        let shown = pairs.enumerated().filter { index, pair in
+            index == 0 || pair.0.named.contains { $0.value != 0 } || pair.1.named.contains { $0.value != 0 }
+        }
+        func cells(_ pool: PoolCounts.Pool, _ outcome: String?) -> String {
+            pool.named.map { right("\($0.value)", 6) }.joined() + (outcome.map { "  \($0)" } ?? "")
+        }
+        var rows = shown.map { index, pair in
+            columns(
+                PoolCounts.name(pair.0.hugePageBytes), cells(pair.0, index == 0 ? outcome.emulator.outcome.value ?? "-" : nil),
+                cells(pair.1, index == 0 ? outcome.peer.outcome.value ?? "-" : nil))
+        }
+        let memmap = [outcome.emulator, outcome.peer].map { side in
+            side.counts.memmapChangePages.value.map { "\($0)" } ?? "-"
+        }
+        if memmap != ["0", "0"] { rows.append(columns("memmap", right(memmap[0], 6), right(memmap[1], 6))) }
+        return rows
+    }
+
+    /// The last line.
+    static func closing(_ comparison: PoolComparison, _ style: Style) -> [String] {
+        let wrong = comparison.lines.count { !$0.isRight }
+        let lines = Format.count(comparison.lines.count, "line")
+        return ["", style.mark(wrong == 0) + (wrong == 0 ? "\(lines), no difference" : "\(wrong) of \(lines) differ")]
+    }
+
+    // MARK: Sequences
+
+    /// What became of sequences that were drawn.
+    static func lines(_ random: RandomOutcome, beside peer: String, _ style: Style) -> [String] {
+        let rate = Format.decimal(random.sequencesPerSecond, 1)
+        let figures =
+            "\(Format.count(random.sequencesRun)) of \(Format.count(random.sequencesAsked)) sequences, "
+            + "\(Format.count(random.linesRun, "line")), \(rate) sequences a second"
+        let title =
+            "vmemmap pool: sequences drawn from seed \(random.seed), \(random.hasGiganticPages ? "2M and 1G" : "2M"), "
+            + "on the emulated machine and beside \(peer)"
+        let listed = random.listed.map { "listed: \($0)" }
+        guard let script = random.script.value else {
+            return style.wrapped([title, ""] + listed + [style.mark(true) + "\(figures): no difference"])
+        }
+        let drawn = random.linesDrawn.value.map { " of \($0)" } ?? ""
+        return style.wrapped(
+            [title, ""] + listed + [
+                style.mark(false)
+                    + "sequence \(random.sequencesRun) differs: \(script.count - 1)\(drawn) lines after boot are left; "
+                    + figures, "",
+            ]) + script + random.differences.map { "# here \($0)" }
+    }
+}

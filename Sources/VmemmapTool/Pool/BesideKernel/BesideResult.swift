@@ -1,0 +1,74 @@
+import HostMemory
+import VmemmapEmulator
+
+/// The emulated HugeTLB layer beside another one.
+struct PoolComparison: Hashable, Sendable, Codable {
+    /// What it is held against: `kernel`, or `plain-pools`.
+    let peer: String
+    /// A script's lines on both sides; empty for sequences that were drawn.
+    let lines: [BesideOutcome]
+    /// Sequences that were drawn; null for a script.
+    let random: Measured<RandomOutcome>
+
+    /// Whether both agree, but for what is listed.
+    var holds: Bool { lines.allSatisfy(\.isRight) && random.value?.script.value == nil }
+}
+
+/// What became of sequences that were drawn.
+struct RandomOutcome: Hashable, Sendable, Codable {
+    /// What they follow from.
+    let seed: UInt64
+    /// Sequences asked for.
+    let sequencesAsked: Int
+    /// Those that were run: with a difference the run ends.
+    let sequencesRun: Int
+    /// Lines that were run in them.
+    let linesRun: Int
+    /// What they took.
+    let durationNanoseconds: Int
+    /// Whether 1 GiB pages were among them.
+    let hasGiganticPages: Bool
+    /// What differed and may.
+    let listed: [String]
+    /// The fewest lines that differ, as a script; null: none did.
+    let script: Measured<[String]>
+    /// Lines of the sequence that differed, before it was shrunk.
+    let linesDrawn: Measured<Int>
+    /// What differs after the script's last line.
+    let differences: [String]
+
+    /// Sequences a second.
+    var sequencesPerSecond: Double {
+        durationNanoseconds > 0 ? Double(sequencesRun) * 1e9 / Double(durationNanoseconds) : 0
+    }
+}
+
+extension PoolComparison {
+    /// Both sides after each line.
+    static func table(_ comparison: PoolComparison?) -> ExportTable {
+        let rows = (comparison?.lines ?? []).flatMap { line in
+            [("emulator", line.emulator), (comparison?.peer ?? "", line.peer)].flatMap { name, side in
+                side.counts.pools.map { (line: line, name: name, side: side, pool: $0) }
+            }
+        }
+        return ExportTable(
+            "beside", "Each pool of the emulated machine and of the host after each line.", rows,
+            [
+                .label("line", "The line's number.") { "\($0.line.number)" },
+                .label("side", "emulator or kernel.") { $0.name },
+                .sizeLabel("huge_page_bytes", "Hugepagesize.") { $0.pool.hugePageBytes },
+                .text("statement", "What the line says.") { $0.line.statement },
+                .text("outcome", "ok or an errno's name; nothing where it was not done there.") {
+                    $0.side.outcome.value ?? ""
+                },
+                .count("total_pages", "HugePages_Total.") { $0.pool.totalPages },
+                .count("free_pages", "HugePages_Free.") { $0.pool.freePages },
+                .count("reserved_pages", "HugePages_Rsvd.") { $0.pool.reservedPages },
+                .count("surplus_pages", "HugePages_Surp.") { $0.pool.surplusPages },
+                .count("memmap_change_pages", "nr_memmap_pages + nr_memmap_boot_pages, less those at the start.") {
+                    $0.side.counts.memmapChangePages.value
+                },
+                .truth("is_right", "Whether the line did the same on both sides.") { $0.line.isRight },
+            ])
+    }
+}

@@ -1,0 +1,184 @@
+import HostLab
+import HostMemory
+import SystemPackage
+import VmemmapEmulator
+
+/// The host's own pools, as a script uses them: they are empty before it and empty after it.
+///
+/// All is done under the guard of ``ChangedSettings``: whatever ends the process, its mappings are gone and the settings
+/// are what they were.
+final class HostPools: PoolPeer {
+    let name = "the kernel"
+    private let settings: ChangedSettings
+    private let user: HugePageUser
+    private var memmapAtStart: PageCount?
+
+    /// How long the deferred restores of freed huge pages may take before their counts are believed.
+    private static let patienceNanoseconds = 300_000_000
+
+    /// Locks the pools and starts the guardian. Nothing is changed yet.
+    ///
+    /// - Throws: ``ExperimentError/notSupported(_:)`` without root, on a kernel without the optimization or one of the
+    ///   sizes, and where a pool has huge pages.
+    init() throws(ExperimentError) {
+        try Self.checkSupport()
+        let user = HugePageUser()
+        self.user = user
+        let sizes = EmulatedMachine.sizes.map(\.bytes)
+        do throws(SettingRefusal) {
+            settings = try ChangedSettings(
+                guarding: sizes.map { HugeTLBPool.exclusiveSize(ofPagesOf: $0) }
+                    + sizes.map { HugeTLBPool.overcommit(ofPagesOf: $0) } + [.optimizeVmemmap],
+                letGo: { user.letGo() })
+        } catch {
+            if case .host(let cause) = error, cause.code == .notPermitted || cause.errno == .readOnlyFileSystem {
+                throw .notSupported("the host's settings cannot be changed: \(cause)")
+            }
+            throw ExperimentError(error)
+        }
+        // With the lock in hand: what another run has added is gone again.
+        try Self.checkUnused()
+    }
+
+    /// What is put back upon a signal.
+    var changes: ChangedSettings { settings }
+
+    /// Puts everything back.
+    func putBack() throws(ExperimentError) {
+        do throws(SettingNotPutBack) { try settings.putBack() } catch { throw .setting(error) }
+    }
+
+    // MARK: Before
+
+    private static func checkSupport() throws(ExperimentError) {
+        try ExperimentError.wrapping {
+            guard try HostDescription.current().isRoot else {
+                throw ExperimentError.notSupported(
+                    "changing the host's pools of huge pages takes root: sudo vmemmap pool --beside-kernel ...")
+            }
+            guard try HVOConfiguration.current().isOn != nil else {
+                throw ExperimentError.notSupported(
+                    "this kernel has no vm.hugetlb_optimize_vmemmap: it was built without "
+                        + "CONFIG_HUGETLB_PAGE_OPTIMIZE_VMEMMAP, is older than Linux 5.19, or hides /proc/sys")
+            }
+            for size in EmulatedMachine.sizes where HugeTLBPool.current(ofPagesOf: size.bytes) == nil {
+                throw ExperimentError.notSupported(
+                    "this kernel has no pool of \(Format.bytes(size.bytes)) huge pages, or hides "
+                        + "/sys/kernel/mm/hugepages; it takes both, 2 MiB and 1 GiB")
+            }
+        }
+    }
+
+    /// Counts are compared as they are, and a pool is emptied: neither goes with huge pages of somebody else's.
+    private static func checkUnused() throws(ExperimentError) {
+        for size in EmulatedMachine.sizes.map(\.bytes) {
+            guard let pool = HugeTLBPool.current(ofPagesOf: size), pool.pages != .zero else { continue }
+            let name = HugeTLBPool.exclusiveSize(ofPagesOf: size)
+            throw .notSupported(
+                "the pool of \(Format.bytes(size)) huge pages is in use: it has \(pool.pages), \(pool.free) of them "
+                    + "free, and must have none; stop who uses it, and as root: echo 0 > \(name.path)")
+        }
+    }
+
+    // MARK: One thing
+
+    func perform(_ action: PoolAction) throws(ExperimentError) -> String {
+        do throws(HostError) {
+            return try performed(action)
+        } catch {
+            // A signal is putting everything back.
+            if error.code == .interrupted { throw .host(error) }
+            guard let errno = error.errno else { throw .host(error) }
+            return Self.outcomeName(errno)
+        }
+    }
+
+    private func performed(_ action: PoolAction) throws(HostError) -> String {
+        let user = user
+        switch action {
+        case .reset: try reset()
+        case .optimize(let isOptimizing): try settings.set(.optimizeVmemmap, to: isOptimizing ? 1 : 0)
+        case .pool(let size, let count):
+            try settings.set(HugeTLBPool.exclusiveSize(ofPagesOf: size.bytes), to: count)
+        case .overcommit(let size, let count):
+            try settings.set(HugeTLBPool.overcommit(ofPagesOf: size.bytes), to: count)
+        case .allocate(let size):
+            _ = try settings.during { () throws(HostError) in try user.allocate(pageOf: size.bytes) }
+        case .touch(let size):
+            let number = try settings.during { () throws(HostError) in try user.touch(pageOf: size.bytes) }
+            if number == nil { return "EINVAL" }
+        case .free(let number):
+            let isFreed = try settings.during { () throws(HostError) in try user.free(number) }
+            if !isFreed { return "EINVAL" }
+        case .freeAll:
+            try settings.during { () throws(HostError) in
+                for number in user.numbers { _ = try user.free(number) }
+            }
+        case .reserve(let size, let count):
+            try settings.during { () throws(HostError) in try user.reserve(count, pagesOf: size.bytes) }
+        case .unreserve(let size, let count):
+            try settings.during { () throws(HostError) in try user.unreserve(count, pagesOf: size.bytes) }
+        case .demote(let size, let count):
+            try settings.during { () throws(HostError) in try HugeTLBPool.demote(count, pagesOf: size.bytes) }
+        }
+        return "ok"
+    }
+
+    private func reset() throws(HostError) {
+        let user = user
+        try settings.during { () throws(HostError) in user.letGo() }
+        for size in EmulatedMachine.sizes.map(\.bytes) {
+            let overcommit = HugeTLBPool.overcommit(ofPagesOf: size)
+            if try overcommit.value() != 0 { try settings.set(overcommit, to: 0) }
+            try settings.set(HugeTLBPool.exclusiveSize(ofPagesOf: size), to: 0)
+        }
+        try settings.set(.optimizeVmemmap, to: 0)
+        memmapAtStart = try MemmapCounts.current()?.total
+    }
+
+    /// The name that a script has for an errno. A touch that finds no huge page is EFAULT to madvise, and a store would
+    /// have been SIGBUS.
+    static func outcomeName(_ errno: Errno) -> String {
+        switch errno {
+        case .badAddress: "SIGBUS"
+        case .noMemory: "ENOMEM"
+        case .invalidArgument: "EINVAL"
+        case .resourceBusy: "EBUSY"
+        case .noSpace: "ENOSPC"
+        case .notPermitted: "EPERM"
+        default: "errno \(errno.rawValue)"
+        }
+    }
+
+    // MARK: Counters
+
+    func counts(expecting expected: PoolCounts) throws(ExperimentError) -> PoolCounts {
+        do throws(HostError) {
+            let start = HostKernel.monotonicNanoseconds()
+            while true {
+                let found = try counts()
+                let isOver = HostKernel.monotonicNanoseconds() - start > Self.patienceNanoseconds
+                if isOver || expected.offsets(to: found).isEmpty { return found }
+                HostKernel.sleep(nanoseconds: 200_000)
+            }
+        } catch {
+            throw .host(error)
+        }
+    }
+
+    private func counts() throws(HostError) -> PoolCounts {
+        var counts = PoolCounts.zero
+        for (index, size) in EmulatedMachine.sizes.enumerated() {
+            guard let pool = HugeTLBPool.current(ofPagesOf: size.bytes) else {
+                throw HostError(unreadable: HugeTLBPool.exclusiveSize(ofPagesOf: size.bytes).path.string)
+            }
+            counts.pools[index].totalPages = pool.pages.rawValue
+            counts.pools[index].freePages = pool.free.rawValue
+            counts.pools[index].reservedPages = pool.reserved.rawValue
+            counts.pools[index].surplusPages = pool.surplus.rawValue
+        }
+        let now = try MemmapCounts.current()?.total
+        counts.memmapChangePages = Measured(memmapAtStart.flatMap { start in now.map { ($0 - start).rawValue } })
+        return counts
+    }
+}

@@ -1,0 +1,98 @@
+import HostMemory
+import VmemmapEmulator
+
+/// What a line of a script asks of a HugeTLB layer, the emulated one or another.
+enum PoolAction: Hashable, Sendable {
+    /// Back to how it was found: nothing mapped, pools of no page, nothing optimized.
+    case reset
+    /// vm.hugetlb_optimize_vmemmap.
+    case optimize(Bool)
+    /// Writes nr_hugepages.
+    case pool(HugePageSize, Int)
+    /// Writes nr_overcommit_hugepages.
+    case overcommit(HugePageSize, Int)
+    /// Takes a huge page that nobody has reserved.
+    case allocate(HugePageSize)
+    /// Takes a huge page that has been reserved.
+    case touch(HugePageSize)
+    /// Gives back the N-th huge page taken.
+    case free(Int)
+    /// Gives back every huge page taken.
+    case freeAll
+    /// Reserves huge pages.
+    case reserve(HugePageSize, Int)
+    /// Takes reservations back.
+    case unreserve(HugePageSize, Int)
+    /// Splits free huge pages into smaller ones.
+    case demote(HugePageSize, Int)
+}
+
+/// A HugeTLB layer that the emulated one is held against.
+protocol PoolPeer: AnyObject {
+    /// What it is called in a sentence: `the kernel`.
+    var name: String { get }
+
+    /// Does one thing. Returns `ok`, the name of an errno, or SIGBUS where a store would end the process.
+    func perform(_ action: PoolAction) throws(ExperimentError) -> String
+
+    /// What it counts, once it counts `expected` or what it has put off is done.
+    func counts(expecting expected: PoolCounts) throws(ExperimentError) -> PoolCounts
+}
+
+/// The counters that a HugeTLB layer has for its users.
+struct PoolCounts: Hashable, Sendable, Codable {
+    /// Of one size.
+    struct Pool: Hashable, Sendable, Codable {
+        /// Hugepagesize.
+        let hugePageBytes: ByteCount
+        /// HugePages_Total.
+        var totalPages = 0
+        /// HugePages_Free.
+        var freePages = 0
+        /// HugePages_Rsvd.
+        var reservedPages = 0
+        /// HugePages_Surp.
+        var surplusPages = 0
+
+        /// Each counter by its name in /proc/meminfo.
+        var named: [(name: String, value: Int)] {
+            [("Total", totalPages), ("Free", freePages), ("Rsvd", reservedPages), ("Surp", surplusPages)]
+        }
+    }
+
+    /// Each size.
+    var pools: [Pool]
+    /// nr_memmap_pages and nr_memmap_boot_pages together, less what they were at the start; null where they are not
+    /// counted (before Linux 6.11).
+    var memmapChangePages: Measured<Int>
+
+    /// Nothing at all.
+    static let zero = PoolCounts(
+        pools: EmulatedMachine.sizes.map { Pool(hugePageBytes: $0.bytes) }, memmapChangePages: .value(0))
+
+    /// The figures that both have, by what they are called.
+    private func figures() -> [(name: String, value: Int?)] {
+        pools.flatMap { pool in
+            pool.named.map { ("\(Self.name(pool.hugePageBytes)) \($0.name)", Optional($0.value)) }
+        } + [("memmap", memmapChangePages.value)]
+    }
+
+    /// How far another's figures are from these, by what they are called; only those that differ.
+    func offsets(to other: PoolCounts) -> [String: Int] {
+        zip(figures(), other.figures()).reduce(into: [:]) { offsets, pair in
+            guard let value = pair.0.value, let peer = pair.1.value, value != peer else { return }
+            offsets[pair.0.name] = peer - value
+        }
+    }
+
+    /// What differs, a line each, in the order of the figures.
+    func differences(to other: PoolCounts, of peer: String, in names: Set<String>) -> [String] {
+        zip(figures(), other.figures()).compactMap { pair in
+            guard names.contains(pair.0.name), let value = pair.0.value, let theirs = pair.1.value else { return nil }
+            return "\(pair.0.name) is \(value), \(peer) has \(theirs)"
+        }
+    }
+
+    /// `2M` or `1G`, as scripts have it.
+    static func name(_ size: ByteCount) -> String { size == HugePageSize.oneGibibyte.bytes ? "1G" : "2M" }
+}
