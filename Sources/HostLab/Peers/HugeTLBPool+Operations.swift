@@ -36,4 +36,9 @@ extension HugeTLBPool {
     }
 
     private static func demotion(_ pageSize: ByteCount) -> HostSetting { exclusive("demote", pageSize) }
+
+    /// Has the kernel move what lies in the way of memory in one piece (vm.compact_memory). Changes no setting.
+    package static func compactMemory() throws(HostError) {
+        _ = try HostSetting(name: "vm.compact_memory", path: "/proc/sys/vm/compact_memory", lock: lock).write(1)
+    }
 }

@@ -143,26 +143,33 @@ extension PoolCommand {
         let progress = terminal.terminal.progress()
         defer { progress.clear() }
         var found: Set<String> = []
-        var run = 0
-        var difference: (drawn: Int, sequence: RandomPool.Sequence)?
+        var (run, skipped) = (0, 0)
+        var difference: (sequence: RandomPool.Sequence, shrunk: RandomPool.Sequence?)?
         let start = HostKernel.monotonicNanoseconds()
         var nanoseconds = 0
         while run < asked, difference == nil {
             progress.show(.count("random", run, of: asked, unit: "sequences"))
             let steps = pool.draw(seed, run)
-            let sequence = try orExit(run + 1) { () throws(PoolSessionError) in try pool.run(steps) }
+            let outcome = try orExit(run + 1) { () throws(PoolSessionError) in try pool.runIfPossible(steps) }
             run += 1
+            guard let sequence = outcome else {
+                skipped += 1
+                continue
+            }
             nanoseconds = HostKernel.monotonicNanoseconds() - start
             found.formUnion(sequence.listed)
             if sequence.differences.isEmpty { continue }
-            let shrunk = try orExit(run) { () throws(PoolSessionError) in try pool.shrink(steps) }
-            difference = (sequence.script.count - 1, shrunk.sequence)
+            difference = (sequence, try orExit(run) { () throws(PoolSessionError) in try pool.shrink(steps) })
         }
         let outcome = RandomOutcome(
-            seed: seed, sequencesAsked: asked, sequencesRun: run, linesRun: pool.linesRun,
+            seed: seed, sequencesAsked: asked, sequencesRun: run, sequencesSkipped: skipped, linesRun: pool.linesRun,
             durationNanoseconds: nanoseconds, hasGiganticPages: hasGigantic, listed: found.sorted(),
-            script: Measured(difference?.sequence.script), linesDrawn: Measured(difference?.drawn),
-            differences: difference?.sequence.differences ?? [])
+            difference: Measured(
+                difference.map { sequence, shrunk in
+                    RandomOutcome.Difference(
+                        script: (shrunk ?? sequence).script, linesDrawn: sequence.script.count - 1,
+                        isRepeated: shrunk != nil, differences: (shrunk ?? sequence).differences)
+                }))
         progress.clear()
         terminal.terminal.print(exports) { BesideReport.lines(outcome, beside: peer.name, $0) }
         return PoolComparison(

@@ -55,7 +55,8 @@ enum BesideReport {
         }
         var rows = shown.map { index, pair in
             columns(
-                PoolCounts.name(pair.0.hugePageBytes), cells(pair.0, index == 0 ? outcome.emulator.outcome.value ?? "-" : nil),
+                PoolCounts.name(pair.0.hugePageBytes),
+                cells(pair.0, index == 0 ? outcome.emulator.outcome.value ?? "-" : nil),
                 cells(pair.1, index == 0 ? outcome.peer.outcome.value ?? "-" : nil))
         }
         let memmap = [outcome.emulator, outcome.peer].map { side in
@@ -69,30 +70,35 @@ enum BesideReport {
     static func closing(_ comparison: PoolComparison, _ style: Style) -> [String] {
         let wrong = comparison.lines.count { !$0.isRight }
         let lines = Format.count(comparison.lines.count, "line")
-        return ["", style.mark(wrong == 0) + (wrong == 0 ? "\(lines), no difference" : "\(wrong) of \(lines) differ")]
+        return ["", "  " + style.mark(wrong == 0) + (wrong == 0 ? "\(lines), no difference" : "\(wrong) of \(lines) differ")]
     }
 
     // MARK: Sequences
 
     /// What became of sequences that were drawn.
     static func lines(_ random: RandomOutcome, beside peer: String, _ style: Style) -> [String] {
-        let rate = Format.decimal(random.sequencesPerSecond, 1)
-        let figures =
-            "\(Format.count(random.sequencesRun)) of \(Format.count(random.sequencesAsked)) sequences, "
-            + "\(Format.count(random.linesRun, "line")), \(rate) sequences a second"
         let title =
             "vmemmap pool: sequences drawn from seed \(random.seed), \(random.hasGiganticPages ? "2M and 1G" : "2M"), "
-            + "on the emulated machine and beside \(peer)"
-        let listed = random.listed.map { "listed: \($0)" }
-        guard let script = random.script.value else {
-            return style.wrapped([title, ""] + listed + [style.mark(true) + "\(figures): no difference"])
+            + "on the emulated machine and on \(peer)"
+        let rate = Format.decimal(random.sequencesPerSecond, 1)
+        var notes = random.listed.map { "listed: \($0)" }
+        notes.append(
+            "\(Format.count(random.sequencesRun)) of \(Format.count(random.sequencesAsked)) sequences, "
+                + "\(Format.count(random.linesRun, "line")), \(rate) sequences a second")
+        if random.sequencesSkipped > 0 {
+            notes.append(
+                "\(Format.count(random.sequencesSkipped, "sequence")) not compared: the host found no memory in one "
+                    + "piece for a huge page")
         }
-        let drawn = random.linesDrawn.value.map { " of \($0)" } ?? ""
+        guard let difference = random.difference.value else {
+            return style.wrapped([title, ""] + notes + ["  " + style.mark(true) + "no difference"])
+        }
+        let lines =
+            difference.isRepeated
+            ? "\(Format.count(difference.script.count - 1, "line")) after boot are left of \(difference.linesDrawn)"
+            : "but not when it was run again; all of its lines follow"
         return style.wrapped(
-            [title, ""] + listed + [
-                style.mark(false)
-                    + "sequence \(random.sequencesRun) differs: \(script.count - 1)\(drawn) lines after boot are left; "
-                    + figures, "",
-            ]) + script + random.differences.map { "# here \($0)" }
+            [title, ""] + notes + ["  " + style.mark(false) + "sequence \(random.sequencesRun) differs; \(lines)", ""])
+            + difference.script + difference.differences.map { "# here \($0)" }
     }
 }

@@ -11,7 +11,7 @@ struct PoolComparison: Hashable, Sendable, Codable {
     let random: Measured<RandomOutcome>
 
     /// Whether both agree, but for what is listed.
-    var holds: Bool { lines.allSatisfy(\.isRight) && random.value?.script.value == nil }
+    var holds: Bool { lines.allSatisfy(\.isRight) && random.value?.difference.value == nil }
 }
 
 /// What became of sequences that were drawn.
@@ -22,6 +22,8 @@ struct RandomOutcome: Hashable, Sendable, Codable {
     let sequencesAsked: Int
     /// Those that were run: with a difference the run ends.
     let sequencesRun: Int
+    /// Those of them that the host had no memory in one piece for.
+    let sequencesSkipped: Int
     /// Lines that were run in them.
     let linesRun: Int
     /// What they took.
@@ -30,12 +32,20 @@ struct RandomOutcome: Hashable, Sendable, Codable {
     let hasGiganticPages: Bool
     /// What differed and may.
     let listed: [String]
-    /// The fewest lines that differ, as a script; null: none did.
-    let script: Measured<[String]>
-    /// Lines of the sequence that differed, before it was shrunk.
-    let linesDrawn: Measured<Int>
-    /// What differs after the script's last line.
-    let differences: [String]
+    /// The difference that ended the run; null: there was none.
+    let difference: Measured<Difference>
+
+    /// A sequence that differs.
+    struct Difference: Hashable, Sendable, Codable {
+        /// The fewest lines that differ, as a script.
+        let script: [String]
+        /// Lines up to the difference, before it was shrunk.
+        let linesDrawn: Int
+        /// Whether it differed when it was run again; otherwise it is as it was drawn.
+        let isRepeated: Bool
+        /// What differs after the last line.
+        let differences: [String]
+    }
 
     /// Sequences a second.
     var sequencesPerSecond: Double {

@@ -84,13 +84,46 @@ final class HostPools: PoolPeer {
 
     func perform(_ action: PoolAction) throws(ExperimentError) -> String {
         do throws(HostError) {
-            return try performed(action)
+            let outcome = try performed(action)
+            if case .pool(let size, let count) = action { try checkSize(of: size, count) }
+            return outcome
         } catch {
             // A signal is putting everything back.
             if error.code == .interrupted { throw .host(error) }
+            if case .pool(let size, let count) = action, error == Self.shortage(size) {
+                throw .shortage(try Self.shortage(of: size, count))
+            }
             guard let errno = error.errno else { throw .host(error) }
             return Self.outcomeName(errno)
         }
+    }
+
+    /// A pool that has fewer huge pages of its own than it was asked to have has found no memory for them: the kernel's
+    /// memory is no matter of comparison. What can be moved out of the way is, and the kernel is asked again.
+    private func checkSize(of size: HugePageSize, _ asked: Int) throws(HostError) {
+        for attempt in 0... {
+            guard let pool = HugeTLBPool.current(ofPagesOf: size.bytes) else { return }
+            let persistent = (pool.pages - pool.surplus).rawValue
+            if persistent >= asked { return }
+            if attempt == Self.attempts { throw Self.shortage(size) }
+            try settings.during { () throws(HostError) in try HugeTLBPool.compactMemory() }
+            try settings.set(HugeTLBPool.exclusiveSize(ofPagesOf: size.bytes), to: asked)
+        }
+    }
+
+    private static let attempts = 5
+
+    private static func shortage(of size: HugePageSize, _ asked: Int) throws(ExperimentError) -> Shortage {
+        let memory: ByteCount
+        do throws(HostError) { memory = try HostLimits.hostAvailableMemory() } catch { throw .host(error) }
+        return Shortage(
+            resource: .contiguousMemory, asked: HugePageCount(asked), pageSize: size,
+            needed: size.bytes.multiplied(by: asked)?.rawValue, available: memory.rawValue, limit: memory.rawValue,
+            largest: .zero)
+    }
+
+    private static func shortage(_ size: HugePageSize) -> HostError {
+        HostError(.noMemory, .write, .file(HugeTLBPool.exclusiveSize(ofPagesOf: size.bytes).path.string))
     }
 
     private func performed(_ action: PoolAction) throws(HostError) -> String {

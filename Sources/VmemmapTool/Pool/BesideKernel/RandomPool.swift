@@ -129,6 +129,16 @@ final class RandomPool {
         return sequence
     }
 
+    /// The same; nil where the host has no memory in one piece for what is drawn.
+    func runIfPossible(_ steps: [Step]) throws(PoolSessionError) -> Sequence? {
+        do throws(PoolSessionError) {
+            return try run(steps)
+        } catch {
+            if case .host(.shortage) = error { return nil }
+            throw error
+        }
+    }
+
     private func line(_ text: String) throws(PoolSessionError) -> BesideLine {
         do throws(BesideScriptError) {
             if let line = try BesideScript([text], scheme: scheme).lines.first { return line }
@@ -163,24 +173,25 @@ final class RandomPool {
     // MARK: Shrinking
 
     /// The fewest lines that still differ, and what they do: parts of the sequence are left out, ever smaller ones,
-    /// until no line can be.
-    func shrink(_ steps: [Step]) throws(PoolSessionError) -> (steps: [Step], sequence: Sequence) {
+    /// until no line can be. Nil if they do not differ any more when they are run again.
+    func shrink(_ steps: [Step]) throws(PoolSessionError) -> Sequence? {
         var best = steps
         var sequence = try run(steps)
+        if sequence.differences.isEmpty { return nil }
         var part = max(1, best.count / 2)
         while true {
             var isShorter = false
             var start = 0
             while start < best.count {
                 let candidate = Array(best[..<start] + best[min(best.count, start + part)...])
-                let outcome = try run(candidate)
+                let outcome = try runIfPossible(candidate) ?? Sequence()
                 if outcome.differences.isEmpty {
                     start += part
                 } else {
                     (best, sequence, isShorter) = (candidate, outcome, true)
                 }
             }
-            if part == 1, !isShorter { return (best, sequence) }
+            if part == 1, !isShorter { return sequence }
             part = max(1, part / 2)
         }
     }
