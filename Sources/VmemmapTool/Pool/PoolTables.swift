@@ -8,6 +8,12 @@ extension PoolResult: ExportableResult {
 
     /// Its tables.
     var tables: [ExportTable] {
+        // What was asked for comes first.
+        let compared = PoolComparison.tables(comparison.value)
+        return comparison.value == nil ? scriptTables + compared : compared + scriptTables
+    }
+
+    private var scriptTables: [ExportTable] {
         [
             ExportTable(
                 "line", "What each line did, and the machine after it.", lines,
@@ -52,7 +58,6 @@ extension PoolResult: ExportableResult {
                     .count("surplus_pages", "HugePages_Surp.") { $0.1.surplusPages },
                     .count("optimized_pages", "Those whose vmemmap is optimized.") { $0.1.optimizedPages },
                 ]),
-            PoolComparison.table(comparison.value),
         ]
     }
 }

@@ -41,7 +41,8 @@ struct PoolCommandTests {
 
     @Test("No script is left out")
     func allExamples() async throws {
-        #expect(try await Repository.names(in: "scripts/examples") == Self.stories.map { $0 + ".pool" })
+        let names = try await Repository.names(in: "scripts/examples").filter { $0.hasSuffix(".pool") }
+        #expect(names == Self.stories.map { $0 + ".pool" })
     }
 
     @Test("meminfo has the host's own lines, to the column")

@@ -97,7 +97,8 @@ struct SeriesTableTests {
     func scripts() async throws {
         let names = try Self.rows().flatMap { $0.scripts.split(separator: ",").map(String.init) }
             .filter { !$0.hasPrefix("(") }
-        let scripts = try await Repository.names(in: "scripts/examples").map { String($0.dropLast(5)) }
+        let scripts = try await Repository.names(in: "scripts/examples").filter { $0.hasSuffix(".pool") }
+            .map { String($0.dropLast(5)) }
         #expect(Set(names) == Set(scripts))
     }
 

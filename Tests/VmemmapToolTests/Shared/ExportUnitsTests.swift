@@ -93,6 +93,12 @@ struct ExportUnitsTests {
                 pool: line huge_page_bytes; total_pages free_pages reserved_pages surplus_pages optimized_pages
                 """),
         Run(
+            arguments: ["pool", "--random", "2", "--seed", "1"],
+            tables: """
+                random: seed script; sequences_asked sequences_run sequences_skipped lines_run duration_nanoseconds \
+                is_alike
+                """),
+        Run(
             arguments: ["kernel"],
             tables: """
                 pool: huge_page_bytes; pages free_pages reserved_pages surplus_pages overcommit_pages is_default_size \
@@ -205,7 +211,9 @@ private struct Table {
     }
 
     /// Columns of words that are no labels.
-    private static let texts: Set<String> = ["statement", "refusal", "remark", "bound", "region_start", "outcome"]
+    private static let texts: Set<String> = [
+        "statement", "refusal", "remark", "bound", "region_start", "outcome", "answer", "script",
+    ]
 
     /// What must stand in Prometheus text: base units, one unit a metric, no free text, and nothing of what was not
     /// measured.

@@ -103,7 +103,7 @@ struct HostSettingsTests {
     }
 
     /// As somebody does who knows nothing of locks.
-    private static func write(_ value: Int, to setting: HostSetting) throws {
+    static func write(_ value: Int, to setting: HostSetting) throws {
         let file = try HostKernel.open(setting.path, .writeOnly)
         defer { try? HostKernel.close(file) }
         try HostKernel.write(Array("\(value)\n".utf8), to: file, name: setting.name)

@@ -126,6 +126,8 @@ extension PoolCommand {
                 Output.error("\(scriptName):\(number): found \(error.found), expected \(error.expected)")
                 throw ExitCode.validationFailure
             case .host(let error):
+                // A signal has put everything back under it, and says how the command ends.
+                if case .host(let cause) = error, cause.code == .interrupted { throw ExitCode(error) }
                 Output.error("\(scriptName):\(number): \(ErrorText.line(error, .script))")
                 throw ExitCode(error)
             }

@@ -54,8 +54,31 @@ struct RandomOutcome: Hashable, Sendable, Codable {
 }
 
 extension PoolComparison {
+    /// The tables of a comparison; without rows where there was none.
+    static func tables(_ comparison: PoolComparison?) -> [ExportTable] {
+        let random = comparison?.random.value.map { [$0] } ?? []
+        let beside = table(comparison)
+        let drawn = ExportTable(
+            "random", "Scripts that were drawn.", random,
+            [
+                .label("seed", "What they follow from.") { "\($0.seed)" },
+                .count("sequences_asked", "Scripts asked for.") { $0.sequencesAsked },
+                .count("sequences_run", "Those that were run: a difference ends the run.") { $0.sequencesRun },
+                .count("sequences_skipped", "Those of them that the host had no memory in one piece for.") {
+                    $0.sequencesSkipped
+                },
+                .count("lines_run", "Lines that were run in them.") { $0.linesRun },
+                .nanoseconds("duration", "What they took.") { $0.durationNanoseconds },
+                .truth("is_alike", "Whether none differed.") { $0.difference.value == nil },
+                .text("script", "The fewest lines that differ; nothing if none do.") {
+                    $0.difference.value?.script.joined(separator: "; ") ?? ""
+                },
+            ])
+        return random.isEmpty ? [beside, drawn] : [drawn, beside]
+    }
+
     /// Both sides after each line.
-    static func table(_ comparison: PoolComparison?) -> ExportTable {
+    private static func table(_ comparison: PoolComparison?) -> ExportTable {
         let rows = (comparison?.lines ?? []).flatMap { line in
             [("emulator", line.emulator), (comparison?.peer ?? "", line.peer)].flatMap { name, side in
                 side.counts.pools.map { (line: line, name: name, side: side, pool: $0) }
@@ -68,7 +91,7 @@ extension PoolComparison {
                 .label("side", "emulator or kernel.") { $0.name },
                 .sizeLabel("huge_page_bytes", "Hugepagesize.") { $0.pool.hugePageBytes },
                 .text("statement", "What the line says.") { $0.line.statement },
-                .text("outcome", "ok or an errno's name; nothing where it was not done there.") {
+                .text("answer", "ok or an errno's name; nothing where it was not done there.") {
                     $0.side.outcome.value ?? ""
                 },
                 .count("total_pages", "HugePages_Total.") { $0.pool.totalPages },

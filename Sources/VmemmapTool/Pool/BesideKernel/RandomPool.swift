@@ -55,7 +55,9 @@ final class RandomPool {
 
     /// The lines of a sequence. They follow from the two numbers alone.
     func draw(_ seed: UInt64, _ sequence: Int) -> [Step] {
-        var generator = SplitMix64(seed: seed &+ UInt64(sequence) &* 0x9e37_79b9_7f4a_7c15)
+        // Mixed: with seeds that are a step of the generator apart, each sequence would be the one before, shifted.
+        var mixer = SplitMix64(seed: UInt64(sequence))
+        var generator = SplitMix64(seed: seed ^ mixer.next())
         // Gigantic pages take the kernel long: one sequence in eight has them.
         let isGigantic = hasGigantic && Int.random(in: 0..<8, using: &generator) == 0
         var steps: [Step] = []
