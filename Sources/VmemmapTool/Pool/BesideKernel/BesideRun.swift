@@ -36,6 +36,7 @@ final class BesideRun {
     private let listed: [KernelDifference]
     private var session = PoolSession()
     private var memmapAtStart = 0
+    private var freePagesAtStart = 0
     /// The number that the peer has for a huge page, by the number that the script has for it.
     private var numbers: [Int: Int] = [:]
     private var heads: [Int: PageFrameNumber] = [:]
@@ -68,7 +69,7 @@ final class BesideRun {
             if let emulator = outcomes.emulator, let peer = outcomes.peer, end == nil, !step.isOfOneFrame,
                 Self.seenByProcess(emulator, step.action) != peer
             {
-                differences.append("the outcome is \(emulator), \(self.peer.name) says \(peer)")
+                differences.append("the outcome is \(emulator), and \(peer) in \(self.peer.name)")
             }
             if outcomes.emulator != "ok", step.action != nil { break }
         }
@@ -121,7 +122,7 @@ final class BesideRun {
         }
         _ = try session.run("sysctl hugetlb_optimize_vmemmap=0")
         machine.flush()
-        return try counts() == .zero
+        return try counts() == .zero && machine.memmap().freePages == freePagesAtStart
     }
 
     // MARK: A step
@@ -198,6 +199,7 @@ final class BesideRun {
         (numbers, heads, takenByPeer, offsets, end) = ([:], [:], 0, [:], nil)
         guard let memmap = session.emulated?.memmap() else { return }
         memmapAtStart = (memmap.allocatorPages + memmap.bootPages).rawValue
+        freePagesAtStart = memmap.freePages
     }
 
     private func perform(_ action: PoolAction) throws(PoolSessionError) -> String {

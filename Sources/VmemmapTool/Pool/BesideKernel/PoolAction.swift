@@ -89,7 +89,7 @@ struct PoolCounts: Hashable, Sendable, Codable {
     func differences(to other: PoolCounts, of peer: String, in names: Set<String>) -> [String] {
         zip(figures(), other.figures()).compactMap { pair in
             guard names.contains(pair.0.name), let value = pair.0.value, let theirs = pair.1.value else { return nil }
-            return "\(pair.0.name) is \(value), \(peer) has \(theirs)"
+            return "\(pair.0.name) is \(value), and \(theirs) in \(peer)"
         }
     }
 

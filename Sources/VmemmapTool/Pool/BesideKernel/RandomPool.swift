@@ -71,7 +71,7 @@ final class RandomPool {
 
     private func drawSmall(_ id: Int, _ steps: [Step], _ generator: inout SplitMix64) -> Step {
         func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &generator) }
-        switch number(0...18) {
+        switch number(0...19) {
         case 0...3: return .line("nr_hugepages 2M \(number(0...6))")
         case 4...5: return .line("nr_overcommit_hugepages 2M \(number(0...4))")
         case 6...9: return .take(id: id, "alloc 2M")
@@ -81,7 +81,7 @@ final class RandomPool {
             return .free(id: id)
         case 13: return .line("free all")
         case 14...15: return .line("reserve 2M \(number(1...4))")
-        case 16: return .line("unreserve 2M \(number(1...4))")
+        case 16...17: return .line("unreserve 2M \(number(1...4))")
         default: return .line("sysctl hugetlb_optimize_vmemmap=\(number(0...1))")
         }
     }
@@ -102,10 +102,12 @@ final class RandomPool {
     // MARK: Running
 
     /// Runs a sequence, until something differs.
-    func run(_ steps: [Step]) throws(PoolSessionError) -> Sequence {
+    ///
+    /// - Parameter isNew: whether on a machine of its own.
+    func run(_ steps: [Step], isNew: Bool = false) throws(PoolSessionError) -> Sequence {
         sequences += 1
         let start = try line(boot)
-        try run.reset(start, isNew: sequences % Self.sequencesPerMachine == 1)
+        try run.reset(start, isNew: isNew || sequences % Self.sequencesPerMachine == 1)
         let first = run.lastNumber
         var taken: [Int: Int] = [:]
         var sequence = Sequence(script: [boot])
@@ -132,9 +134,9 @@ final class RandomPool {
     }
 
     /// The same; nil where the host has no memory in one piece for what is drawn.
-    func runIfPossible(_ steps: [Step]) throws(PoolSessionError) -> Sequence? {
+    func runIfPossible(_ steps: [Step], isNew: Bool = false) throws(PoolSessionError) -> Sequence? {
         do throws(PoolSessionError) {
-            return try run(steps)
+            return try run(steps, isNew: isNew)
         } catch {
             if case .host(.shortage) = error { return nil }
             throw error
@@ -178,7 +180,8 @@ final class RandomPool {
     /// until no line can be. Nil if they do not differ any more when they are run again.
     func shrink(_ steps: [Step]) throws(PoolSessionError) -> Sequence? {
         var best = steps
-        var sequence = try run(steps)
+        // What differs may have left the machine with something that there must not be.
+        var sequence = try run(steps, isNew: true)
         if sequence.differences.isEmpty { return nil }
         var part = max(1, best.count / 2)
         while true {
@@ -186,7 +189,7 @@ final class RandomPool {
             var start = 0
             while start < best.count {
                 let candidate = Array(best[..<start] + best[min(best.count, start + part)...])
-                let outcome = try runIfPossible(candidate) ?? Sequence()
+                let outcome = try runIfPossible(candidate, isNew: true) ?? Sequence()
                 if outcome.differences.isEmpty {
                     start += part
                 } else {
