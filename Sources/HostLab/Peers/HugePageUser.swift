@@ -7,16 +7,17 @@ import SystemPackage
 /// the process with SIGBUS.
 package final class HugePageUser: Sendable {
     private struct State {
-        /// Huge pages in use, each a mapping of its own or a part of one, by their numbers.
-        var used: [Int: AddressRange] = [:]
+        /// Huge pages in use, each a mapping of its own or a part of one, by their numbers; and whether they were
+        /// reserved.
+        var used: [Int: (range: AddressRange, wasReserved: Bool)] = [:]
         /// How many have been taken so far.
         var taken = 0
         /// Huge pages reserved and not touched yet, by their sizes, in the order in which they were reserved.
         var reserved: [ByteCount: [AddressRange]] = [:]
 
-        mutating func use(_ range: AddressRange) -> Int {
+        mutating func use(_ range: AddressRange, wasReserved: Bool) -> Int {
             taken += 1
-            used[taken] = range
+            used[taken] = (range, wasReserved)
             return taken
         }
     }
@@ -39,7 +40,7 @@ package final class HugePageUser: Sendable {
             try? HostKernel.unmap(range)
             throw error
         }
-        return state.withLock { $0.use(range) }
+        return state.withLock { $0.use(range, wasReserved: false) }
     }
 
     /// Maps `count` huge pages that the pool promises, and touches none.
@@ -53,13 +54,15 @@ package final class HugePageUser: Sendable {
         }
     }
 
-    /// Touches the huge page that has been reserved longest. Returns its number; nil where none is reserved.
-    package func touch(pageOf size: ByteCount) throws(HostError) -> Int? {
-        guard let range = state.withLock({ $0.reserved[size]?.first }) else { return nil }
+    /// Touches the huge page that has been reserved longest, and where none is, one without a reservation. Returns its
+    /// number.
+    @discardableResult
+    package func touch(pageOf size: ByteCount) throws(HostError) -> Int {
+        guard let range = state.withLock({ $0.reserved[size]?.first }) else { return try allocate(pageOf: size) }
         try HostKernel.populate(range)
         return state.withLock { state in
             state.reserved[size]?.removeFirst()
-            return state.use(range)
+            return state.use(range, wasReserved: true)
         }
     }
 
@@ -72,18 +75,38 @@ package final class HugePageUser: Sendable {
         }
     }
 
-    /// Unmaps a huge page in use. Returns false where there is none of that number.
+    /// Gives a huge page in use back: unmaps it, or, where it was reserved, empties it (MADV_DONTNEED, Linux 5.18),
+    /// with which the pool promises it again unless it has surplus pages. Returns false where there is none of that
+    /// number.
     package func free(_ number: Int) throws(HostError) -> Bool {
-        guard let range = state.withLock({ $0.used[number] }) else { return false }
-        try HostKernel.unmap(range)
-        state.withLock { _ = $0.used.removeValue(forKey: number) }
+        guard let page = state.withLock({ $0.used[number] }) else { return false }
+        var isReserved = false
+        if page.wasReserved {
+            let before = HugeTLBPool.current(ofPagesOf: page.range.length)?.reserved
+            try HostKernel.advise(page.range, .dontNeed)
+            isReserved = HugeTLBPool.current(ofPagesOf: page.range.length)?.reserved != before
+        }
+        if !isReserved { try HostKernel.unmap(page.range) }
+        state.withLock { [isReserved] state in
+            _ = state.used.removeValue(forKey: number)
+            if isReserved { state.reserved[page.range.length, default: []].append(page.range) }
+        }
         return true
+    }
+
+    /// Unmaps every huge page in use.
+    package func freeAll() throws(HostError) {
+        for number in numbers {
+            guard let page = state.withLock({ $0.used[number] }) else { continue }
+            try HostKernel.unmap(page.range)
+            state.withLock { _ = $0.used.removeValue(forKey: number) }
+        }
     }
 
     /// Unmaps everything. The next huge page taken is number 1 again.
     package func letGo() {
         state.withLock { state in
-            for range in Array(state.used.values) + state.reserved.values.flatMap({ $0 }) {
+            for range in state.used.values.map(\.range) + state.reserved.values.flatMap({ $0 }) {
                 try? HostKernel.unmap(range)
             }
             state = State()

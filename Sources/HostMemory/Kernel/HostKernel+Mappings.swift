@@ -36,17 +36,20 @@ package enum Advice: Sendable {
     case populateRead
     /// MADV_POPULATE_WRITE (Linux 5.14): give every page a frame of its own, and report what fails instead of dying.
     case populateWrite
+    /// MADV_DONTNEED: give the frames back; of private memory the contents are gone.
+    case dontNeed
 
     /// Whether it is the mapping that is marked: one that is marked in part is divided.
     var marksMapping: Bool {
         switch self {
         case .dontFork, .hugePage, .noHugePage, .mergeable, .unmergeable: true
-        case .populateRead, .populateWrite: false
+        case .populateRead, .populateWrite, .dontNeed: false
         }
     }
 
     var flag: CInt {
         switch self {
+        case .dontNeed: MADV_DONTNEED
         case .dontFork: MADV_DONTFORK
         case .hugePage: MADV_HUGEPAGE
         case .noHugePage: MADV_NOHUGEPAGE
@@ -196,9 +199,9 @@ extension HostKernel {
         }
     }
 
-    /// `madvise`, with advice that throws no contents away.
+    /// `madvise`, whatever the advice.
     static func adviseResult(_ range: AddressRange, _ advice: CInt) -> Int64 {
-        // SAFETY: contents stay what they are under every advice that this module gives.
+        // SAFETY: contents stay what they are, but for MADV_DONTNEED, of memory that the caller owns.
         unsafe result(madvise(range.start.pointer, range.length.rawValue, advice))
     }
 

@@ -45,9 +45,6 @@ final class PoolSession {
 
     deinit { machine?.flush() }
 
-    /// The machine that the last boot made.
-    var emulated: EmulatedMachine? { machine }
-
     /// Reads a line and does what it says; nil for one that says nothing.
     func run(_ line: Substring) throws(PoolSessionError) -> PoolOutcome? {
         let statement: PoolStatement?

@@ -95,8 +95,7 @@ struct ExportUnitsTests {
         Run(
             arguments: ["pool", "--random", "2", "--seed", "1"],
             tables: """
-                random: seed script; sequences_asked sequences_run sequences_skipped lines_run duration_nanoseconds \
-                is_alike
+                random: seed script; sequences_asked sequences_run sequences_skipped lines_run duration_nanoseconds
                 """),
         Run(
             arguments: ["kernel"],

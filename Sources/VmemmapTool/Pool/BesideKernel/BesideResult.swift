@@ -69,7 +69,6 @@ extension PoolComparison {
                 },
                 .count("lines_run", "Lines that were run in them.") { $0.linesRun },
                 .nanoseconds("duration", "What they took.") { $0.durationNanoseconds },
-                .truth("is_alike", "Whether none differed.") { $0.difference.value == nil },
                 .text("script", "The fewest lines that differ; nothing if none do.") {
                     $0.difference.value?.script.joined(separator: "; ") ?? ""
                 },

@@ -94,7 +94,7 @@ final class BesideRun {
     func finish() throws(PoolSessionError) { try session.end() }
 
     /// The machine under way.
-    var emulated: EmulatedMachine? { session.emulated }
+    var emulated: EmulatedMachine? { session.machine }
 
     /// Back to nothing on both sides: the machine that there is, where it comes back to nothing, and otherwise the one
     /// that `boot` makes.
@@ -112,7 +112,7 @@ final class BesideRun {
     }
 
     private func isEmptied() throws(PoolSessionError) -> Bool {
-        guard let machine = session.emulated else { return false }
+        guard let machine = session.machine else { return false }
         _ = try session.run("free all")
         for size in ["2M", "1G"] {
             let reserved = machine.pool(size == "1G" ? .oneGibibyte : .twoMebibytes).reserved
@@ -168,7 +168,7 @@ final class BesideRun {
     }
 
     private func isFreeGigantic(_ line: String) -> Bool {
-        guard let machine = session.emulated, let word = line.split(separator: " ").last else { return false }
+        guard let machine = session.machine, let word = line.split(separator: " ").last else { return false }
         let frame =
             word.hasPrefix("#")
             ? word.dropFirst().split(separator: "+").first.flatMap { Int($0) }.flatMap { heads[$0] }
@@ -191,13 +191,13 @@ final class BesideRun {
             }
         }
         if action == .reset { try start() }
-        session.emulated?.flush()
+        session.machine?.flush()
         return Self.name(outcome)
     }
 
     private func start() throws(PoolSessionError) {
         (numbers, heads, takenByPeer, offsets, end) = ([:], [:], 0, [:], nil)
-        guard let memmap = session.emulated?.memmap() else { return }
+        guard let memmap = session.machine?.memmap() else { return }
         memmapAtStart = (memmap.allocatorPages + memmap.bootPages).rawValue
         freePagesAtStart = memmap.freePages
     }
@@ -219,7 +219,7 @@ final class BesideRun {
 
     /// What the emulated layer answered. That a pool did not get to its size is no refusal: the write succeeds.
     private static func name(_ outcome: PoolOutcome) -> String {
-        if case .refused(let error) = outcome { error.errnoName } else { "ok" }
+        outcome.refusal ?? "ok"
     }
 
     /// An allocation that finds no huge page is ENOMEM inside of the kernel, and SIGBUS to the process that touches
@@ -233,7 +233,7 @@ final class BesideRun {
 
     private func counts() throws(PoolSessionError) -> PoolCounts {
         var counts = PoolCounts.zero
-        guard let machine = session.emulated else {
+        guard let machine = session.machine else {
             throw .script(PoolScriptError(found: "no machine", expected: "boot memory=SIZE before anything else"))
         }
         for (index, size) in EmulatedMachine.sizes.enumerated() {

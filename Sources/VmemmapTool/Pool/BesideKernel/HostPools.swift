@@ -138,15 +138,12 @@ final class HostPools: PoolPeer {
         case .allocate(let size):
             _ = try settings.during { () throws(HostError) in try user.allocate(pageOf: size.bytes) }
         case .touch(let size):
-            let number = try settings.during { () throws(HostError) in try user.touch(pageOf: size.bytes) }
-            if number == nil { return "EINVAL" }
+            _ = try settings.during { () throws(HostError) in try user.touch(pageOf: size.bytes) }
         case .free(let number):
             let isFreed = try settings.during { () throws(HostError) in try user.free(number) }
             if !isFreed { return "EINVAL" }
         case .freeAll:
-            try settings.during { () throws(HostError) in
-                for number in user.numbers { _ = try user.free(number) }
-            }
+            try settings.during { () throws(HostError) in try user.freeAll() }
         case .reserve(let size, let count):
             try settings.during { () throws(HostError) in try user.reserve(count, pagesOf: size.bytes) }
         case .unreserve(let size, let count):

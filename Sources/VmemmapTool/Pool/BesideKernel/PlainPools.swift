@@ -22,7 +22,7 @@ final class PlainPools: PoolPeer {
     /// Vmemmap pages that optimizing a huge page frees.
     private let freedPages: [HugePageSize: Int]
     private var pools: [HugePageSize: Pool] = [:]
-    private var used: [Int: (size: HugePageSize, isOptimized: Bool)] = [:]
+    private var used: [Int: (size: HugePageSize, isOptimized: Bool, wasReserved: Bool)] = [:]
     private var taken = 0
     private var isOptimizing = false
 
@@ -42,15 +42,18 @@ final class PlainPools: PoolPeer {
         case .overcommit(let size, let count): change(size) { $0.overcommit = count }
         case .allocate(let size):
             guard let page = change(size, { $0.take(isOptimizing) }) else { return "SIGBUS" }
-            use(page, size)
+            use(page, size, wasReserved: false)
         case .touch(let size):
-            guard let page = change(size, { $0.takeReserved() }) else { return "EINVAL" }
-            use(page, size)
+            guard let page = change(size, { $0.takeReserved() }) else { return perform(.allocate(size)) }
+            use(page, size, wasReserved: true)
         case .free(let number):
             guard let page = used.removeValue(forKey: number) else { return "EINVAL" }
-            change(page.size) { $0.giveBack(page.isOptimized) }
+            change(page.size) { $0.giveBack(page.isOptimized, isReserved: page.wasReserved) }
         case .freeAll:
-            for number in used.keys.sorted() { _ = perform(.free(number)) }
+            for (_, page) in used.sorted(by: { $0.key < $1.key }) {
+                change(page.size) { $0.giveBack(page.isOptimized, isReserved: false) }
+            }
+            used = [:]
         case .reserve(let size, let count):
             return change(size) { $0.reserve(count, isOptimizing) } ? "ok" : "ENOMEM"
         case .unreserve(let size, let count): change(size) { $0.unreserve(count) }
@@ -64,9 +67,9 @@ final class PlainPools: PoolPeer {
         body(&pools[size, default: Pool()])
     }
 
-    private func use(_ isOptimized: Bool, _ size: HugePageSize) {
+    private func use(_ isOptimized: Bool, _ size: HugePageSize, wasReserved: Bool) {
         taken += 1
-        used[taken] = (size, isOptimized)
+        used[taken] = (size, isOptimized, wasReserved)
     }
 
     /// `demote_store()`: as many as are free and promised to nobody. Surplus stays what it is.
@@ -135,8 +138,10 @@ extension PlainPools.Pool {
         return free.popLast()
     }
 
-    /// `free_huge_folio()`.
-    fileprivate mutating func giveBack(_ isOptimized: Bool) {
+    /// `free_huge_folio()`. What a mapping that stays had reserved is promised to it again, unless there is surplus
+    /// (`__unmap_hugepage_range()`).
+    fileprivate mutating func giveBack(_ isOptimized: Bool, isReserved: Bool) {
+        if isReserved, surplus == 0 { reserved += 1 }
         if surplus > 0 {
             total -= 1
             surplus -= 1

@@ -12,8 +12,6 @@ final class RandomPool {
         case take(id: Int, String)
         /// Gives it back, if it was taken.
         case free(id: Int)
-        /// Demotes the free 1 GiB page, if there is one.
-        case demote
     }
 
     /// What became of a sequence.
@@ -71,7 +69,7 @@ final class RandomPool {
 
     private func drawSmall(_ id: Int, _ steps: [Step], _ generator: inout SplitMix64) -> Step {
         func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &generator) }
-        switch number(0...19) {
+        switch number(0...22) {
         case 0...3: return .line("nr_hugepages 2M \(number(0...6))")
         case 4...5: return .line("nr_overcommit_hugepages 2M \(number(0...4))")
         case 6...9: return .take(id: id, "alloc 2M")
@@ -81,6 +79,7 @@ final class RandomPool {
             return .free(id: id)
         case 13: return .line("free all")
         case 14...15: return .line("reserve 2M \(number(1...4))")
+        case 18...20: return .take(id: id, "touch 2M")
         case 16...17: return .line("unreserve 2M \(number(1...4))")
         default: return .line("sysctl hugetlb_optimize_vmemmap=\(number(0...1))")
         }
@@ -95,7 +94,7 @@ final class RandomPool {
         case 11...12: return .line("unreserve 1G 1")
         // It takes the kernel a second or more to clear one.
         case 13: return .take(id: id, "alloc 1G")
-        default: return .demote
+        default: return .line("demote 1G \(number(1...2))")
         }
     }
 
@@ -157,21 +156,7 @@ final class RandomPool {
         switch step {
         case .line(let line), .take(_, let line): line
         case .free(let id): taken[id].map { "free #\($0)" }
-        case .demote: freeGigantic().map { "demote \($0)" }
         }
-    }
-
-    /// The first frame of the only free 1 GiB page: which of several it would be, only the kernel knows.
-    private func freeGigantic() -> PageFrameNumber? {
-        guard let machine = run.emulated, machine.pool(.oneGibibyte).free == HugePageCount(1) else { return nil }
-        let frames = HugePageSize.oneGibibyte.bytes.rawValue / HostLimits.pageSize.rawValue
-        for frame in stride(from: 0, to: Self.memory.rawValue / HostLimits.pageSize.rawValue, by: frames) {
-            let frame = PageFrameNumber(frame)
-            guard let view = try? machine.structPage(of: frame), view.hugePage?.size == .oneGibibyte, !view.isActive
-            else { continue }
-            return frame
-        }
-        return nil
     }
 
     // MARK: Shrinking
