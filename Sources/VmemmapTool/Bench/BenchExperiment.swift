@@ -162,6 +162,7 @@ struct BenchExperiment: Sendable {
                 return timing
             }
             let (synchronous, deferred) = (try time(.synchronous), try time(.deferred))
+            let demote = try demoteOverGrow(plan)
             let baseline = try baselinePeer(plan, isThrough)
             let ksm = try ksmPeer(plan, changes, isThrough)
             let readers =
@@ -169,8 +170,15 @@ struct BenchExperiment: Sendable {
                 ? try ReaderLoad.measure(plan, walkers: walkers, pairs: pairs, isThrough: isThrough) : nil
             return BenchCombination.Outcome(
                 plan: PlanBlock(plan, cost: host.mappingCost), synchronous: synchronous, deferred: deferred,
-                latencies: latencies, baseline: baseline, ksm: ksm, readers: Measured(readers))
+                demoteOverGrow: Measured(demote), latencies: latencies, baseline: baseline, ksm: ksm,
+                readers: Measured(readers))
         }
+    }
+
+    private func demoteOverGrow(_ plan: MappingPlan) throws -> Spread? {
+        let size = HugePageSize.oneGibibyte.bytes
+        guard pageSize == .twoMebibytes, size <= pageSize.bytes * plan.hugePages.rawValue else { return nil }
+        return try DemoteBench(plan).time(pairs: pairs)
     }
 
     private func baselinePeer(

@@ -58,6 +58,9 @@ struct BenchCombination: Hashable, Sendable, Codable {
         let synchronous: PoolTiming
         /// The pool, freed huge pages being restored by a worker.
         let deferred: PoolTiming
+        /// Demoting a 1 GiB page over growing the pool by as many of 2 MiB; null with fewer than those, or where the
+        /// host has no room.
+        let demoteOverGrow: Measured<Spread>
         /// Huge page by huge page; empty unless asked for.
         let latencies: [PoolLatency]
         /// The C baseline of the same system calls.

@@ -27,7 +27,12 @@ struct PoolBench {
         isThrough()
         let pairs = try PairedRuns.alternate(
             pairs, { try run(isOptimizing: true) }, { try run(isOptimizing: false) }, isThrough: isThrough)
-        return PoolTiming(release, pairs.map { .init(on: $0.first, off: $0.second) }, pages: pages)
+        return PoolTiming(
+            release,
+            try pairs.map { on, off in
+                guard let engine = off.engine else { throw ExperimentError.unexpected("the engine was not timed") }
+                return PoolTiming.Pair(on: on.pool, off: off.pool, engine: engine)
+            }, pages: pages)
     }
 
     /// Times each huge page alone, on its way in and out, optimizing on and off.
@@ -47,20 +52,34 @@ struct PoolBench {
 
     // MARK: Timed
 
-    private func run(isOptimizing: Bool) throws -> PoolTiming.Run {
+    /// - Returns: what the pool took, and with optimizing off the engine alone.
+    private func run(isOptimizing: Bool) throws -> (pool: PoolTiming.Run, engine: PoolTiming.Engine?) {
         machine.setOptimizing(isOptimizing)
         let atFirst = try Instant.now()
         try setPool(pages.rawValue)
         let full = try Instant.now()
         try expectFull(isOptimizing)
+        let engine = isOptimizing ? nil : try timeEngine()
         let before = try Instant.now()
         try setPool(0)
         let empty = try Instant.now()
         if release == .deferred { machine.flush() }
         let restored = try release == .deferred ? Instant.now() : empty
         try expectEmpty()
-        return PoolTiming.Run(
+        let pool = PoolTiming.Run(
             allocate: full.since(atFirst), free: empty.since(before), freeUntilRestored: restored.since(before))
+        return (pool, engine)
+    }
+
+    /// Optimizes and restores the pool's huge pages past the pool, which knows nothing of it.
+    private func timeEngine() throws -> PoolTiming.Engine {
+        guard let region = machine.region(size) else { throw ExperimentError.unexpected("no view of that size") }
+        let before = try Instant.now()
+        try region.optimize(writers: .excluded)
+        let optimized = try Instant.now()
+        try region.restore(writers: .excluded)
+        let restored = try Instant.now()
+        return PoolTiming.Engine(optimize: optimized.since(before), restore: restored.since(optimized))
     }
 
     private func setPool(_ pages: Int) throws {
@@ -124,23 +143,5 @@ struct PoolBench {
     private func expectEmpty() throws {
         let left = machine.hugePages(size).total
         guard left == .zero else { throw ExperimentError.unexpected("\(left) huge pages are left in the pool") }
-    }
-}
-
-/// The clocks of a moment.
-private struct Instant {
-    let wallNanoseconds: Int
-    let processor: ProcessorTime
-
-    static func now() throws(HostError) -> Instant {
-        let processor = try ProcessorTime.current()
-        return Instant(wallNanoseconds: HostKernel.monotonicNanoseconds(), processor: processor)
-    }
-
-    func since(_ earlier: Instant) -> PoolTiming.Cost {
-        let spent = processor - earlier.processor
-        return PoolTiming.Cost(
-            wallNanoseconds: wallNanoseconds - earlier.wallNanoseconds, userNanoseconds: spent.userNanoseconds,
-            systemNanoseconds: spent.systemNanoseconds)
     }
 }

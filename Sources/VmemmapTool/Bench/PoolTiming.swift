@@ -28,6 +28,37 @@ struct PoolTiming: Hashable, Sendable, Codable {
         let on: Run
         /// With optimizing off.
         let off: Run
+        /// Between growing and emptying the pool with optimizing off.
+        let engine: Engine
+    }
+
+    /// The engine alone, on the pool's huge pages, all of them at once.
+    struct Engine: Hashable, Sendable, Codable {
+        /// Optimizing them.
+        let optimize: Cost
+        /// Restoring them.
+        let restore: Cost
+    }
+
+    /// The pool beside the engine and the plain pool: what its own bookkeeping costs.
+    struct OverEngine: Hashable, Sendable, Codable {
+        /// Growing with optimizing on, over growing with it off and the engine's optimize.
+        let grow: Spread
+        /// Emptying with optimizing on, until everything is restored, over emptying with it off and the engine's
+        /// restore.
+        let shrink: Spread
+
+        init(_ pairs: [Pair]) {
+            func ratio(_ pool: (Run) -> Cost, _ engine: (Engine) -> Cost) -> Spread {
+                Spread(
+                    pairs.map { pair in
+                        let parts = pool(pair.off).wallNanoseconds + engine(pair.engine).wallNanoseconds
+                        return Double(pool(pair.on).wallNanoseconds) / Double(parts)
+                    })
+            }
+            grow = ratio(\.allocate, \.optimize)
+            shrink = ratio(\.freeUntilRestored, \.restore)
+        }
     }
 
     /// An operation over all pairs: on beside off.
@@ -64,6 +95,8 @@ struct PoolTiming: Hashable, Sendable, Codable {
     let free: Comparison
     /// Emptying it, until the last huge page is restored.
     let freeUntilRestored: Comparison
+    /// What the pool costs over the engine.
+    let overEngine: OverEngine
     /// Every pair, in the order of the run.
     let pairs: [Pair]
 
@@ -73,6 +106,7 @@ struct PoolTiming: Hashable, Sendable, Codable {
         allocate = Comparison(pairs, pages: pages, \.allocate)
         free = Comparison(pairs, pages: pages, \.free)
         freeUntilRestored = Comparison(pairs, pages: pages, \.freeUntilRestored)
+        overEngine = OverEngine(pairs)
     }
 }
 

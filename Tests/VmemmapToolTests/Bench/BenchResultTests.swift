@@ -63,6 +63,20 @@ struct BenchResultTests {
         #expect(outcome.baseline.reason.value == "not asked for (--peers)")
     }
 
+    @Test("A GiB of huge pages tells what the pool costs over the engine, and demoting over growing")
+    func poolGoals() throws {
+        let bench = BenchExperiment(pages: HugePageCount(512), schemes: [.sharedTail], pairs: 1)
+        let result = try bench.run(.none)
+        let outcome = try #require(result.combinations.first?.measured)
+        #expect(result.goals.map(\.figure) == [.growOverEngine, .shrinkOverEngine, .demoteOverGrow])
+        let over = outcome.synchronous.overEngine
+        #expect(
+            result.goals.map(\.measuredRatio) == [
+                over.grow.median, over.shrink.median, outcome.demoteOverGrow.value?.median,
+            ])
+        #expect(over.grow.median > 0 && result.goals.map(\.limitRatio) == [1.25, 1.25, 1.5])
+    }
+
     @Test("1 GiB pages are measured as well")
     func gigantic() throws {
         let result = try BenchExperiment(pages: HugePageCount(2), pageSize: .oneGibibyte, pairs: 1).run(.none)
@@ -133,8 +147,15 @@ struct BenchResultTests {
         func run(_ scale: Int) -> PoolTiming.Run {
             .init(allocate: cost(1000 * scale), free: cost(200 * scale), freeUntilRestored: cost(400 * scale))
         }
+        let engine = PoolTiming.Engine(optimize: cost(2000), restore: cost(600))
         let timing = PoolTiming(
-            .deferred, [.init(on: run(3), off: run(1)), .init(on: run(8), off: run(2))], pages: HugePageCount(10))
+            .deferred,
+            [.init(on: run(3), off: run(1), engine: engine), .init(on: run(8), off: run(2), engine: engine)],
+            pages: HugePageCount(10))
+        // 3000 over 1000 and 2000, 8000 over 2000 and 2000.
+        #expect(timing.overEngine.grow == Spread([1, 2]))
+        // 1200 over 400 and 600, 3200 over 800 and 600.
+        #expect(timing.overEngine.shrink == Spread([1.2, 3200.0 / 1400]))
         #expect(timing.allocate.onNanoseconds == Spread([300, 800]))
         #expect(timing.allocate.onUserNanoseconds == Spread([30, 80]))
         #expect(timing.allocate.onSystemNanoseconds == Spread([60, 160]))
