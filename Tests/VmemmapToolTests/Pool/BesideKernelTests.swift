@@ -8,8 +8,9 @@ struct BesideKernelTests {
     static let examples = ["counters", "free-list", "gigantic", "hugemmap", "reservations", "selftests"]
 
     @Test("What the kernel counts in each example is in it, and the emulated pools count the same", arguments: examples)
-    func examples(_ name: String) async throws {
-        let outcome = try await Command.run(["pool", "\(Command.repository)/scripts/examples/beside-kernel/\(name).pool"])
+    func holds(_ name: String) async throws {
+        let script = "\(Command.repository)/scripts/examples/beside-kernel/\(name).pool"
+        let outcome = try await Command.run(["pool", script])
         #expect(outcome.code == 0 && outcome.output.contains("  ok    "), "\(outcome)")
     }
 
@@ -140,7 +141,8 @@ struct BesideKernelTests {
             let steps = pool.draw(1, number)
             if try pool.run(steps).differences.isEmpty { continue }
             let found = try #require(try pool.shrink(steps))
-            #expect(found.script.count - 1 == fault.lines, "\(found.script)")
+            // Of what is left no line can be left out; a shorter script of other lines there may be.
+            #expect(found.script.count - 1 <= fault.lines, "\(found.script)")
             // As a script it does the same.
             let lines = try BesideScript(found.script, scheme: .head).lines
             let run = BesideRun(FaultyPools(fault))
@@ -166,8 +168,8 @@ final class FaultyPools: PoolPeer {
         var lines: Int {
             switch self {
             case .reservesWithoutCheck, .refusesGiganticOvercommit: 1
-            case .memmapNeverChanges, .demotesOneLess: 2
-            case .surplusStays: 3
+            case .demotesOneLess: 2
+            case .surplusStays, .memmapNeverChanges: 3
             }
         }
     }
@@ -190,7 +192,7 @@ final class FaultyPools: PoolPeer {
         case (.refusesGiganticOvercommit, .overcommit(.oneGibibyte, _)):
             _ = pools.perform(.overcommit(.oneGibibyte, 0))
             return "EINVAL"
-        case (.demotesOneLess, .demote):
+        case (.demotesOneLess, .demote) where before.pools[1].freePages > before.pools[1].reservedPages:
             _ = pools.perform(.pool(.twoMebibytes, before.pools[0].totalPages + 511))
         default: break
         }

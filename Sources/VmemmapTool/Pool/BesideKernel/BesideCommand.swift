@@ -73,8 +73,8 @@ extension PoolCommand {
         if !script.refusals.isEmpty {
             let count = Format.count(script.refusals.count, "line")
             Output.error(
-                "not supported here: \(count) of \(scriptName) cannot be done on the host's own pool; leave out what is "
-                    + "named above, or run the script without --beside-kernel")
+                "not supported here: \(count) of \(scriptName) cannot be done on the host's own pool; leave out what "
+                    + "is named above, or run the script without --beside-kernel")
             throw ExitCode.notSupported
         }
         try checkMemory(script)
@@ -88,14 +88,14 @@ extension PoolCommand {
         let asked = needed.map { Format.bytes($0) } ?? "more memory than can be counted"
         guard let needed, needed <= share else {
             Output.error(
-                "\(scriptName) asks for pools of \(asked), but the comparison takes at most half of the host's available "
-                    + "memory, \(Format.bytes(share)); ask for fewer huge pages, or free memory")
+                "\(scriptName) asks for pools of \(asked), but the comparison takes at most half of the host's "
+                    + "available memory, \(Format.bytes(share)); ask for fewer huge pages, or free memory")
             throw ExitCode.shortage
         }
         guard let memory = script.memory, needed > memory else { return }
         Output.error(
-            "\(scriptName) asks for pools of \(asked), but the machine that it boots has \(Format.bytes(memory)), and the "
-                + "host has more; say memory=\(needed.rawValue >> 20)M or more")
+            "\(scriptName) asks for pools of \(asked), but the machine that it boots has \(Format.bytes(memory)), and "
+                + "the host has more; say memory=\(needed.rawValue >> 20)M or more")
         throw ExitCode.shortage
     }
 

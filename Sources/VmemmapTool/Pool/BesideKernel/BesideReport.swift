@@ -4,10 +4,12 @@ import VmemmapEmulator
 /// The emulated HugeTLB layer beside the kernel's, for people.
 enum BesideReport {
     /// What stands before the first line: what is compared, and which lines are not done as they say.
-    static func heading(_ script: BesideScript, _ listed: [KernelDifference], _ release: String, _ style: Style)
-        -> [String]
-    {
-        let notes = script.lines.compactMap { line in line.note.map { "line \(line.number), \(line.statement): \($0)" } }
+    static func heading(
+        _ script: BesideScript, _ listed: [KernelDifference], _ release: String, _ style: Style
+    ) -> [String] {
+        let notes = script.lines.compactMap { line in
+            line.note.map { "line \(line.number), \(line.statement): \($0)" }
+        }
         let differences = listed.map { "Linux \(release): \($0.line)" }
         return style.wrapped(
             ["vmemmap pool: the emulated HugeTLB pools beside those of Linux \(release), line by line", ""] + notes
@@ -70,7 +72,8 @@ enum BesideReport {
     static func closing(_ comparison: PoolComparison, _ style: Style) -> [String] {
         let wrong = comparison.lines.count { !$0.isRight }
         let lines = Format.count(comparison.lines.count, "line")
-        return ["", "  " + style.mark(wrong == 0) + (wrong == 0 ? "\(lines), no difference" : "\(wrong) of \(lines) differ")]
+        let finding = wrong == 0 ? "\(lines), no difference" : "\(wrong) of \(lines) differ"
+        return ["", "  " + style.mark(wrong == 0) + finding]
     }
 
     // MARK: Sequences

@@ -5,8 +5,8 @@ import VmemmapEmulator
 
 /// The host's own pools, as a script uses them: they are empty before it and empty after it.
 ///
-/// All is done under the guard of ``ChangedSettings``: whatever ends the process, its mappings are gone and the settings
-/// are what they were.
+/// All is done under the guard of ``ChangedSettings``: whatever ends the process, its mappings are gone and the
+/// settings are what they were.
 final class HostPools: PoolPeer {
     let name = "the kernel"
     private let settings: ChangedSettings

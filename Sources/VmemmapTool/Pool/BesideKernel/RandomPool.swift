@@ -1,8 +1,8 @@
 import HostMemory
 import VmemmapEmulator
 
-/// Scripts drawn from a seed, done on the emulated machine and on another HugeTLB layer, and the first difference shrunk
-/// to the fewest lines.
+/// Scripts drawn from a seed, done on the emulated machine and on another HugeTLB layer, and the first difference
+/// shrunk to the fewest lines.
 final class RandomPool {
     /// A line that is drawn. What it names is found only when it is run, so that lines before it can be left out.
     enum Step: Hashable, Sendable {
@@ -133,9 +133,9 @@ final class RandomPool {
     }
 
     /// The same; nil where the host has no memory in one piece for what is drawn.
-    func runIfPossible(_ steps: [Step], isNew: Bool = false) throws(PoolSessionError) -> Sequence? {
+    func runIfPossible(_ steps: [Step]) throws(PoolSessionError) -> Sequence? {
         do throws(PoolSessionError) {
-            return try run(steps, isNew: isNew)
+            return try run(steps)
         } catch {
             if case .host(.shortage) = error { return nil }
             throw error
@@ -174,7 +174,7 @@ final class RandomPool {
             var start = 0
             while start < best.count {
                 let candidate = Array(best[..<start] + best[min(best.count, start + part)...])
-                let outcome = try runIfPossible(candidate, isNew: true) ?? Sequence()
+                let outcome = try runIfPossible(candidate) ?? Sequence()
                 if outcome.differences.isEmpty {
                     start += part
                 } else {
