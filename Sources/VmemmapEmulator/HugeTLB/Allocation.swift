@@ -21,6 +21,10 @@ extension EmulatedMachine {
     ///   - isReserved: whether the caller has reserved it.
     public func allocate(_ size: HugePageSize, isReserved: Bool = false) throws(HugeTLBError) -> HugePage {
         let view = try view(size)
+        let isAllowed = book.withLock { book in
+            book.change(size) { $0.cgroup.allowsUse($0, isReserved: isReserved) }
+        }
+        if !isAllowed { throw HugeTLBError(.cgroupLimit(size)) }
         let free = book.withLock { book in
             book.change(size) { state -> HugePageIndex? in
                 guard isReserved ? state.reserved > .zero : state.available > .zero else { return nil }

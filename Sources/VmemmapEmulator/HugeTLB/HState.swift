@@ -8,6 +8,8 @@ package struct HState: Hashable, Sendable {
     package internal(set) var reserved = HugePageCount(0)
     /// How many surplus pages allocation may create (`nr_overcommit_huge_pages`).
     package internal(set) var overcommit = HugePageCount(0)
+    /// What its users may have.
+    var cgroup = HugeTLBCgroup()
     /// Huge pages in use (`hugepage_activelist`).
     var active: Set<HugePageIndex> = []
     /// The part of each node.

@@ -36,6 +36,10 @@ public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
         case notContained(HugePageIndex, HugePageSize)
         /// All free huge pages have memory errors (-EBUSY).
         case allPoisoned(HugePageSize)
+        /// The cgroup may not use one more (-ENOSPC; SIGBUS for who touches one).
+        case cgroupLimit(HugePageSize)
+        /// The cgroup may not reserve as many (-ENOMEM).
+        case cgroupReservationLimit(HugePageSize)
         /// Huge pages of one size are not demoted to ones of another (-EINVAL).
         case noDemotion(HugePageSize, to: HugePageSize)
         /// The machine has no such node (-EINVAL).
@@ -59,7 +63,8 @@ public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The errno's name, as the kernel would return it.
     public var errnoName: String {
         switch cause {
-        case .poolEmpty, .noContiguousMemory, .frameBudget, .pageTables, .vmemmap: "ENOMEM"
+        case .poolEmpty, .noContiguousMemory, .frameBudget, .pageTables, .vmemmap, .cgroupReservationLimit: "ENOMEM"
+        case .cgroupLimit: "ENOSPC"
         case .notAHugePage, .alreadyFree, .noSuchSize, .unusableCount, .keepsPages, .noSuchNode, .noDemotion: "EINVAL"
         case .inUse, .reserved, .poisoned, .notContained, .allPoisoned: "EBUSY"
         case .alreadyPoisoned: "EHWPOISON"
@@ -89,6 +94,8 @@ public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
             "huge page \(page) of \(size.bytes) bytes has a memory error and stays: it is reserved, or its vmemmap "
                 + "cannot be restored"
         case .allPoisoned(let size): "every free huge page of \(size.bytes) bytes has a memory error"
+        case .cgroupLimit(let size): "the cgroup may use no more huge pages of \(size.bytes) bytes"
+        case .cgroupReservationLimit(let size): "the cgroup may not reserve as many huge pages of \(size.bytes) bytes"
         case .noDemotion(let size, let smaller):
             "huge pages of \(size.bytes) bytes are not demoted to \(smaller.bytes) bytes"
         case .noSuchNode(let node): "this machine has no node \(node)"

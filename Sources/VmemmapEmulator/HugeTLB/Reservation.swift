@@ -11,6 +11,8 @@ extension EmulatedMachine {
     public func reserve(_ size: HugePageSize, _ count: HugePageCount) throws(HugeTLBError) {
         _ = try view(size)
         guard count >= .zero else { throw HugeTLBError(.unusableCount(count)) }
+        let isAllowed = book.withLock { book in book.change(size) { $0.cgroup.allowsReserving(count, $0) } }
+        if !isAllowed { throw HugeTLBError(.cgroupReservationLimit(size)) }
         var gathered: [HugePageIndex] = []
         var refusal: HugeTLBError?
         while let missing = promise(size, count, &gathered) {

@@ -18,9 +18,10 @@ struct PoolCommand: ParsableCommand {
             alloc SIZE [N];
             free PFN|all; reserve SIZE N [private|shared]; unreserve SIZE N; touch SIZE [N]; poison PFN; dissolve PFN; \
             demote PFN;
-            demote 1G N [node=K]; demote_size 1G 2M; budget FRAMES [shared]|off; flush; walkers N|off; \
+            demote 1G N [node=K]; demote_size 1G 2M; budget FRAMES [shared]|off; \
+            cgroup SIZE [rsvd.]max=N|off; flush; walkers N|off; \
             meminfo; vmstat; page PFN;
-            expect FIGURE VALUE; expect ok|ENOMEM|EBUSY|EINVAL|ENXIO|EHWPOISON|SIGBUS.
+            expect FIGURE VALUE; expect ok|ENOMEM|EBUSY|EINVAL|ENOSPC|ENXIO|EHWPOISON|SIGBUS.
             A PFN is a number, or #N+OFFSET in the N-th huge page allocated. "# " begins a comment. A line has at \
             most 4096 bytes.
             Exits with 2 if something is not as expected, with 64 on a syntax error: nothing after it runs.

@@ -78,6 +78,7 @@ enum PoolScript {
             let frames = try number(isShared ? [words[0]] : words, "a number of frames, with shared or without; or off")
             return .budget(PageCount(frames), isShared: isShared)
         },
+        "cgroup": { (words) throws(PoolScriptError) in try cgroup(words) },
         "walkers": { (words) throws(PoolScriptError) in try walkers(words) },
         "flush": { (words) throws(PoolScriptError) in try alone(words, .flush) },
         "meminfo": { (words) throws(PoolScriptError) in try alone(words, .meminfo) },
@@ -107,8 +108,18 @@ enum PoolScript {
         return .walk(count)
     }
 
+    private static func cgroup(_ words: [Substring]) throws(PoolScriptError) -> PoolStatement {
+        let expected = "2M or 1G, and max=N or rsvd.max=N, with off for no limit"
+        let parts = words.last?.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false) ?? []
+        guard words.count == 2, parts.count == 2, ["max", "rsvd.max"].contains(parts[0]) else {
+            throw PoolScriptError(found: quoted(words.joined(separator: " ")), expected: expected)
+        }
+        let limit = parts[1] == "off" ? nil : HugePageCount(try number([parts[1]], expected))
+        return .cgroup(try size(words[0]), limit, isOfReservations: parts[0] == "rsvd.max")
+    }
+
     private static func expect(_ words: [Substring]) throws(PoolScriptError) -> PoolStatement {
-        let outcomes = ["ok", "ENOMEM", "EBUSY", "EINVAL", "ENXIO", "EHWPOISON", "SIGBUS"]
+        let outcomes = ["ok", "ENOMEM", "EBUSY", "EINVAL", "ENOSPC", "ENXIO", "EHWPOISON", "SIGBUS"]
         if words.count == 1, outcomes.contains(String(words[0])) { return .expectOutcome(String(words[0])) }
         let name = words.first.map(String.init) ?? "nothing"
         if PoolFigure.ofPools.contains(name), words.count == 3 {

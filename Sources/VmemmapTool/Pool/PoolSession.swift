@@ -168,6 +168,13 @@ final class PoolSession {
                 return .done
             }
         case .budget(let frames, let isShared): machine.setFrameBudget(frames, isShared: isShared)
+        case .cgroup(let size, let limit, let isOfReservations):
+            return attempt { () throws(HugeTLBError) in
+                try machine.setCgroup(size) {
+                    if isOfReservations { $0.reservationLimit = limit } else { $0.limit = limit }
+                }
+                return .done
+            }
         case .flush: machine.flush()
         case .walk(let count): try walk(count, machine)
         case .stopWalking:

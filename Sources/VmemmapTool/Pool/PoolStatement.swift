@@ -33,6 +33,8 @@ enum PoolStatement: Hashable, Sendable {
     case demoteSize(HugePageSize, to: HugePageSize)
     /// Limits the frames that splits and restores may take.
     case budget(PageCount?, isShared: Bool)
+    /// Writes hugetlb.SIZE.max of the cgroup that all users are in, or hugetlb.SIZE.rsvd.max; nil: no limit.
+    case cgroup(HugePageSize, HugePageCount?, isOfReservations: Bool)
     /// Waits for the deferred work.
     case flush
     /// Shows what /proc/meminfo would.

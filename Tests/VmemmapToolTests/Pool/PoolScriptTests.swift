@@ -23,6 +23,8 @@ struct PoolScriptTests {
             ("demote 1G 2", .demotePages(.oneGibibyte, HugePageCount(2), node: nil)),
             ("demote 1G 2 node=0", .demotePages(.oneGibibyte, HugePageCount(2), node: 0)),
             ("demote_size 1G 2M", .demoteSize(.oneGibibyte, to: .twoMebibytes)),
+            ("cgroup 2M max=3", .cgroup(.twoMebibytes, 3, isOfReservations: false)),
+            ("cgroup 1G rsvd.max=off", .cgroup(.oneGibibyte, nil, isOfReservations: true)),
             ("touch 2M 3", .touch(.twoMebibytes, HugePageCount(3))), ("touch 1G", .touch(.oneGibibyte, 1)),
             ("flush", .flush), ("meminfo", .meminfo), ("vmstat", .vmstat),
             ("page 3", .page(.frame(PageFrameNumber(3)))), ("sysctl vm.hugetlb_optimize_vmemmap=1", .optimize(true)),
@@ -100,6 +102,7 @@ struct PoolScriptTests {
             ("boot memory=1G reserved=1G-2G", "within the memory"),
             ("boot memory=1G default_hugepagesz=3M", "1G or 2M"),
             ("budget 3 alone", "with shared or without"), ("demote 1G", "a frame"), ("demote_size 1G", "2M"),
+            ("cgroup 2M", "max=N or rsvd.max=N"), ("cgroup 2M max=x", "max=N"),
             ("reserve 2M 1 mine", "private or shared"), ("nr_hugepages 2M 1 node=2", "0 or 1"),
             ("expect HugePages_Rsvd 2M node=1 3", "HugePages_Total"),
             ("walkers 0", "from 1 to 64, or off"), ("walkers", "from 1 to 64, or off"), ("walkers off off", "or off"),
@@ -254,6 +257,22 @@ struct PoolScriptTests {
         // Of a shared one: it is not.
         try run("reserve 2M 2 shared\ntouch 2M\nfree #6\nexpect HugePages_Rsvd 2M 1\nunreserve 2M 1")
         try run("touch 2M 6\nexpect SIGBUS\nexpect HugePages_Free 2M 0\nfree all\nexpect HugePages_Free 2M 4")
+    }
+
+    @Test("A cgroup's limit ends a touch with SIGBUS, one of reservations a mapping with ENOMEM")
+    func cgroup() throws {
+        let session = PoolSession()
+        for line in [
+            "boot memory=64M hugepages=8", "cgroup 2M max=2", "expect ok", "alloc 2M 2", "expect ok", "touch 2M",
+            "expect SIGBUS", "alloc 2M", "expect ENOSPC", "expect HugePages_Free 2M 6", "free #1", "touch 2M",
+            "expect ok",
+            "cgroup 2M max=off", "cgroup 2M rsvd.max=4", "reserve 2M 3", "expect ENOMEM", "expect HugePages_Rsvd 2M 0",
+            "reserve 2M 2", "expect ok", "alloc 2M", "expect ENOSPC", "touch 2M 2", "expect ok", "touch 2M",
+            "expect SIGBUS", "free all", "reserve 2M 4", "expect ok", "cgroup 1G max=1", "expect EINVAL",
+        ] {
+            let outcome = try session.run(line[...])
+            if line.hasPrefix("expect") { #expect(outcome?.holds == true, "\(line): \(String(describing: outcome))") }
+        }
     }
 
     @Test("A pool that has not all that was asked for is no failure, and says what stood in the way")

@@ -22,6 +22,8 @@ enum ScriptText {
         case .demoteSize(let size, let smaller): "demote_size \(text(size)) \(text(smaller))"
         case .budget(let frames, let isShared):
             "budget \(frames.map { "\($0)" } ?? "off")" + (isShared ? " shared" : "")
+        case .cgroup(let size, let limit, let isOfReservations):
+            "cgroup \(text(size)) \(isOfReservations ? "rsvd.max" : "max")=\(limit.map { "\($0)" } ?? "off")"
         case .walk(let walkers): "walkers \(walkers)"
         case .stopWalking: "walkers off"
         case .flush: "flush"
