@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -51,12 +52,28 @@ int64_t vme_unlinked_file_open(int folder, const char *temporary, mode_t mode)
 
 // From here to give_name: async-signal-safe calls only.
 
+// What programs (user.) and root (trusted.) have noted on a file; what cannot be noted on the other is left out.
+static void copy_notes(int from, int to)
+{
+    char names[4096], value[4096];
+    ssize_t all = flistxattr(from, names, sizeof names);
+    for (ssize_t place = 0; place < all; place += (ssize_t)strlen(names + place) + 1) {
+        const char *name = names + place;
+        if (strncmp(name, "user.", 5) != 0 && strncmp(name, "trusted.", 8) != 0)
+            continue;
+        ssize_t length = fgetxattr(from, name, value, sizeof value);
+        if (length >= 0)
+            fsetxattr(to, name, value, (size_t)length, 0);
+    }
+}
+
 int64_t vme_permissions_copy(int from, int to)
 {
     struct stat old, new;
     char entries[4096];
     if (fstat(from, &old) != 0 || fstat(to, &new) != 0)
         return failure();
+    copy_notes(from, to);
     mode_t mode = old.st_mode & 07777;
     // With an ACL, the group's bits of the mode are the most that any entry allows, and not what the group may do.
     ssize_t length = fgetxattr(from, acl, entries, sizeof entries);

@@ -14,8 +14,8 @@ int64_t vme_unnamed_file_open(int folder, mode_t mode);
 // in between.
 int64_t vme_unlinked_file_open(int folder, const char *_Nonnull temporary, mode_t mode);
 
-// Gives `to` the mode, the owner, the group and the ACL of `from`, as far as this process may. Where it may not, nobody
-// may do more than with `from`.
+// Gives `to` the mode, the owner, the group, the ACL and the attributes user.* and trusted.* (of 4 KiB at most) of
+// `from`, as far as this process may. Where it may not, nobody may do more than with `from`.
 int64_t vme_permissions_copy(int from, int to);
 
 // Gives the unnamed file the name `name` in `folder`, in the place of what has it: by the name `temporary` and

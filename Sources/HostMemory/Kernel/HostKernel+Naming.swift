@@ -63,8 +63,9 @@ extension HostKernel {
         return FileDescriptor(rawValue: CInt(result))
     }
 
-    /// Gives `copy` what `file` allows to whom: mode, owner, group and ACL, as far as this process may. Where it may
-    /// not, nobody may do more than with `file`. The corresponding C functions are `fchown` and `fchmod`.
+    /// Gives `copy` what `file` allows to whom: mode, owner, group and ACL, and what is noted on it (user.* and
+    /// trusted.* attributes), as far as this process may. Where it may not, nobody may do more than with `file`. The
+    /// corresponding C functions are `fchown`, `fchmod` and `fsetxattr`.
     package static func copyPermissions(
         of file: FileDescriptor, to copy: FileDescriptor, name: String
     ) throws(HostError) {

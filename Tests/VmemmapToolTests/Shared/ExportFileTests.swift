@@ -259,6 +259,21 @@ struct ExportFileTests {
     }
 
     @Test(
+        "A file that is replaced keeps what is noted on it",
+        .enabled("needs python3, and a /tmp with attributes") {
+            try await Command.shell("touch f; python3 -c 'import os; os.setxattr(\"f\", \"user.a\", b\"b\")'").code == 0
+        })
+    func attributes() async throws {
+        let outcome = try await Command.shell(
+            """
+            touch file; python3 -c 'import os; os.setxattr("file", "user.note", b"kept")'; before=$(stat -c %i file)
+            "$0" plan -q --export-json file; python3 -c 'import os; print(os.getxattr("file", "user.note"))'
+            head -c 1 file; [ "$before" = "$(stat -c %i file)" ] || echo replaced
+            """)
+        #expect(outcome.output == "b'kept'\n{replaced\n", "\(outcome)")
+    }
+
+    @Test(
         "A file that is replaced keeps its ACL",
         .enabled("needs python3, and a /tmp with ACLs") {
             try await Command.shell("touch file; python3 -c \"\(ACL.script)\" set").code == 0
