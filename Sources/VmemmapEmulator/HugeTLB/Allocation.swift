@@ -73,8 +73,10 @@ extension EmulatedMachine {
     /// Gives a huge page back: to the pool, or, while there are surplus pages, to the page allocator
     /// (`free_huge_folio()`).
     ///
-    /// - Parameter restoresReservation: whether it is reserved again for the one who frees it: what is freed of a
-    ///   private mapping is, unless there are surplus pages (`__unmap_hugepage_range()`).
+    /// - Parameters:
+    ///   - page: as it was allocated.
+    ///   - restoresReservation: whether it is reserved again for the one who frees it: what is freed of a private
+    ///     mapping is, unless there are surplus pages (`__unmap_hugepage_range()`).
     /// - Returns: whether it is.
     @discardableResult
     public func free(_ page: HugePage, restoresReservation: Bool = false) throws(HugeTLBError) -> Bool {
@@ -133,8 +135,10 @@ extension EmulatedMachine {
     /// Frames that splits and restores may take for page tables and the vmemmap, none if it is below 0; nil: as many as
     /// the host has.
     ///
-    /// - Parameter isShared: whether they are all the memory there is left: huge pages come from it too, and what they
-    ///   leave goes there. If not, what an operation frees can serve that operation alone.
+    /// - Parameters:
+    ///   - frames: how many; nil: any number.
+    ///   - isShared: whether they are all the memory there is left: huge pages come from it too, and what they leave
+    ///     goes there. If not, what an operation frees can serve that operation alone.
     public func setFrameBudget(_ frames: PageCount?, isShared: Bool = false) {
         book.withLock { $0.budget = frames.map { FrameBudget($0, isShared: isShared) } }
     }
