@@ -292,6 +292,21 @@ struct MachineTests {
         try machine.expectWhole()
     }
 
+    @Test("A surplus page that is freed and cannot be restored stays a surplus page")
+    func surplusStaysSurplus() throws {
+        let machine = try Self.boot()
+        try machine.setOvercommit(.twoMebibytes, HugePageCount(1))
+        let page = try machine.allocate(.twoMebibytes)
+        machine.setFrameBudget(.zero)
+        try machine.free(page)
+        #expect(Self.counts(machine) == [1, 1, 1])
+        machine.setFrameBudget(nil)
+        #expect(try machine.allocate(.twoMebibytes) == page)
+        try machine.free(page)
+        #expect(Self.counts(machine) == [0, 0, 0])
+        try machine.expectWhole()
+    }
+
     @Test("The memory of the huge pages that were restored feeds the restore of the others, and is others' afterwards")
     func freedMemoryFeedsRestores() throws {
         let machine = try Self.boot()
