@@ -20,17 +20,17 @@ struct DemoteBench {
         var ratios: [Double] = []
         for pair in 0...pairs {
             guard let (demote, grow) = try timePair() else { return nil }
-            if pair > 0 { ratios.append(demote / grow) }
+            if pair > 0 { ratios.append(Double(demote) / Double(grow)) }
         }
         return Spread(ratios)
     }
 
-    private func timePair() throws -> (demote: Double, grow: Double)? {
+    private func timePair() throws -> (demote: Int, grow: Int)? {
         try machine.setPool(.oneGibibyte, to: HugePageCount(1))
-        let demote = try timed { try machine.demote(HugePageCount(1)) }
+        let demote = try timed { try machine.demote(HugePageCount(1)) }.nanoseconds
         guard isFull else { return nil }
         try machine.setPool(.twoMebibytes, to: .zero)
-        let grow = try timed { try machine.setPool(.twoMebibytes, to: HugePageCount(small)) }
+        let grow = try timed { try machine.setPool(.twoMebibytes, to: HugePageCount(small)) }.nanoseconds
         guard isFull else { return nil }
         try machine.setPool(.twoMebibytes, to: .zero)
         return (demote, grow)
@@ -39,11 +39,5 @@ struct DemoteBench {
     private var isFull: Bool {
         let pool = machine.hugePages(.twoMebibytes)
         return pool.total == HugePageCount(small) && pool.optimized == pool.total
-    }
-
-    private func timed(_ body: () throws -> Void) throws -> Double {
-        let start = HostKernel.monotonicNanoseconds()
-        try body()
-        return Double(HostKernel.monotonicNanoseconds() - start)
     }
 }

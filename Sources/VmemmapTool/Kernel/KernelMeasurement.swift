@@ -1,6 +1,5 @@
 import HostLab
 import HostMemory
-import SystemPackage
 import VmemmapEmulator
 
 /// The host's own HugeTLB pool made larger by some huge pages and smaller again, with vmemmap optimization off and on
@@ -36,10 +35,7 @@ struct KernelMeasurement: Sendable {
             // The pool first: only then is nothing allocated any more that the other could act on.
             settings = try ChangedSettings(guarding: [pool, .optimizeVmemmap])
         } catch {
-            if case .host(let cause) = error, cause.code == .notPermitted || cause.errno == .readOnlyFileSystem {
-                throw .notSupported("the host's settings cannot be changed: \(cause)")
-            }
-            throw ExperimentError(error)
+            throw ExperimentError.ofChangingPools(error)
         }
         // With the lock in hand: what another run has added is no surplus, and no memory in use.
         try checkSurplus()
@@ -70,15 +66,8 @@ struct KernelMeasurement: Sendable {
 
     private func checkSupport() throws(ExperimentError) {
         try ExperimentError.wrapping {
-            guard try HostDescription.current().isRoot else {
-                throw ExperimentError.notSupported(
-                    "changing the host's pool of huge pages takes root: sudo vmemmap kernel \(option) ...")
-            }
-            guard try HVOConfiguration.current().isOn != nil else {
-                throw ExperimentError.notSupported(
-                    "this kernel has no vm.hugetlb_optimize_vmemmap: it was built without "
-                        + "CONFIG_HUGETLB_PAGE_OPTIMIZE_VMEMMAP, is older than Linux 5.19, or hides /proc/sys")
-            }
+            try ExperimentError.checkCanChangePools(
+                "changing the host's pool of huge pages takes root: sudo vmemmap kernel \(option) ...")
             guard let pools = try HugeTLBPool.all() else {
                 throw ExperimentError.notSupported("the pools cannot be read: /sys/kernel/mm/hugepages is hidden")
             }

@@ -48,12 +48,7 @@ struct PoolCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp("With --random: every script follows from it (default: a new one).", valueName: "S"),
-        transform: {
-            guard let seed = UInt64($0) else {
-                throw ValidationError("it must be a whole number from 0 to \(UInt64.max)")
-            }
-            return seed
-        })
+        transform: Seed.parse)
     var seed: UInt64?
 
     @OptionGroup(title: "Export") var export: ExportOptions
@@ -71,7 +66,7 @@ struct PoolCommand: ParsableCommand {
         if besideKernel || random != nil { return try runBeside(exports, host) }
         let progress = terminal.terminal.progress()
         defer { progress.clear() }
-        let script = PoolScriptRun(name: file == nil || file == "-" ? "standard input" : file ?? "", progress)
+        let script = PoolScriptRun(name: scriptName, progress)
         let source = try ScriptSource(file)
         while let line = try source.nextLine() {
             guard let (outcome, nanoseconds) = try script.run(line, isRecorded: !exports.isEmpty) else { continue }
@@ -119,7 +114,7 @@ private final class PoolScriptRun {
             }
             return (outcome, nanoseconds)
         } catch {
-            throw exit(error)
+            throw error.exitCode(script: name, line: number)
         }
     }
 
@@ -128,19 +123,7 @@ private final class PoolScriptRun {
         do throws(PoolSessionError) {
             try session.end()
         } catch {
-            throw exit(error)
-        }
-    }
-
-    /// Says what is wrong with the line, and returns the exit code for it.
-    private func exit(_ error: PoolSessionError) -> ExitCode {
-        switch error {
-        case .script(let error):
-            Output.error("\(name):\(number): found \(error.found), expected \(error.expected)")
-            return .validationFailure
-        case .host(let error):
-            Output.error("\(name):\(number): \(ErrorText.line(error, .script))")
-            return ExitCode(error)
+            throw error.exitCode(script: name, line: number)
         }
     }
 
@@ -159,6 +142,20 @@ private final class PoolScriptRun {
             Output.error("\(name):\(number): \(figure) is \(found), not as expected: \(expected)")
         case .walked(let seen): Output.error("\(name):\(number): walkers saw \(seen.wrong) wrong compound_heads")
         default: break
+        }
+    }
+}
+
+extension PoolSessionError {
+    /// Says what is wrong with a line, and returns the exit code for it.
+    func exitCode(script: String, line number: Int) -> ExitCode {
+        switch self {
+        case .script(let error):
+            Output.error("\(script):\(number): found \(error.found), expected \(error.expected)")
+            return .validationFailure
+        case .host(let error):
+            Output.error("\(script):\(number): \(ErrorText.line(error, .script))")
+            return ExitCode(error)
         }
     }
 }

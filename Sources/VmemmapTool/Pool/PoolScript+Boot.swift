@@ -47,7 +47,7 @@ extension PoolScript {
     ) throws(PoolScriptError) {
         if boot.pools.contains(where: { $0.size == size }) {
             throw PoolScriptError(
-                found: "hugepages= twice for pages of \(size == .oneGibibyte ? "1G" : "2M")",
+                found: "hugepages= twice for pages of \(size.defaultValueDescription)",
                 expected: "hugepages= once for each size, after its hugepagesz=")
         }
         for part in value.split(separator: ",", omittingEmptySubsequences: false) {

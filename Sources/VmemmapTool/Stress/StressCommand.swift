@@ -52,12 +52,7 @@ struct StressCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp("Everything drawn follows from it (default: a new one).", valueName: "S"),
-        transform: {
-            guard let seed = UInt64($0) else {
-                throw ValidationError("it must be a whole number from 0 to \(UInt64.max)")
-            }
-            return seed
-        })
+        transform: Seed.parse)
     var seed: UInt64?
 
     @Option(help: "What is made to fail: nothing, injected (calls), host (the host refuses for real), or all.")

@@ -64,8 +64,7 @@ extension PoolCommand {
         do throws(BesideScriptError) {
             script = try BesideScript(texts, scheme: version.scheme)
         } catch {
-            Output.error("\(scriptName):\(error.number): found \(error.error.found), expected \(error.error.expected)")
-            throw ExitCode.validationFailure
+            throw PoolSessionError.script(error.error).exitCode(script: scriptName, line: error.number)
         }
         for refusal in script.refusals {
             Output.error("\(scriptName):\(refusal.number): \(refusal.statement): \(refusal.reason)")
@@ -121,16 +120,9 @@ extension PoolCommand {
         do throws(PoolSessionError) {
             return try body()
         } catch {
-            switch error {
-            case .script(let error):
-                Output.error("\(scriptName):\(number): found \(error.found), expected \(error.expected)")
-                throw ExitCode.validationFailure
-            case .host(let error):
-                // A signal has put everything back under it, and says how the command ends.
-                if case .host(let cause) = error, cause.code == .interrupted { throw ExitCode(error) }
-                Output.error("\(scriptName):\(number): \(ErrorText.line(error, .script))")
-                throw ExitCode(error)
-            }
+            // A signal has put everything back under it, and says how the command ends.
+            if case .host(.host(let cause)) = error, cause.code == .interrupted { throw ExitCode(cause) }
+            throw error.exitCode(script: scriptName, line: number)
         }
     }
 

@@ -66,7 +66,7 @@ final class BesideRun {
         var holds: Bool?
         for step in line.steps {
             outcomes = try run(step, &passed, &holds)
-            if let emulator = outcomes.emulator, let peer = outcomes.peer, end == nil, !step.isOfOneFrame,
+            if let emulator = outcomes.emulator, let peer = outcomes.peer, end == nil, step.frame == nil,
                 Self.seenByProcess(emulator, step.action) != peer
             {
                 differences.append("the outcome is \(emulator), and \(peer) in \(self.peer.name)")
@@ -102,7 +102,7 @@ final class BesideRun {
     /// - Parameter isNew: whether to boot in any case.
     func reset(_ boot: BesideLine, isNew: Bool) throws(PoolSessionError) {
         if !isNew, try isEmptied() {
-            (numbers, heads, takenByPeer, offsets, end) = ([:], [:], 0, [:], nil)
+            forget()
             _ = try perform(.reset)
             return
         }
@@ -161,20 +161,20 @@ final class BesideRun {
         case .free(let number):
             guard let theirs = numbers[number] else { return nil }
             return .free(theirs)
-        case .demote where step.isOfOneFrame:
-            return isFreeGigantic(step.line) ? step.action : nil
-        default: return step.action
+        default:
+            guard let frame = step.frame else { return step.action }
+            return isFreeGigantic(frame) ? step.action : nil
         }
     }
 
-    private func isFreeGigantic(_ line: String) -> Bool {
-        guard let machine = session.machine, let word = line.split(separator: " ").last else { return false }
-        let frame =
-            word.hasPrefix("#")
-            ? word.dropFirst().split(separator: "+").first.flatMap { Int($0) }.flatMap { heads[$0] }
-            : Int(word).map { PageFrameNumber($0) }
-        guard let frame, let page = machine.hugePage(of: frame), page.size == .oneGibibyte,
-            let view = try? machine.structPage(of: frame)
+    private func isFreeGigantic(_ place: PoolFrame) -> Bool {
+        let frame: PageFrameNumber? =
+            switch place {
+            case .frame(let frame): frame
+            case .allocated(let number, _): heads[number]
+            }
+        guard let machine = session.machine, let frame, let page = machine.hugePage(of: frame),
+            page.size == .oneGibibyte, let view = try? machine.structPage(of: frame)
         else { return false }
         return !view.isActive
     }
@@ -190,13 +190,16 @@ final class BesideRun {
                 heads[page.number] = page.page.head
             }
         }
-        if action == .reset { try start() }
+        if action == .reset { start() }
         session.machine?.flush()
         return Self.name(outcome)
     }
 
-    private func start() throws(PoolSessionError) {
-        (numbers, heads, takenByPeer, offsets, end) = ([:], [:], 0, [:], nil)
+    /// What was taken and compared is of no matter any more.
+    private func forget() { (numbers, heads, takenByPeer, offsets, end) = ([:], [:], 0, [:], nil) }
+
+    private func start() {
+        forget()
         guard let memmap = session.machine?.memmap() else { return }
         memmapAtStart = (memmap.allocatorPages + memmap.bootPages).rawValue
         freePagesAtStart = memmap.freePages

@@ -10,11 +10,9 @@ struct BesideLine: Hashable, Sendable {
         /// What the other layer is asked; nil: nothing.
         let action: PoolAction?
 
-        /// Whether it demotes the huge page around a frame. The kernel is only asked for one, whichever it is, and to
-        /// that it says ok in any case: the counts are compared, the outcome is not.
-        var isOfOneFrame: Bool {
-            if case .demote = action { line.split(separator: " ").count == 2 } else { false }
-        }
+        /// The frame whose huge page it demotes; nil: it is about no one frame. The kernel is only asked for one,
+        /// whichever it is, and to that it says ok in any case: the counts are compared, the outcome is not.
+        var frame: PoolFrame?
     }
 
     /// Its number in the script, from 1.
@@ -50,12 +48,12 @@ struct BesideScript {
         self.scheme = scheme
         for (index, text) in texts.enumerated() {
             do throws(PoolScriptError) {
-                guard try PoolScript.parse(text[...]) != nil else { continue }
+                guard let statement = try PoolScript.parse(text[...]) else { continue }
+                let words = text.split(whereSeparator: \.isWhitespace).prefix { $0 != "#" }.map(String.init)
+                add(statement, words, index + 1)
             } catch {
                 throw BesideScriptError(number: index + 1, error: error)
             }
-            let words = text.split(whereSeparator: \.isWhitespace).prefix { $0 != "#" }.map(String.init)
-            add(words, index + 1)
         }
     }
 
@@ -64,67 +62,53 @@ struct BesideScript {
         case refused(String)
     }
 
-    private mutating func add(_ words: [String], _ number: Int) {
-        let statement = words.joined(separator: " ")
-        switch read(words, statement) {
+    private mutating func add(_ statement: PoolStatement, _ words: [String], _ number: Int) {
+        let text = words.joined(separator: " ")
+        switch read(statement, words, text) {
         case .steps(let steps, let note):
-            lines.append(BesideLine(number: number, statement: statement, steps: steps, note: note))
+            lines.append(BesideLine(number: number, statement: text, steps: steps, note: note))
         case .refused(let reason):
-            refusals.append(Refusal(number: number, statement: statement, reason: reason))
+            refusals.append(Refusal(number: number, statement: text, reason: reason))
         }
     }
 
-    private mutating func read(_ words: [String], _ statement: String) -> Reading {
-        func both(_ action: PoolAction) -> Reading { .steps([.init(line: statement, action: action)]) }
-        let size = words.count > 1 ? Self.size(words[1]) : nil
-        let count = words.count > 2 ? Int(words[2]) : nil
-        switch (words[0], words.count) {
-        case ("boot", _): return boot(Array(words.dropFirst()))
-        case ("sysctl", 2): return both(.optimize(words[1].hasSuffix("=1")))
-        case ("nr_hugepages", 3): if let size, let count { return both(.pool(size, count)) }
-        case ("nr_overcommit_hugepages", 3): if let size, let count { return both(.overcommit(size, count)) }
-        case ("reserve", 3): if let size, let count { return both(.reserve(size, count)) }
-        case ("unreserve", 3): if let size, let count { return both(.unreserve(size, count)) }
-        case ("alloc", 2...3), ("touch", 2...3):
-            guard let size, words.count == 2 || count != nil else { break }
-            let action = words[0] == "alloc" ? PoolAction.allocate(size) : .touch(size)
+    private mutating func read(_ statement: PoolStatement, _ words: [String], _ text: String) -> Reading {
+        func both(_ action: PoolAction) -> Reading { .steps([.init(line: text, action: action)]) }
+        /// One page after the other, until one is refused.
+        func each(_ action: PoolAction, _ count: HugePageCount) -> Reading {
             let step = BesideLine.Step(line: "\(words[0]) \(words[1])", action: action)
-            return .steps(Array(repeating: step, count: min(count ?? 1, Self.mostPages)))
-        case ("free", 2):
-            if words[1] == "all" { return both(.freeAll) }
-            if let number = Self.number(words[1]) { return both(.free(number)) }
-            return .refused("the host's huge pages have other frames: say free #N")
-        case ("demote", 3): if let size, let count { return both(.demote(size, count)) }
-        case ("demote", 2):
-            return .steps(
-                [.init(line: statement, action: .demote(.oneGibibyte, 1))],
-                note: "the kernel demotes a free page of its own choice, and none where this one is not free")
-        case ("expect", _), ("meminfo", _), ("vmstat", _), ("flush", _):
-            return .steps([.init(line: statement, action: nil)])
-        case ("page", _), ("walkers", _):
-            return .steps([.init(line: statement, action: nil)], note: "done on the emulated machine alone")
-        case ("poison", _):
-            return .refused("a memory error cannot be taken back from the host's own memory")
-        case ("dissolve", _):
-            return .refused("no file of the host dissolves a huge page but by a memory error")
-        case ("budget", _): return .refused("the host's memory cannot be kept from restores alone")
-        default: break
+            return .steps(Array(repeating: step, count: min(count.rawValue, Self.mostPages)))
         }
-        return .refused("it has no counterpart on the host")
+        switch statement {
+        case .boot: return boot(Array(words.dropFirst()))
+        case .optimize(let isOn): return both(.optimize(isOn))
+        case .pool(let size, let count, node: nil): return both(.pool(size, count.rawValue))
+        case .overcommit(let size, let count): return both(.overcommit(size, count.rawValue))
+        // The host is not told whose the mapping is.
+        case .reserve(let size, let count, _) where words.count == 3: return both(.reserve(size, count.rawValue))
+        case .unreserve(let size, let count): return both(.unreserve(size, count.rawValue))
+        case .allocate(let size, let count): return each(.allocate(size), count)
+        case .touch(let size, let count): return each(.touch(size), count)
+        case .free(nil): return both(.freeAll)
+        case .free(.allocated(let number, offset: 0)): return both(.free(number))
+        case .free: return .refused("the host's huge pages have other frames: say free #N")
+        case .demotePages(let size, let count, node: nil): return both(.demote(size, count.rawValue))
+        case .demote(let frame):
+            return .steps(
+                [.init(line: text, action: .demote(.oneGibibyte, 1), frame: frame)],
+                note: "the kernel demotes a free page of its own choice, and none where this one is not free")
+        case .expect, .expectOutcome, .meminfo, .vmstat, .flush: return .steps([.init(line: text, action: nil)])
+        case .page, .walk, .stopWalking:
+            return .steps([.init(line: text, action: nil)], note: "done on the emulated machine alone")
+        case .poison: return .refused("a memory error cannot be taken back from the host's own memory")
+        case .dissolve: return .refused("no file of the host dissolves a huge page but by a memory error")
+        case .budget: return .refused("the host's memory cannot be kept from restores alone")
+        case .pool, .reserve, .demotePages, .demoteSize, .cgroup: return .refused("it has no counterpart on the host")
+        }
     }
 
     /// More than any host has of the smallest huge pages within the share that it gives.
     private static let mostPages = 1 << 20
-
-    private static func size(_ word: String) -> HugePageSize? {
-        ["2M": .twoMebibytes, "1G": .oneGibibyte][word]
-    }
-
-    /// N of `#N`.
-    private static func number(_ word: String) -> Int? {
-        guard word.hasPrefix("#") else { return nil }
-        return Int(word.dropFirst().hasSuffix("+0") ? word.dropFirst().dropLast(2) : word.dropFirst())
-    }
 
     // MARK: Boot
 
@@ -151,7 +135,7 @@ struct BesideScript {
                 if later.isEmpty, let next = words.first(where: { $0.hasPrefix("hugepagesz=") }) {
                     size = String(next.dropFirst("hugepagesz=".count))
                 }
-                guard let count = Int(value), let pages = Self.size(size) else {
+                guard let count = Int(value), let pages = HugePageSize(argument: size) else {
                     return .refused("the comparison knows one number of huge pages of one size at boot")
                 }
                 later.append(.init(line: "nr_hugepages \(size) \(count)", action: .pool(pages, count)))

@@ -31,10 +31,7 @@ final class HostPools: PoolPeer {
                     + sizes.map { HugeTLBPool.overcommit(ofPagesOf: $0) } + [.optimizeVmemmap],
                 letGo: { user.letGo() })
         } catch {
-            if case .host(let cause) = error, cause.code == .notPermitted || cause.errno == .readOnlyFileSystem {
-                throw .notSupported("the host's settings cannot be changed: \(cause)")
-            }
-            throw ExperimentError(error)
+            throw ExperimentError.ofChangingPools(error)
         }
         // With the lock in hand: what another run has added is gone again.
         try Self.checkUnused()
@@ -52,15 +49,8 @@ final class HostPools: PoolPeer {
 
     private static func checkSupport() throws(ExperimentError) {
         try ExperimentError.wrapping {
-            guard try HostDescription.current().isRoot else {
-                throw ExperimentError.notSupported(
-                    "changing the host's pools of huge pages takes root: sudo vmemmap pool --beside-kernel ...")
-            }
-            guard try HVOConfiguration.current().isOn != nil else {
-                throw ExperimentError.notSupported(
-                    "this kernel has no vm.hugetlb_optimize_vmemmap: it was built without "
-                        + "CONFIG_HUGETLB_PAGE_OPTIMIZE_VMEMMAP, is older than Linux 5.19, or hides /proc/sys")
-            }
+            try ExperimentError.checkCanChangePools(
+                "changing the host's pools of huge pages takes root: sudo vmemmap pool --beside-kernel ...")
             for size in EmulatedMachine.sizes where HugeTLBPool.current(ofPagesOf: size.bytes) == nil {
                 throw ExperimentError.notSupported(
                     "this kernel has no pool of \(Format.bytes(size.bytes)) huge pages, or hides "

@@ -1,5 +1,6 @@
 import HostLab
 import HostMemory
+import SystemPackage
 import VmemmapEmulator
 
 /// The emulated huge pages that an experiment runs on.
@@ -119,6 +120,27 @@ enum ExperimentError: Error, Sendable {
                 }
             case .leftChanged(let setting): .setting(setting)
             }
+    }
+
+    /// The error for the host's pools of huge pages that may not be changed: where it is this process that may not, it
+    /// is not supported here.
+    static func ofChangingPools(_ refusal: SettingRefusal) -> ExperimentError {
+        if case .host(let cause) = refusal, cause.code == .notPermitted || cause.errno == .readOnlyFileSystem {
+            return .notSupported("the host's settings cannot be changed: \(cause)")
+        }
+        return ExperimentError(refusal)
+    }
+
+    /// Throws ``notSupported(_:)`` without root, and on a kernel without the optimization.
+    ///
+    /// - Parameter needsRoot: what is said without root.
+    static func checkCanChangePools(_ needsRoot: String) throws {
+        guard try HostDescription.current().isRoot else { throw ExperimentError.notSupported(needsRoot) }
+        guard try HVOConfiguration.current().isOn != nil else {
+            throw ExperimentError.notSupported(
+                "this kernel has no vm.hugetlb_optimize_vmemmap: it was built without "
+                    + "CONFIG_HUGETLB_PAGE_OPTIMIZE_VMEMMAP, is older than Linux 5.19, or hides /proc/sys")
+        }
     }
 
     /// A check that fails is never thrown: it is a result.

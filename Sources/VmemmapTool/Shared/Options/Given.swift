@@ -66,6 +66,16 @@ enum WholeNumber {
     }
 }
 
+/// A number that what is drawn follows from.
+enum Seed {
+    static func parse(_ text: String) throws -> UInt64 {
+        guard let seed = UInt64(text) else {
+            throw ValidationError("it must be a whole number from 0 to \(UInt64.max)")
+        }
+        return seed
+    }
+}
+
 /// Options that mean something only beside another one. Alone they are refused: nothing that is asked for is ignored.
 enum OptionRule {
     /// Throws if `option` was given without the one that it belongs to.
