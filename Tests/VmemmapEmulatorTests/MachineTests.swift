@@ -792,13 +792,18 @@ extension EmulatedMachine {
 
     /// Everything that must hold at any time: each struct page leads to the head that the pools make one expect, and as
     /// many frames stand behind the region as there are vmemmap pages with one.
-    func expectWhole(_ location: SourceLocation = #_sourceLocation) throws {
+    func expectWhole(selfHosted: PageCount = .zero, _ location: SourceLocation = #_sourceLocation) throws {
         flush()
         let small = try #require(region(.twoMebibytes), sourceLocation: location)
         var wrong: [PageFrameNumber] = []
         var freed = PageCount.zero
         var zones: [HugePageSize: Set<Int>] = [:]
+        var absent = PageCount.zero
         for frame in stride(from: small.layout.frames.lowerBound, to: small.layout.frames.upperBound, by: 512) {
+            guard observeHead(of: frame) != .absent else {
+                absent += small.plan.geometry.vmemmapPagesPerHugePage
+                continue
+            }
             let page = hugePage(of: frame)
             let view = page.flatMap { region($0.size) } ?? small
             if let page, page.head == frame, view.hugePageStates[page.index.rawValue] == .optimized {
@@ -816,9 +821,11 @@ extension EmulatedMachine {
             sum + (region(used.key)?.plan.templatesPerZone ?? .zero) * used.value.count
         }
         let frames = try FrameCount.count(in: range).distinct
-        #expect(frames == small.plan.framesPopulated - freed + templates, sourceLocation: location)
+        #expect(frames == small.plan.framesPopulated - absent - freed + templates, sourceLocation: location)
+        #expect(frames == expectedFrames(), sourceLocation: location)
         let counted = memmap().allocatorPages + memmap().bootPages
         let all = EmulatedMachine.sizes.reduce(PageCount.zero) { $0 + (region($1)?.plan.templates ?? .zero) }
-        #expect(counted == small.plan.framesPopulated - freed + all, sourceLocation: location)
+        #expect(
+            counted == small.plan.framesPopulated - absent - selfHosted - freed + all, sourceLocation: location)
     }
 }

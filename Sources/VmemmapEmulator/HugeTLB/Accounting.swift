@@ -94,7 +94,8 @@ extension EmulatedMachine {
     /// Frames that there must be behind the region: one for each vmemmap page that has its own, and the templates that
     /// show.
     public func expectedFrames() -> PageCount {
-        views.reduce(vmemmapPages) { sum, entry in
+        let present = vmemmapPages - book.withLock { $0.memoryBlocks.absentVmemmapPages }
+        return views.reduce(present) { sum, entry in
             let (size, view) = entry
             let optimized = optimizedPages(pool(size))
             let zones = Set(optimized.map { view.plan.zone(of: $0) }).count
@@ -106,7 +107,10 @@ extension EmulatedMachine {
 
     /// What a struct page says, and what stands behind it.
     package func structPage(of frame: PageFrameNumber) throws(HugeTLBError) -> StructPageView {
-        try checkFrame(frame)
+        try onPresent(frame) { view(of: frame) }
+    }
+
+    private func view(of frame: PageFrameNumber) -> StructPageView {
         let small = smallView
         let page = hugePage(of: frame)
         let view = page.flatMap { views[$0.size] } ?? small
@@ -116,7 +120,7 @@ extension EmulatedMachine {
         return StructPageView(
             frame: frame, address: address, compoundHead: self.frame(describedAt: head), hugePage: page,
             isOptimized: page.map { isOptimized(PageID(page: $0.index, size: $0.size)) } ?? false,
-            isActive: page != nil && fields.isActive, isPoisoned: isPoisoned(frame),
+            isActive: page != nil && fields.isActive, isPoisoned: hasPoisonMark(frame),
             rawErrorIndex: page != nil && fields.isPoisoned ? fields.rawErrorIndex : nil,
             zone: small.plan.zone(
                 of: min(

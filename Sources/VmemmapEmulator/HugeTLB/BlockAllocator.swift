@@ -46,9 +46,19 @@ package struct BlockAllocator: Sendable {
         }
     }
 
-    /// Takes what is there and never to be handed out: firmware's, for example.
+    /// Takes what is free and not to be handed out: firmware's, for example.
     package mutating func withhold(_ withheld: Range<PageFrameNumber>) {
-        for frame in withheld.clamped(to: frames) where isFree(frame) { takeOut(frame) }
+        let withheld = withheld.clamped(to: frames)
+        guard let last = withheld.last else { return }
+        for block in place(of: withheld.lowerBound).block...place(of: last).block {
+            let whole = frame(ofBlock: block)..<frame(ofBlock: block + 1)
+            let part = withheld.clamped(to: whole)
+            if part == whole, free[block] == blockPages {
+                take(block)
+            } else {
+                for frame in part where isFree(frame) { takeOut(frame) }
+            }
+        }
     }
 
     // MARK: What is free
@@ -165,6 +175,15 @@ package struct BlockAllocator: Sendable {
         if isFree(frame) { takeOut(frame) }
         return true
     }
+
+    /// Forgets memory errors: the memory is not there any more.
+    package mutating func forgetErrors(in gone: Range<PageFrameNumber>) {
+        isolated = isolated.filter { !gone.contains($0) }
+        isolatedBlocks = Set(isolated.map { place(of: $0).block })
+    }
+
+    /// Frames that were taken out of use.
+    package func errors(in part: Range<PageFrameNumber>) -> [PageFrameNumber] { isolated.filter(part.contains) }
 
     /// Takes a frame that is free.
     private mutating func takeOut(_ frame: PageFrameNumber) {

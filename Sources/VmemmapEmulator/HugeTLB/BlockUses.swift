@@ -14,6 +14,8 @@ package final class BlockUses: Sendable {
 
         package init(rawValue: UInt64) { self.rawValue = rawValue }
 
+        /// Not there: its struct pages cannot be read.
+        package static let absent: Uses = []
         /// In no huge page: each frame leads to itself.
         package static let plain = Uses(rawValue: 1)
         /// A huge page of 2 MiB, or a part of one of 1 GiB.
@@ -65,6 +67,10 @@ package final class BlockUses: Sendable {
         change(blocks) { _ in use }
     }
 
+    /// Says what blocks are to be read as from now on: absent ones before their struct pages go, and others once their
+    /// struct pages say so.
+    func declare(_ blocks: Range<Int>, as use: Uses) { change(blocks) { _ in use } }
+
     private func change(_ blocks: Range<Int>, _ new: (Uses) -> Uses) {
         for block in blocks {
             let word = moment(ofBlock: block).word
@@ -90,6 +96,10 @@ extension EmulatedMachine {
         case wrong(word: UInt64?, expected: Address)
         /// Its struct page was rewritten so often meanwhile that nothing can be said.
         case notObserved
+        /// The memory is not there, so its struct page was not read (`pfn_to_online_page()`).
+        case absent
+        /// The memory was taken away between the two, and the read faulted.
+        case removed
     }
 
     /// Reads a frame's compound head by `read`, and judges it.
@@ -105,8 +115,11 @@ extension EmulatedMachine {
         let address = smallView.layout.structPage(of: frame)
         for _ in 0..<1000 {
             let before = uses.moment(ofBlock: block)
+            if before.uses == .absent { return .absent }
             let seen = read(address)
-            let isStable = uses.moment(ofBlock: block) == before
+            let after = uses.moment(ofBlock: block)
+            let isStable = after == before
+            if seen == nil, !isStable, after.uses == .absent { return .removed }
             let allowed = isStable ? before.uses : [.plain, .huge(.twoMebibytes), .huge(.oneGibibyte)]
             guard let seen, isLegal(seen.head, of: frame, allowed) else {
                 return .wrong(word: seen?.word, expected: expectedHead(of: frame, before.uses))

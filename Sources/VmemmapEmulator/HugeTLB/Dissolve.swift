@@ -53,8 +53,10 @@ extension EmulatedMachine {
         }
     }
 
-    /// Throws unless a frame is one of the machine's.
+    /// Throws unless a frame is one of the machine's, and there.
     func checkFrame(_ frame: PageFrameNumber) throws(HugeTLBError) {
-        guard frames.contains(frame) else { throw HugeTLBError(.noSuchFrame(frame)) }
+        guard frames.contains(frame), book.withLock({ $0.memoryBlocks.isPresent(frame) }) else {
+            throw HugeTLBError(.noSuchFrame(frame))
+        }
     }
 }

@@ -25,6 +25,10 @@ public final class EmulatedMachine: Sendable {
     package let frames: Range<PageFrameNumber>
     /// What each 2 MiB block may be read as.
     package let uses: BlockUses
+    /// Held by who touches struct pages by their frames' numbers, and by who takes struct pages away.
+    let presence = Guarded(())
+    /// The walkers that read what they have found.
+    let readers = ReadSideSections()
     /// The struct pages of a free block of 2 MiB, in each zone.
     let plainBlocks: [[UInt64]]
 
@@ -32,6 +36,7 @@ public final class EmulatedMachine: Sendable {
     struct Book {
         var hstates: [HugePageSize: HState]
         var zones: [BlockAllocator]
+        var memoryBlocks: MemoryBlocks
         /// vm.hugetlb_optimize_vmemmap: whether huge pages that come into being are optimized.
         var isOptimizing: Bool
         /// Whether each zone is a node.
@@ -114,18 +119,20 @@ public final class EmulatedMachine: Sendable {
         }
         self.views = views
         let pagesPerBlock = small.geometry.basePagesPerHugePage
-        var origins = FrameOrigins(pages: vmemmapPages)
+        let memoryBlocks = configuration.memoryBlocks(small.geometry)
+        var origins = FrameOrigins(pages: vmemmapPages, absent: memoryBlocks.absentVmemmapPages)
         for plan in plans.values { origins.addTemplates(plan.templates) }
         book = Guarded(
             Book(
                 hstates: plans.mapValues { HState($0.geometry.hugePageSize, border: configuration.border($0)) },
-                zones: Self.zones(configuration, pagesPerBlock: pagesPerBlock),
+                zones: Self.zones(configuration, pagesPerBlock: pagesPerBlock), memoryBlocks: memoryBlocks,
                 isOptimizing: configuration.optimizesAtBoot, hasNodes: configuration.nodes > 1, origins: origins,
                 deposits: PageTableDeposits(pmds: vmemmapPages.rawValue / small.geometry.pagesPerPmd)))
         worker = DeferredWorker()
         uses = BlockUses(configuration.blocks)
         plainBlocks = (0..<small.zones).map { StructPage.plain(pagesPerBlock, zone: $0, small.geometry) }
         writePlainStructPages(of: frames)
+        try removePluggable()
     }
 
     private static func zones(_ configuration: MachineConfiguration, pagesPerBlock: Int) -> [BlockAllocator] {
@@ -137,6 +144,7 @@ public final class EmulatedMachine: Sendable {
                 PageFrameNumber(zone.lowerBound)..<PageFrameNumber(zone.upperBound), blockPages: pagesPerBlock,
                 giganticPages: HugePageSize.oneGibibyte.blocks * pagesPerBlock)
             for reserved in configuration.reserved { zone.withhold(configuration.frames(in: reserved)) }
+            zone.withhold(PageFrameNumber(configuration.bootFrames)..<PageFrameNumber(configuration.frames))
             return zone
         }
     }

@@ -18,10 +18,11 @@ struct FrameOrigins: Hashable, Sendable {
     /// Frames from the page allocator in use for the vmemmap.
     private(set) var allocatorPages = PageCount(0)
 
-    /// A vmemmap of `pages` vmemmap pages, all from boot memory.
-    init(pages: PageCount) {
+    /// A vmemmap of `pages` vmemmap pages, all from boot memory but the last `absent`, which have no frames.
+    init(pages: PageCount, absent: PageCount = .zero) {
         origins = Array(repeating: .boot, count: pages.rawValue)
         bootPages = pages
+        release((pages - absent).rawValue..<pages.rawValue)
     }
 
     /// Notes that the frames of some vmemmap pages were given back.

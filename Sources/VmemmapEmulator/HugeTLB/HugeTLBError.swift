@@ -44,8 +44,16 @@ public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
         case noDemotion(HugePageSize, to: HugePageSize)
         /// The machine has no such node (-EINVAL).
         case noSuchNode(Int)
-        /// The frame is not of this machine (-ENXIO).
+        /// The frame is not of this machine, or of memory that is not there (-ENXIO).
         case noSuchFrame(PageFrameNumber)
+        /// Memory comes and goes in whole memory blocks (-EINVAL).
+        case noMemoryBlocks(ByteCount)
+        /// As much memory cannot be plugged in (-EINVAL).
+        case noRoom(ByteCount, of: ByteCount)
+        /// As much memory was not plugged in (-EINVAL).
+        case notPlugged(ByteCount, of: ByteCount)
+        /// Somebody has some of the memory that is to be taken out (-EBUSY).
+        case memoryInUse(Range<PageFrameNumber>)
     }
 
     /// Why.
@@ -65,8 +73,11 @@ public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
         switch cause {
         case .poolEmpty, .noContiguousMemory, .frameBudget, .pageTables, .vmemmap, .cgroupReservationLimit: "ENOMEM"
         case .cgroupLimit: "ENOSPC"
-        case .notAHugePage, .alreadyFree, .noSuchSize, .unusableCount, .keepsPages, .noSuchNode, .noDemotion: "EINVAL"
-        case .inUse, .reserved, .poisoned, .notContained, .allPoisoned: "EBUSY"
+        case .notAHugePage, .alreadyFree, .noSuchSize, .unusableCount, .keepsPages, .noSuchNode, .noDemotion,
+            .noMemoryBlocks,
+            .noRoom, .notPlugged:
+            "EINVAL"
+        case .inUse, .reserved, .poisoned, .notContained, .allPoisoned, .memoryInUse: "EBUSY"
         case .alreadyPoisoned: "EHWPOISON"
         case .noSuchFrame: "ENXIO"
         }
@@ -100,6 +111,15 @@ public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
             "huge pages of \(size.bytes) bytes are not demoted to \(smaller.bytes) bytes"
         case .noSuchNode(let node): "this machine has no node \(node)"
         case .noSuchFrame(let frame): "this machine has no frame \(frame)"
+        case .noMemoryBlocks(let bytes):
+            "memory comes and goes in whole memory blocks of \(MemoryBlocks.bytes) bytes, and \(bytes) bytes are not"
+        case .noRoom(let bytes, let room):
+            "\(bytes) bytes cannot be plugged in: there is room for \(room) (boot with a larger hotplug=)"
+        case .notPlugged(let bytes, let all):
+            all == .zero
+                ? "no memory is plugged in" : "\(bytes) bytes in a row cannot be taken out: \(all) are plugged in"
+        case .memoryInUse(let frames):
+            "some of the frames from \(frames.lowerBound) on are in use, so that they cannot be taken out"
         }
     }
 }

@@ -33,8 +33,13 @@ public struct MachineConfiguration: Hashable, Sendable {
 
     /// Emulated memory, in whole base pages: what does not fill one at the end is not there.
     public var memory: ByteCount
+    /// The last of it, which is not there at boot and can be plugged in: whole memory blocks of 128 MiB, and what is
+    /// before it is, too.
+    package var pluggable = ByteCount.zero
     /// How many nodes the memory is of, 1 or 2. Of two, the first has ZONE_NORMAL and the second ZONE_MOVABLE.
     package var nodes = 1
+    /// Where the second zone begins, a multiple of 2 MiB; nil: in the middle, and never within a 1 GiB page.
+    package var zoneBorder: ByteCount?
     /// Memory that is there and belongs to nobody (`Reserved` of the firmware's map): no huge page contains any of it.
     package var reserved: [Range<ByteCount>] = []
     /// How vmemmap is shared.
@@ -101,7 +106,7 @@ public struct MachineConfiguration: Hashable, Sendable {
         }
         return try MappingPlan(
             geometry: geometry, scheme: scheme, backing: backing, mapping: mapping, hugePages: HugePageCount(pages),
-            firstZone: HugePageCount(blocksInFirstZone / size.blocks), tailFrames: tailFrames)
+            firstZone: HugePageCount(min(pages, max(1, blocksInFirstZone / size.blocks))), tailFrames: tailFrames)
     }
 
     /// Base pages.
@@ -110,9 +115,13 @@ public struct MachineConfiguration: Hashable, Sendable {
     /// Whole blocks of 2 MiB.
     var blocks: Int { memory.rawValue / HugePageSize.twoMebibytes.bytes.rawValue }
 
-    /// The first half of the memory is ZONE_NORMAL, the second ZONE_MOVABLE, cut where a gigantic page would be; less
-    /// than two of those are one zone.
+    /// Base pages that are there at boot.
+    package var bootFrames: Int { (memory - pluggable).rawValue / HostLimits.pageSize.rawValue }
+
+    /// The first half of the memory is ZONE_NORMAL, the second ZONE_MOVABLE, cut where a gigantic page would be unless
+    /// ``zoneBorder`` says otherwise; less than two of those are one zone.
     var blocksInFirstZone: Int {
+        if let zoneBorder { return zoneBorder.rawValue / HugePageSize.twoMebibytes.bytes.rawValue }
         let gigantic = HugePageSize.oneGibibyte.blocks
         let stretches = blocks / gigantic
         return stretches > 1 ? (stretches + 1) / 2 * gigantic : blocks
@@ -123,6 +132,17 @@ extension MachineConfiguration {
     /// Where the huge pages of the second node begin; nil: there is one node.
     func border(_ plan: MappingPlan) -> HugePageIndex? {
         nodes > 1 ? HugePageIndex(plan.hugePagesInFirstZone.rawValue) : nil
+    }
+
+    /// The gigantic page that the border of the zones would lie in.
+    var giganticAcrossZones: HugePageIndex? {
+        let (page, rest) = blocksInFirstZone.quotientAndRemainder(dividingBy: HugePageSize.oneGibibyte.blocks)
+        return blocksInFirstZone < blocks && rest != 0 ? HugePageIndex(page) : nil
+    }
+
+    /// What is there at boot, and what is not.
+    func memoryBlocks(_ geometry: Geometry) -> MemoryBlocks {
+        MemoryBlocks(bootFrames: bootFrames, blocks: pluggable.rawValue / MemoryBlocks.bytes.rawValue, geometry)
     }
 
     /// The base pages that some memory has a byte of.

@@ -5,19 +5,47 @@ public import HostMemory
 struct MachineWalk: Walkable {
     private let machine: EmulatedMachine
     private let view: VmemmapRegion
+    private let pauseNanoseconds: Int
+    /// Whether memory can be taken away under the walkers.
+    private let canVanish: Bool
     let walkedFrames: Int
 
-    init(_ machine: EmulatedMachine) {
+    /// - Parameters:
+    ///   - machine: what is walked.
+    ///   - pauseNanoseconds: how long a walker sleeps between finding a struct page (`pfn_to_online_page()`) and
+    ///     reading it.
+    init(_ machine: EmulatedMachine, pauseNanoseconds: Int = 0) {
         self.machine = machine
+        self.pauseNanoseconds = pauseNanoseconds
         view = machine.smallView
+        canVanish = machine.configuration.pluggable > .zero
         walkedFrames = view.layout.frames.count
     }
 
+    var visitsInARow: Int { pauseNanoseconds > 0 ? 1 : 1024 }
+
     @inline(__always)
     func visit(_ frame: PageFrameNumber, _ seen: inout Walkers.Tally) {
-        switch machine.observeHead(of: frame, { view.read($0) }) {
+        guard canVanish || pauseNanoseconds > 0 else {
+            return note(machine.observeHead(of: frame) { view.read($0) }, frame, &seen)
+        }
+        let section = machine.readers.enter()
+        let head = machine.observeHead(of: frame) { address in
+            if pauseNanoseconds > 0 { HostKernel.sleep(nanoseconds: pauseNanoseconds) }
+            return view.readSurvivingGaps(address)
+        }
+        machine.readers.leave(section)
+        note(head, frame, &seen)
+    }
+
+    @inline(__always)
+    private func note(_ head: EmulatedMachine.HeadSeen, _ frame: PageFrameNumber, _ seen: inout Walkers.Tally) {
+        switch head {
         case .right: seen.reads &+= 1
-        case .notObserved: break
+        case .notObserved, .absent: break
+        case .removed:
+            seen.reads &+= 1
+            seen.removed &+= 1
         case .wrong(let word, let expected):
             seen.reads &+= 1
             seen.wrong &+= 1
@@ -46,5 +74,12 @@ extension Walkers {
     ///   - seed: the frames they visit follow from it.
     public convenience init(_ count: Int, over machine: EmulatedMachine, seed: UInt64) throws(HostError) {
         try self.init(count, walking: MachineWalk(machine), seed: seed)
+    }
+
+    /// Starts walkers that sleep each time between finding a struct page and reading it.
+    package convenience init(
+        _ count: Int, over machine: EmulatedMachine, seed: UInt64, pauseNanoseconds: Int
+    ) throws(HostError) {
+        try self.init(count, walking: MachineWalk(machine, pauseNanoseconds: pauseNanoseconds), seed: seed)
     }
 }

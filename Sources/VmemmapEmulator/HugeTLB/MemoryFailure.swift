@@ -17,7 +17,10 @@ extension EmulatedMachine {
     ///   is remembered beside the first; with ``HugeTLBError/Cause/notContained(_:_:)`` if the free huge page cannot be
     ///   dissolved.
     public func poison(_ frame: PageFrameNumber) throws(HugeTLBError) {
-        try checkFrame(frame)
+        try onPresent(frame) { () throws(HugeTLBError) in try poisonPresent(frame) }
+    }
+
+    private func poisonPresent(_ frame: PageFrameNumber) throws(HugeTLBError) {
         let found = book.withLock { book in
             if let page = find(frame, &book) {
                 let isFree = book.hstates[page.size]?.isFree(page.index) ?? false
@@ -104,7 +107,7 @@ extension EmulatedMachine {
     /// Whether a base page's own struct page carries PG_hwpoison. The head of a huge page carries it for all of its
     /// base pages.
     public func isPoisoned(_ frame: PageFrameNumber) -> Bool {
-        frames.contains(frame) && HugePageFields(head: frame, smallView.layout).isPoisoned
+        (try? onPresent(frame) { hasPoisonMark(frame) }) ?? false
     }
 
     /// The base pages of a huge page that have memory errors; its struct pages do not remember them any more
@@ -116,6 +119,9 @@ extension EmulatedMachine {
         let further = book.withLock { $0.furtherErrors.removeValue(forKey: head) } ?? []
         return ([fields.rawErrorIndex] + further).map { head.advanced(by: $0) }
     }
+
+    /// The same of a frame that is there.
+    func hasPoisonMark(_ frame: PageFrameNumber) -> Bool { HugePageFields(head: frame, smallView.layout).isPoisoned }
 
     func markPoisoned(_ frame: PageFrameNumber) {
         HugePageFields(head: frame, smallView.layout).isPoisoned = true

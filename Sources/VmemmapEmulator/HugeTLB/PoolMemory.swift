@@ -184,8 +184,27 @@ extension EmulatedMachine.Book {
         zones.indices.contains { zones[$0].isolate(frame) }
     }
 
-    fileprivate mutating func giveBack(_ frames: Range<PageFrameNumber>) {
+    mutating func giveBack(_ frames: Range<PageFrameNumber>) {
         for zone in zones.indices where zones[zone].frames.contains(frames.lowerBound) { zones[zone].giveBack(frames) }
+    }
+
+    /// Whether nobody has any of some frames: they are free, or have memory errors.
+    func isUnused(_ frames: Range<PageFrameNumber>) -> Bool {
+        let errors = Set(errors(in: frames))
+        return frames.allSatisfy { frame in errors.contains(frame) || zones.contains { $0.isFree(frame) } }
+    }
+
+    /// Takes frames that are free and not to be handed out.
+    mutating func withhold(_ frames: Range<PageFrameNumber>) {
+        for zone in zones.indices { zones[zone].withhold(frames) }
+    }
+
+    /// Frames that were taken out of use.
+    func errors(in frames: Range<PageFrameNumber>) -> [PageFrameNumber] { zones.flatMap { $0.errors(in: frames) } }
+
+    /// Forgets the memory errors of memory that is gone.
+    mutating func forgetErrors(in frames: Range<PageFrameNumber>) {
+        for zone in zones.indices { zones[zone].forgetErrors(in: frames) }
     }
 
     /// What has come free is a shared budget's, or, as long as an operation lasts, that operation's.

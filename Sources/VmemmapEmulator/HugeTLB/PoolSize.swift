@@ -13,6 +13,8 @@ public struct PoolChange: Hashable, Sendable {
     public let notOptimized: HugePageCount
     /// Why the first of them was not.
     public let optimizeRefusal: HugeTLBError?
+    /// Gigantic pages that were taken at boot and given back, because they lay in two zones.
+    package var discarded = HugePageCount(0)
 }
 
 // The pool's size: what happens when somebody writes to nr_hugepages (`set_max_huge_pages()`).
@@ -57,6 +59,26 @@ extension EmulatedMachine {
                 refusal: prepared.refusal, notOptimized: prepared.notOptimized.count,
                 optimizeRefusal: prepared.notOptimized.first)
         }
+    }
+
+    /// The same at boot. Zones do not matter to who takes memory then, from the lowest on: a gigantic page that lies in
+    /// two of them is given back afterwards (`hugetlb_bootmem_page_zones_valid()`), and its vmemmap stays as it is.
+    @discardableResult
+    package func setPoolAtBoot(
+        _ size: HugePageSize, to asked: HugePageCount, onNode node: Int? = nil,
+        progress: (HugePageCount) -> Void = { _ in }
+    ) throws(HugeTLBError) -> PoolChange {
+        guard size == .oneGibibyte, let across = configuration.giganticAcrossZones, let view = views[size],
+            view.layout.allHugePages.contains(across)
+        else { return try setPool(size, to: asked, onNode: node, progress: progress) }
+        let first = view.layout.geometry.headFrame(of: across)
+        let frames = first..<first.advanced(by: view.layout.geometry.basePagesPerHugePage)
+        let isTaken = book.withLock { asked.rawValue > $0.zones[0].freeGigantic && $0.isUnused(frames) }
+        let discarded = HugePageCount(isTaken ? 1 : 0)
+        let change = try setPool(size, to: asked - discarded, onNode: node, progress: progress)
+        return PoolChange(
+            asked: asked, got: change.got, refusal: change.refusal, notOptimized: change.notOptimized,
+            optimizeRefusal: change.optimizeRefusal, discarded: discarded)
     }
 
     /// The nodes that are meant.

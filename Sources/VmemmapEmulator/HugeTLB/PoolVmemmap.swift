@@ -32,8 +32,15 @@ extension EmulatedMachine {
     ) -> [HugePageIndex: HugeTLBError] {
         guard let view = views[size], view.plan.isWorthwhile, book.withLock({ $0.isOptimizing }) else { return [:] }
         var refused: [HugePageIndex: HugeTLBError] = [:]
-        for run in pages.neighbours { optimize(run, view, &refused, &refusals) }
+        let optimizable = pages.filter { !isSelfHosted($0, view) }
+        for run in optimizable.neighbours { optimize(run, view, &refused, &refusals) }
         return refused
+    }
+
+    /// Whether the vmemmap of a huge page lies in the memory that it describes, and so is left alone
+    /// (`vmemmap_optimizable_folio()`).
+    private func isSelfHosted(_ page: HugePageIndex, _ view: VmemmapRegion) -> Bool {
+        book.withLock { $0.memoryBlocks.isSelfHosted(view.layout.geometry.headFrame(of: page)) }
     }
 
     private func optimize(

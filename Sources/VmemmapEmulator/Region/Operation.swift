@@ -212,15 +212,7 @@ extension VmemmapRegion {
         do throws(MappingBudget.Refusal) {
             try budget.reserve(needed)
         } catch {
-            switch error {
-            case .unknown(let error): throw failure(operation, .host(error), pages)
-            case .exceeded(let exceeded):
-                let largest = HugePageCount(exceeded.free.rawValue / plan.mappings(.optimized).rawValue)
-                throw failure(
-                    operation,
-                    .mappingLimit(
-                        asked: exceeded.asked, inUse: exceeded.inUse, limit: exceeded.limit, largest: largest), pages)
-            }
+            throw failure(operation, .init(error, perHugePage: plan.mappings(.optimized)), pages)
         }
         return needed
     }

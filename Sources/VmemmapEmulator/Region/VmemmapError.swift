@@ -146,6 +146,19 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 }
 
+extension VmemmapError.Cause {
+    /// Why mappings were not granted, where a huge page takes so many.
+    init(_ refusal: MappingBudget.Refusal, perHugePage mappings: MappingCount) {
+        switch refusal {
+        case .unknown(let error): self = .host(error)
+        case .exceeded(let exceeded):
+            self = .mappingLimit(
+                asked: exceeded.asked, inUse: exceeded.inUse, limit: exceeded.limit,
+                largest: HugePageCount(exceeded.free.rawValue / mappings.rawValue))
+        }
+    }
+}
+
 extension VmemmapError.Residue: CustomStringConvertible {
     /// Each kind of residue that there is.
     public var description: String {

@@ -14,6 +14,8 @@ public final class Walkers: Sendable {
         public var reads = 0
         /// Reads that gave any other head than the right one.
         public var wrong = 0
+        /// Reads that faulted, because the memory had been taken away since the walker had found it.
+        package var removed = 0
         /// One of the wrong reads.
         package var firstWrong: WrongRead?
 
@@ -87,8 +89,15 @@ protocol Walkable: Sendable {
     /// How many frames, from 0 on.
     var walkedFrames: Int { get }
 
+    /// Visits between two looks at whether to stop: long enough not to weigh, short enough to stop at once.
+    var visitsInARow: Int { get }
+
     /// Follows a frame's compound_head and checks where it leads.
     func visit(_ frame: PageFrameNumber, _ seen: inout Walkers.Tally)
+}
+
+extension Walkable {
+    var visitsInARow: Int { 1024 }
 }
 
 /// What the threads of a group of walkers share. They hold it, not the group.
@@ -101,8 +110,7 @@ private final class Walk: Sendable {
     func run(_ generator: SplitMix64, over walked: some Walkable) {
         var generator = generator
         var seen = Walkers.Tally()
-        // Between two looks at the flag: long enough not to weigh, short enough to stop at once.
-        let stretch = 1024
+        let stretch = walked.visitsInARow
         let frames = UInt64(walked.walkedFrames)
         var isFirst = true
         while isFirst || !shouldStop.load(ordering: .acquiring) {
@@ -117,6 +125,7 @@ private final class Walk: Sendable {
         tally.withLock {
             $0.reads += seen.reads
             $0.wrong += seen.wrong
+            $0.removed += seen.removed
             $0.firstWrong = $0.firstWrong ?? seen.firstWrong
         }
     }

@@ -15,6 +15,8 @@ enum PoolOutcome: Hashable, Sendable {
     case done
     /// Refused, as the kernel would with that errno.
     case refused(HugeTLBError)
+    /// Memory came or went.
+    case memory(MemoryChange)
     /// What /proc/meminfo would say, of each size.
     case meminfo([HugePagesInfo], PoolHostFigures)
     /// What /proc/vmstat would say.
@@ -72,7 +74,10 @@ extension PoolSized {
     var remarks: [String] {
         let refusal = change.refusal.map { "\($0) (\($0.errnoName))" }
         let notOptimized = change.optimizeRefusal.map { "\(change.notOptimized) of them not optimized: \($0)" }
-        return [refusal, notOptimized].compactMap { $0 }
+        let discarded = (change.discarded > .zero ? change.discarded : nil).map {
+            "\($0) given back: it lies in two zones (hugetlb_bootmem_page_zones_valid())"
+        }
+        return [discarded, refusal, notOptimized].compactMap { $0 }
     }
 }
 

@@ -33,6 +33,7 @@ extension PoolScript {
             throw PoolScriptError(found: "no memory", expected: "memory=SIZE of at least 2M")
         }
         if size != nil { throw withoutPages }
+        boot.configuration.memory = try withPluggable(boot.configuration)
         try check(boot)
         return .boot(boot)
     }
@@ -67,6 +68,8 @@ extension PoolScript {
         switch key {
         case "memory": configuration.memory = try memory(value)
         case "nodes": configuration.nodes = try choice(value, ["1": 1, "2": 2])
+        case "hotplug": configuration.pluggable = try memory(value)
+        case "zone_border": configuration.zoneBorder = try memory(value)
         case "reserved": configuration.reserved = try ranges(value)
         // Exactly on or off, as v5 patch 17 has it.
         case "hugetlb_free_vmemmap": configuration.optimizesAtBoot = try choice(value, ["on": true, "off": false])
@@ -87,8 +90,8 @@ extension PoolScript {
                 found: quoted(word),
                 expected:
                     "memory=, hugepages=, hugepagesz=, default_hugepagesz=, hugetlb_free_vmemmap=, nodes=, reserved=, "
-                    + "scheme=, backing=, tail_frames=, release=, restore_failure=, policy=, keep_pages=, pmd_mapped= "
-                    + "or struct_page_size=")
+                    + "hotplug=, zone_border=, scheme=, backing=, tail_frames=, release=, restore_failure=, policy=, "
+                    + "keep_pages=, pmd_mapped= or struct_page_size=")
         }
     }
 
@@ -110,11 +113,38 @@ extension PoolScript {
         if let node = boot.pools.compactMap(\.node).first(where: { $0 >= configuration.nodes }) {
             throw PoolScriptError(found: "hugepages= on node \(node)", expected: "nodes=2 with it")
         }
-        for reserved in configuration.reserved where reserved.upperBound > configuration.memory {
+        for reserved in configuration.reserved
+        where reserved.upperBound > configuration.memory - configuration.pluggable {
             throw PoolScriptError(
                 found: "reserved= up to \(reserved.upperBound)", expected: "a range within the memory")
         }
+        if let border = configuration.zoneBorder {
+            guard configuration.nodes == 1, border < configuration.memory - configuration.pluggable,
+                border.rawValue.isMultiple(of: HugePageSize.twoMebibytes.bytes.rawValue)
+            else {
+                throw PoolScriptError(
+                    found: "zone_border=\(border)", expected: "a multiple of 2M within the memory of a single node")
+            }
+        }
         try checkTailFrames(configuration)
+    }
+
+    /// All the memory that there can be.
+    private static func withPluggable(_ configuration: MachineConfiguration) throws(PoolScriptError) -> ByteCount {
+        let block = ByteCount.mebibytes(128).rawValue
+        if configuration.pluggable == .zero { return configuration.memory }
+        guard configuration.memory.rawValue.isMultiple(of: block),
+            configuration.pluggable.rawValue.isMultiple(of: block)
+        else {
+            throw PoolScriptError(
+                found: "memory=\(configuration.memory) hotplug=\(configuration.pluggable)",
+                expected: "multiples of a memory block of 128M")
+        }
+        let (sum, isTooMuch) = configuration.memory.rawValue.addingReportingOverflow(configuration.pluggable.rawValue)
+        guard !isTooMuch else {
+            throw PoolScriptError(found: "hotplug=\(configuration.pluggable)", expected: "less memory")
+        }
+        return ByteCount(sum)
     }
 
     private static func checkTailFrames(_ configuration: MachineConfiguration) throws(PoolScriptError) {
@@ -143,6 +173,14 @@ extension PoolScript {
             ranges.append(first..<(try memory(ends[1])))
         }
         return ranges
+    }
+
+    /// A size of memory that stands alone.
+    static func memory(_ words: [Substring]) throws(PoolScriptError) -> ByteCount {
+        guard let word = words.first, words.count == 1 else {
+            throw PoolScriptError(found: "\(words.count) words", expected: "a size such as 512M or 4G")
+        }
+        return try memory(word)
     }
 
     private static func memory(_ word: Substring) throws(PoolScriptError) -> ByteCount {

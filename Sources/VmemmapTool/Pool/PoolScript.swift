@@ -79,6 +79,15 @@ enum PoolScript {
             return .budget(PageCount(frames), isShared: isShared)
         },
         "cgroup": { (words) throws(PoolScriptError) in try cgroup(words) },
+        "hotplug": { (words) throws(PoolScriptError) in
+            let isSelfHosted = words.last == "memmap_on_memory"
+            return .hotplug(try memory(isSelfHosted ? words.dropLast() : words), isSelfHosted: isSelfHosted)
+        },
+        "offline": { (words) throws(PoolScriptError) in
+            let waits = words.last == "wait"
+            let rest = waits ? words.dropLast() : words[...]
+            return .offline(rest.isEmpty ? nil : try memory(Array(rest)), waitsForReaders: waits)
+        },
         "walkers": { (words) throws(PoolScriptError) in try walkers(words) },
         "flush": { (words) throws(PoolScriptError) in try alone(words, .flush) },
         "meminfo": { (words) throws(PoolScriptError) in try alone(words, .meminfo) },
@@ -102,10 +111,11 @@ enum PoolScript {
 
     private static func walkers(_ words: [Substring]) throws(PoolScriptError) -> PoolStatement {
         if words == ["off"] { return .stopWalking }
-        let expected = "a number of walkers from 1 to 64, or off"
-        let count = try number(words, expected)
+        let expected = "a number of walkers from 1 to 64, or off; sleeping behind the number, if they sleep"
+        let isSleeping = words.last == "sleeping"
+        let count = try number(isSleeping ? words.dropLast() : words, expected)
         guard (1...64).contains(count) else { throw PoolScriptError(found: "'\(count)'", expected: expected) }
-        return .walk(count)
+        return .walk(count, isSleeping: isSleeping)
     }
 
     private static func cgroup(_ words: [Substring]) throws(PoolScriptError) -> PoolStatement {

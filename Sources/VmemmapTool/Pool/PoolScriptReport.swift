@@ -7,7 +7,8 @@ enum PoolScriptReport {
     static func lines(_ outcome: PoolOutcome, nanoseconds: Int, _ style: Style = .plain) -> [String] {
         let took = Format.duration(nanoseconds: nanoseconds)
         return switch outcome {
-        case .pool, .allocated, .signalled, .refused, .booted: lines(outcome, style) + style.notes(["  took \(took)"])
+        case .pool, .allocated, .signalled, .refused, .booted, .memory:
+            lines(outcome, style) + style.notes(["  took \(took)"])
         case .done: style.notes(["  done, took \(took)"])
         default: lines(outcome, style)
         }
@@ -21,6 +22,7 @@ enum PoolScriptReport {
         case .signalled(let pages, let error): allocated(pages) + ["  SIGBUS: \(error)"]
         case .done: []
         case .refused(let error): ["  -\(error.errnoName): \(error)"]
+        case .memory(let change): memory(change)
         case .meminfo(let infos, let host): meminfo(infos) + infos.map(pool) + hostLines(host)
         case .vmstat(let info, let host): vmstat(info) + hostLines(host)
         case .page(let page): self.page(page)
@@ -29,6 +31,7 @@ enum PoolScriptReport {
                 "  " + style.mark(seen.wrong == 0)
                     + "walkers: \(Format.count(seen.reads)) reads of compound_head, "
                     + "\(Format.count(seen.wrong)) wrong"
+                    + (seen.removed == 0 ? "" : ", \(Format.count(seen.removed)) of memory that had been taken out")
             ]
         case .expected(let name, let expected, let found):
             [
@@ -42,8 +45,8 @@ enum PoolScriptReport {
         _ configuration: MachineConfiguration, _ pools: [PoolSized]
     ) -> [String] {
         var lines = [
-            "  \(Format.bytes(configuration.memory)) of memory, \(configuration.scheme.rawValue) scheme, "
-                + "\(configuration.backing.rawValue) backing"
+            "  \(Format.bytes(configuration.memory - configuration.pluggable)) of memory, "
+                + "\(configuration.scheme.rawValue) scheme, \(configuration.backing.rawValue) backing"
         ]
         let plans = EmulatedMachine.sizes.compactMap(configuration.plan)
         if plans.contains(where: { !$0.geometry.hasPowerOfTwoStructPage }) {
@@ -65,6 +68,20 @@ enum PoolScriptReport {
         let (got, asked) = (pool.change.got, pool.change.asked)
         return ["  \(got) of \(asked) huge pages of \(Format.bytes(pool.size.bytes))\(place)"]
             + pool.remarks.map { "  " + $0 }
+    }
+
+    private static func memory(_ change: MemoryChange) -> [String] {
+        let bytes = ByteCount(change.frames.count * HostLimits.pageSize.rawValue)
+        let vmemmap = change.vmemmapPages.bytes(pageSize: HostLimits.pageSize)
+        let place =
+            change.selfHostedPages == .zero
+            ? "from the page allocator"
+            : change.selfHostedPages == change.vmemmapPages
+                ? "in the memory itself" : "\(change.selfHostedPages) pages of them in the memory itself"
+        return [
+            "  \(Format.bytes(bytes)) from pfn \(change.frames.lowerBound) on \(change.isPresent ? "came" : "went"), "
+                + "with \(Format.bytes(vmemmap)) of vmemmap, \(place)"
+        ]
     }
 
     private static func allocated(_ pages: [PoolSession.Allocated]) -> [String] {

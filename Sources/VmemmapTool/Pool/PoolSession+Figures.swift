@@ -68,6 +68,7 @@ extension PoolSession {
                 case "nr_memmap_sum": info.allocatorPages.rawValue + info.bootPages.rawValue
                 case "split_page_tables": info.splitPageTables
                 case "free_pages": info.freePages
+                case "removed_reads": removedReads
                 default: try figures(machine).distinctFrames.rawValue
                 }
             return .expected(name, expected: "\(value)", found: "\(found)")

@@ -35,6 +35,8 @@ final class PoolSession {
     private var defaultSize = HugePageSize.twoMebibytes
     private var lastOutcome = "ok"
     private var walkers: Walkers?
+    /// Reads of removed memory that the walkers made which were stopped last.
+    private(set) var removedReads = 0
     /// Told how far a line is that takes long.
     private let progress: ProgressSink
 
@@ -93,7 +95,7 @@ final class PoolSession {
                 var got: [PoolSized] = []
                 // Gigantic pages come first: they take memory in large pieces.
                 for pool in boot.pools.sorted(by: { $0.size.bytes > $1.size.bytes }) {
-                    got.append(try setPool(machine, pool.size, to: pool.count, node: pool.node))
+                    got.append(try setPool(machine, pool.size, to: pool.count, node: pool.node, isAtBoot: true))
                 }
                 return .booted(boot, got)
             }
@@ -176,13 +178,19 @@ final class PoolSession {
                 return .done
             }
         case .flush: machine.flush()
-        case .walk(let count): try walk(count, machine)
+        case .hotplug(let bytes, let isSelfHosted):
+            return attempt { () throws(HugeTLBError) in .memory(try machine.plug(bytes, isSelfHosted: isSelfHosted)) }
+        case .offline(let bytes, let waits):
+            return attempt { () throws(HugeTLBError) in .memory(try machine.offline(bytes, waitsForReaders: waits)) }
+        case .walk(let count, let isSleeping): try walk(count, isSleeping: isSleeping, machine)
         case .stopWalking:
             guard let walkers else {
                 throw .script(PoolScriptError(found: "no walkers", expected: "walkers N before walkers off"))
             }
             self.walkers = nil
-            return .walked(walkers.stop())
+            let seen = walkers.stop()
+            removedReads = seen.removed
+            return .walked(seen)
         case .meminfo:
             let sizes =
                 EmulatedMachine.sizes.filter { $0 == defaultSize }
@@ -206,13 +214,18 @@ final class PoolSession {
     }
 
     private func setPool(
-        _ machine: EmulatedMachine, _ size: HugePageSize, to asked: HugePageCount, node: Int?
+        _ machine: EmulatedMachine, _ size: HugePageSize, to asked: HugePageCount, node: Int?,
+        isAtBoot: Bool = false
     ) throws(HugeTLBError) -> PoolSized {
         let before = machine.hugePages(size).total.rawValue
         let total = abs(asked.rawValue - before)
-        let change = try machine.setPool(size, to: asked, onNode: node) { [progress] pages in
+        let tell = { [progress] (pages: HugePageCount) in
             progress(.count("nr_hugepages", min(total, abs(pages.rawValue - before)), of: total, unit: "huge pages"))
         }
+        let change =
+            isAtBoot
+            ? try machine.setPoolAtBoot(size, to: asked, onNode: node, progress: tell)
+            : try machine.setPool(size, to: asked, onNode: node, progress: tell)
         return PoolSized(size: size, node: node, change: change)
     }
 
@@ -324,13 +337,17 @@ final class PoolSession {
         }
     }
 
-    private func walk(_ count: Int, _ machine: EmulatedMachine) throws(PoolSessionError) {
+    /// How long a sleeping walker sleeps between finding a struct page and reading it.
+    private static let pauseNanoseconds = 1_000_000
+
+    private func walk(_ count: Int, isSleeping: Bool, _ machine: EmulatedMachine) throws(PoolSessionError) {
         guard walkers == nil else {
             throw .script(
                 PoolScriptError(found: "walkers that walk already", expected: "walkers off before more of them"))
         }
         do throws(HostError) {
-            walkers = try Walkers(count, over: machine, seed: 1)
+            walkers = try Walkers(
+                count, over: machine, seed: 1, pauseNanoseconds: isSleeping ? Self.pauseNanoseconds : 0)
         } catch {
             throw .host(.host(error))
         }

@@ -43,8 +43,12 @@ enum PoolStatement: Hashable, Sendable {
     case vmstat
     /// Shows a struct page.
     case page(PoolFrame)
-    /// Starts threads that read compound_head while huge pages come and go.
-    case walk(Int)
+    /// Plugs memory in, with its own vmemmap or without.
+    case hotplug(ByteCount, isSelfHosted: Bool)
+    /// Takes memory out again that was plugged in, after the walkers are done with it or at once; nil: all of it.
+    case offline(ByteCount?, waitsForReaders: Bool)
+    /// Starts threads that read compound_head while huge pages come and go; they may sleep before each read.
+    case walk(Int, isSleeping: Bool)
     /// Stops them, and holds what they saw against what they may see.
     case stopWalking
     /// Holds a figure against a value.
@@ -77,7 +81,8 @@ enum PoolFigure: Hashable, Sendable {
     case hugePages(String, HugePageSize)
     /// HugePages_Total, HugePages_Free or HugePages_Surp of a size on a node.
     case nodePages(String, HugePageSize, node: Int)
-    /// nr_memmap_pages, nr_memmap_boot_pages, the sum of both, split_page_tables, or the distinct frames of the host.
+    /// nr_memmap_pages, nr_memmap_boot_pages, the sum of both, split_page_tables, free_pages, the distinct frames of
+    /// the host, or the reads of removed memory that walkers have made.
     case machine(String)
 
     /// The names that come with a size.
@@ -89,7 +94,7 @@ enum PoolFigure: Hashable, Sendable {
     /// The names that stand alone.
     static let ofMachine = [
         "nr_memmap_pages", "nr_memmap_boot_pages", "nr_memmap_sum", "split_page_tables", "free_pages",
-        "distinct_frames",
+        "distinct_frames", "removed_reads",
     ]
 }
 

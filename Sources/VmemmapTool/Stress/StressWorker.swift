@@ -113,7 +113,7 @@ enum StressOutcome: Sendable, CustomStringConvertible {
                 return false
             case .frameBudget, .pageTables: return !hasFrameBudget
             case .vmemmap, .alreadyFree, .noSuchSize, .noSuchNode, .noDemotion, .unusableCount, .keepsPages,
-                .noSuchFrame:
+                .noSuchFrame, .noMemoryBlocks, .noRoom, .notPlugged, .memoryInUse:
                 return true
             }
         }

@@ -4,9 +4,10 @@ import Testing
 @Suite("vmemmap pool")
 struct PoolCommandTests {
     static let stories = [
-        "boot-gigantic", "boot-memory", "deferred", "demote", "dimm-failed", "memory-failure", "nodes", "opt-in",
+        "boot-gigantic", "boot-memory", "deferred", "demote", "dimm-failed", "hotplug", "memory-failure", "nodes",
+        "opt-in",
         "page-tables", "pfn-walkers", "policies", "reservations", "restore-fails", "schemes", "struct-page-size",
-        "surplus",
+        "surplus", "zone-border",
     ]
 
     @Test("More memory than an address space holds is refused with what fits, and that does fit")

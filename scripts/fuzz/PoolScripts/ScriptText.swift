@@ -24,7 +24,11 @@ enum ScriptText {
             "budget \(frames.map { "\($0)" } ?? "off")" + (isShared ? " shared" : "")
         case .cgroup(let size, let limit, let isOfReservations):
             "cgroup \(text(size)) \(isOfReservations ? "rsvd.max" : "max")=\(limit.map { "\($0)" } ?? "off")"
-        case .walk(let walkers): "walkers \(walkers)"
+        case .hotplug(let bytes, let isSelfHosted):
+            "hotplug \(bytes.rawValue / 1024)K" + (isSelfHosted ? " memmap_on_memory" : "")
+        case .offline(let bytes, let waits):
+            "offline" + (bytes.map { " \($0.rawValue / 1024)K" } ?? "") + (waits ? " wait" : "")
+        case .walk(let walkers, let isSleeping): "walkers \(walkers)" + (isSleeping ? " sleeping" : "")
         case .stopWalking: "walkers off"
         case .flush: "flush"
         case .meminfo: "meminfo"
@@ -53,7 +57,10 @@ enum ScriptText {
             "\($0.lowerBound == .zero ? "0" : "\($0.lowerBound.rawValue / 1024)K")-\($0.upperBound.rawValue / 1024)K"
         }
         return [
-            "boot", "memory=\(configuration.memory.rawValue / 1024)K", "default_hugepagesz=\(text(boot.defaultSize))",
+            "boot", "memory=\((configuration.memory - configuration.pluggable).rawValue / 1024)K",
+            configuration.pluggable == .zero ? "" : "hotplug=\(configuration.pluggable.rawValue / 1024)K",
+            configuration.zoneBorder.map { "zone_border=\($0.rawValue / 1024)K" } ?? "",
+            "default_hugepagesz=\(text(boot.defaultSize))",
             pools.joined(separator: " "), "nodes=\(configuration.nodes)",
             reserved.isEmpty ? "" : "reserved=\(reserved.joined(separator: ","))",
             "hugetlb_free_vmemmap=\(configuration.optimizesAtBoot ? "on" : "off")",

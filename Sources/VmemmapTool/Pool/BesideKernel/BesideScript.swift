@@ -102,6 +102,7 @@ struct BesideScript {
             return .steps([.init(line: text, action: nil)], note: "done on the emulated machine alone")
         case .poison: return .refused("a memory error cannot be taken back from the host's own memory")
         case .dissolve: return .refused("no file of the host dissolves a huge page but by a memory error")
+        case .hotplug, .offline: return .refused("the host's own memory is not plugged in and out")
         case .budget: return .refused("the host's memory cannot be kept from restores alone")
         case .pool, .reserve, .demotePages, .demoteSize, .cgroup: return .refused("it has no counterpart on the host")
         }
