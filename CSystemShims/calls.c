@@ -75,11 +75,14 @@ int64_t vme_move(uintptr_t from, size_t length, uintptr_t to)
     return address_of(mremap((void *)from, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)to));
 }
 
-int64_t vme_memfd_create(const char *name)
+int64_t vme_memfd_create(const char *name, unsigned huge_page_shift)
 {
-    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+    unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    if (huge_page_shift != 0)
+        flags |= MFD_HUGETLB | huge_page_shift << 26; // MFD_HUGE_SHIFT
+    int fd = memfd_create(name, flags | MFD_NOEXEC_SEAL);
     if (fd < 0 && errno == EINVAL)
-        fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        fd = memfd_create(name, flags);
     return result_of(fd);
 }
 

@@ -22,7 +22,8 @@ int64_t vme_region_unmap(uintptr_t address, size_t length);
 int64_t vme_move(uintptr_t from, size_t length, uintptr_t to);
 
 // memfd_create: GNU-only. Close-on-exec and sealable; not executable where the kernel knows MFD_NOEXEC_SEAL (6.3).
-int64_t vme_memfd_create(const char *_Nonnull name);
+// huge_page_shift: the logarithm of the size of its huge pages; 0 for base pages.
+int64_t vme_memfd_create(const char *_Nonnull name, unsigned huge_page_shift);
 // fcntl(F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW): variadic and GNU-only.
 int64_t vme_seal_length(int fd);
 // fallocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE): GNU-only. Gives the range's frames back to the host.

@@ -29,10 +29,22 @@ extension HugeTLBPool {
         (try? demotion(pageSize).checkWritable()) != nil
     }
 
-    /// Makes `count` free huge pages smaller ones of another pool, or as many as there are. Which ones, the kernel
-    /// chooses.
-    package static func demote(_ count: Int, pagesOf pageSize: ByteCount) throws(HostError) {
-        _ = try demotion(pageSize).write(count)
+    /// Makes `count` free huge pages smaller ones of another pool, or as many as there are: of a node's, or of all.
+    /// Which ones, the kernel chooses.
+    package static func demote(_ count: Int, pagesOf pageSize: ByteCount, onNode node: Int? = nil) throws(HostError) {
+        _ = try (node.map { ofNode($0, "demote", pageSize) } ?? demotion(pageSize)).write(count)
+    }
+
+    /// Gives a node's part of the pool another size. What was there before comes back with
+    /// ``exclusiveSize(ofPagesOf:)``.
+    package static func setSize(_ count: Int, pagesOf pageSize: ByteCount, onNode node: Int) throws(HostError) {
+        _ = try ofNode(node, "nr_hugepages", pageSize).write(count)
+    }
+
+    private static func ofNode(_ node: Int, _ file: String, _ pageSize: ByteCount) -> HostSetting {
+        HostSetting(
+            name: "node\(node)/hugepages-\(pageSize.rawValue / 1024)kB/\(file)",
+            path: folder(of: pageSize, onNode: node).appending(file), lock: lock, isExclusive: true)
     }
 
     private static func demotion(_ pageSize: ByteCount) -> HostSetting { exclusive("demote", pageSize) }

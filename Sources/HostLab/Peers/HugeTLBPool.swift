@@ -83,8 +83,59 @@ package struct HugeTLBPool: Hashable, Sendable {
             return HostSetting(
                 name: name, path: folder(of: pageSize).appending("nr_hugepages"), lock: lock, isGradual: true)
         }
-        let path = FilePath("/sys/devices/system/node/node\(node)/hugepages/\(name)")
+        let path = folder(of: pageSize, onNode: node).appending("nr_hugepages")
         return HostSetting(name: "node\(node)/\(name)", path: path, lock: lock, isGradual: true)
+    }
+
+    /// What a NUMA node has of a pool.
+    package struct Node: Hashable, Sendable {
+        /// Its number.
+        package let number: Int
+        /// Its huge pages, those in surplus included.
+        package let pages: HostHugePageCount
+        /// Those nobody uses.
+        package let free: HostHugePageCount
+        /// Those above the size that the pool was given.
+        package let surplus: HostHugePageCount
+    }
+
+    /// The part of each node that has memory, in order; nil where it cannot be read.
+    package static func nodes(ofPagesOf pageSize: ByteCount) -> [Node]? {
+        guard let numbers = nodesWithMemory() else { return nil }
+        var nodes: [Node] = []
+        for number in numbers {
+            func count(_ file: String) -> HostHugePageCount? {
+                let text = try? HostKernel.readText(folder(of: pageSize, onNode: number).appending(file))
+                return text.flatMap { Int($0.filter { !$0.isWhitespace }) }.map { HostHugePageCount($0) }
+            }
+            guard let pages = count("nr_hugepages"), let free = count("free_hugepages"),
+                let surplus = count("surplus_hugepages")
+            else { return nil }
+            nodes.append(Node(number: number, pages: pages, free: free, surplus: surplus))
+        }
+        return nodes
+    }
+
+    /// The numbers of the nodes that have memory; nil where they cannot be read.
+    package static func nodesWithMemory() -> [Int]? {
+        (try? HostKernel.readText("/sys/devices/system/node/has_memory")).flatMap(numbers)
+    }
+
+    /// The numbers in a list such as `0-3,5`; nil for anything else. Pure.
+    static func numbers(_ list: String) -> [Int]? {
+        var numbers: [Int] = []
+        for part in list.filter({ !$0.isWhitespace }).split(separator: ",", omittingEmptySubsequences: false) {
+            let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
+            guard ends.count <= 2, let first = ends.first ?? nil, let last = ends.last ?? nil, first >= 0,
+                first <= last, last - first < 4096
+            else { return nil }
+            numbers += first...last
+        }
+        return numbers
+    }
+
+    static func folder(of pageSize: ByteCount, onNode node: Int) -> FilePath {
+        FilePath("/sys/devices/system/node/node\(node)/hugepages/hugepages-\(pageSize.rawValue / 1024)kB")
     }
 
     /// Locked by whoever changes the pools or whether they are optimized: a huge page is allocated as both say.

@@ -4,10 +4,17 @@ package import SystemPackage
 
 extension HostKernel {
     /// Creates an anonymous memory file. The corresponding C function is `memfd_create`.
-    package static func createMemoryFile(name: String) throws(HostError) -> FileDescriptor {
+    ///
+    /// - Parameters:
+    ///   - name: as others see it.
+    ///   - hugePageSize: of huge pages of the host's pools, a power of two, which it is made of; nil: of base pages.
+    package static func createMemoryFile(
+        name: String, hugePageSize: ByteCount? = nil
+    ) throws(HostError) -> FileDescriptor {
+        let shift = UInt32(hugePageSize?.rawValue.trailingZeroBitCount ?? 0)
         let result = try callThroughSignals(.createFile, .file(name)) {
             // SAFETY: the name is a C string that lives for the call, and the kernel copies it.
-            unsafe name.withCString { unsafe vme_memfd_create($0) }
+            unsafe name.withCString { unsafe vme_memfd_create($0, shift) }
         }
         return FileDescriptor(rawValue: CInt(result))
     }

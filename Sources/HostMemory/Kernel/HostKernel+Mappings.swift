@@ -155,6 +155,18 @@ extension HostKernel {
         }
     }
 
+    /// Replaces whatever is mapped at `range` by nothing that can be read, and keeps the addresses. The corresponding C
+    /// function is `mmap` with PROT_NONE. Refused, it may leave a gap.
+    package static func mapNothing(at range: AddressRange) throws(HostError) {
+        _ = try mappingCall(.mapAnonymous, .addresses(range)) {
+            // SAFETY: the caller owns what is mapped there.
+            unsafe addressResult(
+                mmap(
+                    range.start.pointer, range.length.rawValue, PROT_NONE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0))
+        }
+    }
+
     /// Replaces whatever is mapped at `range` by pages of a file, shared. The corresponding C function is `mmap`.
     ///
     /// The replacement is one step for every reader. When it is refused the old mapping normally stays; a late refusal
@@ -170,6 +182,20 @@ extension HostKernel {
                     range.start.pointer, range.length.rawValue, protection.flags, MAP_SHARED | MAP_FIXED,
                     file.rawValue, offset.rawValue))
         }
+    }
+
+    /// Maps a whole file, shared, read-write, where the kernel likes. The corresponding C function is `mmap`.
+    ///
+    /// Of a file of huge pages the pool promises all that are not there yet, or it throws
+    /// ``HostError/Code-swift.struct/outOfMemory``.
+    package static func mapFile(_ file: FileDescriptor, length: ByteCount) throws(HostError) -> AddressRange {
+        let start = try mappingCall(
+            .mapFile, .addresses(AddressRange(start: Address(0), length: length)),
+            {
+                // SAFETY: a mapping at an address of the kernel's choosing is in nobody's way.
+                unsafe addressResult(mmap(nil, length.rawValue, PROT_READ | PROT_WRITE, MAP_SHARED, file.rawValue, 0))
+            })
+        return AddressRange(start: Address(UInt(start)), length: length)
     }
 
     /// Removes every mapping in `range`. The corresponding C function is `munmap`.

@@ -5,7 +5,7 @@ import VmemmapEmulator
 
 @Suite("A pool script beside another HugeTLB layer")
 struct BesideKernelTests {
-    static let examples = ["counters", "free-list", "gigantic", "hugemmap", "reservations", "selftests"]
+    static let examples = ["counters", "free-list", "gigantic", "hugemmap", "reservations", "selftests", "surplus"]
 
     @Test("What the kernel counts in each example is in it, and the emulated pools count the same", arguments: examples)
     func holds(_ name: String) async throws {
@@ -58,7 +58,10 @@ struct BesideKernelTests {
         "What cannot be done on the host is refused",
         arguments: [
             "poison 3", "dissolve 3", "budget off", "free 512", "boot memory=1G scheme=first-tail",
-            "boot memory=1G policy=pool-only", "boot memory=1G keep_pages=on", "boot memory=1G struct_page_size=56",
+            "boot memory=1G policy=pool-only", "boot memory=2G nodes=2", "nr_hugepages 2M 1 node=1",
+            "demote 1G 1 node=1",
+            "hotplug 128M", "offline", "cgroup 2M max=1", "boot memory=1G keep_pages=on",
+            "boot memory=1G struct_page_size=56",
         ])
     func refusals(_ line: String) throws {
         let script = try BesideScript([line], scheme: .head)
@@ -73,7 +76,7 @@ struct BesideKernelTests {
             line.steps.map(\.line) == [
                 "boot memory=4G backing=memfd scheme=head", "sysctl hugetlb_optimize_vmemmap=1", "nr_hugepages 1G 2",
             ])
-        #expect(line.steps.map(\.action) == [.reset, .optimize(true), .pool(.oneGibibyte, 2)])
+        #expect(line.steps.map(\.action) == [.reset, .optimize(true), .pool(.oneGibibyte, 2, node: nil)])
     }
 
     @Test("What a script takes at most is counted, and what cannot be counted is too much")
@@ -193,7 +196,7 @@ final class FaultyPools: PoolPeer {
             _ = pools.perform(.overcommit(.oneGibibyte, 0))
             return "EINVAL"
         case (.demotesOneLess, .demote) where before.pools[1].freePages > before.pools[1].reservedPages:
-            _ = pools.perform(.pool(.twoMebibytes, before.pools[0].totalPages + 511))
+            _ = pools.perform(.pool(.twoMebibytes, before.pools[0].totalPages + 511, node: nil))
         default: break
         }
         return outcome

@@ -62,7 +62,8 @@ extension PoolCommand {
         while let line = try source.nextLine() { texts.append(line) }
         let script: BesideScript
         do throws(BesideScriptError) {
-            script = try BesideScript(texts, scheme: version.scheme)
+            script = try BesideScript(
+                texts, scheme: version.scheme, nodes: HugeTLBPool.nodesWithMemory()?.count ?? 1)
         } catch {
             throw PoolSessionError.script(error.error).exitCode(script: scriptName, line: error.number)
         }

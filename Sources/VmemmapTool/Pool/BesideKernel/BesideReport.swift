@@ -55,11 +55,24 @@ enum BesideReport {
         func cells(_ pool: PoolCounts.Pool, _ outcome: String?) -> String {
             pool.named.map { right("\($0.value)", 6) }.joined() + (outcome.map { "  \($0)" } ?? "")
         }
-        var rows = shown.map { index, pair in
-            columns(
-                PoolCounts.name(pair.0.hugePageBytes),
-                cells(pair.0, index == 0 ? outcome.emulator.outcome.value ?? "-" : nil),
-                cells(pair.1, index == 0 ? outcome.peer.outcome.value ?? "-" : nil))
+        /// One node has what all have.
+        func nodes(_ pool: PoolCounts.Pool, _ theirs: PoolCounts.Pool) -> [String] {
+            guard pool.nodes.count > 1, pool.nodes.count == theirs.nodes.count else { return [] }
+            return zip(pool.nodes, theirs.nodes).enumerated().map { number, pair in
+                let texts = [pair.0, pair.1].map { node in
+                    [node.totalPages, node.freePages].map { right("\($0)", 6) }.joined() + right("", 6)
+                        + right("\(node.surplusPages)", 6)
+                }
+                return columns(" node\(number)", texts[0], texts[1])
+            }
+        }
+        var rows = shown.flatMap { index, pair in
+            [
+                columns(
+                    PoolCounts.name(pair.0.hugePageBytes),
+                    cells(pair.0, index == 0 ? outcome.emulator.outcome.value ?? "-" : nil),
+                    cells(pair.1, index == 0 ? outcome.peer.outcome.value ?? "-" : nil))
+            ] + nodes(pair.0, pair.1)
         }
         let memmap = [outcome.emulator, outcome.peer].map { side in
             side.counts.memmapChangePages.value.map { "\($0)" } ?? "-"

@@ -245,6 +245,10 @@ final class BesideRun {
             counts.pools[index].freePages = pool.free.rawValue
             counts.pools[index].reservedPages = pool.reserved.rawValue
             counts.pools[index].surplusPages = pool.surplus.rawValue
+            counts.pools[index].nodes = pool.nodes.map {
+                .init(
+                    totalPages: $0.total.rawValue, freePages: $0.free.rawValue, surplusPages: $0.surplus.rawValue)
+            }
         }
         let memmap = machine.memmap()
         counts.memmapChangePages = .value((memmap.allocatorPages + memmap.bootPages).rawValue - memmapAtStart)

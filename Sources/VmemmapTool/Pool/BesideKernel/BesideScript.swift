@@ -36,6 +36,8 @@ struct BesideScript {
 
     /// The scheme that the host's kernel has: a machine that names none gets it.
     let scheme: Scheme
+    /// NUMA nodes of the host that have memory.
+    private let nodes: Int
     private(set) var lines: [BesideLine] = []
     private(set) var refusals: [Refusal] = []
     /// The memory of the smallest machine that it boots.
@@ -44,8 +46,9 @@ struct BesideScript {
     /// Reads every line.
     ///
     /// - Throws: the number of a line that is no statement, with what could have stood there.
-    init(_ texts: [String], scheme: Scheme) throws(BesideScriptError) {
+    init(_ texts: [String], scheme: Scheme, nodes: Int = 1) throws(BesideScriptError) {
         self.scheme = scheme
+        self.nodes = nodes
         for (index, text) in texts.enumerated() {
             do throws(PoolScriptError) {
                 guard let statement = try PoolScript.parse(text[...]) else { continue }
@@ -82,20 +85,22 @@ struct BesideScript {
         switch statement {
         case .boot: return boot(Array(words.dropFirst()))
         case .optimize(let isOn): return both(.optimize(isOn))
-        case .pool(let size, let count, node: nil): return both(.pool(size, count.rawValue))
+        case .pool(_, _, let node?) where node >= nodes, .demotePages(_, _, let node?) where node >= nodes:
+            return .refused("this host has no node \(node) with memory")
+        case .pool(let size, let count, let node): return both(.pool(size, count.rawValue, node: node))
         case .overcommit(let size, let count): return both(.overcommit(size, count.rawValue))
-        // The host is not told whose the mapping is.
-        case .reserve(let size, let count, _) where words.count == 3: return both(.reserve(size, count.rawValue))
+        case .reserve(let size, let count, let mapping):
+            return both(.reserve(size, count.rawValue, isShared: mapping == .shared))
         case .unreserve(let size, let count): return both(.unreserve(size, count.rawValue))
         case .allocate(let size, let count): return each(.allocate(size), count)
         case .touch(let size, let count): return each(.touch(size), count)
         case .free(nil): return both(.freeAll)
         case .free(.allocated(let number, offset: 0)): return both(.free(number))
         case .free: return .refused("the host's huge pages have other frames: say free #N")
-        case .demotePages(let size, let count, node: nil): return both(.demote(size, count.rawValue))
+        case .demotePages(let size, let count, let node): return both(.demote(size, count.rawValue, node: node))
         case .demote(let frame):
             return .steps(
-                [.init(line: text, action: .demote(.oneGibibyte, 1), frame: frame)],
+                [.init(line: text, action: .demote(.oneGibibyte, 1, node: nil), frame: frame)],
                 note: "the kernel demotes a free page of its own choice, and none where this one is not free")
         case .expect, .expectOutcome, .meminfo, .vmstat, .flush: return .steps([.init(line: text, action: nil)])
         case .page, .walk, .stopWalking:
@@ -104,7 +109,7 @@ struct BesideScript {
         case .dissolve: return .refused("no file of the host dissolves a huge page but by a memory error")
         case .hotplug, .offline: return .refused("the host's own memory is not plugged in and out")
         case .budget: return .refused("the host's memory cannot be kept from restores alone")
-        case .pool, .reserve, .demotePages, .demoteSize, .cgroup: return .refused("it has no counterpart on the host")
+        case .demoteSize, .cgroup: return .refused("it has no counterpart on the host")
         }
     }
 
@@ -129,6 +134,11 @@ struct BesideScript {
                 guard value == scheme.rawValue else {
                     return .refused("this kernel has the \(scheme.rawValue) scheme: say scheme=\(scheme.rawValue)")
                 }
+            case "nodes":
+                guard value == "\(nodes)" else {
+                    return .refused("this host has \(nodes) with memory: say nodes=\(nodes)")
+                }
+                kept.append(word)
             case "hugetlb_free_vmemmap": isOptimizing = value == "on"
             case "hugepagesz": size = value
             case "hugepages":
@@ -139,7 +149,7 @@ struct BesideScript {
                 guard let count = Int(value), let pages = HugePageSize(argument: size) else {
                     return .refused("the comparison knows one number of huge pages of one size at boot")
                 }
-                later.append(.init(line: "nr_hugepages \(size) \(count)", action: .pool(pages, count)))
+                later.append(.init(line: "nr_hugepages \(size) \(count)", action: .pool(pages, count, node: nil)))
             default: return .refused("this kernel has no \(parts[0])=")
             }
         }
@@ -171,7 +181,7 @@ extension BesideScript {
         var most: [HugePageSize: (pool: Int, overcommit: Int)] = [:]
         for step in lines.flatMap(\.steps) {
             switch step.action {
-            case .pool(let size, let count): most[size, default: (0, 0)].pool = max(most[size]?.pool ?? 0, count)
+            case .pool(let size, let count, _): most[size, default: (0, 0)].pool = max(most[size]?.pool ?? 0, count)
             case .overcommit(let size, let count):
                 most[size, default: (0, 0)].overcommit = max(most[size]?.overcommit ?? 0, count)
             default: break
@@ -182,8 +192,8 @@ extension BesideScript {
         for (size, counts) in most {
             let asked = lines.flatMap(\.steps).reduce(0) { sum, step in
                 switch step.action {
-                case .allocate(size): sum + 1
-                case .reserve(size, let count): sum.addingReportingOverflow(count).overflow ? .max / 2 : sum + count
+                case .allocate(size), .touch(size): sum + 1
+                case .reserve(size, let count, _): sum.addingReportingOverflow(count).overflow ? .max / 2 : sum + count
                 default: sum
                 }
             }

@@ -75,12 +75,12 @@ final class HostPools: PoolPeer {
     func perform(_ action: PoolAction) throws(ExperimentError) -> String {
         do throws(HostError) {
             let outcome = try performed(action)
-            if case .pool(let size, let count) = action { try checkSize(of: size, count) }
+            if case .pool(let size, let count, let node) = action { try checkSize(of: size, count, node) }
             return outcome
         } catch {
             // A signal is putting everything back.
             if error.code == .interrupted { throw .host(error) }
-            if case .pool(let size, let count) = action, error == Self.shortage(size) {
+            if case .pool(let size, let count, _) = action, error == Self.shortage(size) {
                 throw .shortage(try Self.shortage(of: size, count))
             }
             guard let errno = error.errno else { throw .host(error) }
@@ -90,15 +90,39 @@ final class HostPools: PoolPeer {
 
     /// A pool that has fewer huge pages of its own than it was asked to have has found no memory for them: the kernel's
     /// memory is no matter of comparison. What can be moved out of the way is, and the kernel is asked again.
-    private func checkSize(of size: HugePageSize, _ asked: Int) throws(HostError) {
+    private func checkSize(of size: HugePageSize, _ asked: Int, _ node: Int?) throws(HostError) {
         for attempt in 0... {
-            guard let pool = HugeTLBPool.current(ofPagesOf: size.bytes) else { return }
-            let persistent = (pool.pages - pool.surplus).rawValue
+            guard let persistent = persistent(size, node) else { return }
             if persistent >= asked { return }
             if attempt == Self.attempts { throw Self.shortage(size) }
             try settings.during { () throws(HostError) in try HugeTLBPool.compactMemory() }
-            try settings.set(HugeTLBPool.exclusiveSize(ofPagesOf: size.bytes), to: asked)
+            try setSize(size, asked, node)
         }
+    }
+
+    /// The pool's own huge pages, or a node's.
+    private func persistent(_ size: HugePageSize, _ node: Int?) -> Int? {
+        guard let node else {
+            return HugeTLBPool.current(ofPagesOf: size.bytes).map { ($0.pages - $0.surplus).rawValue }
+        }
+        let part = HugeTLBPool.nodes(ofPagesOf: size.bytes).flatMap { $0.indices.contains(node) ? $0[node] : nil }
+        return part.map { ($0.pages - $0.surplus).rawValue }
+    }
+
+    private func setSize(_ size: HugePageSize, _ count: Int, _ node: Int?) throws(HostError) {
+        guard let node else {
+            _ = try settings.set(HugeTLBPool.exclusiveSize(ofPagesOf: size.bytes), to: count)
+            return
+        }
+        try settings.during { () throws(HostError) in
+            try HugeTLBPool.setSize(count, pagesOf: size.bytes, onNode: Self.number(ofNode: node))
+        }
+    }
+
+    /// The host's number for the machine's node: nodes without memory are left out.
+    private static func number(ofNode node: Int) -> Int {
+        let numbers = HugeTLBPool.nodesWithMemory() ?? []
+        return numbers.indices.contains(node) ? numbers[node] : node
     }
 
     private static let attempts = 5
@@ -121,8 +145,7 @@ final class HostPools: PoolPeer {
         switch action {
         case .reset: try reset()
         case .optimize(let isOptimizing): try settings.set(.optimizeVmemmap, to: isOptimizing ? 1 : 0)
-        case .pool(let size, let count):
-            try settings.set(HugeTLBPool.exclusiveSize(ofPagesOf: size.bytes), to: count)
+        case .pool(let size, let count, let node): try setSize(size, count, node)
         case .overcommit(let size, let count):
             try settings.set(HugeTLBPool.overcommit(ofPagesOf: size.bytes), to: count)
         case .allocate(let size):
@@ -134,12 +157,16 @@ final class HostPools: PoolPeer {
             if !isFreed { return "EINVAL" }
         case .freeAll:
             try settings.during { () throws(HostError) in try user.freeAll() }
-        case .reserve(let size, let count):
-            try settings.during { () throws(HostError) in try user.reserve(count, pagesOf: size.bytes) }
+        case .reserve(let size, let count, let isShared):
+            try settings.during { () throws(HostError) in
+                try user.reserve(count, pagesOf: size.bytes, isShared: isShared)
+            }
         case .unreserve(let size, let count):
             try settings.during { () throws(HostError) in try user.unreserve(count, pagesOf: size.bytes) }
-        case .demote(let size, let count):
-            try settings.during { () throws(HostError) in try HugeTLBPool.demote(count, pagesOf: size.bytes) }
+        case .demote(let size, let count, let node):
+            try settings.during { () throws(HostError) in
+                try HugeTLBPool.demote(count, pagesOf: size.bytes, onNode: node.map(Self.number))
+            }
         }
         return "ok"
     }
@@ -196,6 +223,10 @@ final class HostPools: PoolPeer {
             counts.pools[index].freePages = pool.free.rawValue
             counts.pools[index].reservedPages = pool.reserved.rawValue
             counts.pools[index].surplusPages = pool.surplus.rawValue
+            counts.pools[index].nodes = (HugeTLBPool.nodes(ofPagesOf: size.bytes) ?? []).map {
+                .init(
+                    totalPages: $0.pages.rawValue, freePages: $0.free.rawValue, surplusPages: $0.surplus.rawValue)
+            }
         }
         let now = try MemmapCounts.current()?.total
         counts.memmapChangePages = Measured(memmapAtStart.flatMap { start in now.map { ($0 - start).rawValue } })

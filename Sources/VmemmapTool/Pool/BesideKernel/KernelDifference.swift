@@ -70,7 +70,7 @@ struct KernelDifference: Hashable, Sendable {
     func concerns(_ action: PoolAction, _ counts: PoolCounts) -> Bool {
         switch (kind, action) {
         case (.refusesGiganticOvercommit, .overcommit(.oneGibibyte, _)): true
-        case (.shrinksByAnotherCount, .pool(let size, let asked)):
+        case (.shrinksByAnotherCount, .pool(let size, let asked, _)):
             counts.pools.contains {
                 $0.hugePageBytes == size.bytes && $0.surplusPages > 0 && asked < $0.totalPages
             }

@@ -9,11 +9,13 @@ final class PlainPools: PoolPeer {
     fileprivate struct Pool {
         var total = 0
         var surplus = 0
-        var reserved = 0
+        /// Whether each huge page that is promised, and not touched, is a file's; the longest promised first.
+        var promises: [Bool] = []
         var overcommit = 0
         /// Whether each free huge page is optimized, in the order in which they were freed: the last one is taken next.
         var free: [Bool] = []
 
+        var reserved: Int { promises.count }
         var persistent: Int { total - surplus }
         var available: Int { free.count - reserved }
     }
@@ -22,7 +24,7 @@ final class PlainPools: PoolPeer {
     /// Vmemmap pages that optimizing a huge page frees.
     private let freedPages: [HugePageSize: Int]
     private var pools: [HugePageSize: Pool] = [:]
-    private var used: [Int: (size: HugePageSize, isOptimized: Bool, wasReserved: Bool)] = [:]
+    private var used: [Int: (size: HugePageSize, isOptimized: Bool, isPromisedAgain: Bool)] = [:]
     private var taken = 0
     private var isOptimizing = false
 
@@ -38,26 +40,26 @@ final class PlainPools: PoolPeer {
         switch action {
         case .reset: (pools, used, taken, isOptimizing) = ([:], [:], 0, false)
         case .optimize(let isOn): isOptimizing = isOn
-        case .pool(let size, let count): change(size) { $0.resize(to: count, isOptimizing) }
+        case .pool(let size, let count, _): change(size) { $0.resize(to: count, isOptimizing) }
         case .overcommit(let size, let count): change(size) { $0.overcommit = count }
         case .allocate(let size):
             guard let page = change(size, { $0.take(isOptimizing) }) else { return "SIGBUS" }
-            use(page, size, wasReserved: false)
+            use(page, size, isPromisedAgain: false)
         case .touch(let size):
             guard let page = change(size, { $0.takeReserved() }) else { return perform(.allocate(size)) }
-            use(page, size, wasReserved: true)
+            use(page.isOptimized, size, isPromisedAgain: !page.isShared)
         case .free(let number):
             guard let page = used.removeValue(forKey: number) else { return "EINVAL" }
-            change(page.size) { $0.giveBack(page.isOptimized, isReserved: page.wasReserved) }
+            change(page.size) { $0.giveBack(page.isOptimized, isPromisedAgain: page.isPromisedAgain) }
         case .freeAll:
             for (_, page) in used.sorted(by: { $0.key < $1.key }) {
-                change(page.size) { $0.giveBack(page.isOptimized, isReserved: false) }
+                change(page.size) { $0.giveBack(page.isOptimized, isPromisedAgain: false) }
             }
             used = [:]
-        case .reserve(let size, let count):
-            return change(size) { $0.reserve(count, isOptimizing) } ? "ok" : "ENOMEM"
+        case .reserve(let size, let count, let isShared):
+            return change(size) { $0.reserve(count, isShared: isShared, isOptimizing) } ? "ok" : "ENOMEM"
         case .unreserve(let size, let count): change(size) { $0.unreserve(count) }
-        case .demote(let size, let count): demote(size, count)
+        case .demote(let size, let count, _): demote(size, count)
         }
         return "ok"
     }
@@ -67,9 +69,9 @@ final class PlainPools: PoolPeer {
         body(&pools[size, default: Pool()])
     }
 
-    private func use(_ isOptimized: Bool, _ size: HugePageSize, wasReserved: Bool) {
+    private func use(_ isOptimized: Bool, _ size: HugePageSize, isPromisedAgain: Bool) {
         taken += 1
-        used[taken] = (size, isOptimized, wasReserved)
+        used[taken] = (size, isOptimized, isPromisedAgain)
     }
 
     /// `demote_store()`: as many as are free and promised to nobody. Surplus stays what it is.
@@ -97,6 +99,9 @@ final class PlainPools: PoolPeer {
             counts.pools[index].freePages = pool.free.count
             counts.pools[index].reservedPages = pool.reserved
             counts.pools[index].surplusPages = pool.surplus
+            counts.pools[index].nodes = [
+                .init(totalPages: pool.total, freePages: pool.free.count, surplusPages: pool.surplus)
+            ]
             let optimized = pool.free.count { $0 } + used.values.count { $0.size == size && $0.isOptimized }
             saved += optimized * (freedPages[size] ?? 0)
         }
@@ -132,16 +137,16 @@ extension PlainPools.Pool {
     }
 
     /// The same with one.
-    fileprivate mutating func takeReserved() -> Bool? {
-        guard reserved > 0 else { return nil }
-        reserved -= 1
-        return free.popLast()
+    fileprivate mutating func takeReserved() -> (isOptimized: Bool, isShared: Bool)? {
+        if promises.isEmpty { return nil }
+        let isShared = promises.removeFirst()
+        return free.popLast().map { ($0, isShared) }
     }
 
     /// `free_huge_folio()`. What a mapping that stays had reserved is promised to it again, unless there is surplus
     /// (`__unmap_hugepage_range()`).
-    fileprivate mutating func giveBack(_ isOptimized: Bool, isReserved: Bool) {
-        if isReserved, surplus == 0 { reserved += 1 }
+    fileprivate mutating func giveBack(_ isOptimized: Bool, isPromisedAgain: Bool) {
+        if isPromisedAgain, surplus == 0 { promises.append(false) }
         if surplus > 0 {
             total -= 1
             surplus -= 1
@@ -151,13 +156,13 @@ extension PlainPools.Pool {
     }
 
     /// `hugetlb_acct_memory()` and `gather_surplus_pages()`. All of them or none.
-    fileprivate mutating func reserve(_ count: Int, _ isOptimizing: Bool) -> Bool {
+    fileprivate mutating func reserve(_ count: Int, isShared: Bool, _ isOptimizing: Bool) -> Bool {
         let missing = max(0, count - available)
         guard missing == 0 || surplus + missing <= overcommit else { return false }
         total += missing
         surplus += missing
         free += Array(repeating: isOptimizing, count: missing)
-        reserved += count
+        promises += Array(repeating: isShared, count: count)
         return true
     }
 
@@ -165,7 +170,7 @@ extension PlainPools.Pool {
     fileprivate mutating func unreserve(_ count: Int) {
         let taken = min(count, reserved)
         let removed = min(taken, surplus, free.count)
-        reserved -= taken
+        promises.removeLast(taken)
         free.removeLast(removed)
         total -= removed
         surplus -= removed

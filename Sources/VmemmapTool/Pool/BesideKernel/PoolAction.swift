@@ -7,8 +7,8 @@ enum PoolAction: Hashable, Sendable {
     case reset
     /// vm.hugetlb_optimize_vmemmap.
     case optimize(Bool)
-    /// Writes nr_hugepages.
-    case pool(HugePageSize, Int)
+    /// Writes nr_hugepages, of one node or of all.
+    case pool(HugePageSize, Int, node: Int?)
     /// Writes nr_overcommit_hugepages.
     case overcommit(HugePageSize, Int)
     /// Takes a huge page that nobody has reserved.
@@ -19,12 +19,12 @@ enum PoolAction: Hashable, Sendable {
     case free(Int)
     /// Gives back every huge page taken.
     case freeAll
-    /// Reserves huge pages.
-    case reserve(HugePageSize, Int)
+    /// Reserves huge pages, for a file that is mapped or for private memory.
+    case reserve(HugePageSize, Int, isShared: Bool)
     /// Takes reservations back.
     case unreserve(HugePageSize, Int)
-    /// Splits free huge pages into smaller ones.
-    case demote(HugePageSize, Int)
+    /// Splits free huge pages into smaller ones, of one node or of all.
+    case demote(HugePageSize, Int, node: Int?)
 }
 
 /// A HugeTLB layer that the emulated one is held against.
@@ -53,6 +53,23 @@ struct PoolCounts: Hashable, Sendable, Codable {
         var reservedPages = 0
         /// HugePages_Surp.
         var surplusPages = 0
+        /// What each node has, in their order; empty where that is not known.
+        var nodes: [Node] = []
+
+        /// A node's part.
+        struct Node: Hashable, Sendable, Codable {
+            /// nr_hugepages of the node, surplus pages included.
+            let totalPages: Int
+            /// free_hugepages.
+            let freePages: Int
+            /// surplus_hugepages.
+            let surplusPages: Int
+
+            /// Each counter by the name that it has in the sum of all nodes.
+            var named: [(name: String, value: Int)] {
+                [("Total", totalPages), ("Free", freePages), ("Surp", surplusPages)]
+            }
+        }
 
         /// Each counter by its name in /proc/meminfo.
         var named: [(name: String, value: Int)] {
@@ -70,16 +87,22 @@ struct PoolCounts: Hashable, Sendable, Codable {
     static let zero = PoolCounts(
         pools: EmulatedMachine.sizes.map { Pool(hugePageBytes: $0.bytes) }, memmapChangePages: .value(0))
 
-    /// The figures that both have, by what they are called.
-    private func figures() -> [(name: String, value: Int?)] {
-        pools.flatMap { pool in
-            pool.named.map { ("\(Self.name(pool.hugePageBytes)) \($0.name)", Optional($0.value)) }
+    /// The figures that these and another's have both, by what they are called: those of nodes only where there are as
+    /// many of them.
+    private func figures(beside other: PoolCounts) -> [(name: String, value: Int?)] {
+        zip(pools, other.pools).flatMap { pool, theirs in
+            let size = Self.name(pool.hugePageBytes)
+            let nodes = pool.nodes.count == theirs.nodes.count ? pool.nodes : []
+            return pool.named.map { ("\(size) \($0.name)", Optional($0.value)) }
+                + nodes.enumerated().flatMap { number, node in
+                    node.named.map { ("\(size) node\(number) \($0.name)", Optional($0.value)) }
+                }
         } + [("memmap", memmapChangePages.value)]
     }
 
     /// How far another's figures are from these, by what they are called; only those that differ.
     func offsets(to other: PoolCounts) -> [String: Int] {
-        zip(figures(), other.figures()).reduce(into: [:]) { offsets, pair in
+        zip(figures(beside: other), other.figures(beside: self)).reduce(into: [:]) { offsets, pair in
             guard let value = pair.0.value, let peer = pair.1.value, value != peer else { return }
             offsets[pair.0.name] = peer - value
         }
@@ -87,7 +110,7 @@ struct PoolCounts: Hashable, Sendable, Codable {
 
     /// What differs, a line each, in the order of the figures.
     func differences(to other: PoolCounts, of peer: String, in names: Set<String>) -> [String] {
-        zip(figures(), other.figures()).compactMap { pair in
+        zip(figures(beside: other), other.figures(beside: self)).compactMap { pair in
             guard names.contains(pair.0.name), let value = pair.0.value, let theirs = pair.1.value else { return nil }
             return "\(pair.0.name) is \(value), and \(theirs) in \(peer)"
         }

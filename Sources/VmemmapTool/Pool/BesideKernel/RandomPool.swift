@@ -70,7 +70,8 @@ final class RandomPool {
     private func drawSmall(_ id: Int, _ steps: [Step], _ generator: inout SplitMix64) -> Step {
         func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &generator) }
         switch number(0...22) {
-        case 0...3: return .line("nr_hugepages 2M \(number(0...6))")
+        case 0...2: return .line("nr_hugepages 2M \(number(0...6))")
+        case 3: return .line("nr_hugepages 2M \(number(0...6)) node=0")
         case 4...5: return .line("nr_overcommit_hugepages 2M \(number(0...4))")
         case 6...9: return .take(id: id, "alloc 2M")
         case 10...12:
@@ -78,7 +79,8 @@ final class RandomPool {
             guard let id = taken.randomElement(using: &generator) else { return .take(id: id, "alloc 2M") }
             return .free(id: id)
         case 13: return .line("free all")
-        case 14...15: return .line("reserve 2M \(number(1...4))")
+        case 14: return .line("reserve 2M \(number(1...4))")
+        case 15: return .line("reserve 2M \(number(1...4)) shared")
         case 18...20: return .take(id: id, "touch 2M")
         case 16...17: return .line("unreserve 2M \(number(1...4))")
         default: return .line("sysctl hugetlb_optimize_vmemmap=\(number(0...1))")
