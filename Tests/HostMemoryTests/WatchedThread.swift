@@ -22,6 +22,8 @@ struct WatchedThread: Sendable {
             body()
             shared.hasEnded.store(true, ordering: .releasing)
         }
+        // It takes a turn to start: who has the turn next must find it running.
+        while shared.number.load(ordering: .acquiring) == 0 { HostKernel.sleep(nanoseconds: 100_000) }
     }
 
     var hasEnded: Bool { shared.hasEnded.load(ordering: .acquiring) }

@@ -83,11 +83,12 @@ struct AdviceTests {
         arguments: [
             ["bench", "--pages", "16", "--pairs", "1"], ["demo", "--pages", "2"],
             ["stress", "--pages", "4", "--duration", "200ms"],
-        ], [4, 5, 6])
-    func descriptors(_ arguments: [String], _ limit: Int) async throws {
-        let refused = try await Command.run("/bin/sh", Command.limited("ulimit -n \(limit)", arguments))
-        // Six are enough for some.
-        if refused.code != 0 {
+        ])
+    func descriptors(_ arguments: [String]) async throws {
+        for limit in [4, 5, 6] {
+            let refused = try await Command.run("/bin/sh", Command.limited("ulimit -n \(limit)", arguments))
+            // Six are enough for some.
+            if refused.code == 0 { continue }
             #expect(refused.code == 3, "\(refused)")
             #expect(refused.error.contains("; close files or raise the limit (ulimit -n)"), "\(refused)")
         }
@@ -97,12 +98,13 @@ struct AdviceTests {
 
     @Test(
         "Too small a stack is refused with the limit's name",
-        arguments: [["demo", "--pages", "8"], ["--version"], ["stress", "--duration", "200ms", "--pages", "8"]],
-        [32, 64, 128])
-    func stack(_ arguments: [String], _ kibibytes: Int) async throws {
-        let refused = try await Command.run("/bin/sh", Command.limited("ulimit -s \(kibibytes)", arguments))
-        #expect(refused.code == 3, "\(refused)")
-        #expect(refused.error.contains("at least 256 are needed: raise the limit (ulimit -s)"), "\(refused)")
+        arguments: [["demo", "--pages", "8"], ["--version"], ["stress", "--duration", "200ms", "--pages", "8"]])
+    func stack(_ arguments: [String]) async throws {
+        for kibibytes in [32, 64, 128] {
+            let refused = try await Command.run("/bin/sh", Command.limited("ulimit -s \(kibibytes)", arguments))
+            #expect(refused.code == 3, "\(refused)")
+            #expect(refused.error.contains("at least 256 are needed: raise the limit (ulimit -s)"), "\(refused)")
+        }
         let outcome = try await Command.run("/bin/sh", Command.limited("ulimit -s 256", arguments))
         #expect(outcome.code == 0, "\(outcome)")
     }
