@@ -38,8 +38,8 @@ static int64_t move_pieces(vector_call *call, int fd, char *first, size_t stride
     return 0;
 }
 
-static int64_t baseline_write(const struct vme_baseline *loop, char *first, size_t stride, size_t length, size_t count,
-                           off_t at)
+int64_t vme_step_write(const struct vme_baseline *loop, char *first, size_t stride, size_t length, size_t count,
+                       off_t at)
 {
     return move_pieces(pwritev, loop->writable, first, stride, length, count, at);
 }
@@ -50,7 +50,7 @@ static int64_t baseline_read(const struct vme_baseline *loop, char *first, size_
     return move_pieces(preadv, loop->writable, first, stride, length, count, at);
 }
 
-static int64_t punch(const struct vme_baseline *loop, off_t offset, size_t pages)
+int64_t vme_step_punch(const struct vme_baseline *loop, off_t offset, size_t pages)
 {
     int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
     if (pages > 0 && fallocate(loop->writable, mode, offset, (off_t)(pages * loop->page_size)) != 0)
@@ -95,7 +95,7 @@ static int64_t replace(const struct vme_baseline *loop, size_t index)
 static int64_t optimize_anonymous(const struct vme_baseline *loop, size_t start, size_t count)
 {
     const struct vme_baseline_plan *plan = &loop->plan;
-    int64_t result = baseline_write(loop, vmemmap(loop, start, plan->own_first), plan->vmemmap_pages * loop->page_size,
+    int64_t result = vme_step_write(loop, vmemmap(loop, start, plan->own_first), plan->vmemmap_pages * loop->page_size,
                                  plan->own_pages * loop->page_size, count, own_offset(loop, start));
     for (size_t i = start; result == 0 && i < start + count; i++)
         result = replace(loop, i);
@@ -109,7 +109,8 @@ static int64_t optimize_memfd(const struct vme_baseline *loop, size_t start, siz
     for (size_t i = start; result == 0 && i < start + count; i++) {
         result = replace(loop, i);
         if (result == 0)
-            result = punch(loop, linear_offset(loop, i, plan->freed_first), plan->vmemmap_pages - plan->freed_first);
+            result = vme_step_punch(loop, linear_offset(loop, i, plan->freed_first),
+                                    plan->vmemmap_pages - plan->freed_first);
     }
     return result;
 }
@@ -182,7 +183,7 @@ static int64_t restore_anonymous(const struct vme_baseline *loop, size_t start, 
         if (mremap(staging + i * part, part, part, MREMAP_MAYMOVE | MREMAP_FIXED,
                    vmemmap(loop, start + i, plan->replaced_first)) == MAP_FAILED)
             result = -errno;
-    return result < 0 ? result : punch(loop, own_offset(loop, start), count * plan->own_pages);
+    return result < 0 ? result : vme_step_punch(loop, own_offset(loop, start), count * plan->own_pages);
 }
 
 // Writes what the tails show into the holes of the file, by the same page or run of pages over and over.
@@ -202,9 +203,9 @@ static int64_t write_holes(const struct vme_baseline *loop, size_t index)
         source = image(loop, 0);
     }
     size_t rest = freed % run;
-    int64_t result = baseline_write(loop, source, 0, run * page, freed / run, at);
+    int64_t result = vme_step_write(loop, source, 0, run * page, freed / run, at);
     if (result == 0 && rest > 0)
-        result = baseline_write(loop, source, 0, rest * page, 1, at + (off_t)((freed - rest) * page));
+        result = vme_step_write(loop, source, 0, rest * page, 1, at + (off_t)((freed - rest) * page));
     return result;
 }
 

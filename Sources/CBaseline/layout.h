@@ -44,4 +44,13 @@ static inline off_t template_offset(const struct vme_baseline *baseline, size_t 
     return (off_t)((before + zone * plan->templates) * baseline->page_size);
 }
 
+// Steps of both ways to optimize: 0 or -errno.
+
+// Writes `count` pieces of memory one behind the other to the file.
+int64_t vme_step_write(
+    const struct vme_baseline *baseline, char *first, size_t stride, size_t length, size_t count,
+    off_t at);
+// Gives the frames of some pages of the file back.
+int64_t vme_step_punch(const struct vme_baseline *baseline, off_t offset, size_t pages);
+
 #endif

@@ -55,4 +55,8 @@ void vme_baseline_close(const struct vme_baseline *_Nonnull baseline);
 int64_t vme_baseline_optimize(const struct vme_baseline *_Nonnull baseline);
 int64_t vme_baseline_restore(const struct vme_baseline *_Nonnull baseline);
 
+// The first again, with read-only pages mapped from dma-bufs, which name the pages of the file as often as they are
+// shown (/dev/udmabuf): one mapping for all of them that lie in a row. What restores is the second one.
+int64_t vme_baseline_optimize_by_udmabuf(const struct vme_baseline *_Nonnull baseline, int device);
+
 #endif

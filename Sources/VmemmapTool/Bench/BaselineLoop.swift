@@ -34,6 +34,15 @@ final class BaselineLoop {
         if result < 0 { throw Self.refusal(result) }
     }
 
+    /// The same, with read-only pages mapped from dma-bufs.
+    ///
+    /// - Parameter device: /dev/udmabuf.
+    func optimize(byDMABufsOf device: FileDescriptor) throws(HostError) {
+        // SAFETY: as above.
+        let result = unsafe vme_baseline_optimize_by_udmabuf(&baseline, device.rawValue)
+        if result < 0 { throw Self.refusal(result) }
+    }
+
     func restore() throws(HostError) {
         // SAFETY: as above.
         let result = unsafe vme_baseline_restore(&baseline)

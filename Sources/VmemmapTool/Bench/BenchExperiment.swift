@@ -94,7 +94,10 @@ struct BenchExperiment: Sendable {
 
     /// The pairs that a scheme on a backing takes, those that warm up too.
     private func pairsOfEach(_ changes: BenchHostChanges) -> Int {
-        let measurements = [true, true, peers.contains(.ksm) && changes.ksmRefusal == nil, walkers > 0]
+        let measurements = [
+            true, true, peers.contains(.ksm) && changes.ksmRefusal == nil,
+            peers.contains(.udmabuf) && UdmabufExperiment.refusal() == nil, walkers > 0,
+        ]
         let ofBaseline = (pairs + 1) * (growthFrom == nil ? 1 : 2)
         return measurements.count { $0 } * (pairs + 1) + (peers.contains(.baseline) ? ofBaseline : 0)
     }
@@ -166,12 +169,13 @@ struct BenchExperiment: Sendable {
             let baseline = try baselinePeer(plan, isThrough)
             let ksm = try ksmPeer(plan, changes, isThrough)
             let readers =
+            let udmabuf = try udmabufPeer(plan, isThrough)
                 walkers > 0
                 ? try ReaderLoad.measure(plan, walkers: walkers, pairs: pairs, isThrough: isThrough) : nil
             return BenchCombination.Outcome(
                 plan: PlanBlock(plan, cost: host.mappingCost), synchronous: synchronous, deferred: deferred,
                 demoteOverGrow: Measured(demote), latencies: latencies, baseline: baseline, ksm: ksm,
-                readers: Measured(readers))
+                udmabuf: udmabuf, readers: Measured(readers))
         }
     }
 
@@ -192,6 +196,16 @@ struct BenchExperiment: Sendable {
     }
 
     private func ksmPeer(
+    private func udmabufPeer(_ plan: MappingPlan, _ isThrough: () -> Void) throws -> PeerRow<UdmabufResult> {
+        guard peers.contains(.udmabuf) else { return .notAskedFor }
+        if let refusal = UdmabufExperiment.refusal() { return PeerRow(notMeasured: refusal) }
+        do {
+            return PeerRow(try UdmabufExperiment(plan: plan, pairs: pairs).run(isThrough: isThrough))
+        } catch let error as HostError where error.code != .interrupted {
+            return PeerRow(notMeasured: "the host refused: \(error)")
+        }
+    }
+
         _ plan: MappingPlan, _ changes: BenchHostChanges, _ isThrough: () -> Void
     ) throws -> PeerRow<KsmResult> {
         guard peers.contains(.ksm) else { return .notAskedFor }

@@ -61,8 +61,13 @@ enum BenchReport {
         var notes: [String] = []
         for combination in result.combinations {
             guard let outcome = combination.measured else { continue }
-            notes += [("baseline", outcome.baseline.reason), ("ksm", outcome.ksm.reason)].compactMap { peer, reason in
-                reason.value.map { "\(peer): \($0)" }
+            notes += [
+                ("baseline", outcome.baseline.reason), ("ksm", outcome.ksm.reason), ("udmabuf", outcome.udmabuf.reason),
+            ].compactMap { peer, reason in reason.value.map { "\(peer): \($0)" } }
+            if let udmabuf = outcome.udmabuf.value {
+                notes.append(
+                    "\(name(combination)): \(Format.count(udmabuf.udmabufMappings.rawValue)) mappings by dma-bufs, "
+                        + "\(Format.count(udmabuf.engineMappings.rawValue)) by the engine")
             }
             if let readers = outcome.readers.value {
                 notes.append(

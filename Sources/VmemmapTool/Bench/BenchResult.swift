@@ -72,6 +72,8 @@ struct BenchCombination: Hashable, Sendable, Codable {
     }
 
     /// The figures, if there are any.
+        /// Dma-bufs over the same memory file.
+        let udmabuf: PeerRow<UdmabufResult>
     var measured: Outcome? { outcome.value }
 }
 
@@ -86,6 +88,8 @@ enum Peer: String, Hashable, Sendable, Codable, CaseIterable {
 }
 
 /// What a peer took, or why it was not measured.
+    /// Dma-bufs that name one page of a memory file many times.
+    case udmabuf
 struct PeerRow<Value: Hashable & Sendable & Codable>: Hashable, Sendable, Codable {
     /// Its figures; null if it was not measured.
     let measured: Measured<Value>

@@ -118,6 +118,9 @@ extension BenchResult: ExportableResult {
                 ("baseline", "optimize", outcome.baseline.value?.optimize),
                 ("baseline", "restore", outcome.baseline.value?.restore),
                 ("ksm", "optimize", outcome.ksm.value?.optimize), ("ksm", "restore", outcome.ksm.value?.restore),
+                ("udmabuf", "optimize", outcome.udmabuf.value?.optimize),
+                ("udmabuf", "first_touch", outcome.udmabuf.value?.firstTouch),
+                ("udmabuf", "restore", outcome.udmabuf.value?.restore),
                 ("no_readers", "optimize", outcome.readers.value?.optimize),
                 ("no_readers", "restore", outcome.readers.value?.restore),
             ].compactMap { peer, operation, runs in
