@@ -184,6 +184,16 @@ package final class KernelVmemmap {
         return (compared, differing)
     }
 
+    /// What to tell copies of a huge page's head by, once it is given back; nil where nothing does.
+    package func mark(of page: (pfn: UInt64, size: ByteCount)) throws(KernelMemoryError) -> HeadMark? {
+        try HugePageReader(reader: reader, layout: layout).mark(pfn: page.pfn, size: page.size)
+    }
+
+    /// Looks at the struct pages of a huge page that was given back; nil where somebody has made it one again.
+    package func restored(_ mark: HeadMark) throws(KernelMemoryError) -> RestoredVmemmap? {
+        try HugePageReader(reader: reader, layout: layout).restored(mark)
+    }
+
     /// What was looked at so far.
     ///
     /// - Parameter kernel: what it says of the machine.

@@ -125,6 +125,12 @@ struct HugeTLBPoolTests {
         let found = HVOConfiguration(sysctl: nil, bootConfig: text, hasCompressedConfig: false)
         #expect(found.isConfigured == isConfigured && found.isOn == nil)
         #expect(found.source == (isConfigured == nil ? .none : .bootConfig))
+        // The one beside the modules speaks where that in /boot does not.
+        let beside = HVOConfiguration(
+            sysctl: nil, bootConfig: text, modulesConfig: "# CONFIG_HUGETLB_PAGE_OPTIMIZE_VMEMMAP is not set\n",
+            hasCompressedConfig: false)
+        #expect(beside.isConfigured == (isConfigured ?? false))
+        #expect(beside.source == (isConfigured == nil ? .modulesConfig : .bootConfig))
     }
 }
 

@@ -153,7 +153,7 @@ package enum HostOperation: UInt32, Hashable, Sendable, CaseIterable, CustomStri
     case collapse
     /// ioctl(PAGEMAP_SCAN).
     case scanPageMap
-    /// lseek(SEEK_DATA).
+    /// lseek.
     case seek
     /// posix_spawn.
     case startProcess
@@ -202,7 +202,7 @@ package enum HostOperation: UInt32, Hashable, Sendable, CaseIterable, CustomStri
         case .splitHugePage: "madvise(MADV_COLD)"
         case .collapse: "madvise(MADV_COLLAPSE)"
         case .scanPageMap: "ioctl(PAGEMAP_SCAN)"
-        case .seek: "lseek(SEEK_DATA)"
+        case .seek: "lseek"
         case .startProcess: "posix_spawn"
         case .mapHugePage: "mmap(MAP_HUGETLB)"
         case .usage: "getrusage"

@@ -86,6 +86,11 @@ extension HostKernel {
         }
     }
 
+    /// Moves a file's position to its end. The corresponding C function is `lseek`.
+    package static func seekToEnd(_ file: FileDescriptor, name: String) throws(HostError) {
+        _ = try callThroughSignals(.seek, .file(name)) { shimResult { try file.seek(offset: 0, from: .end) } }
+    }
+
     /// What a file occupies: `st_blocks` in bytes. The corresponding C function is `fstat`.
     package static func allocatedBytes(_ file: FileDescriptor, name: String) throws(HostError) -> ByteCount {
         ByteCount(Int(try status(of: file, name: name).blocksAllocated) * 512)

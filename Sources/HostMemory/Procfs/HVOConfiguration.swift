@@ -9,6 +9,8 @@ package struct HVOConfiguration: Hashable, Sendable {
         case sysctl
         /// The kernel's configuration in /boot.
         case bootConfig = "boot-config"
+        /// The configuration beside the kernel's modules, in /usr/lib/modules: Debian's place from Linux 7.2 on.
+        case modulesConfig = "modules-config"
         /// Nothing that can be read: at most /proc/config.gz, which takes decompressing.
         case none
     }
@@ -27,18 +29,24 @@ package struct HVOConfiguration: Hashable, Sendable {
     /// - Parameters:
     ///   - sysctl: the text of the sysctl; nil if there is none.
     ///   - bootConfig: the text of /boot/config-RELEASE; nil if there is none.
+    ///   - modulesConfig: the text of /usr/lib/modules/RELEASE/config; nil if there is none.
     ///   - hasCompressedConfig: whether there is a /proc/config.gz.
-    package init(sysctl: String?, bootConfig: String?, hasCompressedConfig: Bool) {
+    package init(sysctl: String?, bootConfig: String?, modulesConfig: String? = nil, hasCompressedConfig: Bool) {
         self.hasCompressedConfig = hasCompressedConfig
         // An empty file, put over the kernel's own, says nothing.
-        let lines = (bootConfig ?? "").split(separator: "\n")
+        let configurations = [(Source.bootConfig, bootConfig), (.modulesConfig, modulesConfig)].map { source, text in
+            (source: source, lines: (text ?? "").split(separator: "\n"))
+        }
+        let configuration = configurations.first { _, lines in
+            lines.contains { $0.hasPrefix("CONFIG_") || $0.hasPrefix("# CONFIG_") }
+        }
         if let value = Int(sysctl?.split(whereSeparator: \.isWhitespace).first ?? "") {
             isConfigured = true
             source = .sysctl
             isOn = value != 0
-        } else if lines.contains(where: { $0.hasPrefix("CONFIG_") || $0.hasPrefix("# CONFIG_") }) {
-            isConfigured = lines.contains { Self.options.contains($0) }
-            source = .bootConfig
+        } else if let configuration {
+            isConfigured = configuration.lines.contains { Self.options.contains($0) }
+            source = configuration.source
             isOn = nil
         } else {
             isConfigured = nil
@@ -54,10 +62,12 @@ package struct HVOConfiguration: Hashable, Sendable {
 
     /// Asks this host.
     package static func current() throws(HostError) -> HVOConfiguration {
-        let release = try HostKernel.readText("/proc/sys/kernel/osrelease").split(whereSeparator: \.isWhitespace)
+        let words = try HostKernel.readText("/proc/sys/kernel/osrelease").split(whereSeparator: \.isWhitespace)
+        let release = words.first ?? ""
         return HVOConfiguration(
             sysctl: try? HostKernel.readText("/proc/sys/vm/hugetlb_optimize_vmemmap"),
-            bootConfig: try? HostKernel.readText(FilePath("/boot/config-\(release.first ?? "")")),
+            bootConfig: try? HostKernel.readText(FilePath("/boot/config-\(release)")),
+            modulesConfig: try? HostKernel.readText(FilePath("/usr/lib/modules/\(release)/config")),
             hasCompressedConfig: isThere("/proc/config.gz"))
     }
 

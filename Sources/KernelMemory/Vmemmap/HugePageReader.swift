@@ -110,7 +110,7 @@ struct HugePageReader {
     }
 
     /// The head that a tail's word leads to, by its pointer or (Linux 7.1) by its mask; nil if it is no tail.
-    private func leads(_ word: UInt64, from tail: KernelAddress) -> KernelAddress? {
+    func leads(_ word: UInt64, from tail: KernelAddress) -> KernelAddress? {
         guard word & 1 == 1 else { return nil }
         let value = word & ~1
         let isMask = value != 0 && value == ~0 << UInt64(value.trailingZeroBitCount) && value >> 32 == 0xffff_ffff

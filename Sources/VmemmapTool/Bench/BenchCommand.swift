@@ -13,7 +13,8 @@ struct BenchCommand: ParsableCommand {
 
             What has no room on this host, and peers that may not be used (KSM and the kernel's own pool need root), \
             get a row that \
-            says why. Exits with 3 if nothing fits, with 2 if a reader saw a wrong head (--walkers).
+            says why. Exits with 3 if nothing fits, with 2 if a reader saw a wrong head \
+            (--walkers) or the kernel's own optimization loses memory (--peers kernel).
             """)
 
     @Option(

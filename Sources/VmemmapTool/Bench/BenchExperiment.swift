@@ -70,13 +70,14 @@ struct BenchExperiment: Sendable {
             }
         }
         if let shortage, combinations.allSatisfy({ $0.measured == nil }) { throw shortage }
-        let kernel = peers.contains(.kernel) ? try kernelPeer(changes, progress) : .notAskedFor
+        let (kernel, trial) = peers.contains(.kernel) ? try kernelPeer(changes, progress) : (.notAskedFor, nil)
         return BenchResult(
             host: host,
             configuration: BenchBlock(
                 pagesAsked: Measured(self.pages), pages: pages, hugePageBytes: pageSize.bytes, pairs: pairs,
                 peers: Peer.allCases.filter(peers.contains), walkers: walkers, takesHistograms: takesHistograms),
-            combinations: combinations, kernel: kernel, goals: BenchGoal.all(combinations, kernel.value))
+            combinations: combinations, kernel: kernel, stoppedBy: Measured(trial),
+            goals: BenchGoal.all(combinations, kernel.value))
     }
 
     // MARK: What fits
@@ -146,7 +147,7 @@ struct BenchExperiment: Sendable {
                 case .contiguousMemory: ("huge pages of the host, it has \(shortage.available)", "free memory")
                 }
             return "needs \(needed) \(resource); \(shortage.largest) fit: --pages \(shortage.largest), or \(wayOut)"
-        case .notFound, .host, .refused, .vmemmap, .setting, .unexpected: return nil
+        case .notFound, .host, .refused, .vmemmap, .setting, .brokenKernel, .unexpected: return nil
         }
     }
 
@@ -168,8 +169,8 @@ struct BenchExperiment: Sendable {
             let demote = try demoteOverGrow(plan)
             let baseline = try baselinePeer(plan, isThrough)
             let ksm = try ksmPeer(plan, changes, isThrough)
-            let readers =
             let udmabuf = try udmabufPeer(plan, isThrough)
+            let readers =
                 walkers > 0
                 ? try ReaderLoad.measure(plan, walkers: walkers, pairs: pairs, isThrough: isThrough) : nil
             return BenchCombination.Outcome(
@@ -195,7 +196,6 @@ struct BenchExperiment: Sendable {
         return PeerRow(try BaselineExperiment(memory, pairs: pairs, growthFrom: growthFrom).run(isThrough: isThrough))
     }
 
-    private func ksmPeer(
     private func udmabufPeer(_ plan: MappingPlan, _ isThrough: () -> Void) throws -> PeerRow<UdmabufResult> {
         guard peers.contains(.udmabuf) else { return .notAskedFor }
         if let refusal = UdmabufExperiment.refusal() { return PeerRow(notMeasured: refusal) }
@@ -206,6 +206,7 @@ struct BenchExperiment: Sendable {
         }
     }
 
+    private func ksmPeer(
         _ plan: MappingPlan, _ changes: BenchHostChanges, _ isThrough: () -> Void
     ) throws -> PeerRow<KsmResult> {
         guard peers.contains(.ksm) else { return .notAskedFor }

@@ -11,11 +11,16 @@ struct BenchResult: Hashable, Sendable, Codable {
     let combinations: [BenchCombination]
     /// The host's own kernel, with and without HVO.
     let kernel: PeerRow<KernelPeer>
+    /// What showed the host's own optimization to be broken, with which its measurement ended. Null where it was not
+    /// stopped.
+    let stoppedBy: Measured<KernelTrial>
     /// The figures to reach, as far as the peers for them ran.
     let goals: [BenchGoal]
 
-    /// Whether no reader saw a wrong head; nil where nobody read. Goals decide nothing.
+    /// Whether no reader saw a wrong head, and the host's own optimization is not broken; nil where nobody read, and
+    /// that was not seen. Goals decide nothing.
     var holds: Bool? {
+        if stoppedBy.value != nil { return false }
         let readers = combinations.compactMap { $0.measured?.readers.value }
         return readers.isEmpty ? nil : readers.allSatisfy { $0.wrongReads == 0 }
     }
@@ -67,13 +72,13 @@ struct BenchCombination: Hashable, Sendable, Codable {
         let baseline: PeerRow<BaselineResult>
         /// KSM on the same contents.
         let ksm: PeerRow<KsmResult>
+        /// Dma-bufs over the same memory file.
+        let udmabuf: PeerRow<UdmabufResult>
         /// With readers; null unless asked for.
         let readers: Measured<ReaderLoad>
     }
 
     /// The figures, if there are any.
-        /// Dma-bufs over the same memory file.
-        let udmabuf: PeerRow<UdmabufResult>
     var measured: Outcome? { outcome.value }
 }
 
@@ -83,13 +88,13 @@ enum Peer: String, Hashable, Sendable, Codable, CaseIterable {
     case baseline
     /// The kernel's thread that merges equal pages.
     case ksm
+    /// Dma-bufs that name one page of a memory file many times.
+    case udmabuf
     /// The host's own HugeTLB vmemmap optimization.
     case kernel
 }
 
 /// What a peer took, or why it was not measured.
-    /// Dma-bufs that name one page of a memory file many times.
-    case udmabuf
 struct PeerRow<Value: Hashable & Sendable & Codable>: Hashable, Sendable, Codable {
     /// Its figures; null if it was not measured.
     let measured: Measured<Value>

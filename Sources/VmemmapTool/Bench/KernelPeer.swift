@@ -10,16 +10,20 @@ struct KernelPeer: Hashable, Sendable, Codable {
 
 extension BenchExperiment {
     /// Measures the kernel's own pool, and puts its settings back.
-    func kernelPeer(_ changes: BenchHostChanges, _ progress: ProgressSink) throws(ExperimentError) -> PeerRow<
-        KernelPeer
-    > {
-        if let refusal = changes.kernelRefusal { return PeerRow(notMeasured: refusal) }
-        guard let pool = changes.pool else { return PeerRow(notMeasured: "its settings are not guarded") }
+    ///
+    /// - Returns: and what has shown the kernel to be broken, if that was why nothing was measured.
+    func kernelPeer(
+        _ changes: BenchHostChanges, _ progress: ProgressSink
+    ) throws(ExperimentError) -> (PeerRow<KernelPeer>, stoppedBy: KernelTrial?) {
+        if let refusal = changes.kernelRefusal { return (PeerRow(notMeasured: refusal), nil) }
+        guard let pool = changes.pool else { return (PeerRow(notMeasured: "its settings are not guarded"), nil) }
         do throws(ExperimentError) {
-            return PeerRow(KernelPeer(measurement: try kernelMeasurement().run(pool, progress: progress)))
+            return (PeerRow(KernelPeer(measurement: try kernelMeasurement().run(pool, progress: progress))), nil)
+        } catch .brokenKernel(let trial) {
+            return (PeerRow(notMeasured: trial.text), trial)
         } catch {
             guard let reason = Self.reasonToGoOn(error) else { throw error }
-            return PeerRow(notMeasured: reason)
+            return (PeerRow(notMeasured: reason), nil)
         }
     }
 }

@@ -18,8 +18,9 @@ struct KernelCommand: ParsableCommand {
             Example: sudo vmemmap kernel --existing --record FILE
 
             --measure adds N huge pages to the host's own pool and takes them out again, with \
-            vm.hugetlb_optimize_vmemmap off and on in turn, and puts both settings back on every way out. Exits with 2 \
-            if the emulator does not save what the kernel does.
+            vm.hugetlb_optimize_vmemmap off and on in turn, and puts both settings back on every way out. One huge \
+            page comes first: if the kernel loses it, nothing more is taken. Exits with 2 then, and if the emulator \
+            does not save what the kernel does.
 
             --page-tables does the same once and reads the kernel's own page tables meanwhile: which frame each \
             vmemmap page maps, and how it is protected. It takes root. --existing and --pfn change nothing; CAP_BPF \
@@ -28,7 +29,7 @@ struct KernelCommand: ParsableCommand {
             them exit with 4, the reason and what would allow it.
             """)
 
-    @Flag(help: "Measure the host's own pool beside the emulator's head scheme (root).")
+    @Flag(help: "Measure the host's own pool beside the emulator under the same scheme (root).")
     var measure = false
 
     @Flag(help: "Draw what the kernel's page tables map for huge pages added with HVO off and with HVO on (root).")

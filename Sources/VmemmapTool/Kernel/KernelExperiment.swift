@@ -2,8 +2,8 @@ import HostLab
 import HostMemory
 import VmemmapEmulator
 
-/// `vmemmap kernel`: what the host's own kernel offers, and where asked, what its pool takes beside the emulator's head
-/// scheme.
+/// `vmemmap kernel`: what the host's own kernel offers, and where asked, what its pool takes beside the emulator under
+/// the same scheme.
 struct KernelExperiment: Sendable {
     /// An experiment.
     init() {}
@@ -22,7 +22,10 @@ struct KernelExperiment: Sendable {
     func guardSettings(of measurement: KernelMeasurement) throws(ExperimentError) -> ChangedSettings {
         // The kernel first: who may not measure it need not make room for the emulator.
         let settings = try measurement.guardSettings()
-        _ = try Self.memory(measurement.pages, of: measurement).planOnThisHost()
+        let release: String
+        do throws(HostError) { release = try HostDescription.current().kernelRelease } catch { throw .host(error) }
+        let scheme = SchemeOfKernel.scheme(ofRelease: release)
+        _ = try Self.memory(measurement.pages, of: measurement, scheme).planOnThisHost()
         return settings
     }
 
@@ -36,16 +39,23 @@ struct KernelExperiment: Sendable {
         _ measurement: KernelMeasurement, _ settings: ChangedSettings, progress: ProgressSink = { _ in }
     ) throws(ExperimentError) -> KernelResult {
         let (host, kernel) = (try HostBlock.current(), try KernelOverview.current())
-        let measured = try measurement.run(settings, progress: progress)
-        let plan = try Self.memory(measured.fewestPages, of: measurement).planOnThisHost()
+        let measured: KernelMeasurementResult
+        do throws(ExperimentError) {
+            measured = try measurement.run(settings, progress: progress)
+        } catch .brokenKernel(let trial) {
+            return KernelResult(host: host, kernel: kernel, stoppedBy: trial)
+        }
+        let plan = try Self.memory(measured.fewestPages, of: measurement, measured.scheme).planOnThisHost()
         return try ExperimentError.wrapping {
             let emulator = try Self.emulator(plan, beside: measured, cost: host.mappingCost, progress)
             return KernelResult(host: host, kernel: kernel, measurement: measured, emulator: emulator)
         }
     }
 
-    private static func memory(_ pages: HugePageCount, of measurement: KernelMeasurement) -> EmulatedMemory {
-        EmulatedMemory(pages: pages, pageSize: measurement.pageSize, scheme: .head)
+    private static func memory(
+        _ pages: HugePageCount, of measurement: KernelMeasurement, _ scheme: Scheme
+    ) -> EmulatedMemory {
+        EmulatedMemory(pages: pages, pageSize: measurement.pageSize, scheme: scheme)
     }
 
     private static func emulator(
@@ -75,8 +85,9 @@ struct KernelExperiment: Sendable {
         }
         return KernelResult.Emulator(
             plan: PlanBlock(plan, cost: cost), framesFreed: populated.distinct - optimized.distinct,
-            countingMethod: optimized.method, rounds: rounds, optimizeMedianNanoseconds: optimize,
-            restoreMedianNanoseconds: restore, optimizeOverAdded: ratio(optimize, kernel.allocation),
-            restoreOverAdded: ratio(restore, kernel.freeing), flags: flags)
+            templateFrames: plan.templates, countingMethod: optimized.method, rounds: rounds,
+            optimizeMedianNanoseconds: optimize, restoreMedianNanoseconds: restore,
+            optimizeOverAdded: ratio(optimize, kernel.allocation), restoreOverAdded: ratio(restore, kernel.freeing),
+            flags: flags)
     }
 }

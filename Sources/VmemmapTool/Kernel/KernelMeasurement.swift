@@ -120,6 +120,9 @@ struct KernelMeasurement: Sendable {
         let host = HostPool(settings: settings, size: pool, before: before, asked: pages, pageSize: pageSize)
         func tell(_ cycles: Int) { progress(.count("kernel", cycles, of: 2 * rounds + 1, unit: "cycles")) }
         tell(0)
+        let trial = try KernelTrialRun(settings, pool: pool, pageSize: pageSize).run()
+        let scheme = SchemeOfKernel(
+            pageTables: trial.scheme.value, release: try HostDescription.current().kernelRelease)
         let warmUp = try host.cycle(optimizing: true)
         var flagsOff: FlagsCheck?
         var flagsOn: FlagsCheck?
@@ -134,8 +137,9 @@ struct KernelMeasurement: Sendable {
             measured.append(.init(off: off, on: on))
         }
         return KernelMeasurementResult(
-            asked: pages, size: pageSize, before: HostHugePageCount(before), warmUp: warmUp, rounds: measured,
-            freedPagesPerHugePage: Scheme.head.freedPages(geometry), flagsOff: flagsOff, flagsOn: flagsOn)
+            asked: pages, size: pageSize, before: HostHugePageCount(before), trial: trial, scheme: scheme,
+            warmUp: warmUp, rounds: measured, freedPagesPerHugePage: scheme.scheme.freedPages(geometry),
+            flagsOff: flagsOff, flagsOn: flagsOn)
     }
 }
 
@@ -162,10 +166,7 @@ private struct HostPool {
         let left = try size.value() - before
         let countsAfter = try MemmapCounts.current()
         if left != 0 {
-            throw ExperimentError.notSupported(
-                "\(left) of the huge pages added to \(size) could not be taken out again: somebody else uses them, "
-                    + "or there is no "
-                    + "memory for their struct pages")
+            throw ExperimentError.notTakenOut(left, of: size)
         }
         func difference(_ later: MemmapCounts?) -> PageCount? {
             guard let countsBefore, let later else { return nil }
@@ -191,6 +192,13 @@ private struct HostPool {
 }
 
 extension ExperimentError {
+    /// The error for huge pages that stay in the host's pool.
+    static func notTakenOut(_ left: Int, of size: HostSetting) -> ExperimentError {
+        .notSupported(
+            "\(left) of the huge pages added to \(size) could not be taken out again: somebody else uses them, or "
+                + "there is no memory for their struct pages")
+    }
+
     /// The error for a host that gave not one of the huge pages that its pool was to be made larger by.
     static func noneGiven(_ asked: HugePageCount, of pageSize: HugePageSize) throws(HostError) -> ExperimentError {
         let memory = try HostLimits.hostAvailableMemory()

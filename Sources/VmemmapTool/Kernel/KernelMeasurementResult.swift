@@ -63,6 +63,12 @@ struct KernelMeasurementResult: Hashable, Sendable, Codable {
     let hugePageBytes: ByteCount
     /// Huge pages that the pool had.
     let pagesBefore: HostHugePageCount
+    /// The huge page that came before all others.
+    let trial: KernelTrial
+    /// The scheme that the kernel optimizes by.
+    let scheme: Scheme
+    /// Who says so.
+    let schemeSource: SchemeOfKernel.Source
     /// The cycle that is not counted: it pays for memory that the host sees for the first time. Optimization on.
     let warmUp: Cycle
     /// The counted cycles, in the order of the run.
@@ -71,7 +77,8 @@ struct KernelMeasurementResult: Hashable, Sendable, Codable {
     let allocation: Operation
     /// Taking out.
     let freeing: Operation
-    /// Base pages of struct pages that the kernel frees for each huge page: 7 (2 MiB) or 4095 (1 GiB).
+    /// Base pages of struct pages that this scheme frees for each huge page: 7 (2 MiB) or 4095 (1 GiB), and one less
+    /// under first-tail.
     let freedPagesPerHugePage: PageCount
     /// The flags of one of the host's huge pages, not optimized. Null where the kernel does not show them to this
     /// process.
@@ -80,12 +87,15 @@ struct KernelMeasurementResult: Hashable, Sendable, Codable {
     let flagsOn: Measured<FlagsCheck>
 
     init(
-        asked: HugePageCount, size: HugePageSize, before: HostHugePageCount, warmUp: Cycle, rounds: [Round],
-        freedPagesPerHugePage: PageCount, flagsOff: FlagsCheck?, flagsOn: FlagsCheck?
+        asked: HugePageCount, size: HugePageSize, before: HostHugePageCount, trial: KernelTrial, scheme: SchemeOfKernel,
+        warmUp: Cycle, rounds: [Round], freedPagesPerHugePage: PageCount, flagsOff: FlagsCheck?, flagsOn: FlagsCheck?
     ) {
         pagesAsked = asked
         hugePageBytes = size.bytes
         pagesBefore = before
+        self.trial = trial
+        self.scheme = scheme.scheme
+        schemeSource = scheme.source
         self.warmUp = warmUp
         self.rounds = rounds
         allocation = Operation(rounds, \.allocationPerPage)

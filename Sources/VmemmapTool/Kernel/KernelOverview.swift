@@ -11,7 +11,7 @@ struct KernelOverview: Hashable, Sendable, Codable {
         let pages: HugePageCount
         /// Their struct pages, none of them optimized.
         let structPageBytes: ByteCount
-        /// What optimizing frees of that: all but the head's vmemmap page of each.
+        /// What optimizing frees of that: all but the head's vmemmap page of each, and under first-tail one more.
         let freedBytes: ByteCount
         /// What the kernel spends on page tables for it: one for each 2 MiB of vmemmap, which a PMD mapped before.
         let pageTableBytes: ByteCount
@@ -65,16 +65,19 @@ struct KernelOverview: Hashable, Sendable, Codable {
         do throws(HostError) {
             return KernelOverview(
                 try HVOConfiguration.current(), try MemmapCounts.current(), try HugeTLBMeminfo.current(),
-                try HugeTLBPool.all(), memory: try HostLimits.totalMemory(), basePage: HostLimits.pageSize)
+                try HugeTLBPool.all(), memory: try HostLimits.totalMemory(), basePage: HostLimits.pageSize,
+                scheme: SchemeOfKernel.scheme(ofRelease: try HostDescription.current().kernelRelease))
         } catch {
             throw .host(error)
         }
     }
 
     /// Puts together what was read. Pure.
+    ///
+    /// - Parameter scheme: the kernel's.
     init(
         _ configuration: HVOConfiguration, _ memmap: MemmapCounts?, _ meminfo: HugeTLBMeminfo?, _ pools: [HugeTLBPool]?,
-        memory: ByteCount, basePage: ByteCount
+        memory: ByteCount, basePage: ByteCount, scheme: Scheme = .head
     ) {
         isConfigured = Measured(configuration.isConfigured)
         configuredSource = configuration.source
@@ -90,23 +93,24 @@ struct KernelOverview: Hashable, Sendable, Codable {
                 hugePageBytes: pool.pageSize, isDefaultSize: pool.pageSize == meminfo?.pageSize, pages: pool.pages,
                 freePages: pool.free, reservedPages: pool.reserved, surplusPages: pool.surplus,
                 overcommitPages: pool.overcommit,
-                asItIs: Saving(HugePageCount(pool.pages.rawValue), of: pool.pageSize, basePage: basePage),
-                allOfMemory: Saving(most, of: pool.pageSize, basePage: basePage))
+                asItIs: Saving(HugePageCount(pool.pages.rawValue), of: pool.pageSize, basePage: basePage, scheme),
+                allOfMemory: Saving(most, of: pool.pageSize, basePage: basePage, scheme))
         }
         self.pools = Measured(described)
     }
 }
 
 extension KernelOverview.Saving {
-    /// As the forecast of the head scheme has it: what Linux 5.18 to 7.0 does, and 7.1 to within the tails of all huge
-    /// pages.
-    init(_ pages: HugePageCount, of size: ByteCount, basePage: ByteCount) {
+    /// As the forecast has it. That of the head scheme serves Linux 7.1 and later, too: it is right to within the few
+    /// frames that the tails of all huge pages share, of which the kernel has one for each zone and size.
+    init(_ pages: HugePageCount, of size: ByteCount, basePage: ByteCount, _ scheme: Scheme) {
         self.pages = pages
         structPageBytes = StructPage.size * (size.rawValue / basePage.rawValue * pages.rawValue)
         let row = HugePageSize(bytes: size).flatMap { size in
             Forecast(
-                memory: size.bytes * pages.rawValue, basePage: basePage, sizes: [size], schemes: [.head],
-                backing: .anonymous, tailFrames: .frames(PageCount(1)), cost: .assumed, limit: MappingCount(.max)
+                memory: size.bytes * pages.rawValue, basePage: basePage, sizes: [size],
+                schemes: [scheme == .sharedTail ? .head : scheme], backing: .anonymous,
+                tailFrames: .frames(PageCount(1)), cost: .assumed, limit: MappingCount(.max)
             )?.rows.first
         }
         freedBytes = row?.freedBytes ?? .zero

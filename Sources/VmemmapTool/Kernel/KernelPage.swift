@@ -6,6 +6,15 @@ extension KernelResult {
     /// What its page shows before the tables.
     var html: HTMLContent {
         if let block = pageTables.value, !checks.isEmpty { return pageTablesContent(block) }
+        if let trial = stoppedBy.value {
+            return HTMLContent(
+                subject: "The host\u{2019}s own kernel loses memory", summary: "\(trial.text.capitalizedFirst).",
+                sections: [
+                    HTMLSection(
+                        id: "checks", title: "One huge page, put into the pool and taken out",
+                        body: [Check.markup(checks)]), offer,
+                ])
+        }
         guard let measurement = measurement.value, let emulator = emulator.value else {
             return HTMLContent(
                 subject: "The host\u{2019}s own kernel",

@@ -6,6 +6,11 @@ import VmemmapEmulator
 enum KernelReport {
     /// The report, line by line.
     static func lines(_ result: KernelResult, _ style: Style = .plain) -> [String] {
+        if let trial = result.stoppedBy.value {
+            let title = "vmemmap kernel: one huge page of the host's own, and then no more"
+            return style.wrapped([title, ""] + PlanReport.lines(result.host)) + look(result.kernel, style) + [""]
+                + Check.lines(result.checks, style) + style.wrapped(["", trial.text])
+        }
         guard let measurement = result.measurement.value, let emulator = result.emulator.value else {
             return style.wrapped(
                 ["vmemmap kernel: what this host's kernel offers of vmemmap optimization", ""]
@@ -18,6 +23,7 @@ enum KernelReport {
             + Format.count(measurement.rounds.count, "pair")
         return style.wrapped([title, ""] + PlanReport.lines(result.host)) + look(result.kernel, style)
             + style.wrapped([""] + given(measurement)) + result.operationTable.lines(style)
+            + style.wrapped(["The emulator under the scheme that the kernel has: \(scheme(measurement)).", ""])
             + style.notes([
                 "Kernel: the writes to nr_hugepages. HVO adds: on less off, pair by pair; a dash: not above the "
                     + "host's noise."
@@ -36,12 +42,18 @@ enum KernelReport {
         case (true, let isOn?):
             "built with HVO: vm.hugetlb_optimize_vmemmap is there; it is \(isOn ? "1 (on)" : "0 (off)")"
         case (true, nil):
-            "built with HVO, says its configuration in /boot; no sysctl is to be read (there is none before Linux 5.19)"
-        case (false, _): "built without HVO, says its configuration in /boot"
+            "built with HVO, says its configuration in \(folder(kernel)); no sysctl is to be read (there is none "
+                + "before Linux 5.19)"
+        case (false, _): "built without HVO, says its configuration in \(folder(kernel))"
         case (nil, _):
-            "no vm.hugetlb_optimize_vmemmap, no configuration in /boot: nothing says whether it was built with HVO"
+            "no vm.hugetlb_optimize_vmemmap, no configuration in /boot or /usr/lib/modules: nothing says whether it "
+                + "was built with HVO"
                 + (kernel.hasCompressedConfig ? " (zgrep OPTIMIZE_VMEMMAP /proc/config.gz does)" : "")
         }
+    }
+
+    private static func folder(_ kernel: KernelOverview) -> String {
+        kernel.configuredSource == .modulesConfig ? "/usr/lib/modules" : "/boot"
     }
 
     static func memmap(_ kernel: KernelOverview) -> String {
@@ -68,6 +80,11 @@ enum KernelReport {
     }
 
     // MARK: The measurement
+
+    static func scheme(_ measurement: KernelMeasurementResult) -> String {
+        let source = measurement.schemeSource == .pageTables ? "its page tables show it" : "by its release"
+        return "\(measurement.scheme.rawValue) (\(source))"
+    }
 
     static func given(_ measurement: KernelMeasurementResult) -> [String] {
         let before =

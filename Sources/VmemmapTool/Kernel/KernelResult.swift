@@ -3,7 +3,7 @@ import VmemmapEmulator
 
 /// The host's own kernel, and where it was measured, the emulator beside it.
 struct KernelResult: Hashable, Sendable, Codable {
-    /// The emulator's head scheme on as many huge pages.
+    /// The emulator under the kernel's scheme on as many huge pages.
     struct Emulator: Hashable, Sendable, Codable {
         /// One optimize and one restore of all huge pages.
         struct Round: Hashable, Sendable, Codable {
@@ -17,6 +17,8 @@ struct KernelResult: Hashable, Sendable, Codable {
         let plan: PlanBlock
         /// Frames behind the region, populated less optimized: counted on the host's page tables.
         let framesFreed: PageCount
+        /// Frames that serve all its huge pages together, taken off `framesFreed`: those of the shared-tail scheme.
+        let templateFrames: PageCount
         /// How frames were told apart.
         let countingMethod: FrameCount.Method
         /// The counted rounds. One more, first, warms up and is looked at.
@@ -40,6 +42,9 @@ struct KernelResult: Hashable, Sendable, Codable {
     let kernel: KernelOverview
     /// What its pool took. Null where that was not asked for.
     let measurement: Measured<KernelMeasurementResult>
+    /// What showed the kernel's own optimization to be broken, with which the measurement ended. Null where it was not
+    /// stopped.
+    let stoppedBy: Measured<KernelTrial>
     /// The emulator beside it. Null where that was not asked for.
     let emulator: Measured<Emulator>
     /// What the kernel's page tables show. Null where they were not asked for.
@@ -52,17 +57,18 @@ struct KernelResult: Hashable, Sendable, Codable {
 
     init(
         host: HostBlock, kernel: KernelOverview, measurement: KernelMeasurementResult? = nil, emulator: Emulator? = nil,
-        pageTables: PageTablesBlock? = nil, checksPageTables: Bool = true
+        pageTables: PageTablesBlock? = nil, checksPageTables: Bool = true, stoppedBy: KernelTrial? = nil
     ) {
         self.host = host
         self.kernel = kernel
         self.measurement = Measured(measurement)
         self.emulator = Measured(emulator)
         self.pageTables = Measured(pageTables)
+        self.stoppedBy = Measured(stoppedBy)
         guard let measurement, let emulator else {
-            checks = checksPageTables ? pageTables?.checks ?? [] : []
+            checks = stoppedBy?.checks ?? (checksPageTables ? pageTables?.checks ?? [] : [])
             return
         }
-        checks = KernelCheck.all(measurement, emulator)
+        checks = measurement.trial.checks + KernelCheck.all(measurement, emulator)
     }
 }

@@ -25,7 +25,7 @@ extension KernelResult: ExportableResult {
             ]
         }
         return ExportTable(
-            "operation", "The kernel's pool beside the emulator's head scheme, per huge page.", rows,
+            "operation", "The kernel's pool beside the emulator under its scheme, per huge page.", rows,
             [
                 .label("operation", "Putting huge pages into the pool, or taking them out.") { $0.name }
                     .shown("per huge page"),

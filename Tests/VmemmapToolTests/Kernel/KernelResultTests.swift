@@ -72,21 +72,27 @@ struct KernelResultTests {
             memmapMissingPages: Measured(missing.map { PageCount($0) }))
     }
 
-    private static func measurement(_ rounds: [(Cycle, Cycle)], flagsOn: [UInt64]? = nil) throws
-        -> KernelMeasurementResult
-    {
+    private static func measurement(
+        _ rounds: [(Cycle, Cycle)], flagsOn: [UInt64]? = nil, scheme: Scheme = .head, freed: Int = 7
+    ) throws -> KernelMeasurementResult {
         let geometry = try #require(geometry)
         return KernelMeasurementResult(
             asked: HugePageCount(64), size: .twoMebibytes, before: HostHugePageCount(3),
-            warmUp: cycle(true, 64, fall: rounds[0].1.memmapFallPages.value == nil ? nil : 448),
-            rounds: rounds.map { KernelMeasurementResult.Round(off: $0, on: $1) }, freedPagesPerHugePage: PageCount(7),
+            trial: KernelTrialTests.trial(scheme: scheme), scheme: SchemeOfKernel(pageTables: scheme, release: ""),
+            warmUp: cycle(true, 64, fall: rounds[0].1.memmapFallPages.value == nil ? nil : freed * 64),
+            rounds: rounds.map { KernelMeasurementResult.Round(off: $0, on: $1) },
+            freedPagesPerHugePage: scheme.freedPages(geometry),
             flagsOff: nil, flagsOn: flagsOn.map { FlagsCheck([$0], geometry) })
     }
 
-    private static func result(_ measurement: KernelMeasurementResult, framesFreed: Int = 448) throws -> KernelResult {
-        let plan = try EmulatedMemory(pages: HugePageCount(64), pageSize: .twoMebibytes, scheme: .head).planOnThisHost()
+    private static func result(
+        _ measurement: KernelMeasurementResult, framesFreed: Int = 448, templates: Int = 0
+    ) throws -> KernelResult {
+        let plan = try EmulatedMemory(pages: HugePageCount(64), pageSize: .twoMebibytes, scheme: measurement.scheme)
+            .planOnThisHost()
         let emulator = KernelResult.Emulator(
-            plan: PlanBlock(plan, cost: .assumed), framesFreed: PageCount(framesFreed), countingMethod: .pfn,
+            plan: PlanBlock(plan, cost: .assumed), framesFreed: PageCount(framesFreed),
+            templateFrames: PageCount(templates), countingMethod: .pfn,
             rounds: [],
             optimizeMedianNanoseconds: 5000, restoreMedianNanoseconds: 4000,
             optimizeOverAdded: .value(2.5), restoreOverAdded: .notMeasured,
@@ -145,6 +151,42 @@ struct KernelResultTests {
         // One cycle's surplus does not make up for another's lack.
         let uneven = [(off, Self.cycle(true, 64, fall: 449)), (off, Self.cycle(true, 64, fall: 447))]
         #expect(try Self.refuted(Self.result(Self.measurement(uneven))) == [.kernelFreesAsPlanned])
+    }
+
+    @Test("The emulator is held against the kernel under the kernel's scheme")
+    func schemes() throws {
+        // Shared tails: what serves all huge pages is the kernel's, too.
+        let shared = try Self.measurement(Self.rounds, scheme: .sharedTail)
+        #expect(try Self.result(shared, framesFreed: 446, templates: 2).holds)
+        #expect(try Self.refuted(Self.result(shared, framesFreed: 446)) == [.emulatorFreesTheSame])
+        #expect(KernelReport.lines(try Self.result(shared)).contains { $0.contains(": shared-tail (its page tables") })
+        // Linux 5.14 to 5.17 frees 6 of 8.
+        let six = [(Self.cycle(false, 64, fall: 0), Self.cycle(true, 64, fall: 384))]
+        let firstTail = try Self.measurement(six, scheme: .firstTail, freed: 6)
+        #expect(try Self.result(firstTail, framesFreed: 384).holds)
+        #expect(
+            try Self.refuted(Self.result(Self.measurement(six), framesFreed: 384)) == [
+                .kernelFreesAsPlanned, .emulatorFreesTheSame,
+            ])
+    }
+
+    @Test("What optimizing frees of the pools is worked out under the kernel's scheme")
+    func savingsByScheme() throws {
+        func freed(_ scheme: Scheme) -> ByteCount {
+            KernelOverview.Saving(HugePageCount(512), of: .mebibytes(2), basePage: .kibibytes(4), scheme).freedBytes
+        }
+        #expect(freed(.firstTail) == .kibibytes(24) * 512)
+        #expect(freed(.head) == .kibibytes(28) * 512 && freed(.sharedTail) == .kibibytes(28) * 512)
+    }
+
+    @Test("The configuration beside the modules is named as where it stands")
+    func modulesConfiguration() throws {
+        let configuration = HVOConfiguration(
+            sysctl: nil, bootConfig: nil, modulesConfig: "CONFIG_HUGETLB_PAGE_OPTIMIZE_VMEMMAP=y\n",
+            hasCompressedConfig: false)
+        let overview = KernelOverview(
+            configuration, nil, nil, [], memory: .gibibytes(1), basePage: .kibibytes(4))
+        #expect(KernelReport.configured(overview).contains("says its configuration in /usr/lib/modules;"))
     }
 
     @Test("The host may give fewer: the figures are of what it gave")

@@ -96,6 +96,11 @@ struct HostSettingsTests {
         let result = try KernelMeasurement(pages: HugePageCount(16), rounds: 1).run()
         #expect(result.pagesBefore == HostHugePageCount(try pool.value()))
         #expect(result.fewestPages == HugePageCount(16))
+        // A kernel that keeps what it is given: all three are measured where its memory can be read.
+        #expect(result.trial.holds && result.trial.lostPages.value == .zero)
+        if (try? PageTablesExperiment().checkSupport()) != nil {
+            #expect(result.trial.strayVmemmapPages.value == .zero && result.schemeSource == .pageTables)
+        }
         let round = try #require(result.rounds.first)
         if let fall = round.on.memmapFallPages.value { #expect(fall == PageCount(7 * 16)) }
         if let fall = round.off.memmapFallPages.value { #expect(fall == .zero) }

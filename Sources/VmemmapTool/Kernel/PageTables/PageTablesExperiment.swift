@@ -110,6 +110,8 @@ struct PageTablesExperiment: Sendable {
         _ measurement: KernelMeasurement, _ settings: ChangedSettings, _ progress: ProgressSink
     ) throws -> Outcome {
         let kernel = try KernelVmemmap(source)
+        let pool = try HugeTLBPool.size(ofPagesOf: measurement.pageSize.bytes)
+        _ = try KernelTrialRun(settings, pool: pool, pageSize: measurement.pageSize, kernel: kernel).run()
         let host = AddedPages(kernel: kernel, measurement: measurement, settings: settings)
         progress(.count("kernel", 0, of: 2, unit: "looks"))
         let off = try host.look(.off)

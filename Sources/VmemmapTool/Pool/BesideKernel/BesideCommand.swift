@@ -22,6 +22,7 @@ extension PoolCommand {
         try signals.watch([pools.changes])
         let listed = KernelDifference.all(of: version)
         let comparison = try signals.unlessEnding {
+            try runOrExit { () throws(ExperimentError) in try pools.tryOne() }
             if let script {
                 return try runScript(script, pools, listed, exports, host)
             }

@@ -40,6 +40,15 @@ final class HostPools: PoolPeer {
     /// What is put back upon a signal.
     var changes: ChangedSettings { settings }
 
+    /// Puts one huge page in and takes it out again, before a script takes more.
+    ///
+    /// - Throws: ``ExperimentError/brokenKernel(_:)`` where the kernel loses it.
+    func tryOne() throws(ExperimentError) {
+        let size = HugePageSize.twoMebibytes
+        let run = KernelTrialRun(settings, pool: HugeTLBPool.exclusiveSize(ofPagesOf: size.bytes), pageSize: size)
+        try ExperimentError.wrapping { _ = try run.run() }
+    }
+
     /// Puts everything back.
     func putBack() throws(ExperimentError) {
         do throws(SettingNotPutBack) { try settings.putBack() } catch { throw .setting(error) }

@@ -103,6 +103,8 @@ enum ExperimentError: Error, Sendable {
     case vmemmap(VmemmapError)
     /// A setting of the host was changed and is not what it was.
     case setting(SettingNotPutBack)
+    /// The kernel's own optimization loses memory: what showed it.
+    case brokenKernel(KernelTrial)
     /// Anything else: a bug of this tool.
     case unexpected(String)
 

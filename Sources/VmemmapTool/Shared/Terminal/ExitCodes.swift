@@ -18,6 +18,7 @@ extension ExitCode {
         case .notFound, .inUse: self = .shortage
         case .host(let error): self.init(error)
         case .vmemmap(let error): self.init(error)
+        case .brokenKernel: self = .violation
         case .setting, .unexpected: self = .failure
         }
     }

@@ -28,6 +28,7 @@ enum ErrorText {
         case .vmemmap(let error):
             if case .host(let cause) = error.cause { "the host refused: \(error)" + advice(cause) } else { "\(error)" }
         case .setting(let error): "\(error)"
+        case .brokenKernel(let trial): trial.text
         case .unexpected(let reason): "internal error: \(reason); please report it with the command"
         }
     }
