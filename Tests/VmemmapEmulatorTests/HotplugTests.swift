@@ -54,7 +54,7 @@ struct HotplugTests {
         }
     }
 
-    @Test("Self-hosted vmemmap is nobody's memory, is not counted, and is left alone by the optimization")
+    @Test("Self-hosted vmemmap is nobody's memory, and is left alone by the optimization")
     func selfHosted() throws {
         let machine = try Self.boot()
         let before = machine.memmap()
@@ -65,7 +65,7 @@ struct HotplugTests {
         #expect(machine.memmap().freePages == 63 * 512)
         #expect(try machine.setPool(.twoMebibytes, to: HugePageCount(200)).got == HugePageCount(127))
         #expect(machine.hugePages(.twoMebibytes).optimized == HugePageCount(64))
-        try machine.expectWhole(selfHosted: PageCount(512))
+        try machine.expectWhole()
         try machine.offline(waitsForReaders: true)
         try machine.setPool(.twoMebibytes, to: .zero)
         let after = machine.memmap()
@@ -117,6 +117,63 @@ struct HotplugTests {
         #expect(machine.memmap().frameBudget == PageCount(511))
         try machine.offline(waitsForReaders: false)
         #expect(machine.memmap().frameBudget == PageCount(511 + 512))
+        try machine.expectWhole()
+    }
+
+    @Test("Page tables of memory that is gone are given back, with a budget and without", arguments: [true, false])
+    func pageTables(_ hasBudget: Bool) throws {
+        let machine = try Self.boot()
+        if hasBudget { machine.setFrameBudget(PageCount(100_000)) }
+        for _ in 0..<2 {
+            try machine.plug(Self.block)
+            try machine.setPool(.twoMebibytes, to: HugePageCount(128))
+            #expect(machine.memmap().splitPageTables == 2)
+            try machine.offline(waitsForReaders: false)
+            #expect(machine.memmap().splitPageTables == 1)
+        }
+        try machine.setPool(.twoMebibytes, to: .zero)
+        if hasBudget { #expect(machine.memmap().frameBudget == PageCount(100_000 - 1)) }
+    }
+
+    @Test("A shared budget has the memory that is there, and no other", arguments: [true, false])
+    func sharedBudget(_ isSelfHosted: Bool) throws {
+        let machine = try Self.boot { $0.optimizesAtBoot = false }
+        machine.setFrameBudget(PageCount(1000), isShared: true)
+        for _ in 0..<2 {
+            try machine.plug(Self.block, isSelfHosted: isSelfHosted)
+            #expect(machine.memmap().frameBudget == PageCount(1000 + 32768 - 512))
+            let pages = HugePageCount((1000 + 32768 - 512) / 512)
+            #expect(try machine.setPool(.twoMebibytes, to: HugePageCount(128)).got == pages)
+            try machine.setPool(.twoMebibytes, to: .zero)
+            try machine.offline(waitsForReaders: false)
+            #expect(machine.memmap().frameBudget == PageCount(1000))
+        }
+    }
+
+    @Test("A memory error in vmemmap that lies in its memory is marked, refused, and gone with it")
+    func poisonedVmemmap() throws {
+        let machine = try Self.boot()
+        try machine.plug(Self.block, isSelfHosted: true)
+        let frame = PageFrameNumber(32770)
+        #expect(throws: HugeTLBError(.keptMemory(frame))) { try machine.poison(frame) }
+        #expect(machine.isPoisoned(frame))
+        #expect(throws: HugeTLBError(.alreadyPoisoned(frame))) { try machine.poison(frame) }
+        try machine.offline(waitsForReaders: false)
+        try machine.plug(Self.block)
+        #expect(!machine.isPoisoned(frame))
+        try machine.setPool(.twoMebibytes, to: HugePageCount(128))
+        for _ in 0..<128 { _ = try machine.allocate(.twoMebibytes) }
+        try machine.expectWhole()
+    }
+
+    @Test("A pool that keeps its pages neither dissolves nor demotes them, and keeps the memory there")
+    func keepsPages() throws {
+        let machine = try Self.boot { $0.keepsPages = true }
+        try machine.plug(Self.block)
+        try machine.setPool(.twoMebibytes, to: HugePageCount(128))
+        #expect(throws: HugeTLBError(.keepsPages)) { try machine.dissolve(PageFrameNumber(100)) }
+        #expect(throws: HugeTLBError(.keepsPages)) { try machine.offline(waitsForReaders: false) }
+        #expect(machine.hugePages(.twoMebibytes).total == HugePageCount(128))
         try machine.expectWhole()
     }
 

@@ -792,7 +792,7 @@ extension EmulatedMachine {
 
     /// Everything that must hold at any time: each struct page leads to the head that the pools make one expect, and as
     /// many frames stand behind the region as there are vmemmap pages with one.
-    func expectWhole(selfHosted: PageCount = .zero, _ location: SourceLocation = #_sourceLocation) throws {
+    func expectWhole(_ location: SourceLocation = #_sourceLocation) throws {
         flush()
         let small = try #require(region(.twoMebibytes), sourceLocation: location)
         var wrong: [PageFrameNumber] = []
@@ -825,7 +825,6 @@ extension EmulatedMachine {
         #expect(frames == expectedFrames(), sourceLocation: location)
         let counted = memmap().allocatorPages + memmap().bootPages
         let all = EmulatedMachine.sizes.reduce(PageCount.zero) { $0 + (region($1)?.plan.templates ?? .zero) }
-        #expect(
-            counted == small.plan.framesPopulated - absent - selfHosted - freed + all, sourceLocation: location)
+        #expect(counted == small.plan.framesPopulated - absent - freed + all, sourceLocation: location)
     }
 }

@@ -39,6 +39,7 @@ extension EmulatedMachine {
         let size = HugePageSize.oneGibibyte
         let view = try view(size)
         guard count >= .zero else { throw HugeTLBError(.unusableCount(count)) }
+        if configuration.keepsPages { throw HugeTLBError(.keepsPages) }
         let allowed = try nodes(node)
         flush()
         try resizing.withLock { (_) throws(HugeTLBError) in

@@ -45,6 +45,7 @@ extension EmulatedMachine {
         try book.withLock { (book) throws(HugeTLBError) -> (page: HugePage, isSurplus: Bool)? in
             guard let page = find(frame, &book), let state = book.hstates[page.size] else { return nil }
             if state.active.contains(page.index) { throw HugeTLBError(.inUse(page.index, page.size)) }
+            if configuration.keepsPages { throw HugeTLBError(.keepsPages) }
             if state.available <= .zero { throw HugeTLBError(.reserved(page.size)) }
             try check(page)
             let isSurplus = isSurplus(state, page.index)

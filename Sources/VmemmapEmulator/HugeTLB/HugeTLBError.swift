@@ -34,6 +34,8 @@ public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
         case alreadyPoisoned(PageFrameNumber)
         /// A free huge page with a memory error cannot be dissolved: it is promised, or cannot be restored (-EBUSY).
         case notContained(HugePageIndex, HugePageSize)
+        /// The frame is firmware's, or holds vmemmap: its memory error is marked, and that is all (-EBUSY).
+        case keptMemory(PageFrameNumber)
         /// All free huge pages have memory errors (-EBUSY).
         case allPoisoned(HugePageSize)
         /// The cgroup may not use one more (-ENOSPC; SIGBUS for who touches one).
@@ -77,7 +79,7 @@ public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
             .noMemoryBlocks,
             .noRoom, .notPlugged:
             "EINVAL"
-        case .inUse, .reserved, .poisoned, .notContained, .allPoisoned, .memoryInUse: "EBUSY"
+        case .inUse, .reserved, .poisoned, .notContained, .allPoisoned, .keptMemory, .memoryInUse: "EBUSY"
         case .alreadyPoisoned: "EHWPOISON"
         case .noSuchFrame: "ENXIO"
         }
@@ -104,6 +106,8 @@ public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
         case .notContained(let page, let size):
             "huge page \(page) of \(size.bytes) bytes has a memory error and stays: it is reserved, or its vmemmap "
                 + "cannot be restored"
+        case .keptMemory(let frame):
+            "frame \(frame) is firmware's, or holds vmemmap: its memory error is marked, and nothing else can be done"
         case .allPoisoned(let size): "every free huge page of \(size.bytes) bytes has a memory error"
         case .cgroupLimit(let size): "the cgroup may use no more huge pages of \(size.bytes) bytes"
         case .cgroupReservationLimit(let size): "the cgroup may not reserve as many huge pages of \(size.bytes) bytes"

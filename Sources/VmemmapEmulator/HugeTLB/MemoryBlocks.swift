@@ -95,6 +95,12 @@ struct MemoryBlocks: Hashable, Sendable {
         return first..<first.advanced(by: vmemmapPagesPerBlock)
     }
 
+    /// Whether the vmemmap of a self-hosted block lies in a frame.
+    func holdsVmemmap(_ frame: PageFrameNumber) -> Bool {
+        guard let block = block(of: frame), states[block] == .present(isSelfHosted: true) else { return false }
+        return vmemmapFrames(of: block).contains(frame)
+    }
+
     private func block(of frame: PageFrameNumber) -> Int? {
         let place = frame.rawValue - bootFrames
         return place >= 0 && place / framesPerBlock < states.count ? place / framesPerBlock : nil

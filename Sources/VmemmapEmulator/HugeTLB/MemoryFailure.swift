@@ -14,7 +14,8 @@ extension EmulatedMachine {
     ///
     /// - Throws: `HugeTLBError` for a frame that is not of this machine; with
     ///   ``HugeTLBError/Cause/alreadyPoisoned(_:)`` if it, or the huge page that it is in, has an error already, which
-    ///   is remembered beside the first; with ``HugeTLBError/Cause/notContained(_:_:)`` if the free huge page cannot be
+    ///   is remembered beside the first; with ``HugeTLBError/Cause/keptMemory(_:)`` if nothing but marking it can be
+    ///   done; with ``HugeTLBError/Cause/notContained(_:_:)`` if the free huge page cannot be
     ///   dissolved.
     public func poison(_ frame: PageFrameNumber) throws(HugeTLBError) {
         try onPresent(frame) { () throws(HugeTLBError) in try poisonPresent(frame) }
@@ -29,6 +30,7 @@ extension EmulatedMachine {
             }
             let isFree = book.zones.contains { $0.isFree(frame) }
             if !book.isolate(frame) { return .before }
+            if isKept(frame, book) { return .kept }
             // Its struct page is about to be rewritten, and may be read-only still.
             if !isFree { book.errorsInTransit.insert(frame) }
             return isFree ? .freePage : .remembered
@@ -36,6 +38,9 @@ extension EmulatedMachine {
         switch found {
         case .before: throw HugeTLBError(.alreadyPoisoned(frame))
         case .remembered: break
+        case .kept:
+            markPoisoned(frame)
+            throw HugeTLBError(.keptMemory(frame))
         // Nobody takes the block any more, so nobody else writes there.
         case .freePage: markPoisoned(frame)
         case .freeHugePage(let page):
@@ -55,6 +60,14 @@ extension EmulatedMachine {
         case remembered
         case freePage
         case freeHugePage(HugePage)
+        /// What is never handed out.
+        case kept
+    }
+
+    /// Whether a frame is firmware's, or holds vmemmap.
+    private func isKept(_ frame: PageFrameNumber, _ book: Book) -> Bool {
+        configuration.reserved.contains { configuration.frames(in: $0).contains(frame) }
+            || book.memoryBlocks.holdsVmemmap(frame)
     }
 
     /// Remembers an error of a huge page that is in a pool, on its head and by its index.

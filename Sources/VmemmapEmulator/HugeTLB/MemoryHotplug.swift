@@ -52,8 +52,13 @@ extension EmulatedMachine {
             writePlainStructPages(of: frames)
             uses.declare(twoMebibyteBlocks(of: frames), as: .plain)
             book.withLock { book in
-                if !isSelfHosted { book.origins.restore(pages) }
-                for block in blocks { book.giveBack(memory.usableFrames(of: block, isSelfHosted: isSelfHosted)) }
+                // Counted even where it is the memory's own (`section_activate()`).
+                book.origins.restore(pages)
+                for block in blocks {
+                    let usable = memory.usableFrames(of: block, isSelfHosted: isSelfHosted)
+                    book.giveBack(usable)
+                    _ = book.addMemory(PageCount(usable.count))
+                }
             }
             return MemoryChange(
                 frames: frames, vmemmapPages: PageCount(pages.count),
@@ -193,7 +198,9 @@ extension EmulatedMachine {
         book.withLock { book in
             book.origins.release(pages)
             // Their page tables go, too.
-            book.budget?.give(PageCount(pages.count - selfHosted + book.deposits.merge(wholePmds(of: pages))))
+            let tables = book.deposits.merge(wholePmds(of: pages))
+            book.budget?.give(PageCount(pages.count - selfHosted + tables))
+            book.loseMemory(PageCount(frames.count - selfHosted - book.errors(in: frames).count))
             book.forgetErrors(in: frames)
         }
         return MemoryChange(

@@ -202,13 +202,19 @@ extension EmulatedMachine.Book {
     /// Frames that were taken out of use.
     func errors(in frames: Range<PageFrameNumber>) -> [PageFrameNumber] { zones.flatMap { $0.errors(in: frames) } }
 
+    /// Notes that memory is gone, which a shared budget has had.
+    mutating func loseMemory(_ frames: PageCount) {
+        if let left = budget?.left, budget?.isShared == true { _ = budget?.take(min(left, frames)) }
+    }
+
     /// Forgets the memory errors of memory that is gone.
     mutating func forgetErrors(in frames: Range<PageFrameNumber>) {
+        _ = takeErrorsInTransit(frames)
         for zone in zones.indices { zones[zone].forgetErrors(in: frames) }
     }
 
     /// What has come free is a shared budget's, or, as long as an operation lasts, that operation's.
-    fileprivate mutating func addMemory(_ frames: PageCount) -> PageCount {
+    mutating func addMemory(_ frames: PageCount) -> PageCount {
         guard budget?.isShared == true else { return frames }
         budget?.give(frames)
         return .zero

@@ -106,6 +106,9 @@ extension PoolScript {
             throw PoolScriptError(
                 found: "memory=\(configuration.memory)", expected: "at least 2M, and a multiple of 4K")
         }
+        if configuration.nodes > 1, configuration.pluggable > .zero {
+            throw PoolScriptError(found: "hotplug= with nodes=\(configuration.nodes)", expected: "one of them alone")
+        }
         if configuration.nodes > 1, configuration.memory < HugePageSize.oneGibibyte.bytes * 2 {
             throw PoolScriptError(
                 found: "nodes=\(configuration.nodes)", expected: "memory= of at least 2G for two nodes")

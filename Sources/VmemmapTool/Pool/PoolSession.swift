@@ -86,6 +86,7 @@ final class PoolSession {
         mappings = []
         defaultSize = boot.defaultSize
         lastOutcome = "ok"
+        removedReads = 0
         do throws(VmemmapError) {
             let machine = try EmulatedMachine(boot.configuration, budget: .process) { [progress] in
                 progress(.count("boot", $0.rawValue, of: $1.rawValue, unit: "vmemmap pages"))
@@ -345,6 +346,7 @@ final class PoolSession {
             throw .script(
                 PoolScriptError(found: "walkers that walk already", expected: "walkers off before more of them"))
         }
+        removedReads = 0
         do throws(HostError) {
             walkers = try Walkers(
                 count, over: machine, seed: 1, pauseNanoseconds: isSleeping ? Self.pauseNanoseconds : 0)

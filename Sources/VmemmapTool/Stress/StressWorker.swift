@@ -109,7 +109,7 @@ enum StressOutcome: Sendable, CustomStringConvertible {
             switch error.cause {
             // The pool's own answers.
             case .poolEmpty, .noContiguousMemory, .notAHugePage, .inUse, .reserved, .poisoned, .alreadyPoisoned,
-                .notContained, .allPoisoned, .cgroupLimit, .cgroupReservationLimit:
+                .notContained, .keptMemory, .allPoisoned, .cgroupLimit, .cgroupReservationLimit:
                 return false
             case .frameBudget, .pageTables: return !hasFrameBudget
             case .vmemmap, .alreadyFree, .noSuchSize, .noSuchNode, .noDemotion, .unusableCount, .keepsPages,

@@ -59,7 +59,7 @@ struct BesideKernelTests {
         arguments: [
             "poison 3", "dissolve 3", "budget off", "free 512", "boot memory=1G scheme=first-tail",
             "boot memory=1G policy=pool-only", "boot memory=2G nodes=2", "nr_hugepages 2M 1 node=1",
-            "demote 1G 1 node=1",
+            "demote 1G 1 node=1", "demote 2M 3",
             "hotplug 128M", "offline", "cgroup 2M max=1", "boot memory=1G keep_pages=on",
             "boot memory=1G struct_page_size=56",
         ])

@@ -95,6 +95,7 @@ struct PoolScriptTests {
             ("offline now", "a size such as"), ("walkers 2 awake", "sleeping behind the number"),
             ("boot memory=130M hotplug=128M", "a memory block of 128M"),
             ("boot memory=256M hotplug=64M", "a memory block of 128M"),
+            ("boot memory=2G nodes=2 hotplug=128M", "one of them alone"),
             ("boot memory=256M hotplug=128M reserved=256M-257M", "within the memory"),
             ("boot memory=2G zone_border=3M", "a multiple of 2M"),
             ("boot memory=2G zone_border=2G", "within the memory"),

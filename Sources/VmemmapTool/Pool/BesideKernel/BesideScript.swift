@@ -97,6 +97,8 @@ struct BesideScript {
         case .free(nil): return both(.freeAll)
         case .free(.allocated(let number, offset: 0)): return both(.free(number))
         case .free: return .refused("the host's huge pages have other frames: say free #N")
+        case .demotePages(.twoMebibytes, _, _):
+            return .refused("the host has no such file: only pages of 1G are demoted")
         case .demotePages(let size, let count, let node): return both(.demote(size, count.rawValue, node: node))
         case .demote(let frame):
             return .steps(

@@ -13,7 +13,7 @@ final class HostPools: PoolPeer {
     private let user: HugePageUser
     private var memmapAtStart: PageCount?
 
-    /// How long the deferred restores of freed huge pages may take before their counts are believed.
+    /// Deferred restores go page by page: counts that have not moved for so long are believed.
     private static let patienceNanoseconds = 300_000_000
 
     /// Locks the pools and starts the guardian. Nothing is changed yet.
@@ -210,11 +210,15 @@ final class HostPools: PoolPeer {
 
     func counts(expecting expected: PoolCounts) throws(ExperimentError) -> PoolCounts {
         do throws(HostError) {
-            let start = HostKernel.monotonicNanoseconds()
+            var last = PoolCounts.zero
+            var since = HostKernel.monotonicNanoseconds()
             while true {
-                let found = try counts()
-                let isOver = HostKernel.monotonicNanoseconds() - start > Self.patienceNanoseconds
-                if isOver || expected.offsets(to: found).isEmpty { return found }
+                // Once a signal puts everything back there is nothing to compare any more.
+                let found = try settings.during { () throws(HostError) in try self.counts() }
+                if expected.offsets(to: found).isEmpty { return found }
+                let now = HostKernel.monotonicNanoseconds()
+                if found != last { (last, since) = (found, now) }
+                if now - since > Self.patienceNanoseconds { return found }
                 HostKernel.sleep(nanoseconds: 200_000)
             }
         } catch {
