@@ -307,6 +307,40 @@ struct MachineFaultTests {
     }
 
     @Test(
+        "A failure to optimize is counted under its cause",
+        arguments: [(Errno.noMemory, 3), (.noSpace, 3), (.ioError, 0), (.inappropriateIOCTLForDevice, 0)])
+    func causes(_ errno: Errno, _ memory: Int) throws {
+        let machine = try EmulatedMachine(MachineConfiguration(memory: .mebibytes(64), optimizesAtBoot: true))
+        let fault = InjectedFault(first: 1, failures: .max, errno: errno, operations: [.mapFile])
+        _ = fault.during { try? machine.setPool(.twoMebibytes, to: HugePageCount(3)) }
+        let info = machine.memmap()
+        #expect(info.optimizeFailures == 3 && info.mappingLimitFailures == 0 && info.memoryFailures == memory)
+    }
+
+    @Test("A machine whose memory is to be mapped by PMDs and is not, does not boot", arguments: Backing.allCases)
+    func notPMDMapped(_ backing: Backing) {
+        // Linux before 6.7 does not tell what PMDs map.
+        let fault = InjectedFault(
+            first: 1, failures: .max, errno: .inappropriateIOCTLForDevice, operations: [.scanPageMap])
+        func boot(_ memory: ByteCount) -> VmemmapError.Cause? {
+            do throws(VmemmapError) {
+                _ = try EmulatedMachine(MachineConfiguration(memory: memory, backing: backing, mapping: .pmd))
+                return nil
+            } catch {
+                return error.cause
+            }
+        }
+        let (refusal, _) = fault.during { boot(.mebibytes(256)) }
+        guard case .host(let error) = refusal else {
+            Issue.record("\(String(describing: refusal))")
+            return
+        }
+        #expect(error.code == .notSupported && error.operation == .scanPageMap)
+        // 1 MiB of struct pages: less than a PMD maps.
+        if HostProcess.mapsByPmds { #expect(boot(.mebibytes(64)) == .notPMDMappable(region: .mebibytes(1))) }
+    }
+
+    @Test(
         "Split page tables are what the host's page tables grow by, and the net saving is between 5 and 6 - 1/64 pages",
         .enabled(if: HostProcess.mapsByPmds, "no transparent huge pages, or Linux before 6.7"))
     func pageTables() async {

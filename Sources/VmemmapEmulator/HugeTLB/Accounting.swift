@@ -31,6 +31,8 @@ package struct MemmapInfo: Hashable, Sendable {
     package let optimizeFailures: Int
     /// Those of them for which vm.max_map_count left no mappings.
     package let mappingLimitFailures: Int
+    /// Those of them for which the host, or the frame budget, had no memory.
+    package let memoryFailures: Int
     /// Restores that were refused.
     package let restoreFailures: Int
     /// Base pages of huge pages that two refusals in a row have left half-way. The next change of a pool mends them.
@@ -84,7 +86,8 @@ extension EmulatedMachine {
             MemmapInfo(
                 allocatorPages: book.origins.allocatorPages, bootPages: book.origins.bootPages,
                 splitPageTables: book.deposits.inUse, optimizeFailures: book.optimizeFailures,
-                mappingLimitFailures: book.mappingLimitFailures, restoreFailures: book.restoreFailures,
+                mappingLimitFailures: book.mappingLimitFailures, memoryFailures: book.memoryFailures,
+                restoreFailures: book.restoreFailures,
                 setAsidePages: book.setAside.reduce(0) { $0 + $1.size.bytes.rawValue / HostLimits.pageSize.rawValue },
                 frameBudget: book.budget?.left,
                 freePages: book.zones.reduce(0) { $0 + $1.freePages })

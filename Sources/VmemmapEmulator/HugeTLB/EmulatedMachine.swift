@@ -56,6 +56,8 @@ public final class EmulatedMachine: Sendable {
         var optimizeFailures = 0
         /// Those of them for which there were no mappings.
         var mappingLimitFailures = 0
+        /// Those of them for which there was no memory.
+        var memoryFailures = 0
         /// Restores that were refused.
         var restoreFailures = 0
 
@@ -77,7 +79,8 @@ public final class EmulatedMachine: Sendable {
     /// Boots a machine: maps the struct pages of its memory, all of it free.
     ///
     /// - Throws: `VmemmapError` when the host refuses, the memory holds not one block of 2 MiB or more than fit an
-    ///   address space, there is no struct page of that size, or no such number of tail frames.
+    ///   address space, no PMD maps a part of its vmemmap although one is to, there is no struct page of that size, or
+    ///   no such number of tail frames.
     public convenience init(_ configuration: MachineConfiguration) throws(VmemmapError) {
         try self.init(configuration, budget: .process)
     }
@@ -112,6 +115,7 @@ public final class EmulatedMachine: Sendable {
             throw VmemmapError(.build, .host(error))
         }
         smallView = try VmemmapRegion(small, over: memory, templatesAt: length, budget, store)
+        if configuration.mapping == .pmd { try smallView.checkPMDMapped() }
         var views = [HugePageSize.twoMebibytes: smallView]
         if let gigantic = plans[.oneGibibyte] {
             let templatesAt = length + small.templates.bytes(pageSize: pageSize)

@@ -70,6 +70,17 @@ public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
         return true
     }
 
+    /// Whether memory is what stands in the way: the host's, or that of the frame budget.
+    package var isLackOfMemory: Bool {
+        switch cause {
+        case .frameBudget, .pageTables: return true
+        case .vmemmap(let error):
+            guard case .host(let refusal) = error.cause else { return false }
+            return refusal.code == .outOfMemory || refusal.code == .noSpace
+        default: return false
+        }
+    }
+
     /// The errno's name, as the kernel would return it.
     public var errnoName: String {
         switch cause {

@@ -60,6 +60,7 @@ extension EmulatedMachine {
         book.withLock { book in
             book.optimizeFailures += run.count
             if refusal.isMappingLimit { book.mappingLimitFailures += run.count }
+            if refusal.isLackOfMemory { book.memoryFailures += run.count }
         }
     }
 

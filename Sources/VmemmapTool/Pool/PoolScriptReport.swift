@@ -112,11 +112,12 @@ enum PoolScriptReport {
     }
 
     private static func vmstat(_ info: MemmapInfo) -> [String] {
-        [
+        let otherFailures = info.optimizeFailures - info.mappingLimitFailures - info.memoryFailures
+        return [
             "  nr_memmap_pages \(info.allocatorPages)", "  nr_memmap_boot_pages \(info.bootPages)",
             "  split page tables \(info.splitPageTables), "
                 + "not optimized at vm.max_map_count \(info.mappingLimitFailures), "
-                + "for lack of memory \(info.optimizeFailures - info.mappingLimitFailures), "
+                + "for lack of memory \(info.memoryFailures), otherwise \(otherFailures), "
                 + "refused restores \(info.restoreFailures), base pages set aside \(info.setAsidePages), "
                 + "frame budget \(info.frameBudget.map { "\($0)" } ?? "none"), free base pages \(info.freePages)",
         ]
