@@ -182,7 +182,7 @@ char **vme_environment(void)
 enum { CALL_FSOPEN = 430, CALL_FSCONFIG = 431, CALL_FSMOUNT = 432 };
 enum { FSOPEN_CLOEXEC_FLAG = 1, FSMOUNT_CLOEXEC_FLAG = 1, SET_STRING = 1, CMD_CREATE = 6 };
 
-int64_t vme_small_filesystem_open(size_t length)
+int64_t vme_small_filesystem_open(size_t length, bool has_huge_pages)
 {
     long context = syscall(CALL_FSOPEN, "tmpfs", FSOPEN_CLOEXEC_FLAG);
     if (context < 0)
@@ -191,6 +191,7 @@ int64_t vme_small_filesystem_open(size_t length)
     snprintf(text, sizeof text, "%zu", length);
     long mount = -1;
     if (syscall(CALL_FSCONFIG, context, SET_STRING, "size", text, 0) == 0
+        && (!has_huge_pages || syscall(CALL_FSCONFIG, context, SET_STRING, "huge", "always", 0) == 0)
         && syscall(CALL_FSCONFIG, context, CMD_CREATE, NULL, NULL, 0) == 0)
         mount = syscall(CALL_FSMOUNT, context, FSMOUNT_CLOEXEC_FLAG, 0);
     int64_t failure = mount < 0 ? -(int64_t)errno : 0;

@@ -1,4 +1,5 @@
 @testable import HostLab
+import Glibc
 import SystemPackage
 import Testing
 
@@ -34,6 +35,31 @@ struct MemoryFileTests {
         #expect(try file.allocatedBytes() == page * 5)
         try file.gather(pieces(region, 0, count: 2), at: page * 20)
         #expect(try file.allocatedBytes() == page * 7)
+    }
+
+    @Test(
+        "Where a write of one page takes a huge page, small ones are written, and given back",
+        .enabled(if: geteuid() == 0, "only root mounts"), arguments: [false, true])
+    func hugePages(_ isBeforePopulate: Bool) throws {
+        if try TransparentHugePages.size() == nil { try Test.cancel("no transparent huge pages") }
+        let fileSystem = try SmallFileSystem(size: .mebibytes(16), hasHugePages: true)
+        let file = try MemoryFile(name: "huge", length: .mebibytes(4), in: .fileSystem(fileSystem))
+        #expect(file.mayHaveHugePages)
+        let region = try ScratchRegion(pages: 5)
+        region.stamp(0..<5, from: 10)
+        // The second advice is MADV_POPULATE_WRITE, which Linux before 5.14 does not know.
+        let fault = InjectedFault(
+            first: 2, failures: isBeforePopulate ? 1 : 0, errno: .invalidArgument, operations: [.advise])
+        let (error, outcome) = fault.during {
+            HostError.thrown { () throws(HostError) in try file.gather(pieces(region, 0, count: 5), at: page * 3) }
+        }
+        #expect(error == nil && outcome.calls == 2)
+        #expect(try file.allocatedBytes() == page * 5)
+        try file.releaseFromHugePages(offset: page * 4, length: page * 2)
+        #expect(try file.allocatedBytes() == page * 3)
+        #expect(
+            try !MemoryFile(name: "small", length: .mebibytes(4), in: .fileSystem(SmallFileSystem(size: page * 8)))
+                .mayHaveHugePages)
     }
 
     @Test("Released pages are given back and read as zeros; their neighbours stay")
@@ -91,8 +117,6 @@ struct MemoryFileTests {
     @Test("Every step of creation that fails is reported, and leaves no descriptor behind")
     func failingSteps() throws {
         var failed: [HostOperation] = []
-        // The first file of a process asks the host for a setting too, which may fail.
-        _ = try MemoryFile(name: "first", length: page)
         for first in 1...10 {
             // The file, where one is made, goes only after the fault is disarmed: its closing must not fail.
             let fault = InjectedFault(first: first, errno: .tooManyOpenFiles)
@@ -103,7 +127,7 @@ struct MemoryFileTests {
             #expect(openDescriptors(ofMemoryFile: "step") == 0, "after \(error.operation)")
             failed.append(error.operation)
         }
-        #expect(failed == [.createFile, .setLength, .seal, .open, .fork])
+        #expect(failed == [.createFile, .setLength, .seal, .status, .open, .fork])
     }
 
     @Test("An impossible length is refused and leaves no descriptor behind")

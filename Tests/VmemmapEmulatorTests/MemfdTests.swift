@@ -1,3 +1,5 @@
+import Glibc
+import HostLab
 import HostMemory
 import Testing
 import VmemmapEmulator
@@ -32,6 +34,24 @@ struct MemfdTests {
             #expect(try displaced(region).isEmpty)
         }
         #expect(try FrameCount.count(in: region.range).distinct == region.plan.framesPopulated)
+    }
+
+    @Test(
+        "Where the host writes a file in huge pages, frames are given back all the same",
+        .enabled(if: geteuid() == 0, "only root mounts"), arguments: Scheme.allCases, Backing.allCases)
+    func hugePages(_ scheme: Scheme, _ backing: Backing) throws {
+        let plan = try Shape(size: .twoMebibytes, pages: 70, scheme: scheme, backing: backing).plan()
+        let fileSystem = try SmallFileSystem(size: .mebibytes(32), hasHugePages: true)
+        let region = try VmemmapRegion(plan, budget: .process, store: .fileSystem(fileSystem))
+        func held(_ pages: HugePageCount) -> ByteCount {
+            plan.fileFrames(optimized: pages).bytes(pageSize: plan.geometry.basePageSize)
+        }
+        for _ in 0..<2 {
+            #expect(try region.sharedFrameBytes() == held(.zero))
+            try region.optimize(region.all, writers: .excluded)
+            #expect(try region.sharedFrameBytes() == held(plan.hugePages))
+            try region.restore(region.all, writers: .excluded)
+        }
     }
 
     @Test("In whatever order the huge pages are restored", arguments: shapes.filter { $0.pages > 1 }, Seeds.all)

@@ -9,12 +9,18 @@ package final class SmallFileSystem: Sendable {
 
     /// Makes one of `size` bytes. The corresponding C functions are `fsopen`, `fsconfig` and `fsmount` (Linux 5.2).
     ///
+    /// - Parameters:
+    ///   - size: of all files in it together.
+    ///   - hasHugePages: whether a write of one page to a file in it takes a transparent huge page, as in a memory file
+    ///     where shmem_enabled is `always`.
+    ///
     /// Throws ``HostError/Code-swift.struct/notPermitted`` without CAP_SYS_ADMIN, and
     /// ``HostError/Code-swift.struct/invalid`` for a size that is not above 0: to the kernel, 0 is no limit at all.
-    package init(size: ByteCount) throws(HostError) {
+    package init(size: ByteCount, hasHugePages: Bool = false) throws(HostError) {
         guard size > .zero else { throw HostError(.invalidArgument, .mount, .process) }
         root = FileDescriptor(
-            rawValue: CInt(try HostKernel.call(.mount, .process) { vme_small_filesystem_open(size.rawValue) }))
+            rawValue: CInt(
+                try HostKernel.call(.mount, .process) { vme_small_filesystem_open(size.rawValue, hasHugePages) }))
     }
 
     deinit { try? HostKernel.close(root) }

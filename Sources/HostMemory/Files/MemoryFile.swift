@@ -16,7 +16,8 @@ package final class MemoryFile: Sendable {
     package let readOnly: FileDescriptor
 
     /// Whether the host gives memory files transparent huge pages of its own accord: a write of one page takes a whole
-    /// one then, and a hole punched in it gives nothing back unless the host splits it.
+    /// one then, and a hole punched in it gives nothing back unless the host splits it. The file's block size tells
+    /// (`st_blksize`), also where /sys, with the setting shmem_enabled, is hidden.
     package let mayHaveHugePages: Bool
 
     private let shield: ForkShield
@@ -35,7 +36,6 @@ package final class MemoryFile: Sendable {
     ///   - store: where its frames come from. The length of a file in a file system cannot be sealed; nobody else has
     ///     it.
     package init(name: String, length: ByteCount, in store: FrameStore = .memory) throws(HostError) {
-        mayHaveHugePages = store.createFile == nil && Self.hostUsesHugePages
         let writable =
             if let createFile = store.createFile { try createFile(name) } else {
                 try HostKernel.createMemoryFile(name: name)
@@ -43,6 +43,7 @@ package final class MemoryFile: Sendable {
         do throws(HostError) {
             try HostKernel.setLength(writable, length, name: name)
             if store.createFile == nil { try HostKernel.sealLength(writable, name: name) }
+            mayHaveHugePages = try HostKernel.blockSize(writable, name: name) > HostLimits.pageSize
             let readOnly = try HostKernel.open(FilePath("/proc/self/fd/\(writable.rawValue)"), .readOnly)
             do throws(HostError) {
                 shield = try ForkShield(writable, readOnly)
@@ -73,13 +74,6 @@ package final class MemoryFile: Sendable {
         try HostKernel.allocatedBytes(writable, name: name)
     }
 
-    /// The chosen word of shmem_enabled, read once. Where it is hidden, or changes later, what the file occupies tells
-    /// all the same.
-    private static let hostUsesHugePages: Bool = {
-        let text = try? HostKernel.readText("/sys/kernel/mm/transparent_hugepage/shmem_enabled")
-        return ["always", "within_size", "force"].contains(text.flatMap(HostDescription.chosen))
-    }()
-
     /// Gives the holes in a range pages, as small as they come, where the host would make huge ones of a write.
     ///
     /// Through a mapping that is there for no longer, since it is mappings that can be told to have no huge pages.
@@ -90,12 +84,24 @@ package final class MemoryFile: Sendable {
         do throws(HostError) {
             try HostKernel.mapFile(writable, at: window, offset: offset, .readWrite)
             try HostKernel.forbidHugePages(window)
-            try HostKernel.populate(window)
+            if try !HostKernel.populate(window) { try Self.touch(window) }
         } catch {
             windows.unmap(window)
             throw error
         }
         windows.unmap(window)
+    }
+
+    /// Has the host give every page of a window a frame, as it does for a load. Where it has none, that faults.
+    private static func touch(_ window: AddressRange) throws(HostError) {
+        var address = window.start
+        while address < window.end {
+            // SAFETY: the window is the caller's, and its start a page's; a fault is caught.
+            guard unsafe MemoryAccess.tryLoad(address) != nil else {
+                throw HostError(.noMemory, .advise, .addresses(window))
+            }
+            address = address + HostLimits.pageSize
+        }
     }
 
     /// Writes `pieces` of memory one behind the other from `offset` on. In holes, small pages are written.

@@ -96,6 +96,11 @@ extension HostKernel {
         ByteCount(Int(try status(of: file, name: name).blocksAllocated) * 512)
     }
 
+    /// What a file is best written in: `st_blksize`. The corresponding C function is `fstat`.
+    static func blockSize(_ file: FileDescriptor, name: String) throws(HostError) -> ByteCount {
+        ByteCount(Int(try status(of: file, name: name).preferredIOBlockSize))
+    }
+
     /// Reads up to `buffer.count` bytes from the current position; 0 at the end. The corresponding C function is
     /// `read`.
     package static func read(

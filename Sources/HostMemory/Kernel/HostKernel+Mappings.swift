@@ -247,12 +247,16 @@ extension HostKernel {
     ///
     /// On kernels before 5.14, which do not know the advice, this does nothing and the first store to each page does
     /// it. Throws ``HostError/Code-swift.struct/invalid`` unless the range is whole pages.
-    package static func populate(_ range: AddressRange) throws(HostError) {
+    ///
+    /// - Returns: whether the kernel knows the advice.
+    @discardableResult
+    package static func populate(_ range: AddressRange) throws(HostError) -> Bool {
         try checkWholePages(range)
         do {
             try advise(range, .populateWrite)
+            return true
         } catch  where error.errno == .invalidArgument {
-            return
+            return false
         }
     }
 
