@@ -66,7 +66,11 @@ package struct HugeTLBPool: Hashable, Sendable {
             guard let pool else { throw HostError(unreadable: folder.string) }
             pools.append(pool)
         }
-        return all(pools, try HugeTLBMeminfo.current())
+        do throws(HostError) {
+            return all(pools, try HugeTLBMeminfo.current())
+        } catch  where error.isHidden {
+            return pools.isEmpty ? nil : pools
+        }
     }
 
     /// Those that were found, unless what /proc/meminfo says of a pool shows that they were not to be seen. Pure.

@@ -88,6 +88,10 @@ public struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
         self.place = .file(file)
     }
 
+    /// Whether what was asked for is hidden from this process, as in a container, or not there: a figure less, no
+    /// reason to do nothing.
+    package var isHidden: Bool { [.notSupported, .notPermitted, .unreadable].contains(code) }
+
     /// One line: operation, place, the kernel's reason.
     public var description: String {
         let reason =
@@ -96,6 +100,17 @@ public struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
         case .addresses(let range): "\(operation) of \(range) (\(range.length) bytes): \(reason)"
         case .file(let name): "\(operation) of \(name): \(reason)"
         case .process: "\(operation): \(reason)"
+        }
+    }
+}
+
+extension HostKernel {
+    /// What `read` reads; nil where it is hidden or not there.
+    package static func unlessHidden<Value>(_ read: () throws(HostError) -> Value?) throws(HostError) -> Value? {
+        do throws(HostError) {
+            return try read()
+        } catch  where error.isHidden {
+            return nil
         }
     }
 }

@@ -62,8 +62,7 @@ package struct HVOConfiguration: Hashable, Sendable {
 
     /// Asks this host.
     package static func current() throws(HostError) -> HVOConfiguration {
-        let words = try HostKernel.readText("/proc/sys/kernel/osrelease").split(whereSeparator: \.isWhitespace)
-        let release = words.first ?? ""
+        let release = SystemName.current.release
         return HVOConfiguration(
             sysctl: try? HostKernel.readText("/proc/sys/vm/hugetlb_optimize_vmemmap"),
             bootConfig: try? HostKernel.readText(FilePath("/boot/config-\(release)")),

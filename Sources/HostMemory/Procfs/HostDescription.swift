@@ -11,29 +11,30 @@ package struct HostDescription: Hashable, Sendable {
     package let pageSize: ByteCount
     /// Processors online.
     package let processors: Int
-    /// vm.max_map_count.
-    package let maxMapCount: MappingCount
+    /// vm.max_map_count; nil where /proc/sys is hidden.
+    package let maxMapCount: MappingCount?
     /// The chosen word of /sys/kernel/mm/transparent_hugepage/enabled; nil where that is not to be read.
     package let transparentHugePages: String?
     /// Effective user 0.
     package let isRoot: Bool
-    /// Whether /proc/self/pagemap tells frame numbers.
-    package let showsFrameNumbers: Bool
+    /// Whether /proc/self/pagemap tells frame numbers; nil where there is none, as on a kernel without it.
+    package let showsFrameNumbers: Bool?
     /// What one mapping costs the kernel.
     package let mappingCost: MappingCost
 
     /// Asks this host.
     package static func current() throws(HostError) -> HostDescription {
-        HostDescription(
-            kernelRelease: try trimmed("/proc/sys/kernel/osrelease"),
-            machine: (try? trimmed("/proc/sys/kernel/arch")) ?? buildMachine,
+        let name = SystemName.current
+        return HostDescription(
+            kernelRelease: name.release,
+            machine: name.machine,
             pageSize: HostLimits.pageSize,
             processors: processorsOnline,
-            maxMapCount: try HostLimits.maxMapCount(),
+            maxMapCount: try HostKernel.unlessHidden(HostLimits.maxMapCount),
             transparentHugePages: (try? HostKernel.readText("/sys/kernel/mm/transparent_hugepage/enabled"))
                 .flatMap(chosen),
             isRoot: geteuid() == 0,
-            showsFrameNumbers: try PageMap.showsFrameNumbers(),
+            showsFrameNumbers: try HostKernel.unlessHidden(PageMap.showsFrameNumbers),
             mappingCost: .current())
     }
 
@@ -45,23 +46,28 @@ package struct HostDescription: Hashable, Sendable {
         guard let open = text.firstIndex(of: "["), let close = text[open...].firstIndex(of: "]") else { return nil }
         return String(text[text.index(after: open)..<close])
     }
+}
 
-    private static func trimmed(_ path: FilePath) throws(HostError) -> String {
-        let text = try HostKernel.readText(path)
-        guard let word = text.split(whereSeparator: \.isWhitespace).first else {
-            throw HostError(unreadable: path.string)
-        }
-        return String(word)
+/// What the kernel calls itself. The corresponding C function is `uname`, which no hidden /proc stands in the way of.
+package struct SystemName: Hashable, Sendable {
+    /// `uname -r`.
+    package let release: String
+    /// `uname -m`.
+    package let machine: String
+
+    /// Asks the kernel.
+    package static var current: SystemName {
+        var name = utsname()
+        // SAFETY: the structure lives for the call. It fails for a bad address alone.
+        _ = unsafe uname(&name)
+        return SystemName(release: text(name.release), machine: text(name.machine))
     }
 
-    /// What this build is for, where the kernel (before 6.1) does not name the machine.
-    private static var buildMachine: String {
-        #if arch(x86_64)
-            "x86_64"
-        #elseif arch(arm64)
-            "aarch64"
-        #else
-            "unknown"
-        #endif
+    /// The text in an array of C characters, up to the first that is 0.
+    private static func text<Characters>(_ characters: Characters) -> String {
+        // SAFETY: the bytes are read while the copy of the array lives, and there are as many as it has.
+        unsafe withUnsafeBytes(of: characters) { bytes in
+            unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        }
     }
 }

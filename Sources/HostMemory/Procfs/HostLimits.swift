@@ -11,13 +11,16 @@ package enum HostLimits {
         MappingCount(try HostKernel.readNumber("/proc/sys/vm/max_map_count"))
     }
 
-    /// The memory of the host: MemTotal of /proc/meminfo.
+    /// The memory of the host: MemTotal of /proc/meminfo, or where that is hidden what the kernel says otherwise, the
+    /// same but in a container that has a /proc/meminfo of its own. The corresponding C function is `sysconf`.
     package static func totalMemory() throws(HostError) -> ByteCount {
         let path: FilePath = "/proc/meminfo"
-        guard let total = ProcFields(try HostKernel.readText(path)).kibibytes("MemTotal") else {
-            throw HostError(unreadable: path.string)
-        }
-        return total
+        let text = try HostKernel.unlessHidden { () throws(HostError) in try HostKernel.readText(path) }
+        if let total = text.flatMap({ ProcFields($0).kibibytes("MemTotal") }) { return total }
+        // Old C libraries read /proc/meminfo for it.
+        let pages = sysconf(CInt(_SC_PHYS_PAGES))
+        guard pages > 0 else { throw HostError(unreadable: path.string) }
+        return pageSize * pages
     }
 
     /// How much can be allocated without swapping: MemAvailable of /proc/meminfo, or less where a memory cgroup

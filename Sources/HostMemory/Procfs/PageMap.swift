@@ -129,7 +129,9 @@ package enum PageMap {
         // SAFETY: only the buffer's address is taken, not its contents.
         let address = unsafe probe.withUnsafeBytes { UInt64(UInt(bitPattern: $0.baseAddress)) }
         let page = address / UInt64(HostLimits.pageSize.rawValue)
-        _ = try HostKernel.readWords(file, atWord: page, into: &probe, name: path.string)
+        guard try HostKernel.readWords(file, atWord: page, into: &probe, name: path.string) == 1 else {
+            throw HostError(unreadable: path.string)
+        }
         return PageMapEntry(rawValue: probe[0]).pfn != 0
     }
 }

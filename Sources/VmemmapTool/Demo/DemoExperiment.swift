@@ -82,7 +82,7 @@ struct DemoExperiment {
             host: host,
             configuration: DemoResult.Configuration(
                 memory: MemoryBlock(memory), walkers: walkers, raceNanoseconds: raceNanoseconds, seed: seed),
-            plan: PlanBlock(plan, cost: cost), countingMethod: host.showsFrameNumbers ? .pfn : .fileOffset,
+            plan: PlanBlock(plan, cost: cost), countingMethod: host.countingMethod,
             before: before, after: after, steps: stages.results, timeline: timeline, race: race,
             checks: checks, pageFlags: Measured(flags))
     }

@@ -89,7 +89,7 @@ struct InspectExperiment: Sendable {
         let guards = try readable { () throws(HostError) -> Int in try guardPages(of: range, file) }
         return InspectResult(
             host: host, pid: pid, regionStart: "\(range.start)", regionLengthBytes: range.length,
-            plan: PlanBlock(plan, cost: host.mappingCost), countingMethod: host.showsFrameNumbers ? .pfn : .fileOffset,
+            plan: PlanBlock(plan, cost: host.mappingCost), countingMethod: host.countingMethod,
             picture: try readable { () throws(HostError) -> FramePicture in
                 try FramePicture.take(HugePageIndex(plan.hugePages.rawValue / 2), in: layout, of: process)
             },

@@ -23,8 +23,8 @@ struct KernelOverview: Hashable, Sendable, Codable {
     struct Pool: Hashable, Sendable, Codable {
         /// Its huge page.
         let hugePageBytes: ByteCount
-        /// Whether that is the default size.
-        let isDefaultSize: Bool
+        /// Whether that is the default size; null where /proc/meminfo is hidden.
+        let isDefaultSize: Measured<Bool>
         /// Huge pages there are.
         let pages: HostHugePageCount
         /// Those nobody uses.
@@ -49,9 +49,9 @@ struct KernelOverview: Hashable, Sendable, Codable {
     let hasCompressedConfig: Bool
     /// vm.hugetlb_optimize_vmemmap: whether huge pages that enter a pool now are optimized; null without the sysctl.
     let isOptimizing: Measured<Bool>
-    /// nr_memmap_pages of /proc/vmstat; null before Linux 6.11.
+    /// nr_memmap_pages of /proc/vmstat; null before Linux 6.11, and where that is hidden.
     let memmapPages: Measured<PageCount>
-    /// nr_memmap_boot_pages; null before Linux 6.11.
+    /// nr_memmap_boot_pages; null likewise.
     let memmapBootPages: Measured<PageCount>
     /// MemTotal.
     let memoryBytes: ByteCount
@@ -64,9 +64,10 @@ struct KernelOverview: Hashable, Sendable, Codable {
     static func current() throws(ExperimentError) -> KernelOverview {
         do throws(HostError) {
             return KernelOverview(
-                try HVOConfiguration.current(), try MemmapCounts.current(), try HugeTLBMeminfo.current(),
-                try HugeTLBPool.all(), memory: try HostLimits.totalMemory(), basePage: HostLimits.pageSize,
-                scheme: SchemeOfKernel.scheme(ofRelease: try HostDescription.current().kernelRelease))
+                try HVOConfiguration.current(), try HostKernel.unlessHidden(MemmapCounts.current),
+                try HostKernel.unlessHidden(HugeTLBMeminfo.current), try HostKernel.unlessHidden(HugeTLBPool.all),
+                memory: try HostLimits.totalMemory(), basePage: HostLimits.pageSize,
+                scheme: SchemeOfKernel.scheme(ofRelease: SystemName.current.release))
         } catch {
             throw .host(error)
         }
@@ -90,8 +91,8 @@ struct KernelOverview: Hashable, Sendable, Codable {
         let described = pools?.map { pool in
             let most = HugePageCount(memory.rawValue / pool.pageSize.rawValue)
             return Pool(
-                hugePageBytes: pool.pageSize, isDefaultSize: pool.pageSize == meminfo?.pageSize, pages: pool.pages,
-                freePages: pool.free, reservedPages: pool.reserved, surplusPages: pool.surplus,
+                hugePageBytes: pool.pageSize, isDefaultSize: Measured(meminfo.map { $0.pageSize == pool.pageSize }),
+                pages: pool.pages, freePages: pool.free, reservedPages: pool.reserved, surplusPages: pool.surplus,
                 overcommitPages: pool.overcommit,
                 asItIs: Saving(HugePageCount(pool.pages.rawValue), of: pool.pageSize, basePage: basePage, scheme),
                 allOfMemory: Saving(most, of: pool.pageSize, basePage: basePage, scheme))

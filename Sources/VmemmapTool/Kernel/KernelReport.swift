@@ -58,7 +58,8 @@ enum KernelReport {
 
     static func memmap(_ kernel: KernelOverview) -> String {
         guard let pages = kernel.memmapPages.value, let boot = kernel.memmapBootPages.value else {
-            return "nr_memmap_pages and nr_memmap_boot_pages: not in /proc/vmstat (Linux 6.11 and later count them)"
+            return "nr_memmap_pages and nr_memmap_boot_pages: not to be read in /proc/vmstat (Linux 6.11 and later "
+                + "count them)"
         }
         return "nr_memmap_pages \(Format.count(pages.rawValue)), nr_memmap_boot_pages "
             + "\(Format.count(boot.rawValue)) (/proc/vmstat)"

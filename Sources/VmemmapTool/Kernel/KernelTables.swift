@@ -61,7 +61,8 @@ extension KernelResult: ExportableResult {
                 .count("overcommit_pages", "Surplus pages that there may be (nr_overcommit_hugepages).") {
                     $0.overcommitPages.rawValue
                 }.shown("over-\ncommit"),
-                .truth("is_default_size", "Whether it is the default size.") { $0.isDefaultSize }.shown("default"),
+                .truth("is_default_size", "Whether it is the default size.") { $0.isDefaultSize.value }
+                    .shown("default"),
                 .bytes("struct_page", "Their struct pages, none optimized.") { $0.asItIs.structPageBytes }.shown(
                     "struct\npages"),
                 .bytes("freed", "What optimizing all of them frees.") { $0.asItIs.freedBytes }.shown("HVO\nfrees"),

@@ -25,8 +25,8 @@ struct Forecast: Hashable, Sendable, Codable {
         let mappings: MappingCount
         /// What those cost this host's kernel.
         let mappingOverheadBytes: ByteCount
-        /// Whether they are more than vm.max_map_count allows.
-        let exceedsMapLimit: Bool
+        /// Whether they are more than vm.max_map_count allows; null where that is hidden.
+        let exceedsMapLimit: Measured<Bool>
         /// What the emulation would save, net of the mappings and the longer run.
         let emulationNetBytes: ByteCount
     }
@@ -49,10 +49,10 @@ struct Forecast: Hashable, Sendable, Codable {
     ///   - backing: what an emulation's region would consist of.
     ///   - tailFrames: the frames that would serve its tails.
     ///   - cost: what a mapping costs.
-    ///   - limit: mappings that an emulation may have.
+    ///   - limit: mappings that an emulation may have; nil: it is not known.
     init?(
         memory: ByteCount, basePage: ByteCount, structPage: ByteCount = StructPage.size, sizes: [HugePageSize],
-        schemes: [Scheme], backing: Backing, tailFrames: TailFrames, cost: MappingCost, limit: MappingCount
+        schemes: [Scheme], backing: Backing, tailFrames: TailFrames, cost: MappingCost, limit: MappingCount?
     ) {
         guard memory > .zero, memory <= ByteCount(1 << 60) else { return nil }
         memoryBytes = memory
@@ -65,7 +65,7 @@ struct Forecast: Hashable, Sendable, Codable {
                 if pages == .zero { return nil }
                 let plan = try? MappingPlan(
                     geometry: geometry, scheme: scheme, backing: backing, hugePages: pages, tailFrames: tailFrames,
-                    cost: cost, mappingLimit: limit)
+                    cost: cost, mappingLimit: limit ?? MappingCount(.max))
                 return plan.map { Row($0, cost: cost, limit: limit) }
             }
         }
@@ -74,7 +74,7 @@ struct Forecast: Hashable, Sendable, Codable {
 }
 
 extension Forecast.Row {
-    init(_ plan: MappingPlan, cost: MappingCost, limit: MappingCount) {
+    init(_ plan: MappingPlan, cost: MappingCost, limit: MappingCount?) {
         let geometry = plan.geometry
         scheme = plan.scheme
         hugePageBytes = geometry.hugePageSize.bytes
@@ -88,9 +88,10 @@ extension Forecast.Row {
         kernelPageTableBytes = freed > .zero ? geometry.basePageSize * ((vmemmap + table - 1) / table) : .zero
         kernelNetBytes = freedBytes - kernelPageTableBytes
         tailFrames = plan.tailFrames
-        mappings = plan.regionMappings(.optimized)
+        let mappings = plan.regionMappings(.optimized)
+        self.mappings = mappings
         mappingOverheadBytes = plan.overhead(cost)
-        exceedsMapLimit = mappings > limit
+        exceedsMapLimit = Measured(limit.map { mappings > $0 })
         emulationNetBytes = plan.netSaving(cost)
     }
 }
@@ -119,7 +120,7 @@ struct PlanExperiment: Sendable {
             let forecast = Forecast(
                 memory: memory, basePage: host.pageSizeBytes, structPage: structPageSize, sizes: sizes,
                 schemes: schemes, backing: backing, tailFrames: tailFrames, cost: host.mappingCost,
-                limit: host.maxMapCount)
+                limit: host.maxMapCount.value)
             guard let forecast else {
                 throw .notSupported(
                     "\(memory) bytes hold no huge page, or are more than 1 EiB: give --memory from one huge page up"
@@ -200,7 +201,7 @@ extension Forecast {
                 }.shown("tail\nframes"),
                 .count("mappings", "Mappings of that emulation.") { $0.mappings.rawValue }.shown("emulated:\nmappings"),
                 .truth("exceeds_map_limit", "Whether they are more than vm.max_map_count allows.") {
-                    $0.exceedsMapLimit
+                    $0.exceedsMapLimit.value
                 }.shown("too\nmany"),
                 .bytes("mapping_overhead", "What those cost this host's kernel.") { $0.mappingOverheadBytes }
                     .shown("their\ncost", drop: 1),

@@ -76,7 +76,7 @@ struct SavingsExperiment: Sendable {
         if isPopulated { try add(.restored) { try region.restore($0, writers: .excluded) } }
         return SavingsResult(
             host: host, memory: memory, plan: PlanBlock(plan, cost: cost),
-            countingMethod: host.showsFrameNumbers ? .pfn : .fileOffset, baseline: baseline, rows: rows, peak: peak,
+            countingMethod: host.countingMethod, baseline: baseline, rows: rows, peak: peak,
             reads: reads, timeline: timeline.finish())
     }
 

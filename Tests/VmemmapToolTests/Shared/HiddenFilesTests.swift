@@ -1,4 +1,6 @@
 import Glibc
+import HostMemory
+import SystemPackage
 import Testing
 
 /// What the kernel says is hidden or empty, as in a container: nothing is made up in its place, and nothing is this
@@ -36,14 +38,41 @@ struct HiddenFilesTests {
 
     @Test(
         "An empty file is told in one line with the way out, and is no internal error",
-        arguments: ["/proc/meminfo", "/proc/sys/vm/max_map_count", "/proc/sys/kernel/osrelease"],
-        ["demo --pages 4", "plan", "kernel", "bench --pages 4 --pairs 1", "inspect --pages 4"])
+        arguments: ["/proc/meminfo", "/proc/sys/vm/max_map_count"],
+        ["demo --pages 4", "bench --pages 4 --pairs 1", "inspect --pages 4"])
     func needed(_ file: String, _ command: String) async throws {
         let outcome = try await Self.run("mount --bind empty \(file) && \"$V\" \(command)")
         #expect(outcome.code == 4, "\(outcome)")
         let lines = outcome.error.split(separator: "\n")
         #expect(lines.count == 1 && outcome.error.contains(file), "\(outcome)")
         #expect(outcome.error.contains("where /proc and /sys are the kernel's own"), "\(outcome)")
+    }
+
+    @Test(
+        "What measures nothing needs none of them: a figure that is hidden is null, the others are there",
+        arguments: [
+            ("mount -t proc -o subset=pid none /proc", ["max_map_count", "memory_available_bytes"]),
+            ("mount --bind empty /proc/meminfo", ["memory_available_bytes"]),
+            ("mount --bind empty /proc/sys/vm/max_map_count", ["max_map_count"]),
+            ("mount --bind empty /proc/sys/kernel/osrelease", []),
+            ("mount --bind empty /proc/$$/pagemap", ["shows_frame_numbers"]),
+            ("mount --bind empty /proc/vmstat", []),
+        ])
+    func notNeeded(_ hide: String, _ null: [String]) async throws {
+        for command in ["plan", "kernel"] {
+            let report = try await Self.run("\(hide) && exec \"$V\" \(command)")
+            #expect(report.code == 0 && report.error.isEmpty, "\(report)")
+            let json = try await Self.run("\(hide) && exec \"$V\" \(command) -q --export-json -")
+            #expect(json.code == 0, "\(json)")
+            for key in ["max_map_count", "memory_available_bytes", "shows_frame_numbers"] {
+                #expect(json.output.contains("\"\(key)\" : null") == null.contains(key), "\(key): \(json)")
+            }
+            if command == "plan" {
+                #expect(json.output.contains("\"exceeds_map_limit\" : null") == null.contains("max_map_count"))
+            }
+            let release = try HostKernel.readText("/proc/sys/kernel/osrelease").dropLast()
+            #expect(json.output.contains("\"kernel_release\" : \"\(release)\""))
+        }
     }
 
     @Test(

@@ -10,16 +10,16 @@ struct HostBlock: Hashable, Sendable, Codable {
     let pageSizeBytes: ByteCount
     /// Processors online.
     let processors: Int
-    /// vm.max_map_count.
-    let maxMapCount: MappingCount
+    /// vm.max_map_count; null where /proc/sys is hidden.
+    let maxMapCount: Measured<MappingCount>
     /// The setting of transparent huge pages; null where /sys does not tell.
     let transparentHugePages: Measured<String>
-    /// Available memory before the run.
-    let memoryAvailableBytes: ByteCount
+    /// Available memory before the run; null where /proc/meminfo is hidden.
+    let memoryAvailableBytes: Measured<ByteCount>
     /// Effective user 0.
     let isRoot: Bool
-    /// Whether the kernel shows this process frame numbers.
-    let showsFrameNumbers: Bool
+    /// Whether the kernel shows this process frame numbers; null where it has no pagemap.
+    let showsFrameNumbers: Measured<Bool>
     /// What a mapping costs the kernel.
     let mappingCostBytes: ByteCount
     /// Where that figure comes from: `slab` or `assumed`.
@@ -41,12 +41,16 @@ struct HostBlock: Hashable, Sendable, Codable {
 
     private static func asked() throws(HostError) -> HostBlock {
         let host = try HostDescription.current()
+        let available = try HostKernel.unlessHidden(HostLimits.availableMemory)
         return HostBlock(
             kernelRelease: host.kernelRelease, machine: host.machine, pageSizeBytes: host.pageSize,
-            processors: host.processors, maxMapCount: host.maxMapCount,
+            processors: host.processors, maxMapCount: Measured(host.maxMapCount),
             transparentHugePages: Measured(host.transparentHugePages),
-            memoryAvailableBytes: try HostLimits.availableMemory().bytes, isRoot: host.isRoot,
-            showsFrameNumbers: host.showsFrameNumbers, mappingCostBytes: host.mappingCost.bytesPerMapping,
+            memoryAvailableBytes: Measured(available?.bytes), isRoot: host.isRoot,
+            showsFrameNumbers: Measured(host.showsFrameNumbers), mappingCostBytes: host.mappingCost.bytesPerMapping,
             mappingCostSource: host.mappingCost.source)
     }
+
+    /// How frames are told apart for this process.
+    var countingMethod: FrameCount.Method { showsFrameNumbers.value == true ? .pfn : .fileOffset }
 }

@@ -93,15 +93,19 @@ enum HTMLExport {
         + "back. vmemmap does so in user space, on real memory, and measures it on the host\u{2019}s own page tables."
 
     private static func host(_ host: HostBlock) -> HTMLSection {
+        let hidden = "not told by /proc"
         let facts = [
             ("kernel", "Linux \(host.kernelRelease), \(host.machine)"),
             ("base page", Format.bytes(host.pageSizeBytes)),
             ("processors", "\(host.processors)"),
-            ("memory available before the run", Format.bytes(host.memoryAvailableBytes)),
-            ("vm.max_map_count", Format.count(host.maxMapCount.rawValue)),
+            ("memory available before the run", host.memoryAvailableBytes.value.map { Format.bytes($0) } ?? hidden),
+            ("vm.max_map_count", host.maxMapCount.value.map { Format.count($0.rawValue) } ?? hidden),
             ("transparent huge pages", host.transparentHugePages.value ?? "not told by /sys"),
             ("run by", host.isRoot ? "root" : "an ordinary user"),
-            ("frame numbers", host.showsFrameNumbers ? "visible" : "hidden: frames are told apart by file and offset"),
+            (
+                "frame numbers",
+                host.countingMethod == .pfn ? "visible" : "hidden: frames are told apart by file and offset"
+            ),
             ("a mapping costs", "\(host.mappingCostBytes) bytes (\(host.mappingCostSource.rawValue))"),
         ]
         return HTMLSection(

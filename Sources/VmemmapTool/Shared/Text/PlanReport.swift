@@ -5,9 +5,11 @@ import VmemmapEmulator
 enum PlanReport {
     /// The host in two lines.
     static func lines(_ host: HostBlock) -> [String] {
-        [
+        let limit = host.maxMapCount.value.map { "\($0)" } ?? "hidden"
+        let available = host.memoryAvailableBytes.value.map { "\(Format.bytes($0)) available" }
+        return [
             "host    \(self.host(host))",
-            "limits  vm.max_map_count \(host.maxMapCount), \(Format.bytes(host.memoryAvailableBytes)) available, "
+            "limits  vm.max_map_count \(limit), \(available ?? "available memory hidden"), "
                 + "\(host.mappingCostBytes) B a mapping (\(host.mappingCostSource.rawValue))",
         ]
     }
@@ -15,7 +17,7 @@ enum PlanReport {
     /// The host in one line.
     static func host(_ host: HostBlock) -> String {
         let who = host.isRoot ? "root" : "user"
-        let frames = host.showsFrameNumbers ? "PFNs visible" : "PFNs hidden"
+        let frames = host.showsFrameNumbers.value == true ? "PFNs visible" : "PFNs hidden"
         return "Linux \(host.kernelRelease) \(host.machine), \(Format.bytes(host.pageSizeBytes)) pages, "
             + "\(Format.count(host.processors, "CPU")), \(who), \(frames)"
     }
