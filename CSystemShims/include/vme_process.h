@@ -44,8 +44,8 @@ bool vme_heap_reserve(size_t length);
 void vme_heap_open(void);
 
 // A tmpfs of `length` bytes that is mounted nowhere and goes away with the descriptor (fsopen, Linux 5.2;
-// CAP_SYS_ADMIN). Beyond its size there is ENOSPC. With `has_huge_pages` its files have transparent huge pages, as memory
-// files have where shmem_enabled is `always`.
+// CAP_SYS_ADMIN). Beyond its size there is ENOSPC. With `has_huge_pages` its files have transparent huge pages, as
+// memory files have where shmem_enabled is `always`.
 int64_t vme_small_filesystem_open(size_t length, bool has_huge_pages);
 // fallocate without flags: gives the range frames, or says that there are none. GNU-only.
 int64_t vme_allocate(int fd, int64_t offset, int64_t length);

@@ -22,7 +22,8 @@ enum ForecastReport {
                 "Emulated: \(result.configuration.backing.rawValue) backing, \(result.host.mappingCostBytes) bytes a "
                     + "mapping "
                     + "(\(result.host.mappingCostSource.rawValue)).",
-                "Too many: more than vm.max_map_count, \(result.host.maxMapCount.value.map { "\($0)" } ?? "hidden here").",
+                "Too many: more than vm.max_map_count, "
+                    + (result.host.maxMapCount.value.map { "\($0)." } ?? "which is hidden here."),
             ])
     }
 
