@@ -42,6 +42,7 @@ struct KernelHealthTests {
         // The log has lost how it begins, or something else is between.
         #expect(KernelLog.wordsOfBadPage(Array(messages[1...])) == Array(messages[4...]))
         #expect(KernelLog.wordsOfBadPage(["hub: USB"] + messages) == first)
+        #expect(KernelLog.badPageReports(["BUG: Bad page map in process x  pte:1"]) == 0)
         #expect(KernelLog.badPageReports(["usb: BUG: Bad page state"]) == 0 && KernelLog.wordsOfBadPage([]).isEmpty)
     }
 

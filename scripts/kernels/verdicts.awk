@@ -1,5 +1,6 @@
 # Reads scripts/kernels/refusals and then what guests wrote, a file a kernel (scripts/kernels/guest says how), and
-# prints what failed, a table of kernels by checks, and how many passed. Ends with 1 if one failed.
+# prints what failed, a table of kernels by checks, and how many passed. Ends with 1 if one failed, if nothing was
+# checked, or if there are not as many kernels as `expected`.
 
 function trimmed(text) {
     gsub(/^ +| +$/, "", text)
@@ -30,6 +31,11 @@ function may_refuse(kernel, check, text,    i) {
     return 0
 }
 
+# Whether the check puts a huge page into the kernel's own pool, and so must find out that the kernel is broken.
+function finds_it_out() {
+    return check == "kernel --measure" || check == "bench --peers kernel" || check == "kernel --page-tables"
+}
+
 # Takes in the command before, when all of its output is there.
 function settle(    cell, verdict, why) {
     if (check == "") return
@@ -41,7 +47,7 @@ function settle(    cell, verdict, why) {
     if (code == 0) {
         verdict = "ok"
         # What the kernel itself does wrong must be found.
-        if (is_broken[kernel] && (check == "kernel --measure" || check == "bench --peers kernel")) {
+        if (is_broken[kernel] && finds_it_out()) {
             verdict = "FAIL"
             why = "this kernel's own HVO is broken, and it does not say so"
         }
@@ -52,7 +58,7 @@ function settle(    cell, verdict, why) {
         verdict = "broken"
         is_broken[kernel] = 1
         why = "this kernel's own HVO is broken"
-    } else if (is_broken[kernel] && (check ~ /^taint after/ || (check ~ /kernel/ && code == 2))) {
+    } else if (is_broken[kernel] && (check ~ /^taint after/ || (finds_it_out() && code == 2))) {
         verdict = "broken"
         why = "found on a kernel that is broken itself"
     } else {
@@ -130,6 +136,7 @@ END {
                 shown = "refused: " numbers
             }
             if (shown == "FAIL") failed++
+            if (shown == "broken") broken++
             if (shown == "ok" || shown ~ /^refused/) passed++
             table[cell] = shown
             if (length(shown) > width[k]) width[k] = length(shown)
@@ -157,6 +164,14 @@ END {
         if (is_broken[k])
             print "\nbroken: the own HVO of " release[k] " loses memory or spoils it; vmemmap has no part in it"
     print ""
+    if (expected != "" && kernel != expected) {
+        print "FAIL  " expected - kernel " of " expected " kernels have no result at all"
+        failed += expected - kernel
+    }
+    if (passed + broken + failed == 0) {
+        print "FAIL  nothing was checked"
+        failed++
+    }
     print passed + 0 " passed, " failed + 0 " failed"
     exit failed > 0
 }

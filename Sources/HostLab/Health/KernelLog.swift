@@ -61,5 +61,8 @@ package final class KernelLog {
 
     private static let reason = "page dumped because: "
 
-    private static func isBadPage(_ message: String) -> Bool { message.hasPrefix("BUG: Bad page ") }
+    /// `bad_page()`; "Bad page map" and the like are about page tables of processes.
+    private static func isBadPage(_ message: String) -> Bool {
+        message.hasPrefix("BUG: Bad page state in process ")
+    }
 }

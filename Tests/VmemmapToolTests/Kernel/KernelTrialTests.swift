@@ -57,9 +57,20 @@ struct KernelTrialTests {
     }
 
     @Test(
-        "A huge page is lost if half of it at least is in no account any more",
+        "With sound struct pages, memory in no account is somebody else's",
         arguments: [
-            (0, 0, false), (0, 2004, true), (0, 1024, true), (0, 1023, false), (500, 0, false), (5000, 7048, true),
+            (true, 0, 0, nil), (true, nil, 0, true), (true, 0, nil, true), (true, 0, 7, true), (false, 0, 0, false),
+            (nil, 0, 0, nil),
+        ] as [(Bool?, Int?, Int?, Bool?)])
+    func believed(_ isLost: Bool?, _ reports: Int?, _ stray: Int?, _ expected: Bool?) {
+        #expect(KernelTrial.believed(isLost, reports: reports, stray: stray) == expected)
+    }
+
+    @Test(
+        "A huge page is lost if about as much memory is in no account any more",
+        arguments: [
+            (0, 0, false), (0, 2004, true), (0, 1536, true), (0, 1535, false), (500, 0, false), (5000, 7048, true),
+            (0, 3071, true), (0, 3072, false),
             (nil, 0, nil), (0, nil, nil),
         ] as [(Int?, Int?, Bool?)])
     func memory(_ before: Int?, _ after: Int?, _ expected: Bool?) {

@@ -75,6 +75,23 @@ struct KernelVerdictTests {
         #expect(outcome.output.contains("\n1. ") == mayBe)
     }
 
+    @Test("Nothing checked is no success, and neither is a kernel without a result")
+    func nothing() async throws {
+        let empty = try await Self.outcome(("6.12.1", []))
+        #expect(
+            empty.code == 1 && empty.output.hasSuffix("FAIL  nothing was checked\n0 passed, 1 failed\n"), "\(empty)")
+        let folder = try TemporaryFolder()
+        try folder.write("# none\n", to: "refusals")
+        try folder.write("@ release\t0\t0\t6.1\n@ demo\t0\t1\tvmemmap demo\n", to: "one")
+        let missing = try await Command.run(
+            "/usr/bin/env",
+            [
+                "awk", "-v", "expected=2", "-f", "\(Command.repository)/scripts/kernels/verdicts.awk",
+                folder.path("refusals"), folder.path("one"),
+            ])
+        #expect(missing.code == 1 && missing.output.hasSuffix("\n1 passed, 1 failed\n"), "\(missing)")
+    }
+
     @Test("A kernel that is broken itself is named, and the tool must find it out")
     func broken() async throws {
         let found = try await Self.outcome(
@@ -91,6 +108,9 @@ struct KernelVerdictTests {
         let overlooked = try await Self.outcome(
             ("6.12.117", [("own HVO", 5, "BUG: Bad page state"), ("kernel --measure", 0, "")]))
         #expect(overlooked.code == 1 && Self.row("kernel --measure", in: overlooked) == ["FAIL"], "\(overlooked)")
+        let other = try await Self.outcome(
+            ("6.12.117", [("own HVO", 5, "BUG: Bad page state"), ("kernel", 2, ""), ("kernel --page-tables", 0, "")]))
+        #expect(other.code == 1 && other.output.hasSuffix("\n0 passed, 2 failed\n"), "\(other)")
         // Of a kernel whose own use of it does no harm it is the tool's doing.
         let ours = try await Self.outcome(("6.12.113", [("own HVO", 0, ""), ("taint after HVO", 1, "")]))
         #expect(ours.code == 1 && Self.row("taint after HVO", in: ours) == ["FAIL"], "\(ours)")

@@ -14,7 +14,8 @@ struct KernelTrial: Hashable, Sendable, Codable {
     let badPageReports: Measured<Int>
     /// What it said of them.
     let kernelWords: [String]
-    /// How many of them the host has lost; null where that cannot be seen.
+    /// How many of them the host has lost; null where that cannot be seen, and where the two other figures show that
+    /// nothing is wrong with the struct pages: pipes and the like are in no account either.
     let lostPages: Measured<HugePageCount>
     /// Vmemmap pages of the last one, restored, that hold what they must not; null where the kernel's memory cannot be
     /// read, or somebody else had the huge page by then.
@@ -62,11 +63,19 @@ extension KernelTrial {
         return after.hasBadPage ? 1 : 0
     }
 
-    /// Whether memory that has gone out of all accounts is a huge page lost. Pure.
+    /// Whether as much memory has gone out of all accounts as a huge page, and not much more: that is somebody else's.
+    /// Pure.
     ///
     /// - Returns: nil where one of the two is not known.
     static func isLost(before: UnaccountedMemory?, after: UnaccountedMemory?, pageSize: ByteCount) -> Bool? {
         guard let before, let after else { return nil }
-        return after.bytes - before.bytes >= ByteCount(pageSize.rawValue / 2)
+        let gone = (after.bytes - before.bytes).rawValue
+        return gone >= pageSize.rawValue / 4 * 3 && gone < pageSize.rawValue / 2 * 3
+    }
+
+    /// Whether memory is lost, with the other two figures known: where both show that the struct pages are sound,
+    /// memory that has gone out of all accounts is somebody else's, and nothing can be said. Pure.
+    static func believed(_ isLost: Bool?, reports: Int?, stray: Int?) -> Bool? {
+        isLost == true && reports == 0 && stray == 0 ? nil : isLost
     }
 }
