@@ -61,9 +61,14 @@ enum BenchReport {
         var notes: [String] = []
         for combination in result.combinations {
             guard let outcome = combination.measured else { continue }
-            notes += [
-                ("baseline", outcome.baseline.reason), ("ksm", outcome.ksm.reason), ("udmabuf", outcome.udmabuf.reason),
-            ].compactMap { peer, reason in reason.value.map { "\(peer): \($0)" } }
+            let reasons = [
+                ("baseline", outcome.baseline.reason.value), ("ksm", outcome.ksm.reason.value),
+                ("udmabuf", outcome.udmabuf.reason.value),
+            ]
+            // Those that share a reason, a line.
+            for reason in reasons.compactMap(\.1) {
+                notes.append("\(reasons.filter { $0.1 == reason }.map(\.0).joined(separator: ", ")): \(reason)")
+            }
             if let udmabuf = outcome.udmabuf.value {
                 notes.append(
                     "\(name(combination)): \(Format.count(udmabuf.udmabufMappings.rawValue)) mappings by dma-bufs, "

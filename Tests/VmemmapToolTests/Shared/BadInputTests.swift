@@ -53,7 +53,7 @@ struct BadInputTests {
             (["bench", "--walkers", "257"], "--walkers must be from 0 to 256, not 257."),
             (["bench", "--pages", "16", "--growth-from", "17"], "--growth-from must be from 1 to 16, not 17."),
             (["bench", "--scheme", "none"], "Please provide one of 'first-tail', 'head', 'shared-tail' or 'all'"),
-            (["bench", "--peers", "baseline,"], "'baseline', 'ksm' or 'kernel'"),
+            (["bench", "--peers", "baseline,"], "'baseline', 'ksm', 'udmabuf' or 'kernel'"),
             (["stress", "--duration", "0"], "it must be a whole number above 0, of ms, s, m or h"),
             (["stress", "--pages", "1"], "--pages must be at least 2, not 1."),
             (["stress", "--faults", "some"], "Please provide one of 'off', 'injected', 'host' or 'all'"),
