@@ -18,10 +18,8 @@ package struct KernelTaint: Hashable, Sendable {
 
     /// Asks this host; nil where the file is hidden.
     package static func current() throws(HostError) -> KernelTaint? {
-        do throws(HostError) {
-            return KernelTaint(try HostKernel.readText("/proc/sys/kernel/tainted"))
-        } catch  where error.code == .notSupported || error.code == .notPermitted {
-            return nil
+        try HostKernel.unlessHidden { () throws(HostError) in
+            KernelTaint(try HostKernel.readText("/proc/sys/kernel/tainted"))
         }
     }
 }

@@ -33,12 +33,10 @@ package struct UnaccountedMemory: Hashable, Sendable {
 
     /// Asks this host; nil where a file or a figure is hidden.
     package static func current() throws(HostError) -> UnaccountedMemory? {
-        do throws(HostError) {
-            return UnaccountedMemory(
+        try HostKernel.unlessHidden { () throws(HostError) in
+            UnaccountedMemory(
                 meminfo: try HostKernel.readText("/proc/meminfo"), zoneinfo: try HostKernel.readText("/proc/zoneinfo"),
                 pageSize: HostLimits.pageSize)
-        } catch  where error.code == .notSupported || error.code == .notPermitted {
-            return nil
         }
     }
 

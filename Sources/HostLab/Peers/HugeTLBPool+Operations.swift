@@ -21,7 +21,7 @@ extension HugeTLBPool {
     private static func exclusive(_ file: String, _ pageSize: ByteCount) -> HostSetting {
         let path = folder(of: pageSize).appending(file)
         return HostSetting(
-            name: "hugepages-\(pageSize.rawValue / 1024)kB/\(file)", path: path, lock: lock, isExclusive: true)
+            name: "\(folderName(of: pageSize))/\(file)", path: path, lock: lock, isExclusive: true)
     }
 
     /// Whether the kernel splits huge pages of this size into smaller ones of a pool (Linux 5.16).
@@ -43,7 +43,7 @@ extension HugeTLBPool {
 
     private static func ofNode(_ node: Int, _ file: String, _ pageSize: ByteCount) -> HostSetting {
         HostSetting(
-            name: "node\(node)/hugepages-\(pageSize.rawValue / 1024)kB/\(file)",
+            name: "node\(node)/\(folderName(of: pageSize))/\(file)",
             path: folder(of: pageSize, onNode: node).appending(file), lock: lock, isExclusive: true)
     }
 

@@ -33,11 +33,7 @@ package struct HugeTLBPool: Hashable, Sendable {
     /// - Returns: nil where a file is missing, or does not hold one number of at least 0, or the pool is larger than
     ///   any memory.
     package init?(pageSize: ByteCount, read: (String) -> String?) {
-        func count(_ file: String) -> HostHugePageCount? {
-            let words = read(file)?.split(whereSeparator: \.isWhitespace) ?? []
-            guard words.count == 1, let number = Int(words[0]), number >= 0 else { return nil }
-            return HostHugePageCount(number)
-        }
+        func count(_ file: String) -> HostHugePageCount? { Self.count(read(file)) }
         guard let pages = count("nr_hugepages"), let free = count("free_hugepages"),
             let reserved = count("resv_hugepages"), let surplus = count("surplus_hugepages"),
             let overcommit = count("nr_overcommit_hugepages"), pageSize.multiplied(by: pages.rawValue) != nil
@@ -48,6 +44,13 @@ package struct HugeTLBPool: Hashable, Sendable {
         self.reserved = reserved
         self.surplus = surplus
         self.overcommit = overcommit
+    }
+
+    /// The one number of at least 0 that a file holds; nil for anything else.
+    private static func count(_ text: String?) -> HostHugePageCount? {
+        let words = text?.split(whereSeparator: \.isWhitespace) ?? []
+        guard words.count == 1, let number = Int(words[0]), number >= 0 else { return nil }
+        return HostHugePageCount(number)
     }
 
     /// Every pool of this host, by size. Empty on a kernel without HugeTLB; nil where it has one and /sys is hidden.
@@ -82,7 +85,7 @@ package struct HugeTLBPool: Hashable, Sendable {
     /// alone, so that putting it back takes no huge page from another.
     package static func size(ofPagesOf pageSize: ByteCount) throws(HostError) -> HostSetting {
         let nodes = (try? HostKernel.readText("/sys/devices/system/node/online")) ?? "0"
-        let name = "hugepages-\(pageSize.rawValue / 1024)kB/nr_hugepages"
+        let name = "\(folderName(of: pageSize))/nr_hugepages"
         guard let node = firstOfSeveral(nodes) else {
             return HostSetting(
                 name: name, path: folder(of: pageSize).appending("nr_hugepages"), lock: lock, isGradual: true)
@@ -103,14 +106,12 @@ package struct HugeTLBPool: Hashable, Sendable {
         package let surplus: HostHugePageCount
     }
 
-    /// The part of each node that has memory, in order; nil where it cannot be read.
-    package static func nodes(ofPagesOf pageSize: ByteCount) -> [Node]? {
-        guard let numbers = nodesWithMemory() else { return nil }
+    /// The parts of some nodes, by their numbers; nil where one cannot be read.
+    package static func nodes(_ numbers: [Int], ofPagesOf pageSize: ByteCount) -> [Node]? {
         var nodes: [Node] = []
         for number in numbers {
             func count(_ file: String) -> HostHugePageCount? {
-                let text = try? HostKernel.readText(folder(of: pageSize, onNode: number).appending(file))
-                return text.flatMap { Int($0.filter { !$0.isWhitespace }) }.map { HostHugePageCount($0) }
+                Self.count(try? HostKernel.readText(folder(of: pageSize, onNode: number).appending(file)))
             }
             guard let pages = count("nr_hugepages"), let free = count("free_hugepages"),
                 let surplus = count("surplus_hugepages")
@@ -139,7 +140,7 @@ package struct HugeTLBPool: Hashable, Sendable {
     }
 
     static func folder(of pageSize: ByteCount, onNode node: Int) -> FilePath {
-        FilePath("/sys/devices/system/node/node\(node)/hugepages/hugepages-\(pageSize.rawValue / 1024)kB")
+        FilePath("/sys/devices/system/node/node\(node)/hugepages/\(folderName(of: pageSize))")
     }
 
     /// Locked by whoever changes the pools or whether they are optimized: a huge page is allocated as both say.
@@ -147,14 +148,15 @@ package struct HugeTLBPool: Hashable, Sendable {
 
     /// The first of several nodes in a list such as `0-3,5`; nil if there is one alone. Pure.
     static func firstOfSeveral(_ list: String) -> Int? {
-        let line = list.split(whereSeparator: \.isWhitespace).first ?? ""
-        if Int(line) != nil { return nil }
-        return line.prefix(while: \.isNumber).isEmpty ? nil : Int(line.prefix(while: \.isNumber))
+        numbers(list).flatMap { $0.count > 1 ? $0.first : nil }
     }
 
     static func folder(of pageSize: ByteCount) -> FilePath {
-        FilePath("/sys/kernel/mm/hugepages/hugepages-\(pageSize.rawValue / 1024)kB")
+        FilePath("/sys/kernel/mm/hugepages/\(folderName(of: pageSize))")
     }
+
+    /// What the folder of a size is called, wherever it is.
+    static func folderName(of pageSize: ByteCount) -> String { "hugepages-\(pageSize.rawValue / 1024)kB" }
 }
 
 /// What /proc/meminfo says of HugeTLB: the pool of the default size, and the memory of all pools.

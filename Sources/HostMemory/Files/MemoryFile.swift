@@ -115,6 +115,21 @@ package final class MemoryFile: Sendable {
         try HostKernel.scatter(pieces, from: writable, at: offset, name: name)
     }
 
+    /// Gives the frames of a range back to the host, and where they may be parts of huge pages, makes sure that it took
+    /// them.
+    ///
+    /// - Parameters:
+    ///   - offset: whole pages, as `length`.
+    ///   - length: of the range.
+    ///   - wantsHugePages: whether the file is mapped so that it has huge pages; it may have them in any case.
+    package func release(offset: ByteCount, length: ByteCount, wantsHugePages: Bool) throws(HostError) {
+        if wantsHugePages || mayHaveHugePages {
+            try releaseFromHugePages(offset: offset, length: length)
+        } else {
+            try release(offset: offset, length: length)
+        }
+    }
+
     /// Gives the frames of a range back to the host, and makes sure that it took them.
     ///
     /// A part of a transparent huge page is only filled with zeros where the host cannot split the page, because

@@ -30,17 +30,13 @@ extension EmulatedMachine {
     func optimize(
         _ pages: [HugePageIndex], _ size: HugePageSize, _ refusals: inout OptimizeRefusals
     ) -> [HugePageIndex: HugeTLBError] {
-        guard let view = views[size], view.plan.isWorthwhile, book.withLock({ $0.isOptimizing }) else { return [:] }
+        let (isOptimizing, memory) = book.withLock { ($0.isOptimizing, $0.memoryBlocks) }
+        guard let view = views[size], view.plan.isWorthwhile, isOptimizing else { return [:] }
         var refused: [HugePageIndex: HugeTLBError] = [:]
-        let optimizable = pages.filter { !isSelfHosted($0, view) }
+        // Vmemmap that lies in the memory that it describes is left alone (`vmemmap_optimizable_folio()`).
+        let optimizable = pages.filter { !memory.isSelfHosted(view.layout.geometry.headFrame(of: $0)) }
         for run in optimizable.neighbours { optimize(run, view, &refused, &refusals) }
         return refused
-    }
-
-    /// Whether the vmemmap of a huge page lies in the memory that it describes, and so is left alone
-    /// (`vmemmap_optimizable_folio()`).
-    private func isSelfHosted(_ page: HugePageIndex, _ view: VmemmapRegion) -> Bool {
-        book.withLock { $0.memoryBlocks.isSelfHosted(view.layout.geometry.headFrame(of: page)) }
     }
 
     private func optimize(

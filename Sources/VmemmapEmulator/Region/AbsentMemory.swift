@@ -24,11 +24,7 @@ extension RegionMemory {
         let offset = part.start - range.start
         do throws(HostError) {
             try HostKernel.mapNothing(at: part)
-            if blocks != nil || file.mayHaveHugePages {
-                try file.releaseFromHugePages(offset: offset, length: part.length)
-            } else {
-                try file.release(offset: offset, length: part.length)
-            }
+            try file.release(offset: offset, length: part.length, wantsHugePages: blocks != nil)
         } catch {
             try HostKernel.mapFile(file.writable, at: part, offset: offset, .readWrite)
             throw error

@@ -69,12 +69,7 @@ struct FrameFile: Sendable {
         }
     }
 
-    /// Gives a part of the file back, and where it may lie in huge pages, makes sure that the host took it.
     private func release(_ offset: ByteCount, _ length: ByteCount) throws(HostError) {
-        if plan.mapping == .pmd || file.mayHaveHugePages {
-            try file.releaseFromHugePages(offset: offset, length: length)
-        } else {
-            try file.release(offset: offset, length: length)
-        }
+        try file.release(offset: offset, length: length, wantsHugePages: plan.mapping == .pmd)
     }
 }

@@ -22,9 +22,7 @@ struct KernelExperiment: Sendable {
     func guardSettings(of measurement: KernelMeasurement) throws(ExperimentError) -> ChangedSettings {
         // The kernel first: who may not measure it need not make room for the emulator.
         let settings = try measurement.guardSettings()
-        let release: String
-        do throws(HostError) { release = try HostDescription.current().kernelRelease } catch { throw .host(error) }
-        let scheme = SchemeOfKernel.scheme(ofRelease: release)
+        let scheme = SchemeOfKernel.scheme(ofRelease: SystemName.current.release)
         _ = try Self.memory(measurement.pages, of: measurement, scheme).planOnThisHost()
         return settings
     }

@@ -121,8 +121,7 @@ struct KernelMeasurement: Sendable {
         func tell(_ cycles: Int) { progress(.count("kernel", cycles, of: 2 * rounds + 1, unit: "cycles")) }
         tell(0)
         let trial = try KernelTrialRun(settings, pool: pool, pageSize: pageSize).run()
-        let scheme = SchemeOfKernel(
-            pageTables: trial.scheme.value, release: try HostDescription.current().kernelRelease)
+        let scheme = SchemeOfKernel(pageTables: trial.scheme.value, release: SystemName.current.release)
         let warmUp = try host.cycle(optimizing: true)
         var flagsOff: FlagsCheck?
         var flagsOn: FlagsCheck?

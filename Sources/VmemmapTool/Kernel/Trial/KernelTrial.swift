@@ -7,8 +7,8 @@ import VmemmapEmulator
 struct KernelTrial: Hashable, Sendable, Codable {
     /// Its size.
     let hugePageBytes: ByteCount
-    /// How many were put in and taken out, one after the other: a second one where the first one's memory did not come
-    /// back.
+    /// How many were put in and taken out, one after the other: more than one where memory did not come back, and
+    /// nothing else was wrong.
     let pages: HugePageCount
     /// How many struct pages in a bad state the kernel reported meanwhile; null where nothing tells.
     let badPageReports: Measured<Int>

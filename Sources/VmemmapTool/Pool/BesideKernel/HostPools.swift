@@ -11,6 +11,8 @@ final class HostPools: PoolPeer {
     let name = "the kernel"
     private let settings: ChangedSettings
     private let user: HugePageUser
+    /// The numbers of the host's nodes that have memory; empty where those are not told.
+    private let nodes = HugeTLBPool.nodesWithMemory() ?? []
     private var memmapAtStart: PageCount?
 
     /// Deferred restores go page by page: counts that have not moved for so long are believed.
@@ -114,7 +116,7 @@ final class HostPools: PoolPeer {
         guard let node else {
             return HugeTLBPool.current(ofPagesOf: size.bytes).map { ($0.pages - $0.surplus).rawValue }
         }
-        let part = HugeTLBPool.nodes(ofPagesOf: size.bytes).flatMap { $0.indices.contains(node) ? $0[node] : nil }
+        let part = HugeTLBPool.nodes([number(ofNode: node)], ofPagesOf: size.bytes)?.first
         return part.map { ($0.pages - $0.surplus).rawValue }
     }
 
@@ -124,15 +126,12 @@ final class HostPools: PoolPeer {
             return
         }
         try settings.during { () throws(HostError) in
-            try HugeTLBPool.setSize(count, pagesOf: size.bytes, onNode: Self.number(ofNode: node))
+            try HugeTLBPool.setSize(count, pagesOf: size.bytes, onNode: self.number(ofNode: node))
         }
     }
 
     /// The host's number for the machine's node: nodes without memory are left out.
-    private static func number(ofNode node: Int) -> Int {
-        let numbers = HugeTLBPool.nodesWithMemory() ?? []
-        return numbers.indices.contains(node) ? numbers[node] : node
-    }
+    private func number(ofNode node: Int) -> Int { nodes.indices.contains(node) ? nodes[node] : node }
 
     private static let attempts = 5
 
@@ -174,7 +173,7 @@ final class HostPools: PoolPeer {
             try settings.during { () throws(HostError) in try user.unreserve(count, pagesOf: size.bytes) }
         case .demote(let size, let count, let node):
             try settings.during { () throws(HostError) in
-                try HugeTLBPool.demote(count, pagesOf: size.bytes, onNode: node.map(Self.number))
+                try HugeTLBPool.demote(count, pagesOf: size.bytes, onNode: node.map(self.number))
             }
         }
         return "ok"
@@ -236,7 +235,7 @@ final class HostPools: PoolPeer {
             counts.pools[index].freePages = pool.free.rawValue
             counts.pools[index].reservedPages = pool.reserved.rawValue
             counts.pools[index].surplusPages = pool.surplus.rawValue
-            counts.pools[index].nodes = (HugeTLBPool.nodes(ofPagesOf: size.bytes) ?? []).map {
+            counts.pools[index].nodes = (HugeTLBPool.nodes(nodes, ofPagesOf: size.bytes) ?? []).map {
                 .init(
                     totalPages: $0.pages.rawValue, freePages: $0.free.rawValue, surplusPages: $0.surplus.rawValue)
             }
