@@ -20,20 +20,31 @@ struct HugeTLBPoolTests {
         #expect(pool.overcommit == HostHugePageCount(64))
     }
 
-    @Test("A file that is missing or holds something else makes no pool", arguments: files.keys.sorted())
-    func damaged(_ file: String) {
+    @Test("A file that is missing or holds something else hides its own count alone", arguments: files.keys.sorted())
+    func damaged(_ file: String) throws {
+        func counts(_ files: [String: String]) throws -> [HostHugePageCount?] {
+            let pool = try #require(HugeTLBPool(pageSize: .mebibytes(2)) { files[$0] })
+            return [pool.pages, pool.free, pool.reserved, pool.surplus, pool.overcommit]
+        }
+        let whole = try counts(Self.files)
         for text in [nil, "", "\n", "-1\n", "x\n", "1 2\n", "1.5\n", "99999999999999999999\n"] {
             var files = Self.files
             files[file] = text
-            #expect(HugeTLBPool(pageSize: .mebibytes(2)) { files[$0] } == nil, "\(file): \(text ?? "none")")
+            let damaged = try counts(files)
+            #expect(damaged.count { $0 == nil } == 1, "\(file): \(text ?? "none")")
+            #expect(zip(damaged, whole).allSatisfy { $0 == nil || $0 == $1 })
         }
     }
 
+    @Test("Where there is no file there is no pool")
+    func absent() { #expect(HugeTLBPool(pageSize: .mebibytes(2)) { _ in nil } == nil) }
+
     @Test("More huge pages than any memory holds are none")
-    func tooMany() {
+    func tooMany() throws {
         var files = Self.files
         files["nr_hugepages"] = "\(Int.max)"
-        #expect(HugeTLBPool(pageSize: .mebibytes(2)) { files[$0] } == nil)
+        let pool = try #require(HugeTLBPool(pageSize: .mebibytes(2)) { files[$0] })
+        #expect(pool.pages == nil && pool.persistent == nil)
     }
 
     @Test("This host's pools are those it has folders for")
@@ -46,7 +57,7 @@ struct HugeTLBPoolTests {
         let pools = try #require(try HugeTLBPool.all())
         for pool in pools {
             #expect(Self.hasFolder(pool.pageSize))
-            #expect(pool.free <= pool.pages)
+            #expect(try #require(pool.free) <= #require(pool.pages))
         }
         if let meminfo = try HugeTLBMeminfo.current() {
             #expect(pools.contains { $0.pageSize == meminfo.pageSize })

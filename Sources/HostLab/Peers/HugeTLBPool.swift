@@ -10,40 +10,47 @@ package struct HostHugePageCount: Quantity {
     package init(_ rawValue: Int) { self.rawValue = rawValue }
 }
 
-/// One of the host's own HugeTLB pools: /sys/kernel/mm/hugepages/hugepages-SIZEkB.
+/// One of the host's own HugeTLB pools: /sys/kernel/mm/hugepages/hugepages-SIZEkB. A count is nil where its file is
+/// hidden, or does not hold one number of at least 0.
 package struct HugeTLBPool: Hashable, Sendable {
     /// The size of its huge pages.
     package let pageSize: ByteCount
-    /// Huge pages there are, those in surplus included (nr_hugepages).
-    package let pages: HostHugePageCount
+    /// Huge pages there are, those in surplus included (nr_hugepages); nil also of more than any memory holds.
+    package let pages: HostHugePageCount?
     /// Those nobody uses (free_hugepages).
-    package let free: HostHugePageCount
+    package let free: HostHugePageCount?
     /// Those of the free ones that are promised to a mapping (resv_hugepages).
-    package let reserved: HostHugePageCount
+    package let reserved: HostHugePageCount?
     /// Those above the size the pool was given (surplus_hugepages).
-    package let surplus: HostHugePageCount
+    package let surplus: HostHugePageCount?
     /// How many of those there may be (nr_overcommit_hugepages).
-    package let overcommit: HostHugePageCount
+    package let overcommit: HostHugePageCount?
 
     /// The pool that the files of one folder describe. Pure.
     ///
     /// - Parameters:
     ///   - pageSize: the size in the folder's name.
     ///   - read: the text of a file in it; nil where there is none.
-    /// - Returns: nil where a file is missing, or does not hold one number of at least 0, or the pool is larger than
-    ///   any memory.
+    /// - Returns: nil where there is none of the files.
     package init?(pageSize: ByteCount, read: (String) -> String?) {
-        func count(_ file: String) -> HostHugePageCount? { Self.count(read(file)) }
-        guard let pages = count("nr_hugepages"), let free = count("free_hugepages"),
-            let reserved = count("resv_hugepages"), let surplus = count("surplus_hugepages"),
-            let overcommit = count("nr_overcommit_hugepages"), pageSize.multiplied(by: pages.rawValue) != nil
-        else { return nil }
+        var files = 0
+        func count(_ file: String) -> HostHugePageCount? {
+            let text = read(file)
+            if text != nil { files += 1 }
+            return Self.count(text)
+        }
         self.pageSize = pageSize
-        self.pages = pages
-        self.free = free
-        self.reserved = reserved
-        self.surplus = surplus
-        self.overcommit = overcommit
+        pages = count("nr_hugepages").flatMap { pageSize.multiplied(by: $0.rawValue) == nil ? nil : $0 }
+        free = count("free_hugepages")
+        reserved = count("resv_hugepages")
+        surplus = count("surplus_hugepages")
+        overcommit = count("nr_overcommit_hugepages")
+        if files == 0 { return nil }
+    }
+
+    /// The pool's own huge pages, without those in surplus; nil where one of the two is.
+    package var persistent: HostHugePageCount? {
+        pages.flatMap { pages in surplus.map { pages - $0 } }
     }
 
     /// The one number of at least 0 that a file holds; nil for anything else.
@@ -58,16 +65,7 @@ package struct HugeTLBPool: Hashable, Sendable {
         var pools: [HugeTLBPool] = []
         // Every size is a power of two: asking for each is less than reading a folder takes.
         for shift in 14...40 {
-            let size = ByteCount(1 << shift)
-            let folder = folder(of: size)
-            do throws(HostError) {
-                _ = try HostKernel.readText(folder.appending("nr_hugepages"))
-            } catch  where error.code == .notSupported {
-                continue
-            }
-            let pool = HugeTLBPool(pageSize: size) { try? HostKernel.readText(folder.appending($0)) }
-            guard let pool else { throw HostError(unreadable: folder.string) }
-            pools.append(pool)
+            if let pool = current(ofPagesOf: ByteCount(1 << shift)) { pools.append(pool) }
         }
         do throws(HostError) {
             return all(pools, try HugeTLBMeminfo.current())
@@ -149,6 +147,11 @@ package struct HugeTLBPool: Hashable, Sendable {
     /// The first of several nodes in a list such as `0-3,5`; nil if there is one alone. Pure.
     static func firstOfSeveral(_ list: String) -> Int? {
         numbers(list).flatMap { $0.count > 1 ? $0.first : nil }
+    }
+
+    /// The error of a pool that is needed, and hidden.
+    package static func hidden(pagesOf pageSize: ByteCount) -> HostError {
+        HostError(unreadable: folder(of: pageSize).string)
     }
 
     static func folder(of pageSize: ByteCount) -> FilePath {

@@ -80,15 +80,14 @@ struct KernelMeasurement: Sendable {
     /// Writing the pool's size makes surplus pages ordinary ones: putting the size back could not undo that.
     private func checkSurplus() throws(ExperimentError) {
         try ExperimentError.wrapping {
-            guard let pool = try pool(), pool.surplus != .zero else { return }
+            guard let surplus = HugeTLBPool.current(ofPagesOf: pageSize.bytes)?.surplus else {
+                throw HugeTLBPool.hidden(pagesOf: pageSize.bytes)
+            }
+            guard surplus != .zero else { return }
             throw ExperimentError.notSupported(
-                "the pool has \(pool.surplus) huge pages in surplus, which a change of its size would make permanent; "
+                "the pool has \(surplus) huge pages in surplus, which a change of its size would make permanent; "
                     + "try again when they are gone")
         }
-    }
-
-    private func pool() throws(HostError) -> HugeTLBPool? {
-        try HugeTLBPool.all()?.first { $0.pageSize == pageSize.bytes }
     }
 
     /// Memory that is left to everybody else: a sixteenth of what there is, and no less than this.

@@ -19,24 +19,24 @@ struct KernelOverview: Hashable, Sendable, Codable {
         let netBytes: ByteCount
     }
 
-    /// One of the host's pools (hstates).
+    /// One of the host's pools (hstates). Null is what is hidden.
     struct Pool: Hashable, Sendable, Codable {
         /// Its huge page.
         let hugePageBytes: ByteCount
         /// Whether that is the default size; null where /proc/meminfo is hidden.
         let isDefaultSize: Measured<Bool>
         /// Huge pages there are.
-        let pages: HostHugePageCount
+        let pages: Measured<HostHugePageCount>
         /// Those nobody uses.
-        let freePages: HostHugePageCount
+        let freePages: Measured<HostHugePageCount>
         /// Free ones that are reserved for a mapping.
-        let reservedPages: HostHugePageCount
+        let reservedPages: Measured<HostHugePageCount>
         /// Those above the size the pool was given.
-        let surplusPages: HostHugePageCount
+        let surplusPages: Measured<HostHugePageCount>
         /// How many of those there may be.
-        let overcommitPages: HostHugePageCount
+        let overcommitPages: Measured<HostHugePageCount>
         /// What optimizing all of its huge pages gives.
-        let asItIs: Saving
+        let asItIs: Measured<Saving>
         /// What it would give with all of memory in huge pages of this size.
         let allOfMemory: Saving
     }
@@ -89,13 +89,15 @@ struct KernelOverview: Hashable, Sendable, Codable {
         memoryBytes = memory
         hugetlbBytes = Measured(meminfo?.memory)
         let described = pools?.map { pool in
-            let most = HugePageCount(memory.rawValue / pool.pageSize.rawValue)
+            func saving(_ pages: Int) -> Saving {
+                Saving(HugePageCount(pages), of: pool.pageSize, basePage: basePage, scheme)
+            }
             return Pool(
                 hugePageBytes: pool.pageSize, isDefaultSize: Measured(meminfo.map { $0.pageSize == pool.pageSize }),
-                pages: pool.pages, freePages: pool.free, reservedPages: pool.reserved, surplusPages: pool.surplus,
-                overcommitPages: pool.overcommit,
-                asItIs: Saving(HugePageCount(pool.pages.rawValue), of: pool.pageSize, basePage: basePage, scheme),
-                allOfMemory: Saving(most, of: pool.pageSize, basePage: basePage, scheme))
+                pages: Measured(pool.pages), freePages: Measured(pool.free), reservedPages: Measured(pool.reserved),
+                surplusPages: Measured(pool.surplus), overcommitPages: Measured(pool.overcommit),
+                asItIs: Measured(pool.pages.map { saving($0.rawValue) }),
+                allOfMemory: saving(memory.rawValue / pool.pageSize.rawValue))
         }
         self.pools = Measured(described)
     }

@@ -53,9 +53,9 @@ extension KernelResult {
     private var savings: Markup {
         let subjects = (kernel.pools.value ?? []).flatMap { pool -> [(String, KernelOverview.Saving)] in
             let size = Format.bytes(pool.hugePageBytes)
-            let asItIs =
-                pool.pages > .zero
-                ? [("the pool\u{2019}s \(Format.count(pool.pages.rawValue, "huge page")) of \(size)", pool.asItIs)] : []
+            let asItIs = [pool.asItIs.value].compactMap(\.self).filter { $0.pages > .zero }.map {
+                ("the pool\u{2019}s \(Format.count($0.pages.rawValue, "huge page")) of \(size)", $0)
+            }
             return asItIs + [
                 ("all of \(Format.bytes(kernel.memoryBytes)) in huge pages of \(size)", pool.allOfMemory)
             ]

@@ -76,6 +76,23 @@ struct HiddenFilesTests {
     }
 
     @Test(
+        "One hidden file of a pool hides one figure",
+        arguments: [("free_hugepages", "free_pages"), ("nr_hugepages", "pages"), ("resv_hugepages", "reserved_pages")])
+    func poolFile(_ file: String, _ key: String) async throws {
+        let folder = "/sys/kernel/mm/hugepages/hugepages-2048kB"
+        guard (try? HostKernel.readText(FilePath("\(folder)/\(file)"))) != nil else {
+            try Test.cancel("no pool of 2 MiB here")
+        }
+        let outcome = try await Self.run(
+            "mount --bind empty \(folder)/\(file) && \"$V\" kernel && exec \"$V\" kernel -q --export-json -")
+        #expect(outcome.code == 0 && !outcome.output.contains("not readable"), "\(outcome)")
+        let pools = try #require(outcome.output.split(separator: "\"pools\" : [").last)
+        for other in ["pages", "free_pages", "reserved_pages", "surplus_pages", "overcommit_pages"] {
+            #expect(pools.contains("\"\(other)\" : null") == (other == key), "\(other): \(outcome)")
+        }
+    }
+
+    @Test(
         "Figures whose file is empty are null, and everything else is measured",
         arguments: ["/proc/kpagecount", "/proc/kpageflags"])
     func figures(_ file: String) async throws {

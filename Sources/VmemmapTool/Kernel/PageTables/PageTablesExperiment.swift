@@ -189,7 +189,9 @@ struct PageTablesExperiment: Sendable {
     }
 
     private static func pools() throws(HostError) -> [VmemmapLook.Pool] {
-        (try HugeTLBPool.all() ?? []).map { .init(size: $0.pageSize, pages: $0.pages.rawValue) }
+        (try HugeTLBPool.all() ?? []).compactMap { pool in
+            pool.pages.map { .init(size: pool.pageSize, pages: $0.rawValue) }
+        }
     }
 
     private static var kernel: String {

@@ -73,11 +73,13 @@ final class HostPools: PoolPeer {
     /// Counts are compared as they are, and a pool is emptied: neither goes with huge pages of somebody else's.
     private static func checkUnused() throws(ExperimentError) {
         for size in EmulatedMachine.sizes.map(\.bytes) {
-            guard let pool = HugeTLBPool.current(ofPagesOf: size), pool.pages != .zero else { continue }
-            let name = HugeTLBPool.exclusiveSize(ofPagesOf: size)
+            guard let pool = HugeTLBPool.current(ofPagesOf: size), let pages = pool.pages, let free = pool.free else {
+                throw .host(HugeTLBPool.hidden(pagesOf: size))
+            }
+            guard pages != .zero else { continue }
             throw .notSupported(
-                "the pool of \(Format.bytes(size)) huge pages is in use: it has \(pool.pages), \(pool.free) of them "
-                    + "free, and must have none; stop who uses it, and as root: echo 0 > \(name.path)")
+                "the pool of \(Format.bytes(size)) huge pages is in use: it has \(pages), \(free) of them "
+                    + "free, and must have none; stop who uses it, and as root: echo 0 > \(HugeTLBPool.exclusiveSize(ofPagesOf: size).path)")
         }
     }
 
@@ -114,7 +116,7 @@ final class HostPools: PoolPeer {
     /// The pool's own huge pages, or a node's.
     private func persistent(_ size: HugePageSize, _ node: Int?) -> Int? {
         guard let node else {
-            return HugeTLBPool.current(ofPagesOf: size.bytes).map { ($0.pages - $0.surplus).rawValue }
+            return HugeTLBPool.current(ofPagesOf: size.bytes)?.persistent?.rawValue
         }
         let part = HugeTLBPool.nodes([number(ofNode: node)], ofPagesOf: size.bytes)?.first
         return part.map { ($0.pages - $0.surplus).rawValue }
@@ -228,13 +230,13 @@ final class HostPools: PoolPeer {
     private func counts() throws(HostError) -> PoolCounts {
         var counts = PoolCounts.zero
         for (index, size) in EmulatedMachine.sizes.enumerated() {
-            guard let pool = HugeTLBPool.current(ofPagesOf: size.bytes) else {
-                throw HostError(unreadable: HugeTLBPool.exclusiveSize(ofPagesOf: size.bytes).path.string)
-            }
-            counts.pools[index].totalPages = pool.pages.rawValue
-            counts.pools[index].freePages = pool.free.rawValue
-            counts.pools[index].reservedPages = pool.reserved.rawValue
-            counts.pools[index].surplusPages = pool.surplus.rawValue
+            guard let pool = HugeTLBPool.current(ofPagesOf: size.bytes), let pages = pool.pages, let free = pool.free,
+                let reserved = pool.reserved, let surplus = pool.surplus
+            else { throw HugeTLBPool.hidden(pagesOf: size.bytes) }
+            counts.pools[index].totalPages = pages.rawValue
+            counts.pools[index].freePages = free.rawValue
+            counts.pools[index].reservedPages = reserved.rawValue
+            counts.pools[index].surplusPages = surplus.rawValue
             counts.pools[index].nodes = (HugeTLBPool.nodes(nodes, ofPagesOf: size.bytes) ?? []).map {
                 .init(
                     totalPages: $0.pages.rawValue, freePages: $0.free.rawValue, surplusPages: $0.surplus.rawValue)
