@@ -55,9 +55,11 @@ extension KernelResult: ExportableResult {
                 .sizeLabel("huge_page_bytes", "The size of a huge page.") { $0.hugePageBytes }.shown("huge page"),
                 .count("pages", "Huge pages there are (nr_hugepages).") { $0.pages.value?.rawValue }.shown("pages"),
                 .count("free_pages", "Those nobody uses.") { $0.freePages.value?.rawValue }.shown("free"),
-                .count("reserved_pages", "Free ones reserved for a mapping.") { $0.reservedPages.value?.rawValue }.shown(
-                    "resv"),
-                .count("surplus_pages", "Those above the pool's size.") { $0.surplusPages.value?.rawValue }.shown("surplus"),
+                .count("reserved_pages", "Free ones reserved for a mapping.") { $0.reservedPages.value?.rawValue }
+                    .shown(
+                        "resv"),
+                .count("surplus_pages", "Those above the pool's size.") { $0.surplusPages.value?.rawValue }.shown(
+                    "surplus"),
                 .count("overcommit_pages", "Surplus pages that there may be (nr_overcommit_hugepages).") {
                     $0.overcommitPages.value?.rawValue
                 }.shown("over-\ncommit"),
@@ -65,7 +67,8 @@ extension KernelResult: ExportableResult {
                     .shown("default"),
                 .bytes("struct_page", "Their struct pages, none optimized.") { $0.asItIs.value?.structPageBytes }.shown(
                     "struct\npages"),
-                .bytes("freed", "What optimizing all of them frees.") { $0.asItIs.value?.freedBytes }.shown("HVO\nfrees"),
+                .bytes("freed", "What optimizing all of them frees.") { $0.asItIs.value?.freedBytes }.shown(
+                    "HVO\nfrees"),
                 .bytes("net", "That, less page tables.") { $0.asItIs.value?.netBytes }.shown("net of\ntables"),
                 .bytes("all_of_memory_freed", "What it would free with all of memory in such huge pages.") {
                     $0.allOfMemory.freedBytes

@@ -77,9 +77,10 @@ final class HostPools: PoolPeer {
                 throw .host(HugeTLBPool.hidden(pagesOf: size))
             }
             guard pages != .zero else { continue }
+            let path = HugeTLBPool.exclusiveSize(ofPagesOf: size).path
             throw .notSupported(
                 "the pool of \(Format.bytes(size)) huge pages is in use: it has \(pages), \(free) of them "
-                    + "free, and must have none; stop who uses it, and as root: echo 0 > \(HugeTLBPool.exclusiveSize(ofPagesOf: size).path)")
+                    + "free, and must have none; stop who uses it, and as root: echo 0 > \(path)")
         }
     }
 
