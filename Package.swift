@@ -15,6 +15,10 @@ let cSettings: [CSetting] = [
     .enableWarning("extra"),
 ]
 
+// scripts/install names the commit that it builds, for --version.
+let commit = (Context.environment["VMEMMAP_COMMIT"] ?? "").filter { $0.isLetter || $0.isNumber || $0 == "+" }
+let commitSettings: [CSetting] = commit.isEmpty ? [] : [.define("VMEMMAP_COMMIT", to: "\"\(commit)\"")]
+
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let parser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
@@ -37,7 +41,7 @@ let package = Package(
     ],
     targets: [
         // Layers, lowest first. Each may import those above it in this list, never those below.
-        .target(name: "CSystemShims", path: "CSystemShims", cSettings: cSettings),
+        .target(name: "CSystemShims", path: "CSystemShims", cSettings: cSettings + commitSettings),
         .target(name: "HostMemory", dependencies: ["CSystemShims", system], swiftSettings: swiftSettings),
         // Reads the kernel's own page tables.
         .target(name: "KernelMemory", dependencies: ["HostMemory", system], swiftSettings: swiftSettings),

@@ -9,6 +9,7 @@ package enum EntryPoint {
     /// What `ParsableCommand.main()` does, with the standard streams seen to first, and with an exit code for what
     /// could not be written, the help included.
     package static func main() -> Never {
+        _ = RunDescription.start
         TerminationSignals.endByCrashes()
         Output.open()
         StackLimit.check()

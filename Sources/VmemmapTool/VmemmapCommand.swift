@@ -15,11 +15,13 @@ struct VmemmapCommand: ParsableCommand {
             Exit codes: 0 all is well, 1 internal error, 2 a check failed, 3 the host lacks a resource or refused, \
             4 not supported on this host or not permitted, 64 usage.
             """,
-        version: "\(Tool.name) \(Tool.version)",
+        version: Tool.versionLine,
         groupedSubcommands: [
             CommandGroup(
                 name: "See", subcommands: [DemoCommand.self, HoldCommand.self, InspectCommand.self, PoolCommand.self]),
             CommandGroup(name: "Plan", subcommands: [SavingsCommand.self, PlanCommand.self]),
-            CommandGroup(name: "Measure", subcommands: [BenchCommand.self, KernelCommand.self, StressCommand.self]),
+            CommandGroup(
+                name: "Measure",
+                subcommands: [BenchCommand.self, KernelCommand.self, StressCommand.self, CompareCommand.self]),
         ])
 }

@@ -1,3 +1,4 @@
+import CSystemShims
 import Glibc
 import SystemPackage
 
@@ -54,13 +55,15 @@ package struct SystemName: Hashable, Sendable {
     package let release: String
     /// `uname -m`.
     package let machine: String
+    /// `uname -n`.
+    package let node: String
 
     /// Asks the kernel.
     package static var current: SystemName {
         var name = utsname()
         // SAFETY: the structure lives for the call. It fails for a bad address alone.
         _ = unsafe uname(&name)
-        return SystemName(release: text(name.release), machine: text(name.machine))
+        return SystemName(release: text(name.release), machine: text(name.machine), node: text(name.nodename))
     }
 
     /// The text in an array of C characters, up to the first that is 0.
@@ -69,5 +72,13 @@ package struct SystemName: Hashable, Sendable {
         unsafe withUnsafeBytes(of: characters) { bytes in
             unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
         }
+    }
+}
+
+extension HostKernel {
+    /// The commit that the program was built from; empty where the build does not name one.
+    package static var commitOfBuild: String {
+        // SAFETY: a string literal of C, which lives as long as the program.
+        unsafe String(cString: vme_commit())
     }
 }

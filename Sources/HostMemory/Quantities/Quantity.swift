@@ -49,15 +49,23 @@ public struct ByteCount: Quantity {
     /// `rawValue` bytes.
     public init(_ rawValue: Int) { self.rawValue = rawValue }
 
-    /// An amount written as people do: a whole number above 0, and K, M, G or T, or nothing. Nil for anything else, and
-    /// for what does not fit.
+    /// An amount written as people do: a number above 0 with at most six decimals, and K, M, G or T, with or without
+    /// iB, or nothing: 64G, 400GiB, 1.5T. Nil for anything else, for what does not fit, and for parts of a byte.
     public init?(text: some StringProtocol) {
         let units: [Character: Int] = ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40]
-        let unit = text.last.flatMap { units[$0] }
-        guard let number = Int(unit == nil ? text[...] : text.dropLast()), number > 0,
-            let bytes = ByteCount(unit ?? 1).multiplied(by: number)
+        let text = String(text)
+        let short = text.lowercased().hasSuffix("ib") ? text.dropLast(2) : text[...]
+        let unit = short.last.flatMap { units[$0] }
+        if unit == nil, short.count < text.count { return nil }
+        let parts = (unit == nil ? short : short.dropLast()).split(separator: ".", omittingEmptySubsequences: false)
+        let decimals = parts.count == 2 ? parts[1] : ""
+        guard parts.count == 1 || parts.count == 2 && (1...6).contains(decimals.count),
+            let number = Int(parts[0] + decimals), number > 0, decimals.allSatisfy(\.isNumber),
+            let product = ByteCount(unit ?? 1).multiplied(by: number)
         else { return nil }
-        self = bytes
+        let divisor = decimals.reduce(1) { divisor, _ in divisor * 10 }
+        guard product.rawValue.isMultiple(of: divisor) else { return nil }
+        self = ByteCount(product.rawValue / divisor)
     }
 
     /// `count` times 1024 bytes, the unit of /proc.

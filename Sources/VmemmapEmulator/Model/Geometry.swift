@@ -10,7 +10,7 @@ public struct Geometry: Hashable, Sendable {
     /// The huge page.
     public let hugePageSize: HugePageSize
     /// sizeof(struct page): one of ``structPageSizes``.
-    public let structPageSize: ByteCount
+    public private(set) var structPageSize: ByteCount
 
     /// The base page sizes that Linux has.
     public static let basePageSizes: [ByteCount] = [.kibibytes(4), .kibibytes(16), .kibibytes(64)]
@@ -28,6 +28,20 @@ public struct Geometry: Hashable, Sendable {
         else { return nil }
         self.basePageSize = basePageSize
         self.hugePageSize = hugePageSize
+        self.structPageSize = structPageSize
+    }
+
+    /// Sizes that the kernel's struct page is to shrink to, when what it says of allocated memory moves to descriptors
+    /// of their own (memdesc). What a region holds does not fit them: they are for forecasts.
+    package static let plannedStructPageSizes = [ByteCount(8), ByteCount(16), ByteCount(32)]
+
+    /// A geometry for arithmetic alone, which may have one of ``plannedStructPageSizes``, too.
+    package init?(forecastOf size: HugePageSize, basePageSize: ByteCount, structPageSize: ByteCount) {
+        guard Self.plannedStructPageSizes.contains(structPageSize) else {
+            self.init(basePageSize: basePageSize, hugePageSize: size, structPageSize: structPageSize)
+            return
+        }
+        self.init(basePageSize: basePageSize, hugePageSize: size)
         self.structPageSize = structPageSize
     }
 

@@ -106,7 +106,7 @@ struct KernelCommand: ParsableCommand {
             }
         }
         let recording = try replay.map(readRecording)
-        let exports = try export.open(reading: replay)
+        let exports = try export.open(reading: replay.map { [$0] } ?? [])
         let file = try record.map { try export.openPrivate($0) }
         if pageTables || looksOnly {
             let (result, block) = try shown(recording, file)

@@ -5,26 +5,42 @@ import VmemmapEmulator
 enum ForecastReport {
     /// The report, line by line.
     static func lines(_ result: PlanResult, _ style: Style = .plain) -> [String] {
-        let whose = result.isHostMemory ? "this host's memory" : "memory"
-        return style.wrapped([
-            "vmemmap plan: what HugeTLB vmemmap optimization gives back (nothing is mapped)", "",
-            "\(Format.bytes(result.forecast.memoryBytes)) of \(whose), all in huge pages; struct pages: "
-                + Format.bytes(result.forecast.structPageBytes), "",
-        ]) + style.wrapped(structPages(result)) + table(result.forecast, result, style)
-            + style.wrapped([
-                "",
-                "1 TiB of it, as in the cover letter of v5; struct pages: "
-                    + Format.bytes(result.coverLetter.structPageBytes), "",
-            ]) + table(result.coverLetter, result, style)
+        let title = "vmemmap plan: what HugeTLB vmemmap optimization gives back (nothing is mapped)"
+        if !result.architectures.isEmpty {
+            return style.wrapped([title, ""] + structPages(result))
+                + ArchitectureRow.table(result.architectures).lines(style) + architectureNotes(style)
+        }
+        return style.wrapped([title, ""] + PlanAnswer.lines(result) + [""] + structPages(result))
+            + table(result.forecast, result, style) + coverLetter(result, style)
             + style.notes([
-                "the letter: ~16 GB of 16 with 1 GB pages, ~11 with 2 MB pages (10 to 12)", "",
-                "Kernel: as its boot message has it, less a page table for 2 MiB of vmemmap each.",
-                "Emulated: \(result.configuration.backing.rawValue) backing, \(result.host.mappingCostBytes) bytes a "
-                    + "mapping "
-                    + "(\(result.host.mappingCostSource.rawValue)).",
-                "Too many: more than vm.max_map_count, "
-                    + (result.host.maxMapCount.value.map { "\($0)." } ?? "which is hidden here."),
-            ])
+                "",
+                "Net: less a page table for 2 MiB of vmemmap each."
+                    + (style.isVerbose ? "" : " With --verbose: what an emulation would cost, too."),
+            ]) + (style.isVerbose ? emulation(result, style) : [])
+    }
+
+    private static func coverLetter(_ result: PlanResult, _ style: Style) -> [String] {
+        guard let letter = result.coverLetter.value else { return [] }
+        let title = "1 TiB of it, as in the cover letter of v5; struct pages: "
+        return style.wrapped(["", title + Format.bytes(letter.structPageBytes), ""]) + table(letter, result, style)
+            + style.notes(["the letter: ~16 GB of 16 with 1 GB pages, ~11 with 2 MB pages (10 to 12)"])
+    }
+
+    private static func emulation(_ result: PlanResult, _ style: Style) -> [String] {
+        style.notes([
+            "Emulated: \(result.configuration.backing.rawValue) backing, \(result.host.mappingCostBytes) bytes a "
+                + "mapping (\(result.host.mappingCostSource.rawValue)).",
+            "Too many: more than vm.max_map_count, "
+                + (result.host.maxMapCount.value.map { "\($0)." } ?? "which is hidden here."),
+        ])
+    }
+
+    private static func architectureNotes(_ style: Style) -> [String] {
+        var reasons: [String] = []
+        for reason in Architecture.allCases.compactMap(\.whyNotInMainline) where !reasons.contains(reason) {
+            reasons.append(reason + ".")
+        }
+        return style.wrapped([""] + Set(reasons).sorted())
     }
 
     /// What a struct page that is not the usual one makes of it.
@@ -32,22 +48,27 @@ enum ForecastReport {
         let size = result.configuration.structPageSizeBytes
         if size == StructPage.size { return [] }
         let isPowerOfTwo = size.rawValue & (size.rawValue - 1) == 0
+        if size < StructPage.size {
+            return ["A struct page has \(size) bytes, as when it has shrunk to a descriptor (memdesc).", ""]
+        }
         return [isPowerOfTwo ? "A struct page has \(size) bytes." : KernelMessage.crossing(size), ""]
     }
 
     private static func table(_ forecast: Forecast, _ result: PlanResult, _ style: Style) -> [String] {
-        forecast.table("forecast", "").lines(style) + style.wrapped(leftOver(forecast, result))
+        forecast.table("forecast", "", showsEmulation: style.isVerbose).lines(style)
+            + style.wrapped(leftOver(forecast, result))
     }
 
     /// What of the memory fills no huge page, of each size.
     private static func leftOver(_ forecast: Forecast, _ result: PlanResult) -> [String] {
-        result.configuration.hugePageBytes.compactMap { size in
-            let pages = forecast.memoryBytes.rawValue / size.rawValue
-            let rest = forecast.memoryBytes - size * pages
+        let pools = result.configuration.pools
+        let sizes = result.configuration.hugePageBytes.compactMap { HugePageSize(bytes: $0) }
+        return (pools.isEmpty ? sizes.map { PlannedPool(memory: forecast.memoryBytes, size: $0) } : pools).compactMap {
+            let (size, rest) = (Format.bytes($0.hugePageBytes), $0.restBytes)
             if rest == .zero { return nil }
-            return pages == 0
-                ? "It holds no huge page of \(Format.bytes(size))."
-                : "Huge pages of \(Format.bytes(size)) leave \(Format.bytes(rest)) of it over."
+            return $0.pages == .zero
+                ? "\(Format.bytes($0.memoryBytes)) hold no huge page of \(size)."
+                : "Huge pages of \(size) leave \(Format.bytes(rest)) of \(Format.bytes($0.memoryBytes)) over."
         }
     }
 }

@@ -7,11 +7,28 @@ struct PlanCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan",
         abstract: "Forecast what optimizing gives back, and at what cost, for any amount of memory.",
-        discussion: "Example: vmemmap plan --memory 128G --scheme head")
+        discussion: """
+            Example: vmemmap plan
+            Example: vmemmap plan 400G@2M 64G@1G --of 512G
+            Example: vmemmap plan --arch all --scheme head
+            """)
+
+    @Argument(
+        help: ArgumentHelp("Pools: memory, and the size of its huge pages.", valueName: "SIZE@PAGE"),
+        transform: PlannedPool.parse)
+    var pools: [PlannedPool] = []
+
+    @Option(
+        help: ArgumentHelp("The memory that the pools are a part of.", valueName: "SIZE[K|M|G|T]"),
+        transform: MemorySize.parse)
+    var of: MemorySize?
 
     @OptionGroup(title: "Memory (default: this host's)") var amount: AmountOptions
 
-    @Option(help: "Only this size of huge page (default: both; with --pages 2M).")
+    @Option(help: "Another architecture, or a table of all (default: this host's).")
+    var arch: ArchitectureChoice?
+
+    @Option(help: "Only this size of huge page (default: each; with --pages 2M).", transform: PlanCommand.pageSize)
     var pageSize: HugePageSize?
 
     @Option(help: "Only this scheme (default: all).")
@@ -23,20 +40,64 @@ struct PlanCommand: ParsableCommand {
     @Option(help: OptionHelp.tailFrames)
     var tailFrames = Given<TailFrames>("1")
 
-    @Option(help: "sizeof(struct page) in bytes; nothing can be freed where it is no power of two.")
+    @Option(
+        help: """
+            sizeof(struct page) in bytes; nothing can be freed where it is no power of two. 8, 16 and 32: what it may \
+            shrink to.
+            """)
     var structPageSize = StructPageSize(bytes: StructPage.size)
+
+    @Flag(help: "Also 1 TiB, as in the cover letter of v5.")
+    var coverLetter = false
 
     @OptionGroup(title: "Export") var export: ExportOptions
     @OptionGroup(title: "Terminal") var terminal: TerminalOptions
 
+    /// Any power of two that Linux has huge pages of.
+    static func pageSize(_ text: String) throws -> HugePageSize {
+        guard let size = (try? MemorySize.parse(text)).flatMap({ HugePageSize(bytes: $0.bytes) }) else {
+            throw ValidationError("it must be a power of two of bytes, or of K, M or G, at most 16G")
+        }
+        return size
+    }
+
     func validate() throws {
+        let isAmount = amount.memory != nil || amount.pages != nil
+        for (option, isGiven) in [
+            ("--memory or --pages", isAmount), ("--page-size", pageSize != nil), ("--cover-letter", coverLetter),
+            ("A pool", !pools.isEmpty),
+        ] {
+            try OptionRule.check(option, isGiven: isGiven, excludes: "--arch all", isOtherGiven: arch?.name == "all")
+        }
+        for (option, isGiven) in [("--memory or --pages", isAmount), ("--page-size", pageSize != nil)] {
+            try OptionRule.check(option, isGiven: isGiven, excludes: "pools", isOtherGiven: !pools.isEmpty)
+        }
+        try OptionRule.check("--of", isGiven: of != nil, belongsTo: "pools", isOtherGiven: !pools.isEmpty)
+        try checkPools()
         // Each row says what run it has.
         try TailFrames.check(tailFrames, for: schemes, sizes)
         _ = try amount.bytes(sizes[0])
     }
 
     private var sizes: [HugePageSize] {
-        pageSize.map { [$0] } ?? (amount.pages == nil ? [.twoMebibytes, .oneGibibyte] : [.twoMebibytes])
+        if !pools.isEmpty { return pools.compactMap { HugePageSize(bytes: $0.hugePageBytes) } }
+        if let pageSize { return [pageSize] }
+        if case .one(let architecture)? = arch { return architecture.hugePageSizes }
+        return amount.pages == nil ? [.twoMebibytes, .oneGibibyte] : [.twoMebibytes]
+    }
+
+    private func checkPools() throws {
+        var sum = ByteCount.zero
+        for pool in pools {
+            guard let next = sum.adding(pool.memoryBytes), next <= of?.bytes ?? MemorySize.most else {
+                let most = Format.bytes(of?.bytes ?? MemorySize.most)
+                throw ValidationError("The pools together are more than \(most).")
+            }
+            sum = next
+        }
+        guard Set(pools.map(\.hugePageBytes)).count == pools.count else {
+            throw ValidationError("There is one pool of a size of huge page: give each size once.")
+        }
     }
 
     private var schemes: [Scheme] { scheme.map { [$0] } ?? Scheme.allCases }
@@ -45,8 +106,9 @@ struct PlanCommand: ParsableCommand {
     var experiment: PlanExperiment {
         get throws {
             PlanExperiment(
-                memory: try amount.bytes(sizes[0]), sizes: sizes, schemes: schemes, backing: backing,
-                tailFrames: tailFrames.value, structPageSize: structPageSize.bytes)
+                memory: try amount.bytes(sizes[0]), pools: pools, of: of?.bytes, architecture: arch, sizes: sizes,
+                schemes: schemes, backing: backing, tailFrames: tailFrames.value,
+                structPageSize: structPageSize.bytes, hasCoverLetter: coverLetter)
         }
     }
 
@@ -66,11 +128,13 @@ struct StructPageSize: ExpressibleByArgument {
     init(bytes: ByteCount) { self.bytes = bytes }
 
     init?(argument: String) {
-        guard let bytes = Int(argument), Geometry.structPageSizes.contains(ByteCount(bytes)) else { return nil }
+        guard let bytes = Int(argument), Self.sizes.contains(ByteCount(bytes)) else { return nil }
         self.bytes = ByteCount(bytes)
     }
 
     var defaultValueDescription: String { "\(bytes)" }
 
-    static var allValueStrings: [String] { Geometry.structPageSizes.map { "\($0)" } }
+    static var allValueStrings: [String] { sizes.map { "\($0)" } }
+
+    private static var sizes: [ByteCount] { Geometry.plannedStructPageSizes + Geometry.structPageSizes }
 }

@@ -61,7 +61,7 @@ struct PoolCommand: ParsableCommand {
     }
 
     func run() throws {
-        let exports = try export.open(reading: file == nil || file == "-" ? "/dev/stdin" : file)
+        let exports = try export.open(reading: [file.flatMap { $0 == "-" ? nil : $0 } ?? "/dev/stdin"])
         let host = try runOrExit { () throws(ExperimentError) in try HostBlock.current() }
         if besideKernel || random != nil { return try runBeside(exports, host) }
         let progress = terminal.terminal.progress()

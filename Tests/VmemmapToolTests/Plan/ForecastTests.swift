@@ -79,17 +79,72 @@ struct ForecastTests {
         #expect(forecast == nil)
     }
 
-    @Test("The first screen answers for this host and names the letter's figures")
+    @Test("The first screen answers for this host; the letter's figures and the emulator's come when asked for")
     func report() throws {
-        let result = try PlanExperiment(
+        var experiment = PlanExperiment(
             memory: nil, sizes: [.twoMebibytes, .oneGibibyte], schemes: Scheme.allCases, backing: .anonymous,
-            tailFrames: .auto
+            tailFrames: .auto)
+        let lines = ForecastReport.lines(try experiment.run())
+        #expect(lines[2].hasPrefix("This host's kernel (Linux ") && lines[2].contains(" scheme) would free, of "))
+        #expect(lines.count { $0.hasPrefix("head, ") } == 2)
+        #expect(lines.count { $0.hasSuffix(" yes") } == 2, "the kernel's own scheme is marked")
+        #expect(!lines.contains { $0.contains("emulated:") || $0.hasPrefix("the letter:") } && lines.count <= 20)
+        experiment.hasCoverLetter = true
+        let verbose = Style(width: nil, isColored: false, isVerbose: true)
+        let all = ForecastReport.lines(try experiment.run(), verbose)
+        #expect(all.contains { $0.hasPrefix("the letter: ~16 GB of 16") } && all.contains { $0.contains("emulated:") })
+    }
+
+    @Test("Several pools are worked out together: their sum is the answer, and what is no whole huge page is said")
+    func pools() throws {
+        let pools = [
+            PlannedPool(memory: .gibibytes(400), size: .twoMebibytes),
+            PlannedPool(memory: .mebibytes(65 * 1024 + 1), size: .oneGibibyte),
+        ]
+        let result = try PlanExperiment(
+            pools: pools, of: .gibibytes(512), sizes: [], schemes: [.head, .firstTail], backing: .anonymous,
+            tailFrames: .frames(PageCount(1))
         ).run()
+        #expect(result.forecast.memoryBytes == .mebibytes(465 * 1024 + 1))
+        #expect(result.forecast.rows.map(\.pages.rawValue) == [204_800, 65, 204_800, 65])
+        let freed = ByteCount.kibibytes(28) * 204_800 + ByteCount.kibibytes(16380) * 65
+        let tables = ByteCount.kibibytes(4) * (3200 + 65 * 8)
+        #expect(result.forecast.kernelNetBytes(.head) == freed - tables)
         let lines = ForecastReport.lines(result)
-        #expect(lines.contains { $0.contains("of this host's memory, all in huge pages") })
-        #expect(lines.contains { $0.hasPrefix("the letter: ~16 GB of 16") })
-        #expect(lines.count { $0.hasPrefix("head, ") } == 4)
-        #expect(lines.count <= 40)
+        #expect(lines.contains("Huge pages of 1.00 GiB leave 1.00 MiB of 65.00 GiB over."))
+    }
+
+    @Test(
+        "Architectures, as the kernel's documents and commits have them",
+        arguments: [
+            ("x86-64", 2, 8, 7), ("x86-64", 1024, 4096, 4095), ("arm64-4k", 32, 128, 127), ("arm64-16k", 2, 0, 0),
+            ("arm64-16k", 32, 8, 7), ("arm64-16k", 1024, 256, 255), ("arm64-64k", 2, 0, 0), ("arm64-64k", 512, 8, 7),
+            ("arm64-64k", 16384, 256, 255), ("s390", 1, 4, 3), ("s390", 2048, 8192, 8191),
+        ])
+    func architectures(_ name: String, _ mebibytes: Int, _ pages: Int, _ freed: Int) throws {
+        let rows = ArchitectureRow.all(schemes: [.head], structPage: StructPage.size)
+        let row = try #require(
+            rows.first { $0.architecture.rawValue == name && $0.hugePageBytes == .mebibytes(mebibytes) })
+        #expect(row.vmemmapPages == PageCount(pages) && row.freedPages == PageCount(freed))
+        #expect(row.isInMainline == (name == "x86-64"))
+    }
+
+    @Test("Amounts are taken as people write them")
+    func amounts() throws {
+        for (text, bytes) in [
+            ("64G", 64 << 30), ("400GiB", 400 << 30), ("1.5T", 3 << 39), ("0.25m", 1 << 18), ("2097152", 2 << 20),
+        ] {
+            #expect(try MemorySize.parse(text).bytes == ByteCount(bytes), "\(text)")
+        }
+        for text in ["1.5", "GiB", "1.G", ".5G", "1.2.3G", "-1G", "1e3G", "0G", "0.0G", "4iB", "1.0000001G", "400GB"] {
+            #expect(throws: (any Error).self, "\(text)") { try MemorySize.parse(text) }
+        }
+    }
+
+    @Test("A struct page of 8 bytes leaves a 2 MiB page nothing to free, and 1 GiB nearly 2 MiB")
+    func memdesc() throws {
+        let rows = ArchitectureRow.all(schemes: [.head], structPage: ByteCount(8)).prefix(2)
+        #expect(rows.map(\.freedPages.rawValue) == [0, 511])
     }
 }
 

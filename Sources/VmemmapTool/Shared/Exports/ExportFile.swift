@@ -24,11 +24,11 @@ final class ExportFile {
     var isStandardOutput: Bool { target.isStandardOutput }
 
     /// Opens every destination that is named. Exits as a usage error if one cannot be written, if two are the same, or
-    /// if one is the file that the command reads.
-    static func open(_ destinations: [String?], reading input: String? = nil) throws -> [ExportFile?] {
+    /// if one is a file that the command reads.
+    static func open(_ destinations: [String?], reading inputs: [String] = []) throws -> [ExportFile?] {
         let targets = try destinations.map { try $0.map(ExportTarget.init) }
         try ExportTarget.checkDistinct(targets.compactMap(\.self))
-        if let input { try ExportTarget.check(targets.compactMap(\.self), leave: input) }
+        for input in inputs { try ExportTarget.check(targets.compactMap(\.self), leave: input) }
         return try targets.map { try $0.map { try ExportFile($0) } }
     }
 

@@ -4,7 +4,7 @@ import HostMemory
 /// made of.
 struct ExportTable: Hashable, Sendable {
     /// What a column's figures are counted in.
-    enum Unit: Hashable, Sendable {
+    enum Unit: String, Hashable, Sendable, Codable {
         /// Not a figure: one of a few words, or a number, that tells the rows apart.
         case label
         /// A label that says what the row's figures count, with their unit. In Prometheus text it is a part of the

@@ -9,11 +9,12 @@ enum JSONExport {
         let tool = Tool.name
         let toolVersion = Tool.version
         let command: String
+        let run = RunDescription.current
         let holds: Bool?
         let result: Result
 
         enum Key: String, CodingKey {
-            case schemaVersion, tool, toolVersion, command, holds
+            case schemaVersion, tool, toolVersion, command, run, holds
         }
 
         func encode(to encoder: any Encoder) throws {
@@ -22,6 +23,7 @@ enum JSONExport {
             try container.encode(tool, forKey: .tool)
             try container.encode(toolVersion, forKey: .toolVersion)
             try container.encode(command, forKey: .command)
+            try container.encode(run, forKey: .run)
             try container.encodeIfPresent(holds, forKey: .holds)
             try result.encode(to: encoder)
         }

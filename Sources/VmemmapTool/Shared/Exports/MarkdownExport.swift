@@ -11,6 +11,9 @@ enum MarkdownExport {
                 + "\(host.pageSizeBytes) bytes, "
                 + "\(Format.count(host.processors, "processor")), \(host.isRoot ? "root" : "an ordinary user").",
         ]
+        lines +=
+            ["", "Run on \(escaped(RunDescription.current.hostName)) at \(RunDescription.current.startedAt):", ""]
+            + ["    \(RunDescription.current.commandLine)"]
         if let closing = result.closing {
             lines += ["", result.verdict == true ? "\(closing.capitalizedFirst)." : "**\(closing.capitalizedFirst).**"]
         }

@@ -15,6 +15,9 @@ enum PrometheusExport {
                         ("machine", host.machine), ("root", host.isRoot ? "true" : "false"),
                     ], "1")
             ])
+        lines += family(
+            "\(prefix)_start_timestamp_seconds", "When the program started, in seconds since 1970.",
+            [sample("\(prefix)_start_timestamp_seconds", [], "\(RunDescription.startSeconds)")])
         if let holds = result.verdict {
             lines += family(
                 "\(prefix)_holds", "Whether no check failed.", [sample("\(prefix)_holds", [], holds ? "1" : "0")])

@@ -125,7 +125,13 @@ extension HugePageSize: ExpressibleByArgument {
     }
 
     /// As it is written on the command line.
-    public var defaultValueDescription: String { self == .oneGibibyte ? "1G" : "2M" }
+    public var defaultValueDescription: String {
+        let kibibytes = bytes.rawValue >> 10
+        for (unit, shift) in [("G", 20), ("M", 10)] where kibibytes >> shift > 0 {
+            return "\(kibibytes >> shift)\(unit)"
+        }
+        return "\(kibibytes)K"
+    }
 
     /// Every size there is.
     public static var allValueStrings: [String] { ["2M", "1G"] }

@@ -36,9 +36,9 @@ struct ExportOptions: ParsableArguments {
     ///
     /// - Parameters:
     ///   - flags: where `--export-kpageflags` writes.
-    ///   - input: a file that the command reads, which no export may replace.
-    func open(beside flags: String? = nil, reading input: String? = nil) throws -> Exports {
-        let files = try ExportFile.open(destinations.map(\.1) + [flags], reading: input)
+    ///   - inputs: files that the command reads, which no export may replace.
+    func open(beside flags: String? = nil, reading inputs: [String] = []) throws -> Exports {
+        let files = try ExportFile.open(destinations.map(\.1) + [flags], reading: inputs)
         return Exports(
             files: zip(destinations, files).compactMap { named, file in file.map { (named.0, $0) } },
             pageFlags: files.last ?? nil)

@@ -13,7 +13,7 @@ struct MemorySize {
     static func parse(_ text: String) throws -> MemorySize {
         guard let bytes = ByteCount(text: text.uppercased()), bytes <= most else {
             throw ValidationError(
-                "it must be a whole number of bytes, or of K, M, G or T, above 0 and at most \(most.rawValue >> 40)T")
+                "it must be a number of bytes, or of K, M, G or T, above 0 and at most \(most.rawValue >> 40)T")
         }
         return MemorySize(bytes: bytes)
     }

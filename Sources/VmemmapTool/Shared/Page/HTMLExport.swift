@@ -57,7 +57,13 @@ enum HTMLExport {
         ]
         if !content.setting.isEmpty { parts.append(.element("p", ["class": "setting"], [Markup(content.setting)])) }
         parts += [
-            .element("p", ["class": "host"], [Markup(PlanReport.host(result.host))])
+            .element("p", ["class": "host"], [Markup(PlanReport.host(result.host))]),
+            .element(
+                "p", ["class": "host"],
+                [
+                    Markup("\(RunDescription.current.hostName), \(RunDescription.current.startedAt): "),
+                    .element("code", [:], [Markup(RunDescription.current.commandLine)]),
+                ]),
         ]
         if let holds = result.verdict, let closing = result.closing {
             let mark = (holds ? "\u{2713} " : "\u{2717} ") + closing.capitalizedFirst + "."

@@ -1,0 +1,35 @@
+import ArgumentParser
+import HostMemory
+import VmemmapEmulator
+
+/// An amount of memory in huge pages of one size, as `400G@2M`.
+struct PlannedPool: Hashable, Sendable, Codable {
+    /// The memory.
+    let memoryBytes: ByteCount
+    /// The huge page.
+    let hugePageBytes: ByteCount
+
+    init(memory: ByteCount, size: HugePageSize) {
+        memoryBytes = memory
+        hugePageBytes = size.bytes
+    }
+
+    /// Whole huge pages that fit.
+    var pages: HugePageCount { HugePageCount(memoryBytes.rawValue / hugePageBytes.rawValue) }
+
+    /// What fills no huge page.
+    var restBytes: ByteCount { memoryBytes - hugePageBytes * pages.rawValue }
+
+    /// As it is written on the command line, with an error that says what may stand there.
+    static func parse(_ text: String) throws -> PlannedPool {
+        let parts = text.split(separator: "@", omittingEmptySubsequences: false)
+        guard parts.count == 2, let memory = try? MemorySize.parse(String(parts[0])),
+            let bytes = try? MemorySize.parse(String(parts[1])).bytes, let size = HugePageSize(bytes: bytes)
+        else {
+            throw ValidationError(
+                "it must be an amount of memory and the size of its huge pages, as in 400G@2M; the latter is a power "
+                    + "of two, at most 16G")
+        }
+        return PlannedPool(memory: memory.bytes, size: size)
+    }
+}
