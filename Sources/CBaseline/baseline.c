@@ -58,14 +58,9 @@ int64_t vme_step_punch(const struct vme_baseline *loop, off_t offset, size_t pag
     return 0;
 }
 
-static size_t replaced_length(const struct vme_baseline *loop)
-{
-    return (loop->plan.vmemmap_pages - loop->plan.replaced_first) * loop->page_size;
-}
-
 static int64_t in_batches(const struct vme_baseline *loop, batch_step *step)
 {
-    size_t most = BATCH_PAGES * loop->page_size / replaced_length(loop);
+    size_t most = BATCH_PAGES / loop->plan.vmemmap_pages;
     most = most < 1 ? 1 : most > BATCH_MAX ? BATCH_MAX : most;
     int64_t result = 0;
     for (size_t start = 0; result == 0 && start < loop->plan.huge_pages; start += most) {
@@ -126,16 +121,20 @@ static void make_tail_image(const struct vme_baseline *loop, char *target, const
         memcpy(target + i * STRUCT_PAGE, target + used * STRUCT_PAGE, STRUCT_PAGE);
 }
 
-// Fills one staged page of a huge page behind its own ones, which are there.
-static void fill_tail(const struct vme_baseline *loop, char *staged, size_t index, size_t number)
+// Fills one staged page of a huge page, but for its own ones, which are there.
+static void fill_page(const struct vme_baseline *loop, char *staged, size_t index, size_t number)
 {
     const struct vme_baseline_plan *plan = &loop->plan;
     size_t page = loop->page_size;
     char *target = staged + number * page;
-    if (plan->templates > 0)
+    if (number >= plan->own_first && number < plan->own_first + plan->own_pages)
+        return;
+    if (number == 0)
+        memcpy(target, vmemmap(loop, index, 0), page);
+    else if (plan->templates > 0)
         memcpy(target, image(loop, zone_of(loop, index)), page);
     else if (plan->used_heads == 0)
-        memcpy(target, staged + number % plan->own_pages * page, page);
+        memcpy(target, staged + (plan->own_first + (number - plan->own_first) % plan->own_pages) * page, page);
     else if (number == 1)
         make_tail_image(loop, target, staged);
     else
@@ -147,30 +146,31 @@ static int64_t fill_staging(const struct vme_baseline *loop, char *staged, size_
 {
     const struct vme_baseline_plan *plan = &loop->plan;
     size_t page = loop->page_size;
-    size_t part = plan->vmemmap_pages - plan->replaced_first;
+    size_t part = plan->vmemmap_pages;
     size_t total = part * count;
+    size_t own_end = plan->own_first + plan->own_pages;
     for (size_t filled = 0; filled < total;) {
-        size_t some = filled == 0 && plan->own_pages >= PAGES_AT_ONCE ? plan->own_pages + 1 : PAGES_AT_ONCE;
+        size_t some = filled == 0 && own_end > PAGES_AT_ONCE ? own_end : PAGES_AT_ONCE;
         size_t end = filled + some < total ? filled + some : total;
         madvise(staged + filled * page, (end - filled) * page, MADV_POPULATE_WRITE);
         if (filled == 0) {
-            int64_t result = baseline_read(loop, staged, part * page, plan->own_pages * page, count,
-                                        own_offset(loop, start));
+            int64_t result = baseline_read(loop, staged + plan->own_first * page, part * page,
+                                           plan->own_pages * page, count, own_offset(loop, start));
             if (result < 0)
                 return result;
         }
         for (; filled < end; filled++)
-            if (filled % part >= plan->own_pages)
-                fill_tail(loop, staged + filled / part * part * page, start + filled / part, filled % part);
+            fill_page(loop, staged + filled / part * part * page, start + filled / part, filled % part);
     }
     return 0;
 }
 
+// Heads too, so that one call moves them all in: one flush of the TLB, and one mapping.
 static int64_t restore_anonymous(const struct vme_baseline *loop, size_t start, size_t count)
 {
     const struct vme_baseline_plan *plan = &loop->plan;
-    size_t part = replaced_length(loop);
-    size_t at_once = PAGES_AT_ONCE * loop->page_size / part;
+    size_t part = plan->vmemmap_pages * loop->page_size;
+    size_t at_once = PAGES_AT_ONCE / plan->vmemmap_pages;
     at_once = at_once < 1 ? 1 : at_once;
     char *staging = mmap(NULL, count * part, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (staging == MAP_FAILED)
@@ -179,10 +179,9 @@ static int64_t restore_anonymous(const struct vme_baseline *loop, size_t start, 
     int64_t result = 0;
     for (size_t i = 0; result == 0 && i < count; i += at_once)
         result = fill_staging(loop, staging + i * part, start + i, count - i < at_once ? count - i : at_once);
-    for (size_t i = 0; result == 0 && i < count; i++)
-        if (mremap(staging + i * part, part, part, MREMAP_MAYMOVE | MREMAP_FIXED,
-                   vmemmap(loop, start + i, plan->replaced_first)) == MAP_FAILED)
-            result = -errno;
+    if (result == 0 && mremap(staging, count * part, count * part, MREMAP_MAYMOVE | MREMAP_FIXED,
+                              vmemmap(loop, start, 0)) == MAP_FAILED)
+        result = -errno;
     return result < 0 ? result : vme_step_punch(loop, own_offset(loop, start), count * plan->own_pages);
 }
 
@@ -219,18 +218,13 @@ static int64_t relink(const struct vme_baseline *loop, size_t start, size_t coun
     return 0;
 }
 
-// Mapped all together, which takes page 0 of the later ones out of the page table too: of use unless holes are written
-// from there.
+// Mapped all together, which takes page 0 of the later ones out of the page table too, and flushes the TLB once.
 static int64_t restore_memfd(const struct vme_baseline *loop, size_t start, size_t count)
 {
-    size_t at_once = loop->plan.templates > 0 ? count : 1;
     int64_t result = 0;
-    for (size_t i = start; result == 0 && i < start + count; i++) {
+    for (size_t i = start; result == 0 && i < start + count; i++)
         result = write_holes(loop, i);
-        if (result == 0 && (i + 1 - start) % at_once == 0)
-            result = relink(loop, i + 1 - at_once, at_once);
-    }
-    return result;
+    return result < 0 ? result : relink(loop, start, count);
 }
 
 int64_t vme_baseline_optimize(const struct vme_baseline *loop)

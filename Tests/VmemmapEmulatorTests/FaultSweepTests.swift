@@ -3,7 +3,8 @@ import HostLab
 import HostMemory
 import SystemPackage
 import Testing
-import VmemmapEmulator
+
+@testable import VmemmapEmulator
 
 /// Every call that an operation makes fails: once, twice, or from then on. Whatever comes of it, the region is as the
 /// operation says, and one mending makes it whole.
@@ -206,9 +207,7 @@ struct FaultSweep {
 
 extension VmemmapRegion {
     /// Mappings that its huge pages add, by the states they are in.
-    fileprivate var mappingsBeyondPopulated: MappingCount {
-        states.reduce(.zero) { $0 + plan.mappings($1) }
-    }
+    fileprivate var mappingsBeyondPopulated: MappingCount { parts.states.mappings(of: all) }
 
     /// Staged pages outside the region: staging is taken from children as soon as it is mapped ("dc").
     func staging() throws -> [AddressRange] {

@@ -55,9 +55,7 @@ struct ResidueCheck {
     /// has not been taken from children yet cannot be told from other memory.
     private func orphanDisagreements() throws -> [String] {
         let torn = region.plan.backing == .anonymous ? region.states.compactMap(\.tear) : []
-        let kept =
-            region.plan.geometry.basePageSize
-            * (region.plan.movedPages.count * torn.count { $0.contents == .privateMemory })
+        let kept = region.plan.geometry.vmemmapBytesPerHugePage * torn.count { $0.contents == .privateMemory }
         let found = try region.staging().reduce(.zero) { $0 + $1.length }
         if found <= kept + residue.orphanedBytes { return [] }
         return ["\(found) staged bytes are mapped, \(kept) are kept, \(residue.orphanedBytes) named as not unmapped"]

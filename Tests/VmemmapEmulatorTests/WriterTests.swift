@@ -185,7 +185,8 @@ final class SharedFlag: Sendable {
     func set() { value.store(true, ordering: .releasing) }
 }
 
-/// Threads that add to the reference counts of random struct pages in vmemmap pages 0 and 1, and keep their own sums.
+/// Threads that add to the reference counts of random struct pages in the first vmemmap pages of huge pages, and keep
+/// their own sums.
 final class RefcountWriters: Sendable {
     struct Sums: Sendable {
         var writes = 0
@@ -198,9 +199,9 @@ final class RefcountWriters: Sendable {
             added.merge(other.added, uniquingKeysWith: &+)
         }
 
-        /// How many struct pages do not hold what was added to them.
-        func lost(in region: VmemmapRegion) throws -> Int {
-            let perPage = 2 * region.plan.geometry.structPagesPerVmemmapPage
+        /// How many struct pages, of the vmemmap pages that were written to, do not hold what was added to them.
+        func lost(in region: VmemmapRegion, vmemmapPages: Int = 2) throws -> Int {
+            let perPage = vmemmapPages * region.plan.geometry.structPagesPerVmemmapPage
             return try region.all.reduce(0) { lost, page in
                 let head = region.plan.geometry.headFrame(of: page)
                 return lost
@@ -218,11 +219,12 @@ final class RefcountWriters: Sendable {
     private let count = Atomic(0)
     private let threads = Mutex<[HostThread]>([])
 
-    init(_ count: Int, over region: VmemmapRegion, seed: UInt64) throws {
+    /// - Parameter vmemmapPages: how many of each huge page are written to, from the first on.
+    init(_ count: Int, over region: VmemmapRegion, seed: UInt64, vmemmapPages: Int = 2) throws {
         var seeds = SplitMix64(seed: seed)
         for _ in 0..<count {
             let seed = seeds.next()
-            let thread = try HostThread { [self] in write(region, SplitMix64(seed: seed)) }
+            let thread = try HostThread { [self] in write(region, vmemmapPages, SplitMix64(seed: seed)) }
             threads.withLock { $0.append(thread) }
         }
     }
@@ -236,13 +238,13 @@ final class RefcountWriters: Sendable {
         return sums.withLock { $0 }
     }
 
-    private func write(_ region: VmemmapRegion, _ generator: SplitMix64) {
+    private func write(_ region: VmemmapRegion, _ vmemmapPages: Int, _ generator: SplitMix64) {
         var generator = generator
         var own = Sums()
         let geometry = region.plan.geometry
         while !shouldStop.isSet {
             let page = HugePageIndex(Int.random(in: 0..<region.plan.hugePages.rawValue, using: &generator))
-            let offset = Int.random(in: 0..<(2 * geometry.structPagesPerVmemmapPage), using: &generator)
+            let offset = Int.random(in: 0..<(vmemmapPages * geometry.structPagesPerVmemmapPage), using: &generator)
             let frame = geometry.headFrame(of: page).advanced(by: offset)
             let delta = Int32.random(in: -3...3, using: &generator)
             do throws(VmemmapError) {

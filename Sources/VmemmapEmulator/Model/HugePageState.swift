@@ -1,10 +1,10 @@
 /// The state of a huge page's vmemmap. `HugePageStates` has the transitions between them.
 public enum HugePageState: Hashable, Sendable {
-    /// As it was built: every vmemmap page has its own frame, in the region's first mapping.
+    /// As it was built: every vmemmap page has its own frame, in the mapping that it was built in.
     case populated
     /// Tails replaced as the plan says. `HPageVmemmapOptimized` in the kernel.
     case optimized
-    /// Every vmemmap page has its own frame again, on the anonymous backing in a mapping of its own.
+    /// Every vmemmap page has its own frame again, on the anonymous backing in the mapping that it was moved in with.
     case restored
     /// The host refused an operation half-way and refused to undo it. The next operation on the huge page mends it.
     indirect case torn(TornHugePage)

@@ -26,6 +26,8 @@ public struct MappingPlan: Hashable, Sendable {
     /// The mappings that replace vmemmap pages of one huge page, in the order in which they are made. Empty where the
     /// scheme frees nothing.
     package let replacements: [Replacement]
+    /// 1 where the head's vmemmap page stays in its mapping, in front of the first replacement.
+    private let boundaryAfterHead: Int
 
     /// One mapping that replaces vmemmap pages of a huge page.
     package struct Replacement: Hashable, Sendable {
@@ -118,6 +120,7 @@ public struct MappingPlan: Hashable, Sendable {
         }
         self.tailFrames = PageCount(run)
         self.replacements = shape.replacements(run)
+        boundaryAfterHead = shape.boundaryAfterHead
     }
 
     /// So that sums of frames and of what mappings cost fit.
@@ -144,11 +147,8 @@ public struct MappingPlan: Hashable, Sendable {
     /// 18).
     public var mergesOnRestore: Bool { mapping == .pmd && geometry.isGigantic && isWorthwhile }
 
-    /// The vmemmap pages that a restore moves in on the anonymous backing: the replaced ones, or to be merged, all of
-    /// them.
-    package var movedPages: Range<VmemmapPageIndex> {
-        mergesOnRestore ? VmemmapPageIndex(0)..<replacedPages.upperBound : replacedPages
-    }
+    /// Neighbouring huge pages that are restored by one call: as many as 512 vmemmap pages are of, 64 at most.
+    package var hugePagesAtOnce: Int { max(1, min(64, 512 / geometry.vmemmapPagesPerHugePage.rawValue)) }
 
     /// The vmemmap pages whose frame is given back.
     package var freedPages: Range<VmemmapPageIndex> {
@@ -159,10 +159,9 @@ public struct MappingPlan: Hashable, Sendable {
     /// The vmemmap page that is replaced and can still be written: what writers must be kept from while it is copied.
     package var rewritablePage: VmemmapPageIndex? { replacements.first { $0.protection == .readWrite }?.first }
 
-    /// The vmemmap pages that a restore copies on the anonymous backing and that may be written meanwhile.
-    package var copiedWritablePages: Range<VmemmapPageIndex> {
-        if mergesOnRestore { return VmemmapPageIndex(0)..<VmemmapPageIndex(scheme.writablePages.rawValue) }
-        return rewritablePage.map { $0.alone } ?? .none
+    /// The vmemmap pages that may be written while their huge page is optimized.
+    package var writablePages: Range<VmemmapPageIndex> {
+        VmemmapPageIndex(0)..<VmemmapPageIndex(scheme.writablePages.rawValue)
     }
 
     // MARK: Frames
@@ -218,53 +217,43 @@ public struct MappingPlan: Hashable, Sendable {
 
     // MARK: Mappings
 
-    /// Mappings that one huge page adds in each state: as many as an optimized one, if it is torn.
+    /// Mappings that one huge page adds by the state it is in: as many as an optimized one, if it is torn. A restored
+    /// one adds none by itself: on the anonymous backing, what one call has moved in is one mapping.
     public func mappings(_ state: HugePageState) -> MappingCount {
         MappingCount(boundariesInside(state) + (isBoundary(between: state, and: state) ? 1 : 0))
     }
 
-    /// Mappings of the whole region when every huge page is in `state`. Where restores move heads in on the anonymous
-    /// backing (the head scheme, merged gigantic pages), the most there may be.
+    /// Mappings of the whole region when every huge page is in `state`: restored by one operation for all of them.
     public func regionMappings(_ state: HugePageState) -> MappingCount {
-        let between = isBoundary(between: state, and: state) ? hugePages.rawValue - 1 : 0
-        return MappingCount(1 + boundariesInside(state) * hugePages.rawValue + between)
+        if state == .restored, backing == .anonymous, isWorthwhile {
+            return MappingCount((hugePages.rawValue + hugePagesAtOnce - 1) / hugePagesAtOnce)
+        }
+        return MappingCount(1) + mappings(state) * hugePages.rawValue
+            - MappingCount(isBoundary(between: state, and: state) ? 1 : 0)
     }
 
-    /// Mappings of the whole region with its huge pages in these states; the most there may be, as above.
+    /// Mappings of the whole region with its huge pages in these states. The most there may be: each that is restored
+    /// on the anonymous backing may have been moved in alone.
     package func regionMappings(of states: [HugePageState]) -> MappingCount {
         let inside = states.reduce(0) { $0 + boundariesInside($1) }
-        return MappingCount(
-            1 + inside + zip(states, states.dropFirst()).count { isBoundary(between: $0, and: $1) })
+        let isMovedIn = isWorthwhile && backing == .anonymous
+        let between = zip(states, states.dropFirst()).count { first, second in
+            isBoundary(between: first, and: second) || (isMovedIn && (first == .restored || second == .restored))
+        }
+        return MappingCount(1 + inside + between)
     }
 
-    /// Where one mapping of a huge page ends and its next begins.
+    /// Where one mapping of a huge page ends and its next begins. Of a torn one this is the most.
     func boundariesInside(_ state: HugePageState) -> Int {
-        guard isWorthwhile else { return 0 }
-        return switch (state, backing) {
-        case (.populated, _): 0
-        // Of a torn one this is the most.
-        case (.optimized, _), (.torn, _): replacements.count - 1 + shape.boundaryAfterHead
-        // The tails as mremap moved them in, and the head where it was not: an anonymous mapping keeps the page offset
-        // it was made with, so it cannot merge with its neighbours again.
-        case (.restored, .anonymous): mergesOnRestore ? 0 : shape.boundaryAfterHead
-        // The file's pages are mapped in their order again, and merge.
-        case (.restored, .memfd): 0
-        }
+        guard isWorthwhile, state.isInPieces else { return 0 }
+        return replacements.count - 1 + boundaryAfterHead
     }
 
-    /// Whether the first vmemmap page leaves the region's own mapping: replaced, or moved in with the rest by a
-    /// restore.
-    private var isHeadMoved: Bool { shape.boundaryAfterHead == 0 || mergesOnRestore }
-
-    /// Whether a mapping ends where one huge page meets the next. The most there may be: where heads are moved,
-    /// neighbours restored together may have merged, and a huge page that was never restored has its head where it was.
+    /// Whether a mapping ends where one huge page meets the next, by the states of the two: not for what a restore has
+    /// moved in (``HugePageStates``).
     func isBoundary(between first: HugePageState, and second: HugePageState) -> Bool {
-        guard isWorthwhile else { return false }
-        return switch backing {
-        // What follows is an untouched head in the region's own mapping, unless the head itself is replaced.
-        case .anonymous: first != .populated || (isHeadMoved && second != .populated)
-        case .memfd: first == .optimized || first.isTorn
-        }
+        // What follows is a head in the mapping that it was in, unless the head itself is replaced.
+        isWorthwhile && (first.isInPieces || (boundaryAfterHead == 0 && second.isInPieces))
     }
 
     // MARK: Saving
@@ -279,6 +268,15 @@ public struct MappingPlan: Hashable, Sendable {
 
     /// What is left.
     package func netSaving(_ cost: MappingCost) -> ByteCount { grossSaving - overhead(cost) }
+}
+
+extension HugePageState {
+    fileprivate var isInPieces: Bool {
+        switch self {
+        case .optimized, .torn: true
+        case .populated, .restored: false
+        }
+    }
 }
 
 extension Range<VmemmapPageIndex> {

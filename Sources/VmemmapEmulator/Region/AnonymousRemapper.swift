@@ -90,7 +90,7 @@ struct AnonymousRemapper: Remapper {
     ///   complete then.
     private func rebuild(_ page: HugePageIndex, isUntouched: Bool) throws(HostError) {
         let (plan, pages) = (parts.plan, page.alone)
-        for writable in plan.copiedWritablePages where parts.isIntact(writable, of: page) {
+        for writable in plan.writablePages where parts.isIntact(writable, of: page) {
             try parts.protect(writable.alone, of: page, .readOnly)
         }
         if isUntouched, !plan.ownPages.isEmpty {
@@ -100,14 +100,7 @@ struct AnonymousRemapper: Remapper {
         let last = VmemmapPageIndex(plan.geometry.vmemmapPagesPerHugePage.rawValue - 1)
         let wasOptimized = parts.states.entry(page).state.wasOptimized
         let isLastOwn = !wasOptimized && parts.isIntact(last, of: page)
-        let staging = try stage(pages, isLastOwn ? .lastTail : .shown)
-        do throws(HostError) {
-            try moveIn(staging, page)
-        } catch {
-            discard(staging, after: isKept(page) ? 1 : 0)
-            throw error
-        }
-        parts.merge(page)
+        try moveIn(stage(pages, isLastOwn ? .lastTail : .shown), pages)
         parts.states.settle(page, .restored)
         if !plan.ownPages.isEmpty { parts.states.setStaleFrames(pages, true) }
     }
@@ -127,34 +120,24 @@ struct AnonymousRemapper: Remapper {
 
     // MARK: Restoring
 
-    /// Fills private pages off to the side, then moves them in, a huge page at a time.
+    /// Fills private pages off to the side, heads too, then moves them in with one call: it costs one flush of the TLB
+    /// of each processor that readers run on, and leaves one mapping.
     ///
     /// That is one step for every reader: before it the tails show the shared frames, after it frames of their own,
     /// with the same bytes. (Mapping fresh memory in place and filling it there showed readers zeros.)
     func restore(_ batch: Range<HugePageIndex>, _ writers: Writers) -> BatchResult {
-        var completed = 0
         var isProtected = false
         do throws(HostError) {
-            if writers == .present, !parts.plan.copiedWritablePages.isEmpty {
-                // Over several mappings the host may refuse half-way.
+            if writers == .present {
+                // Tails are read-only as it is. Over so many mappings the host may refuse half-way.
                 isProtected = true
-                try parts.protect(parts.plan.copiedWritablePages, of: batch.lowerBound, .readOnly)
+                try HostKernel.protect(parts.layout.vmemmap(of: batch), .readOnly)
             }
-            let staging = try stage(batch, .shown)
-            do throws(HostError) {
-                for page in batch {
-                    try moveIn(stagedPart(completed, of: staging), page)
-                    completed += 1
-                    parts.merge(page)
-                }
-            } catch {
-                discard(staging, after: isKept(batch.lowerBound.advanced(by: completed)) ? completed + 1 : completed)
-                throw error
-            }
+            try moveIn(stage(batch, .shown), batch)
         } catch {
-            parts.states.setStaleFrames(batch.prefix(completed), true)
-            keepOptimized(batch.lowerBound.advanced(by: completed), isProtected: isProtected)
-            return BatchResult(completed: completed, failure: error)
+            for page in batch { keepOptimized(page, isProtected: isProtected) }
+            noteCut(before: batch.lowerBound, by: error)
+            return BatchResult(completed: 0, failure: error)
         }
         do throws(HostError) {
             try parts.frames.release(batch)
@@ -162,31 +145,41 @@ struct AnonymousRemapper: Remapper {
             // The huge pages are restored all the same. The frames are given back at the operation's end, or named.
             parts.states.setStaleFrames(batch, true)
         }
-        return BatchResult(completed: completed)
+        return BatchResult(completed: batch.count)
     }
 
-    /// Moves staged pages to their place.
-    ///
-    /// A late refusal leaves a gap, which is closed with the reserve's mappings. If that cannot be done, and page 0 was
-    /// to be moved too, it has cost the only other copy of it: the staged pages are kept, and the huge page is torn.
-    @inline(__always)
-    private func moveIn(_ staged: AddressRange, _ page: HugePageIndex) throws(HostError) {
-        let target = parts.layout.vmemmap(of: page, parts.plan.movedPages)
-        do throws(HostError) {
-            try HostKernel.move(staged, to: target.start)
-        } catch {
-            if parts.isIntact(page) { throw error }
-            MappingReserve.process.letGo()
-            if (try? HostKernel.move(staged, to: target.start)) != nil { return }
-            let head = VmemmapPageIndex(0)
-            if parts.plan.movedPages.contains(head), !parts.isIntact(head, of: page) { keep(staged, for: page) }
-            throw error
+    /// After a refusal while restoring: the first head may lie in one mapping with what is before it, and that may have
+    /// been cut to make place.
+    private func noteCut(before page: HugePageIndex, by refusal: HostError) {
+        if parts.states.entry(page).isOptimized, parts.isCut(page, by: refusal, isFirst: true) {
+            parts.states.noteCut(before: page)
         }
     }
 
-    private func keep(_ staged: AddressRange, for page: HugePageIndex) {
-        let none = parts.pages(of: 0..<0)
-        parts.tear(page, .privateMemory, replaced: none, uncertain: parts.plan.movedPages, staging: staged)
+    /// Moves staged huge pages to their place, or unmaps what it does not keep of them.
+    ///
+    /// A late refusal leaves a gap, which is closed with the reserve's mappings. If that cannot be done, it has cost
+    /// the only other copy of heads: the staged pages are kept, and their huge pages are torn.
+    private func moveIn(_ staging: AddressRange, _ batch: Range<HugePageIndex>) throws(HostError) {
+        let target = parts.layout.vmemmap(of: batch)
+        do throws(HostError) {
+            try HostKernel.move(staging, to: target.start)
+        } catch {
+            let isWhole = batch.allSatisfy { parts.isIntact($0) }
+            if !isWhole { MappingReserve.process.letGo() }
+            if isWhole || (try? HostKernel.move(staging, to: target.start)) == nil {
+                for page in batch { keepOrDiscard(stagedPart(page, of: staging, batch), of: page) }
+                throw error
+            }
+        }
+        parts.states.noteMoved(batch)
+        for page in batch { parts.merge(page) }
+    }
+
+    private func keepOrDiscard(_ staged: AddressRange, of page: HugePageIndex) {
+        if parts.isIntact(VmemmapPageIndex(0), of: page) { return parts.memory.orphans.unmap(staged) }
+        let all = VmemmapPageIndex(0)..<parts.plan.replacedPages.upperBound
+        parts.tear(page, .privateMemory, replaced: parts.pages(of: 0..<0), uncertain: all, staging: staged)
     }
 
     /// Whether a huge page is torn, and the pages staged for it are kept.
@@ -198,7 +191,7 @@ struct AnonymousRemapper: Remapper {
         do throws(HostError) {
             var replaced = 0
             if !parts.isIntact(page) { try parts.replace(page, &replaced) }
-            if isProtected { try parts.protect(parts.plan.copiedWritablePages, of: page, .readWrite) }
+            if isProtected { try parts.protect(parts.plan.writablePages, of: page, .readWrite) }
         } catch {
             let none = parts.pages(of: 0..<0)
             parts.tear(
@@ -212,7 +205,8 @@ struct AnonymousRemapper: Remapper {
     func mend(_ torn: TornHugePage) throws(HostError) {
         let page = torn.page
         if let staging = torn.staging {
-            try HostKernel.move(staging, to: parts.layout.vmemmap(of: page, parts.plan.movedPages).start)
+            try HostKernel.move(staging, to: parts.layout.vmemmap(of: page).start)
+            parts.states.noteMoved(page.alone)
             parts.merge(page)
             parts.states.settle(page, .restored)
             if !parts.plan.ownPages.isEmpty { parts.states.setStaleFrames(page.alone, true) }
@@ -220,7 +214,7 @@ struct AnonymousRemapper: Remapper {
         }
         if torn.contents == .region, !torn.isCut {
             // Only a protection was not put back.
-            try parts.protect(parts.plan.copiedWritablePages, of: page, .readWrite)
+            try parts.protect(parts.plan.writablePages, of: page, .readWrite)
             return parts.states.settle(page, torn.last)
         }
         let isUntouched = torn.contents == .region

@@ -42,8 +42,10 @@ extension VmemmapRegion {
     func buildOptimized(_ progress: BuildProgress) throws(VmemmapError) {
         guard plan.isWorthwhile else { return prepareStructPages() }
         let all = layout.allHugePages
-        let reserved = try reserve(plan.mappings(.optimized) * all.count, .build, all)
-        defer { budget.settle(reserved: reserved, made: states.mappings(of: all)) }
+        states.begin(all)
+        defer { states.end(all) }
+        let reserved = try reserve(states.mappingsToOptimize(all), .build, all)
+        defer { budget.settle(reserved: reserved, made: states.mappingsMade(by: all)) }
         do throws(HostError) {
             try parts.withScratchPage { (scratch) throws(HostError) in
                 for page in all {

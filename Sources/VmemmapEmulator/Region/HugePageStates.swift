@@ -19,14 +19,17 @@ final class HugePageStates: Sendable {
     struct Entry {
         /// The huge page's own state, without what is torn of the blocks that it shares.
         var state: HugePageState = .populated
-        /// Taken by an operation.
-        var isBusy = false
+        /// The operation that has taken it, by its ticket; 0: nobody has.
+        var holder = 0
         /// Of the batch that the operation is at: writers wait.
         var isAtWork = false
         /// Moved to its state by the operation that holds it.
         var isChanged = false
         /// The memory file has frames for it that no vmemmap page shows.
         var hasStaleFrames = false
+        /// A mapping begins at its head even where the huge page before it is not optimized: one of the two was moved
+        /// in without the other.
+        var startsMapping = false
 
         var isOptimized: Bool { state == .optimized }
     }
@@ -43,6 +46,8 @@ final class HugePageStates: Sendable {
         /// Who waits for which huge pages, in the order in which they came.
         var waiting: [(ticket: Int, pages: Range<HugePageIndex>)] = []
         var nextTicket = 0
+        /// The mappings that each operation under way has made so far, by its ticket.
+        var made: [Int: Int] = [:]
     }
 
     private let plan: MappingPlan
@@ -82,8 +87,9 @@ final class HugePageStates: Sendable {
             guard let place = book.waiting.firstIndex(where: { $0.ticket == ticket }) else { return false }
             let pages = book.waiting[place].pages
             if book.waiting[..<place].contains(where: { $0.pages.overlaps(pages) }) { return false }
-            for page in pages where book.entries[page.rawValue].isBusy { return false }
-            for page in pages { book.entries[page.rawValue].isBusy = true }
+            for page in pages where book.entries[page.rawValue].holder != 0 { return false }
+            for page in pages { book.entries[page.rawValue].holder = ticket }
+            book.made[ticket] = 0
             book.waiting.remove(at: place)
             return true
         }
@@ -92,8 +98,9 @@ final class HugePageStates: Sendable {
     /// Gives `pages` back.
     func end(_ pages: Range<HugePageIndex>) {
         book.withLock { book in
+            if let page = pages.first { book.made[book.entries[page.rawValue].holder] = nil }
             for page in pages {
-                book.entries[page.rawValue].isBusy = false
+                book.entries[page.rawValue].holder = 0
                 book.entries[page.rawValue].isChanged = false
             }
         }
@@ -163,7 +170,7 @@ final class HugePageStates: Sendable {
 
     /// Moves `pages` to `state`, as a change of the operation under way or (`isChanged` false) as the undoing of one.
     func move(_ pages: Range<HugePageIndex>, to state: HugePageState, isChanged: Bool = true) {
-        book.withLock { book in
+        count(pages) { book in
             for page in pages {
                 set(&book, page, state)
                 book.entries[page.rawValue].isChanged = isChanged
@@ -173,7 +180,7 @@ final class HugePageStates: Sendable {
 
     /// Puts down what a huge page is after putting back or mending. It stays marked as changed if it is.
     func settle(_ page: HugePageIndex, _ state: HugePageState) {
-        book.withLock { set(&$0, page, state) }
+        count(page.alone) { set(&$0, page, state) }
     }
 
     private func set(_ book: inout Book, _ page: HugePageIndex, _ state: HugePageState) {
@@ -184,7 +191,7 @@ final class HugePageStates: Sendable {
 
     /// Notes what is torn of a huge page.
     func tear(_ torn: TornHugePage) {
-        book.withLock { book in
+        count(torn.page.alone) { book in
             book.entries[torn.page.rawValue].state = .torn(torn)
             book.entries[torn.page.rawValue].isChanged = false
             // What holds the only copy is not to be given back.
@@ -236,21 +243,74 @@ final class HugePageStates: Sendable {
     }
 
     private func isBoundary(before page: HugePageIndex, _ book: Book) -> Bool {
-        plan.isBoundary(between: book.entries[page.rawValue - 1].state, and: book.entries[page.rawValue].state)
+        let (before, own) = (book.entries[page.rawValue - 1], book.entries[page.rawValue])
+        return own.startsMapping || plan.isBoundary(between: before.state, and: own.state)
     }
 
-    /// Mappings that huge pages add in the states they are in.
-    func mappings(of pages: Range<HugePageIndex>) -> MappingCount {
-        let (optimized, restored) = book.withLock { book in
-            pages.reduce(into: (0, 0)) { counts, page in
-                switch book.entries[page.rawValue].state {
-                case .populated: break
-                case .optimized, .torn: counts.0 += 1
-                case .restored: counts.1 += 1
-                }
+    /// Notes that neighbouring huge pages were moved in by one call: they are one mapping, which stays apart from what
+    /// is before and behind it. An anonymous mapping keeps the page offset it was made with.
+    func noteMoved(_ pages: Range<HugePageIndex>) {
+        count(pages) { book in
+            for page in pages { book.entries[page.rawValue].startsMapping = page == pages.lowerBound }
+            if pages.upperBound.rawValue < book.entries.count {
+                book.entries[pages.upperBound.rawValue].startsMapping = true
             }
         }
-        return plan.mappings(.optimized) * optimized + plan.mappings(.restored) * restored
+    }
+
+    /// Notes that a refused call has left the mapping cut where `page` begins.
+    func noteCut(before page: HugePageIndex) {
+        count(page.alone) { $0.entries[page.rawValue].startsMapping = true }
+    }
+
+    /// Mappings that huge pages add in the states they are in, those included that begin behind the last of them.
+    func mappings(of pages: Range<HugePageIndex>) -> MappingCount {
+        book.withLock { MappingCount(boundaries(of: pages, $0)) }
+    }
+
+    /// The most that optimizing all of `pages` may add to them.
+    func mappingsToOptimize(_ pages: Range<HugePageIndex>) -> MappingCount {
+        book.withLock { book in
+            let first = pages.lowerBound
+            let isBegun =
+                first.rawValue > 0
+                && (plan.isBoundary(between: .populated, and: .optimized) || isBoundary(before: first, book))
+            let most = plan.mappings(.optimized).rawValue * pages.count + (isBegun ? 1 : 0)
+            return MappingCount(most - boundaries(of: pages, book))
+        }
+    }
+
+    /// The mappings that the operation which has taken `pages` has made so far.
+    func mappingsMade(by pages: Range<HugePageIndex>) -> MappingCount {
+        book.withLock { book in
+            MappingCount(pages.first.flatMap { book.made[book.entries[$0.rawValue].holder] } ?? 0)
+        }
+    }
+
+    /// Where mappings end in huge pages, before them and behind them; also at the end of the region, where another view
+    /// of the same memory may go on.
+    private func boundaries(of pages: Range<HugePageIndex>, _ book: Book) -> Int {
+        guard let last = pages.last else { return 0 }
+        let isEnded =
+            last.rawValue + 1 < book.entries.count
+            ? isBoundary(before: pages.upperBound, book)
+            : plan.isBoundary(between: book.entries[last.rawValue].state, and: .populated)
+        return pages.reduce(isEnded ? 1 : 0) { sum, page in
+            sum + plan.boundariesInside(book.entries[page.rawValue].state)
+                + (page.rawValue > 0 && isBoundary(before: page, book) ? 1 : 0)
+        }
+    }
+
+    /// Changes what is known of `pages`, and counts the mappings that this makes for the operation that has taken them:
+    /// under the lock, since a boundary belongs to two huge pages, which two operations may have.
+    private func count(_ pages: Range<HugePageIndex>, _ change: (inout Book) -> Void) {
+        guard let first = pages.first else { return }
+        book.withLock { book in
+            let before = boundaries(of: pages, book)
+            change(&book)
+            let (holder, after) = (book.entries[first.rawValue].holder, boundaries(of: pages, book))
+            book.made[holder]? += after - before
+        }
     }
 
     // MARK: What failed operations have left

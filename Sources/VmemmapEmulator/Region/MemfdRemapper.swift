@@ -55,38 +55,28 @@ struct MemfdRemapper: Remapper {
 
     // MARK: Restoring
 
-    /// Restores huge pages in groups that are mapped by one call: a whole batch where the holes are written from tail
-    /// images (a call for each huge page takes 15 % longer), single ones where they are written from the region's own
-    /// pages, which each mapping takes out of the page table (whole batches take 6 % longer on first-tail).
-    func restore(_ batch: Range<HugePageIndex>, _ writers: Writers) -> BatchResult {
-        let atOnce = parts.plan.templates > .zero ? batch.count : 1
-        for start in stride(from: 0, to: batch.count, by: atOnce) {
-            do throws(HostError) {
-                try restoreTogether(batch.dropFirst(start).prefix(atOnce))
-            } catch {
-                return BatchResult(completed: start, failure: error)
-            }
-        }
-        return BatchResult(completed: batch.count)
-    }
-
     /// Writes the holes of every huge page, then maps the file's pages in their order again, which merges with what is
-    /// beside them.
-    private func restoreTogether(_ group: Range<HugePageIndex>) throws(HostError) {
-        // Set before the first byte: a refusal half-way leaves frames in what is to be a hole.
-        parts.states.setStaleFrames(group, true)
-        try parts.withScratchPage { (scratch) throws(HostError) in
-            for page in group { try writeHoles(of: page, scratch) }
+    /// beside them: by one call, which costs one flush of the TLB of each processor that readers run on.
+    func restore(_ batch: Range<HugePageIndex>, _ writers: Writers) -> BatchResult {
+        do throws(HostError) {
+            // Set before the first byte: a refusal half-way leaves frames in what is to be a hole.
+            parts.states.setStaleFrames(batch, true)
+            try parts.withScratchPage { (scratch) throws(HostError) in
+                for page in batch { try writeHoles(of: page, scratch) }
+            }
+        } catch {
+            return BatchResult(completed: 0, failure: error)
         }
         do throws(HostError) {
-            try relink(group)
+            try relink(batch)
         } catch {
             // Closing a gap takes mappings too.
             if error.code == .outOfMemory { MappingReserve.process.letGo() }
-            for page in group { keepOptimized(page) }
-            throw error
+            for page in batch { keepOptimized(page) }
+            return BatchResult(completed: 0, failure: error)
         }
-        for page in group { parts.merge(page) }
+        for page in batch { parts.merge(page) }
+        return BatchResult(completed: batch.count)
     }
 
     /// Maps neighbouring huge pages, from the first replaced page on, to their own place in the file: page 0 of the

@@ -64,10 +64,9 @@ extension VmemmapRegion {
         guard plan.isWorthwhile, !pages.isEmpty else { return VmemmapError.Residue() }
         states.begin(pages)
         defer { states.end(pages) }
-        // What mending maps or unmaps counts too.
-        let before = states.mappings(of: pages)
         var reserved = MappingCount.zero
-        defer { budget.settle(reserved: reserved, made: states.mappings(of: pages) - before) }
+        // What mending maps or unmaps counts too.
+        defer { budget.settle(reserved: reserved, made: states.mappingsMade(by: pages)) }
         // Whatever has used the reserve, the next operation finds it; where there is no room, the next optimize says
         // so.
         defer { try? MappingReserve.process.fill() }
@@ -78,8 +77,8 @@ extension VmemmapRegion {
         }
         if operation != .mend {
             // A restore ends with fewer mappings than it began with, and lives on the headroom.
-            let needed = plan.mappings(.optimized) * pages.count - states.mappings(of: pages)
-            reserved = try reserve(operation == .optimize ? needed : .zero, operation, pages)
+            let needed = operation == .optimize ? states.mappingsToOptimize(pages) : .zero
+            reserved = try reserve(needed, operation, pages)
             let refusal = advance(pages, operation, writers)
             if let refusal {
                 undo(pages, operation, writers)
@@ -114,7 +113,7 @@ extension VmemmapRegion {
     private func advance(
         _ pages: Range<HugePageIndex>, _ operation: VmemmapError.Operation, _ writers: Writers
     ) -> HostError? {
-        let length = batchLength(writers)
+        let length = batchLength(operation, writers)
         var rest = pages
         while let batch = states.nextRun(
             in: rest, atMost: length, where: { $0.isOptimized == (operation == .restore) })
@@ -129,9 +128,10 @@ extension VmemmapRegion {
     private func undo(
         _ pages: Range<HugePageIndex>, _ operation: VmemmapError.Operation, _ writers: Writers
     ) {
-        let length = batchLength(writers)
+        let inverse = operation == .restore ? VmemmapError.Operation.optimize : .restore
+        let length = batchLength(inverse, writers)
         while let batch = states.nextRun(in: pages, atMost: length, where: { $0.isChanged }) {
-            if carryOut(operation == .restore ? .optimize : .restore, batch, writers, isChanged: false) != nil { break }
+            if carryOut(inverse, batch, writers, isChanged: false) != nil { break }
         }
         // A second attempt at what the failure left; what still cannot be reclaimed is reported.
         reclaim(pages)
@@ -166,18 +166,15 @@ extension VmemmapRegion {
         guard first.failure?.code == .outOfMemory, MappingReserve.process.letGo() else { return first }
         // A page that the first attempt tore is for the next operation to mend.
         let rest = batch.dropFirst(first.completed)
-        guard let page = rest.first, !states.entry(page).state.isTorn else { return first }
+        if rest.contains(where: { states.entry($0).state.isTorn }) { return first }
         let second = remapper.restore(rest, writers)
         return BatchResult(completed: first.completed + second.completed, failure: second.failure)
     }
 
-    /// Neighbours that are copied by one call and staged in one mapping. With writers, each is write-protected only
-    /// while it is its turn.
-    private func batchLength(_ writers: Writers) -> Int {
-        switch writers {
-        case .present: 1
-        case .excluded: max(1, min(64, 512 / plan.replacedPages.count))
-        }
+    /// Neighbours that are copied by one call, and restored by one. Optimized among writers, each is write-protected
+    /// only while it is its turn; restored, they are write-protected together.
+    private func batchLength(_ operation: VmemmapError.Operation, _ writers: Writers) -> Int {
+        operation == .optimize && writers == .present ? 1 : plan.hugePagesAtOnce
     }
 
     // MARK: The mapping limit
@@ -187,13 +184,14 @@ extension VmemmapRegion {
     func working<Result, Failure: Error>(
         on pages: Range<HugePageIndex>, to state: HugePageState, _ work: () throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        let before = states.mappings(of: pages)
-        let going = min(.zero, plan.mappings(state) * pages.count - before)
+        let before = states.mappingsMade(by: pages)
+        // All that may go; what does not is made again.
+        let going = state == .optimized ? .zero : .zero - states.mappings(of: pages)
         if going < .zero { budget.note(made: going) }
         states.setAtWork(pages, true)
         defer {
             states.setAtWork(pages, false)
-            budget.note(made: states.mappings(of: pages) - before - going)
+            budget.note(made: states.mappingsMade(by: pages) - before - going)
         }
         return try work()
     }

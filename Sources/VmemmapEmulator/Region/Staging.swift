@@ -14,9 +14,10 @@ extension AnonymousRemapper {
     /// Populating all 4095 of a 1 GiB page first takes 7 % longer.
     private static let pagesAtOnce = 32
 
-    /// Private pages for the moved pages of every huge page of the batch, filled with what they are to hold.
+    /// Private pages for every vmemmap page of the batch, filled with what they are to hold.
     func stage(_ batch: Range<HugePageIndex>, _ contents: TailContents) throws(HostError) -> AddressRange {
-        let staging = try HostKernel.mapAnonymous(length: stagedLength * batch.count)
+        let bytes = parts.plan.geometry.vmemmapBytesPerHugePage
+        let staging = try HostKernel.mapAnonymous(length: bytes * batch.count)
         do throws(HostError) {
             // These frames will be the region's, which no child gets either.
             try HostKernel.advise(staging, .dontFork)
@@ -25,13 +26,13 @@ extension AnonymousRemapper {
             } else {
                 try HostKernel.forbidHugePages(staging)
             }
-            let atOnce = max(1, Self.pagesAtOnce / parts.plan.movedPages.count)
+            let atOnce = max(1, Self.pagesAtOnce / parts.plan.geometry.vmemmapPagesPerHugePage.rawValue)
             for first in stride(from: 0, to: batch.count, by: atOnce) {
                 let group = batch.dropFirst(first).prefix(atOnce)
-                try fill(group, at: staging.start + stagedLength * first, contents)
+                try fill(group, at: staging.start + bytes * first, contents)
             }
         } catch {
-            discard(staging, after: 0)
+            parts.memory.orphans.unmap(staging)
             throw error
         }
         return staging
@@ -42,8 +43,8 @@ extension AnonymousRemapper {
         _ group: Range<HugePageIndex>, at staged: Address, _ contents: TailContents
     ) throws(HostError) {
         let pageSize = parts.plan.geometry.basePageSize
-        let moved = parts.plan.movedPages
-        let total = moved.count * group.count
+        let pages = parts.plan.geometry.vmemmapPagesPerHugePage.rawValue
+        let total = pages * group.count
         var filled = 0
         while filled < total {
             // The own pages first, since the others may be copied from them.
@@ -54,9 +55,9 @@ extension AnonymousRemapper {
                 AddressRange(start: staged + pageSize * filled, length: pageSize * (end - filled)))
             if filled == 0 { try readOwnPages(of: group, into: staged) }
             for number in filled..<end {
-                let (page, vmemmapPage) = number.quotientAndRemainder(dividingBy: moved.count)
+                let (page, vmemmapPage) = number.quotientAndRemainder(dividingBy: pages)
                 fill(
-                    moved.lowerBound.advanced(by: vmemmapPage), of: group.lowerBound.advanced(by: page),
+                    VmemmapPageIndex(vmemmapPage), of: group.lowerBound.advanced(by: page),
                     at: staged + pageSize * number, contents)
             }
             filled = end
@@ -66,12 +67,11 @@ extension AnonymousRemapper {
     /// Reads the own pages of a few huge pages out of the memory file, with one call.
     private func readOwnPages(of group: Range<HugePageIndex>, into staged: Address) throws(HostError) {
         guard let first = parts.plan.ownPages.first else { return }
-        let pageSize = parts.plan.geometry.basePageSize
-        let offset = pageSize * (first.rawValue - parts.plan.movedPages.lowerBound.rawValue)
+        let geometry = parts.plan.geometry
         try parts.frames.file.scatter(
             StridedPieces(
-                first: staged + offset, stride: stagedLength, length: pageSize * parts.plan.ownPages.count,
-                count: group.count),
+                first: staged + geometry.basePageSize * first.rawValue, stride: geometry.vmemmapBytesPerHugePage,
+                length: geometry.basePageSize * parts.plan.ownPages.count, count: group.count),
             at: parts.frames.ownFrames(of: group.lowerBound))
     }
 
@@ -115,18 +115,11 @@ extension AnonymousRemapper {
         parts.plan.mergesOnRestore && parts.blocks?.isMarked(in: parts.layout.vmemmap(of: page)) == true
     }
 
-    /// The staged part of one huge page.
-    private var stagedLength: ByteCount { parts.plan.geometry.basePageSize * parts.plan.movedPages.count }
-
-    /// The staged pages of the `number`-th huge page of a batch.
-    func stagedPart(_ number: Int, of staging: AddressRange) -> AddressRange {
-        AddressRange(start: staging.start + stagedLength * number, length: stagedLength)
-    }
-
-    /// Unmaps staging, but for the parts of the first `moved` huge pages, which are gone or kept.
-    func discard(_ staging: AddressRange, after moved: Int) {
-        let start = stagedPart(moved, of: staging).start
-        parts.memory.orphans.unmap(AddressRange(start: start, length: staging.end - start))
+    /// The staged pages of one huge page of a batch.
+    func stagedPart(_ page: HugePageIndex, of staging: AddressRange, _ batch: Range<HugePageIndex>) -> AddressRange {
+        let length = parts.plan.geometry.vmemmapBytesPerHugePage
+        let number = batch.lowerBound.distance(to: page)
+        return AddressRange(start: staging.start + length * number, length: length)
     }
 
     /// The last vmemmap page of a huge page.

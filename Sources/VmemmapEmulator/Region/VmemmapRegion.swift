@@ -130,9 +130,9 @@ public final class VmemmapRegion: Sendable {
         return (changes.optimized, changes.restored)
     }
 
-    /// The mappings that the region consists of, worked out from the states of its huge pages. For the head scheme on
-    /// the anonymous backing, and where a huge page is torn, the most there may be: neighbours that were restored
-    /// together may have merged.
+    /// The mappings that the region consists of, worked out from the states of its huge pages and from what was moved
+    /// in together. Where a huge page is torn, and for neighbours on the anonymous backing that two operations have
+    /// restored at the same moment, the most there may be.
     package var expectedMappings: MappingCount { states.regionMappings() }
 
     /// Those of them that begin in the vmemmap of `page`.

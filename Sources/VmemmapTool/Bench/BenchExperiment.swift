@@ -99,7 +99,7 @@ struct BenchExperiment: Sendable {
             true, true, peers.contains(.ksm) && changes.ksmRefusal == nil,
             peers.contains(.udmabuf) && UdmabufExperiment.refusal() == nil, walkers > 0,
         ]
-        let ofBaseline = (pairs + 1) * (growthFrom == nil ? 1 : 2)
+        let ofBaseline = (pairs + 1) * (growthFrom == nil ? 1 : 2) + (walkers > 0 ? pairs : 0)
         return measurements.count { $0 } * (pairs + 1) + (peers.contains(.baseline) ? ofBaseline : 0)
     }
 
@@ -172,7 +172,9 @@ struct BenchExperiment: Sendable {
             let udmabuf = try udmabufPeer(plan, isThrough)
             let readers =
                 walkers > 0
-                ? try ReaderLoad.measure(plan, walkers: walkers, pairs: pairs, isThrough: isThrough) : nil
+                ? try ReaderLoad.measure(
+                    plan, walkers: walkers, pairs: pairs, isBesideBaseline: peers.contains(.baseline),
+                    isThrough: isThrough) : nil
             return BenchCombination.Outcome(
                 plan: PlanBlock(plan, cost: host.mappingCost), synchronous: synchronous, deferred: deferred,
                 demoteOverGrow: Measured(demote), latencies: latencies, baseline: baseline, ksm: ksm,

@@ -123,6 +123,8 @@ extension BenchResult: ExportableResult {
                 ("udmabuf", "restore", outcome.udmabuf.value?.restore),
                 ("no_readers", "optimize", outcome.readers.value?.optimize),
                 ("no_readers", "restore", outcome.readers.value?.restore),
+                ("baseline_with_readers", "optimize", outcome.readers.value?.besideBaseline.value?.optimize),
+                ("baseline_with_readers", "restore", outcome.readers.value?.besideBaseline.value?.restore),
             ].compactMap { peer, operation, runs in
                 runs.map { PeerTableRow(combination: combination, peer: peer, operation: operation, runs: $0) }
             }

@@ -60,7 +60,28 @@ struct BenchResultTests {
         let readers = try #require(outcome.readers.value)
         #expect(readers.reads > 0 && readers.wrongReads == 0)
         #expect(result.holds == true)
+        #expect(readers.besideBaseline.value == nil)
         #expect(outcome.baseline.reason.value == "not asked for (--peers)")
+    }
+
+    @Test("With readers, the C baseline is measured under them too, and is a goal of its own")
+    func baselineWithReaders() throws {
+        for backing in Backing.allCases {
+            let bench = BenchExperiment(
+                pages: HugePageCount(70), backings: [backing], pairs: 2, peers: [.baseline], walkers: 1)
+            var told: [Progress] = []
+            let result = try bench.run(.none, progress: { told.append($0) })
+            // Two pools, the baseline and the readers, each warmed up, and the baseline with readers.
+            #expect(told == (1...14).map { .count("bench", $0, of: 14, unit: "pairs") })
+            let readers = try #require(result.combinations.first?.measured?.readers.value)
+            let sides = try #require(readers.besideBaseline.value)
+            #expect(readers.wrongReads == 0 && result.holds == true)
+            #expect(result.goals.map(\.figure) == [.overBaseline, .overBaselineWithReaders])
+            #expect(
+                result.goals.last?.measuredRatio == max(sides.optimize.ratio.median, sides.restore.ratio.median))
+            let text = BenchReport.lines(result, Style(width: nil, isColored: false, isVerbose: false))
+            #expect(text.contains { $0.contains("baseline_with_readers") })
+        }
     }
 
     @Test("A GiB of huge pages tells what the pool costs over the engine, and demoting over growing")
