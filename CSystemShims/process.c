@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -159,6 +160,13 @@ void vme_fork_probe_end(struct vme_fork_probe probe)
     close(probe.release);
     while (waitpid((pid_t)probe.pid, NULL, 0) < 0 && errno == EINTR)
         ;
+}
+
+// MARK: Ending with the parent
+
+int64_t vme_end_with_parent(void)
+{
+    return prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 ? -(int64_t)errno : 0;
 }
 
 // MARK: Locks and the environment

@@ -27,6 +27,10 @@ struct vme_fork_probe vme_fork_probe_start(const uintptr_t *_Nonnull addresses, 
 // Lets the child go and waits for it.
 void vme_fork_probe_end(struct vme_fork_probe probe);
 
+// Has the kernel kill this process (SIGKILL) when the thread that started it ends, or has ended with its process.
+// prctl takes a variable number of arguments, which Swift cannot call.
+int64_t vme_end_with_parent(void);
+
 // flock: in Swift the structure of the same name hides the function. 1 if it is done, 0 if another has the lock.
 int64_t vme_flock(int fd, int operation);
 // environ: Swift refuses a global variable that anybody may set.

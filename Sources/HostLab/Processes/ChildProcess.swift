@@ -11,7 +11,8 @@ package final class ChildProcess {
     package let pid: Int32
     /// Nil once they are closed.
     private var input: FileDescriptor?
-    private var output: FileDescriptor?
+    /// Where what it writes can be waited for.
+    package private(set) var output: FileDescriptor?
     /// Nil until it has been waited for.
     private var exitCode: Int32?
     private let name: String
@@ -21,9 +22,12 @@ package final class ChildProcess {
     /// - Parameters:
     ///   - program: its file.
     ///   - arguments: without the program's own name.
-    package init(_ program: FilePath, _ arguments: [String]) throws(HostError) {
+    ///   - isPart: whether it does a part of this process's work: what it has to say of errors comes with its output,
+    ///     and a terminal's keys do not end it.
+    package init(_ program: FilePath, _ arguments: [String], isPart: Bool = false) throws(HostError) {
         name = program.string
-        let process = try HostKernel.start(program, arguments)
+        let process = try HostKernel.start(
+            program, arguments, signals: isPart ? .keysBlocked : .none, mergesErrors: isPart)
         pid = process.processID
         input = process.input
         output = process.output
@@ -32,7 +36,7 @@ package final class ChildProcess {
     deinit {
         for end in [input, output] { if let end { try? HostKernel.close(end) } }
         guard exitCode == nil else { return }
-        kill(pid, SIGKILL)
+        kill()
         _ = try? awaitExit()
     }
 
@@ -50,6 +54,17 @@ package final class ChildProcess {
         return String(decoding: text.dropFirst(), as: UTF8.self)
     }
 
+    /// Sends it a line with nothing in it. One that has ended meanwhile gets none: its output ends, too.
+    package func sendLine() {
+        if let input { try? HostKernel.write([UInt8(ascii: "\n")], to: input, name: "the input of \(name)") }
+    }
+
+    /// Ends its input: it has to end by itself.
+    package func endInput() { if let input = input.take() { try? HostKernel.close(input) } }
+
+    /// Ends it at once, with SIGKILL. To be waited for by ``end()``.
+    package func kill() { if exitCode == nil { _ = Glibc.kill(pid, SIGKILL) } }
+
     /// Ends its input, takes in what it still writes, and waits until it has ended. Returns its exit code, or 128 and
     /// the number of the signal that ended it. After a refusal a further call goes on where it stopped; once it is
     /// done, the code is told again.
@@ -63,8 +78,8 @@ package final class ChildProcess {
         return try awaitExit()
     }
 
-    /// Empty at the end.
-    private func readChunk() throws(HostError) -> ArraySlice<UInt8> {
+    /// Waits for the next that it writes, and returns that; nothing at the end.
+    package func readChunk() throws(HostError) -> ArraySlice<UInt8> {
         guard let output else { return [] }
         var chunk = [UInt8](repeating: 0, count: 4096)
         return try chunk[..<HostKernel.read(output, into: &chunk, name: "the output of \(name)")]

@@ -1,6 +1,6 @@
 import CSystemShims
 import Glibc
-import HostMemory
+package import HostMemory
 import SystemPackage
 
 extension HostKernel {
@@ -19,6 +19,8 @@ extension HostKernel {
         case none
         /// All blocked: only SIGKILL ends it.
         case allBlocked
+        /// SIGINT and SIGQUIT blocked: a terminal's keys send them to the whole job, whose end the parent sees to.
+        case keysBlocked
     }
 
     /// The number of the descriptor that a started process gets besides its standard streams.
@@ -31,8 +33,10 @@ extension HostKernel {
     ///   - program: its file.
     ///   - arguments: without the program's own name.
     ///   - passed: a descriptor that it gets as ``passedDescriptor``.
+    ///   - mergesErrors: whether what it writes to standard error goes where its standard output goes.
     static func start(
-        _ program: FilePath, _ arguments: [String], passing passed: FileDescriptor? = nil, signals: StartSignals = .none
+        _ program: FilePath, _ arguments: [String], passing passed: FileDescriptor? = nil,
+        signals: StartSignals = .none, mergesErrors: Bool = false
     ) throws(HostError) -> StartedProcess {
         let input = try pipe()
         defer { try? close(input.readEnd) }
@@ -41,6 +45,7 @@ extension HostKernel {
             defer { try? close(output.writeEnd) }
             do throws(HostError) {
                 var streams = [(input.readEnd.rawValue, STDIN_FILENO), (output.writeEnd.rawValue, STDOUT_FILENO)]
+                if mergesErrors { streams.append((output.writeEnd.rawValue, STDERR_FILENO)) }
                 if let passed { streams.append((passed.rawValue, passedDescriptor)) }
                 let pid = try spawn(program, arguments, streams, signals)
                 return StartedProcess(processID: pid, input: input.writeEnd, output: output.readEnd)
@@ -89,6 +94,7 @@ extension HostKernel {
             }
             unsafe sigfillset(&all)
             _ = unsafe signals == .allBlocked ? sigfillset(&blocked) : sigemptyset(&blocked)
+            if signals == .keysBlocked { _ = unsafe (sigaddset(&blocked, SIGINT), sigaddset(&blocked, SIGQUIT)) }
             unsafe posix_spawnattr_setsigmask(&attributes, &blocked)
             unsafe posix_spawnattr_setsigdefault(&attributes, &all)
             unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
@@ -101,6 +107,12 @@ extension HostKernel {
             }
         }
         return pid
+    }
+
+    /// Has this process end when its parent does, however that ends: the thread that started it, to be exact. The
+    /// corresponding C function is `prctl` with PR_SET_PDEATHSIG.
+    package static func endWithParent() throws(HostError) {
+        _ = try call(.startProcess, .process) { vme_end_with_parent() }
     }
 
     /// Whether a child has ended; then it is no zombie either. The corresponding C function is `waitpid` with WNOHANG.

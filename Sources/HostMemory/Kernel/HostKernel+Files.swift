@@ -171,15 +171,15 @@ extension HostKernel {
         }
     }
 
-    /// Waits until one of two descriptors can be read; a negative one is left out. The corresponding C function is
-    /// `poll`.
-    static func waitUntilReadable(_ first: CInt, _ second: CInt) throws(HostError) -> (first: Bool, second: Bool) {
-        var waits = [first, second].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+    /// Waits until one of some descriptors can be read, and tells which; a negative one is left out. The
+    /// corresponding C function is `poll`.
+    static func waitUntilReadable(_ descriptors: [CInt]) throws(HostError) -> [Bool] {
+        var waits = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
         _ = try callThroughSignals(.wait, .process) {
-            // SAFETY: the array is this function's own, and has two elements.
-            unsafe result(poll(&waits, 2, -1))
+            // SAFETY: the array is this function's own, and has so many elements.
+            unsafe result(poll(&waits, nfds_t(waits.count), -1))
         }
-        return (waits[0].revents != 0, waits[1].revents != 0)
+        return waits.map { $0.revents != 0 }
     }
 
     private static func waitUntilWritable(_ file: FileDescriptor) throws(HostError) {

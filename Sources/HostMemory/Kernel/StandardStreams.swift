@@ -28,4 +28,11 @@ package enum StandardStreams {
     package static func reportFailedWrites() {
         for number in [SIGPIPE, SIGXFSZ] { signal(number, SIG_IGN) }
     }
+
+    /// Waits for the next byte of standard input; nil at its end, and where it cannot be read: it was closed before the
+    /// start, or has lost its terminal.
+    package static func nextByte() -> UInt8? {
+        var byte: [UInt8] = [0]
+        return (try? HostKernel.read(.standardInput, into: &byte, name: "standard input")) == 1 ? byte[0] : nil
+    }
 }

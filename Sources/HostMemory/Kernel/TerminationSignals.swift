@@ -1,6 +1,6 @@
 import CSystemShims
 import Glibc
-import SystemPackage
+package import SystemPackage
 
 /// SIGINT, SIGQUIT and SIGTERM, taken in order instead of dying of them.
 ///
@@ -61,14 +61,9 @@ package final class TerminationSignals: Sendable {
         var byte: [UInt8] = [0]
         while true {
             let input = inputIsOpen ? FileDescriptor.standardInput.rawValue : -1
-            let ready = try HostKernel.waitUntilReadable(file.rawValue, input)
-            if ready.first {
-                // The first field of struct signalfd_siginfo (128 bytes) is the signal's number.
-                var information = [UInt8](repeating: 0, count: 128)
-                _ = try HostKernel.read(file, into: &information, name: "signalfd")
-                return .signal(information[..<4].reversed().reduce(0) { $0 << 8 | Int32($1) })
-            }
-            if ready.second {
+            let ready = try HostKernel.waitUntilReadable([file.rawValue, input])
+            if ready[0] { return .signal(try take()) }
+            if ready[1] {
                 // Standard input that was closed before the start, or lost its terminal, cannot be read: no line.
                 let count = (try? HostKernel.read(.standardInput, into: &byte, name: "standard input")) ?? 0
                 if count == 0, forItsEnd { return .endOfInput }
@@ -76,5 +71,20 @@ package final class TerminationSignals: Sendable {
                 if count == 1, byte[0] == UInt8(ascii: "\n") { return .line }
             }
         }
+    }
+
+    /// Waits until one of some files can be read or is at its end, or for a signal. Returns the signal's number, if one
+    /// has come, and which of the files can be read. Nil stands for a file that is not waited for.
+    package func wait(for files: [FileDescriptor?]) throws(HostError) -> (signal: Int32?, ready: [Bool]) {
+        let ready = try HostKernel.waitUntilReadable([file.rawValue] + files.map { $0?.rawValue ?? -1 })
+        return (ready[0] ? try take() : nil, Array(ready.dropFirst()))
+    }
+
+    /// The signal that waits.
+    private func take() throws(HostError) -> Int32 {
+        // The first field of struct signalfd_siginfo (128 bytes) is the signal's number.
+        var information = [UInt8](repeating: 0, count: 128)
+        _ = try HostKernel.read(file, into: &information, name: "signalfd")
+        return information[..<4].reversed().reduce(0) { $0 << 8 | Int32($1) }
     }
 }

@@ -147,7 +147,7 @@ struct BenchExperiment: Sendable {
                 case .contiguousMemory: ("huge pages of the host, it has \(shortage.available)", "free memory")
                 }
             return "needs \(needed) \(resource); \(shortage.largest) fit: --pages \(shortage.largest), or \(wayOut)"
-        case .notFound, .host, .refused, .vmemmap, .setting, .brokenKernel, .unexpected: return nil
+        case .notFound, .host, .refused, .vmemmap, .node, .signal, .setting, .brokenKernel, .unexpected: return nil
         }
     }
 

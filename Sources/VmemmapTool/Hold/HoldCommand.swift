@@ -14,6 +14,8 @@ struct HoldCommand: ParsableCommand {
 
     @OptionGroup(title: "Emulated memory") var emulation: EmulationOptions
     @OptionGroup(title: "Emulated memory") var boot: AtBootOption
+    @OptionGroup(title: "Emulated memory") var nodes: NodeOptions
+    @OptionGroup var node: NodeFlag
 
     @Option(help: ArgumentHelp("Threads that read all the while.", valueName: "N"))
     var walkers = Given<Int>("0")
@@ -37,20 +39,27 @@ struct HoldCommand: ParsableCommand {
         if boot.atBoot, restored {
             throw ValidationError("--at-boot sets no memory aside for --restored: use one of the two.")
         }
+        try nodes.count?.check(divides: emulation.pages.value, "huge pages")
+        // Each node knows the flags of its own frames only.
+        try OptionRule.check(
+            "--export-kpageflags", isGiven: pageFlags.exportKpageflags != nil, excludes: "--nodes",
+            isOtherGiven: nodes.count != nil)
     }
 
+    private var memory: EmulatedMemory { boot.applied(to: emulation.memory) }
+
     func run() throws {
+        if node.asNode { return try runAsNode() }
         let files = try ExportFile.open([json.exportJson, pageFlags.exportKpageflags])
         let (export, flagsFile) = (files[0], files[1])
         let ownsOutput = !files.contains { $0?.isStandardOutput == true } && !terminal.quiet
         // Before any thread is started: they inherit the blocked signals.
         let signals = try TerminationSignals()
+        if let count = nodes.count { return try hold(count, signals, export, ownsOutput) }
         let progress = terminal.terminal.progress()
         let held = try runOrExit { () throws(ExperimentError) in
             defer { progress.clear() }
-            let memory = boot.applied(to: emulation.memory)
-            return try HoldExperiment(memory, walkers: walkers.value, touch: touch, restored: restored).begin(
-                progress: progress.show)
+            return try experiment.begin(progress: progress.show)
         }
         if let flagsFile {
             let flags = try runOrExit { () throws(ExperimentError) in try held.writePageFlags(to: flagsFile.write) }
@@ -64,8 +73,47 @@ struct HoldCommand: ParsableCommand {
         // Nobody could find what is held.
         try Output.check()
         _ = try signals.wait(forEndOfInput: untilInputEnds)
-        let tally = held.end()
-        if ownsOutput, let tally { Output.print([HoldReport.line(reads: tally.reads, wrong: tally.wrong)]) }
+        try finish(held.end(), ownsOutput)
+    }
+
+    private var experiment: HoldExperiment {
+        HoldExperiment(memory, walkers: walkers.value, touch: touch, restored: restored)
+    }
+
+    private func finish(_ tally: HoldReads?, _ ownsOutput: Bool) throws {
+        if ownsOutput, let tally { Output.print([HoldReport.line(tally)]) }
         if let tally, tally.wrong > 0 { throw ExitCode.violation }
+    }
+
+    // MARK: Emulated nodes
+
+    private func hold(
+        _ count: NodeCount, _ signals: TerminationSignals, _ export: ExportFile?, _ ownsOutput: Bool
+    ) throws {
+        let progress = terminal.terminal.progress()
+        let options =
+            ["--walkers", "\(walkers.value)"] + (touch ? ["--touch"] : []) + (restored ? ["--restored"] : [])
+        let held = try runOrExit { () throws(ExperimentError) in
+            defer { progress.clear() }
+            return try HoldNodes(memory, count, options: options, signals, progress: progress.show)
+        }
+        export?.finish(try JSONExport.text(held.description, command: "hold"))
+        if ownsOutput {
+            Output.print(HoldReport.lines(held.description, restored: restored, terminal.terminal.style))
+        }
+        try Output.check()
+        let tally = try runOrExit { () throws(ExperimentError) in
+            try held.awaitEnd()
+            return try held.end()
+        }
+        try finish(tally, ownsOutput)
+    }
+
+    private func runAsNode() throws {
+        try NodeLink.begin()
+        let held = try runOrExit { () throws(ExperimentError) in try experiment.begin(progress: NodeLink.progress()) }
+        try NodeLink.say(.result, held.description)
+        NodeLink.awaitEnd()
+        if let tally = held.end() { try NodeLink.say(.result, tally) }
     }
 }

@@ -59,11 +59,11 @@ final class HeldMemory: Sendable {
         try ExperimentError.wrapping { try PageFlagsTally.write(region, to: sink) }
     }
 
-    /// Stops the walkers. Returns their reads and how many of them were wrong; nil if there were none.
-    func end() -> (reads: Int, wrong: Int)? {
+    /// Stops the walkers. Returns what they have read; nil if there were none.
+    func end() -> HoldReads? {
         walkers.map { walkers in
             let tally = walkers.stop()
-            return (tally.reads, tally.wrong)
+            return HoldReads(reads: tally.reads, wrong: tally.wrong)
         }
     }
 }

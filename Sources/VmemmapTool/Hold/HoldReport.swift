@@ -16,8 +16,28 @@ enum HoldReport {
         ])
     }
 
+    /// The same of emulated nodes: a line for each.
+    static func lines(_ result: HoldNodesResult, restored: Bool, _ style: Style = .plain) -> [String] {
+        var table = TextTable(headings: ["node", "pid", "huge pages", "region"])
+        for (node, held) in result.nodes.enumerated() {
+            table.add([
+                "\(node)", "\(held.pid)", Format.count(held.pages.rawValue),
+                "\(held.regionStart)+\(held.regionLengthBytes)",
+            ])
+        }
+        return style.wrapped([
+            "pid     \(result.pid), which leads \(Format.count(result.nodes.count, "emulated node")), a process each",
+            "        \(Format.count(result.pages.rawValue)) x \(Format.bytes(result.hugePageBytes)) huge pages, "
+                + "\(result.scheme.rawValue) scheme, \(restored ? "restored" : "optimized")",
+            "",
+        ]) + table.lines(style)
+            + style.wrapped([
+                "", "look    vmemmap inspect --pid PID of a node", "Enter, SIGINT or SIGTERM ends them all.",
+            ])
+    }
+
     /// What the walkers saw.
-    static func line(reads: Int, wrong: Int) -> String {
-        "walkers: \(Format.count(reads)) reads, \(Format.count(wrong)) wrong"
+    static func line(_ tally: HoldReads) -> String {
+        "walkers: \(Format.count(tally.reads)) reads, \(Format.count(tally.wrong)) wrong"
     }
 }

@@ -51,6 +51,8 @@ struct InspectCommand: ParsableCommand {
     @Flag(help: "Have the temporary hold restore the huge pages again.")
     var restored = false
 
+    @OptionGroup var nodes: NodeOptions
+
     @OptionGroup(title: "Export") var export: ExportOptions
     @OptionGroup(title: "Terminal") var terminal: TerminalOptions
 
@@ -66,10 +68,11 @@ struct InspectCommand: ParsableCommand {
                 .frames(PageCount(tailFrames)), for: scheme.map { [$0] } ?? schemes, pageSize.map { [$0] } ?? sizes,
                 isAutoTaken: false)
         }
-        if pid != nil, pages != nil || restored {
+        if pid != nil, pages != nil || restored || nodes.count != nil {
             throw ValidationError(
-                "--pages and --restored are for a temporary hold: --pid names a process that runs already.")
+                "--pages, --nodes and --restored are for a temporary hold: --pid names a process that runs already.")
         }
+        try nodes.count?.check(divides: memory.pages.rawValue, "huge pages")
         if pid == nil, region != nil {
             throw ValidationError("--region says where in a process: --pid has to say in which.")
         }
@@ -78,11 +81,12 @@ struct InspectCommand: ParsableCommand {
     func run() throws {
         let exports = try export.open()
         let terminal = terminal.terminal
+        if let count = nodes.count { return try inspect(count, exports) }
         let result: InspectResult
         if let pid {
             result = try inspect(pid)
         } else {
-            let held = try HeldChild(holdArguments)
+            let held = try HeldChild(memory.arguments + holdOptions)
             defer { held.end() }
             result = try inspect(held.pid)
         }
@@ -102,15 +106,30 @@ struct InspectCommand: ParsableCommand {
         }
     }
 
-    /// The options that the temporary hold is started with.
-    private var holdArguments: [String] {
-        var arguments = ["--touch", "--pages", "\(pages ?? 64)"]
-        if let pageSize { arguments += ["--page-size", pageSize.defaultValueDescription] }
-        if let scheme { arguments += ["--scheme", scheme.rawValue] }
-        if let backing { arguments += ["--backing", backing.rawValue] }
-        if let tailFrames { arguments += ["--tail-frames", "\(tailFrames)"] }
-        return restored ? arguments + ["--restored"] : arguments
+    /// Holds the huge pages in emulated nodes, and looks at each.
+    private func inspect(_ count: NodeCount, _ exports: Exports) throws {
+        // Before any thread is started: they inherit the blocked signals.
+        let signals = try TerminationSignals()
+        let result = try runOrExit { () throws(ExperimentError) in
+            let held = try HoldNodes(memory, count, options: holdOptions, signals, progress: { _ in })
+            let result = try InspectNodesResult(held.description.nodes.map(\.pid))
+            _ = try held.end()
+            return result
+        }
+        try exports.finish(result)
+        terminal.terminal.print(exports) { InspectReport.lines(ofNodes: result, $0) }
+        if !result.holds { throw ExitCode.violation }
     }
+
+    /// What the temporary hold holds.
+    private var memory: EmulatedMemory {
+        EmulatedMemory(
+            pages: HugePageCount(pages ?? 64), pageSize: pageSize ?? .twoMebibytes, scheme: scheme ?? .firstTail,
+            backing: backing ?? .anonymous, tailFrames: .frames(PageCount(tailFrames ?? 1)))
+    }
+
+    /// What it does with that.
+    private var holdOptions: [String] { ["--touch"] + (restored ? ["--restored"] : []) }
 }
 
 /// A place in an address space on the command line: `START+LENGTH`, both hexadecimal with 0x or decimal.

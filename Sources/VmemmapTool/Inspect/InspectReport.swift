@@ -6,13 +6,19 @@ enum InspectReport {
     /// The report, line by line.
     static func lines(_ result: InspectResult, _ style: Style = .plain) -> [String] {
         style.wrapped(
-            ["vmemmap inspect: process \(result.pid), read from outside", ""] + PlanReport.lines(result.host) + [
-                "region  \(result.regionStart)+\(result.regionLengthBytes), \(Format.bytes(result.regionLengthBytes))",
-                "        \(PlanReport.title(result.plan))", "        \(pages(result))",
-            ]) + [""]
+            ["vmemmap inspect: process \(result.pid), read from outside", ""] + PlanReport.lines(result.host)
+                + region(result)) + [""]
             + picture(result, style) + [""] + figures(result, style) + [""]
             + style.wrapped(["-     contents of the pages: not read"])
             + Check.lines(result.checks, style)
+    }
+
+    /// Where it is, what it is, and what became of its huge pages.
+    static func region(_ result: InspectResult) -> [String] {
+        [
+            "region  \(result.regionStart)+\(result.regionLengthBytes), \(Format.bytes(result.regionLengthBytes))",
+            "        \(PlanReport.title(result.plan))", "        \(pages(result))",
+        ]
     }
 
     private static func pages(_ result: InspectResult) -> String {
@@ -22,7 +28,7 @@ enum InspectReport {
             + "\(Format.count(pages.neither.rawValue)) neither"
     }
 
-    private static func picture(_ result: InspectResult, _ style: Style) -> [String] {
+    static func picture(_ result: InspectResult, _ style: Style) -> [String] {
         let title = PlanReport.picture(result.picture, result.plan)
         return style.wrapped([title]) + [""] + FrameDrawing(result.picture).lines.map { "  " + $0 }
     }

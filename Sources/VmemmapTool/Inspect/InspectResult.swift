@@ -69,41 +69,44 @@ extension InspectResult: ExportableResult {
     static var command: String { "inspect" }
 
     var tables: [ExportTable] {
+        [ExportTable("region", "The region's figures.", [self], ExportColumn.region(\.self))]
+    }
+}
+
+extension ExportColumn {
+    /// The figures of a region that was looked at.
+    static func region(_ region: @escaping (Item) -> InspectResult) -> [Self] {
         [
-            ExportTable(
-                "region", "The region's figures.", [self],
-                [
-                    .text("region_start", "The region's first address.") { $0.regionStart }.shown("region"),
-                    .bytes("region_length", "The region.") { $0.regionLengthBytes },
-                    .count("pages_optimized", "Huge pages as the scheme has them.") { $0.pages.optimized.rawValue },
-                    .count("pages_unoptimized", "Huge pages with frames of their own.") {
-                        $0.pages.unoptimized.rawValue
-                    },
-                    .count("pages_neither", "Huge pages that are neither.") { $0.pages.neither.rawValue },
-                    .count("distinct_frames", "Different frames (pagemap).") { $0.figures.distinctFrames.rawValue }
-                        .shown("distinct\nframes"),
-                    .count("swapped_pages", "Those of them that are swapped out (pagemap).") {
-                        $0.figures.swappedPages.rawValue
-                    },
-                    .count("present_pages", "Page table entries present (pagemap).") {
-                        $0.figures.presentPages.rawValue
-                    }.shown("present\npages"),
-                    .bytes("smaps_rss", "Rss of smaps, summed.") { $0.figures.smapsRssBytes }.shown("smaps\nRSS"),
-                    .bytes("smaps_pss", "Pss of smaps, summed: rounded down in every mapping.") {
-                        $0.figures.smapsPssBytes
-                    }.shown("smaps\nPSS"),
-                    .bytes("pss", "Present pages, each divided by its frame's mappings (kpagecount).") {
-                        $0.figures.pssBytes.value
-                    }.shown("PSS"),
-                    .bytes("process_rss", "Rss of the process (smaps_rollup).") { $0.figures.processRssBytes.value }
-                        .shown("process\nRSS"),
-                    .bytes("process_pss", "Pss of the process (smaps_rollup).") { $0.figures.processPssBytes.value }
-                        .shown("process\nPSS"),
-                    .count("region_mappings", "Mappings of the region (maps).") { $0.figures.regionMappings.rawValue }
-                        .shown("mappings"),
-                    .bytes("memfd", "What the memory file occupies (st_blocks).") { $0.figures.memfdBytes.value }
-                        .shown("memfd"),
-                ])
+            .text("region_start", "The region's first address.") { region($0).regionStart }.shown("region"),
+            .bytes("region_length", "The region.") { region($0).regionLengthBytes },
+            .count("pages_optimized", "Huge pages as the scheme has them.") { region($0).pages.optimized.rawValue },
+            .count("pages_unoptimized", "Huge pages with frames of their own.") {
+                region($0).pages.unoptimized.rawValue
+            },
+            .count("pages_neither", "Huge pages that are neither.") { region($0).pages.neither.rawValue },
+            .count("distinct_frames", "Different frames (pagemap).") { region($0).figures.distinctFrames.rawValue }
+                .shown("distinct\nframes"),
+            .count("swapped_pages", "Those of them that are swapped out (pagemap).") {
+                region($0).figures.swappedPages.rawValue
+            },
+            .count("present_pages", "Page table entries present (pagemap).") {
+                region($0).figures.presentPages.rawValue
+            }.shown("present\npages"),
+            .bytes("smaps_rss", "Rss of smaps, summed.") { region($0).figures.smapsRssBytes }.shown("smaps\nRSS"),
+            .bytes("smaps_pss", "Pss of smaps, summed: rounded down in every mapping.") {
+                region($0).figures.smapsPssBytes
+            }.shown("smaps\nPSS"),
+            .bytes("pss", "Present pages, each divided by its frame's mappings (kpagecount).") {
+                region($0).figures.pssBytes.value
+            }.shown("PSS"),
+            .bytes("process_rss", "Rss of the process (smaps_rollup).") { region($0).figures.processRssBytes.value }
+                .shown("process\nRSS"),
+            .bytes("process_pss", "Pss of the process (smaps_rollup).") { region($0).figures.processPssBytes.value }
+                .shown("process\nPSS"),
+            .count("region_mappings", "Mappings of the region (maps).") { region($0).figures.regionMappings.rawValue }
+                .shown("mappings"),
+            .bytes("memfd", "What the memory file occupies (st_blocks).") { region($0).figures.memfdBytes.value }
+                .shown("memfd"),
         ]
     }
 }

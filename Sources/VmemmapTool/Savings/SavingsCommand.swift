@@ -10,12 +10,15 @@ struct SavingsCommand: ParsableCommand {
         discussion: """
             Example: vmemmap savings --memory 8G --scheme shared-tail --tail-frames auto
 
-            The struct pages of 1 TiB take 16 GiB of real memory. Exits with 2 if a check fails.
+            The struct pages of 1 TiB take 16 GiB of real memory, and in 2 MiB pages more mappings than one process \
+            may have: use --nodes auto. Exits with 2 if a check fails.
             """)
 
     @OptionGroup(title: "Emulated memory") var amount: AmountOptions
     @OptionGroup(title: "Emulated memory") var kind: HugePageOptions
     @OptionGroup(title: "Emulated memory") var boot: AtBootOption
+    @OptionGroup(title: "Emulated memory") var nodes: NodeOptions
+    @OptionGroup var node: NodeFlag
 
     @Flag(help: "Say what is planned and map nothing.")
     var dryRun = false
@@ -31,6 +34,11 @@ struct SavingsCommand: ParsableCommand {
         if try amount.bytes(kind.pageSize) == nil {
             throw ValidationError("savings needs an amount: --memory SIZE, or --pages N.")
         }
+        try OptionRule.check(
+            "--raise-map-limit", isGiven: raiseMapLimit, excludes: "--nodes", isOtherGiven: nodes.count != nil)
+        if let pages = try amount.hugePages(kind.pageSize) {
+            try nodes.count?.check(divides: pages.rawValue, "huge pages")
+        }
     }
 
     /// What is asked for.
@@ -38,14 +46,24 @@ struct SavingsCommand: ParsableCommand {
         get throws { boot.applied(to: kind.memory(try amount.hugePages(kind.pageSize) ?? .zero)) }
     }
 
+    private var sizing: ErrorText.Sizing { amount.pages == nil ? .memory : .pages }
+
     func run() throws {
+        if node.asNode { return try runAsNode() }
         let exports = try export.open()
+        let result = try nodes.count.map(resultOfNodes) ?? resultOfThisProcess(exports)
+        try exports.finish(result)
+        terminal.terminal.print(exports) { SavingsReport.lines(result, $0) }
+        if !result.holds { throw ExitCode.violation }
+    }
+
+    private func resultOfThisProcess(_ exports: Exports) throws -> SavingsResult {
         var experiment = SavingsExperiment(try memory)
         experiment.samplesMemory = exports.showMemoryOverTime
         let limit = raiseMapLimit && !dryRun ? try RaisedMapLimit(experiment.neededMapLimit) : nil
         defer { limit?.putBack() }
         let progress = terminal.terminal.progress()
-        let result = try runOrExit(amount.pages == nil ? .memory : .pages) { () throws(ExperimentError) in
+        return try runOrExit(sizing) { () throws(ExperimentError) in
             defer { progress.clear() }
             if dryRun { return try experiment.plan(raisingMapLimit: raiseMapLimit) }
             guard let limit else { return try experiment.run(progress: progress.show) }
@@ -53,8 +71,27 @@ struct SavingsCommand: ParsableCommand {
                 try experiment.run(progress: progress.show)
             }
         }
-        try exports.finish(result)
-        terminal.terminal.print(exports) { SavingsReport.lines(result, $0) }
-        if !result.holds { throw ExitCode.violation }
+    }
+
+    private func resultOfNodes(_ count: NodeCount) throws -> SavingsResult {
+        let experiment = SavingsNodesExperiment(memory: try memory, nodes: count)
+        if dryRun { return try runOrExit(sizing) { () throws(ExperimentError) in try experiment.plan() } }
+        // Before any thread is started: they inherit the blocked signals.
+        let signals = try TerminationSignals()
+        let progress = terminal.terminal.progress()
+        return try runOrExit(sizing) { () throws(ExperimentError) in
+            defer { progress.clear() }
+            return try experiment.run(signals, progress: progress.show)
+        }
+    }
+
+    private func runAsNode() throws {
+        try NodeLink.begin()
+        var experiment = SavingsExperiment(try memory)
+        experiment.awaitTurn = NodeLink.awaitTurn
+        let result = try runOrExit { () throws(ExperimentError) in
+            try experiment.run(progress: NodeLink.progress())
+        }
+        try NodeLink.say(.result, result)
     }
 }

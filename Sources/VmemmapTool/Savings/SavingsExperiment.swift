@@ -7,6 +7,13 @@ struct SavingsExperiment: Sendable {
     var memory: EmulatedMemory
     /// Whether a thread samples memory meanwhile, for ``SavingsResult/timeline``.
     var samplesMemory = false
+    /// Told before each phase: a step, ``measuring`` or ``ending``. A node waits there for the others.
+    var awaitTurn: @Sendable (_ phase: String) -> Void = { _ in }
+
+    /// The phase in which memory is measured, and nobody changes any.
+    static let measuring = "measuring"
+    /// The phase in which the region goes.
+    static let ending = "ending"
 
     /// The saving for `memory`.
     init(_ memory: EmulatedMemory) { self.memory = memory }
@@ -39,15 +46,18 @@ struct SavingsExperiment: Sendable {
         var timeline = try TimelineRecorder(isWanted: samplesMemory)
         let isPopulated = memory.construction == .populated
         let built = isPopulated ? Step.populated : .optimized
+        awaitTurn(Step.baseline.rawValue)
         // The first measurement faults in its own code and buffers; only the second is a baseline.
         _ = try MemoryFigures.measure(nil, cost: cost)
         let baseline = try MemoryFigures.measure(nil, cost: cost)
+        awaitTurn(built.rawValue)
         let (region, duration) = try timed {
             try VmemmapRegion(plan, memory.construction) {
                 progress(.count(built.rawValue, $0.rawValue, of: $1.rawValue, unit: "vmemmap pages"))
             }
         }
         let isBuilt = HostKernel.monotonicNanoseconds()
+        awaitTurn(Self.measuring)
         let peak = isPopulated ? nil : try Self.peak(since: baseline, region)
         let figures = try MemoryFigures.measure(region, cost: cost)
         timeline.note(built, from: isBuilt - duration, to: isBuilt, figures)
@@ -55,6 +65,7 @@ struct SavingsExperiment: Sendable {
         var rows = [SavingsResult.Row(built, duration, figures, reference, plan, cost)]
         func add(_ step: Step, _ work: (Range<HugePageIndex>) throws -> Void) throws {
             var nanoseconds = 0
+            awaitTurn(step.rawValue)
             let begin = HostKernel.monotonicNanoseconds()
             let slice = max(1, min(longestSlice, total / 20))
             try inSlices(region.layout.allHugePages, of: slice, step, progress) { pages in
@@ -62,6 +73,7 @@ struct SavingsExperiment: Sendable {
             }
             progress(.count(step.rawValue, total, of: total, unit: "huge pages"))
             let end = HostKernel.monotonicNanoseconds()
+            awaitTurn(Self.measuring)
             let figures = try MemoryFigures.measure(region, cost: cost)
             timeline.note(step, from: begin, to: end, figures)
             rows.append(SavingsResult.Row(step, nanoseconds, figures, reference, plan, cost))
@@ -74,6 +86,8 @@ struct SavingsExperiment: Sendable {
         }
         // For what was built optimized there may be no more memory than that.
         if isPopulated { try add(.restored) { try region.restore($0, writers: .excluded) } }
+        // Whoever measures still has the program's pages in common with this process.
+        awaitTurn(Self.ending)
         return SavingsResult(
             host: host, memory: memory, plan: PlanBlock(plan, cost: cost),
             countingMethod: host.countingMethod, baseline: baseline, rows: rows, peak: peak,

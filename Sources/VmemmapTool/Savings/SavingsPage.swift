@@ -15,7 +15,11 @@ extension SavingsResult {
     }
 
     private var summary: String {
-        rows.isEmpty ? "A dry run: nothing was mapped, and what is below was planned, not measured." : ""
+        let nodes =
+            nodes.isEmpty
+            ? "" : "Divided among \(Format.count(nodes.count, "emulated NUMA node")), a process each; all is their sum."
+        let isDry = rows.isEmpty ? "A dry run: nothing was mapped, and what is below was planned, not measured." : ""
+        return [isDry, nodes].filter { !$0.isEmpty }.joined(separator: " ")
     }
 
     /// The row that shows what optimizing saves once every tail has been read.

@@ -9,17 +9,32 @@ enum SavingsReport {
         let head =
             style.wrapped(
                 ["vmemmap savings: \(Format.bytes(memory(plan))) of HugeTLB memory, \(PlanReport.title(plan))", ""]
-                    + PlanReport.lines(result.host) + PlanReport.lines(plan)) + [""]
+                    + PlanReport.lines(result.host) + PlanReport.lines(plan) + nodes(result)) + [""]
         guard !result.rows.isEmpty else { return head + ["A dry run: nothing was mapped."] }
         let since = result.construction == .populated ? "since populated" : "from nothing"
         let given = result.construction == .populated ? "frames given back" : "frames never taken"
-        return head + result.stepTable.lines(style)
+        return head + result.stepTable.lines(style) + nodeTable(result, style)
             + style.notes([
                 "Gross: \(given), from pagemap and the memory file's st_blocks. Net: less mappings "
                     + "(\(result.host.mappingCostBytes) bytes each),",
                 "growth of page tables \(since), template frames.",
             ]) + [""] + style.wrapped(peak(result)) + PMDTable.lines(plan, steps(result), style)
             + Check.lines(result.checks, style)
+    }
+
+    /// Into what it was divided.
+    private static func nodes(_ result: SavingsResult) -> [String] {
+        guard let largest = result.nodes.first else { return [] }
+        return [
+            "nodes   \(Format.count(result.nodes.count, "emulated NUMA node")), a process each, of "
+                + "\(Format.count(largest.pages.rawValue, "huge page")) at most; all figures are their sum"
+        ]
+    }
+
+    /// A row a node, once every tail has been read.
+    private static func nodeTable(_ result: SavingsResult, _ style: Style) -> [String] {
+        guard style.isVerbose, !result.nodes.isEmpty, let step = result.optimized?.step else { return [] }
+        return [""] + result.nodeTable { $0.step == step }.lines(style)
     }
 
     /// The steps, from before there was a region.

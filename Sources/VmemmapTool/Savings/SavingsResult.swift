@@ -91,8 +91,10 @@ struct SavingsResult: Hashable, Sendable, Codable {
     let wrongReads: Measured<Int>
     /// What was checked; nothing where nothing was run.
     let checks: [Check]
-    /// Memory over time. Null unless it was asked for: JSON alone does not.
+    /// Memory over time. Null unless it was asked for: JSON alone does not; and of several processes.
     let timeline: Measured<MemoryTimeline>
+    /// The emulated nodes that the other figures are the sum of; none where one process, this one, did it all.
+    let nodes: [Node]
 
     init(
         host: HostBlock, memory: EmulatedMemory, plan: PlanBlock, countingMethod: FrameCount.Method? = nil,
@@ -109,6 +111,7 @@ struct SavingsResult: Hashable, Sendable, Codable {
         wrongReads = Measured(reads?.wrong)
         checks = rows.isEmpty ? [] : Self.checks(plan, rows, reads)
         self.timeline = timeline
+        nodes = []
     }
 
     /// How the region was built.
@@ -151,28 +154,36 @@ struct SavingsResult: Hashable, Sendable, Codable {
 
 extension SavingsResult: ExportableResult {
     static var command: String { "savings" }
-    var tables: [ExportTable] { [stepTable, PlanBlock.table([plan])] }
+    var tables: [ExportTable] {
+        [stepTable, PlanBlock.table([plan])] + (nodes.isEmpty || rows.isEmpty ? [] : [nodeTable()])
+    }
 
     var stepTable: ExportTable {
         ExportTable(
             "step", "What is saved after each step, against the populated region.", rows,
-            [
-                .label("step", "The step.") { $0.step.rawValue }.shown(""),
-                .nanoseconds("duration", "What the step took, measuring not included.") { $0.durationNanoseconds }
-                    .shown("time"),
-                .count("expected_frames", "Frames behind the region by the plan.") { $0.expectedFrames.rawValue }
-                    .shown("planned", drop: 1),
-                .bytes("expected_memfd", "What the memory file must occupy.") { $0.expectedMemfdBytes },
-                .bytes("gross_saving", "Frames given back, mapped no more and not held by the memory file.") {
-                    $0.grossSavingBytes
-                }.shown("gross"),
-                .bytes("mapping_overhead", "What the region's mappings cost the kernel, but for one.") {
-                    $0.mappingOverheadBytes
-                }.shown("mappings"),
-                .bytes("page_table_overhead", "What the page tables have grown by.") { $0.pageTableOverheadBytes }
-                    .shown("page\ntables"),
-                .bytes("template_overhead", "Template frames.") { $0.templateOverheadBytes }.shown("tem-\nplates"),
-                .bytes("net_saving", "The saving less all overhead.") { $0.netSavingBytes }.shown("net"),
-            ] + ExportColumn.figures(shown: ["distinct_frames"], \.figures))
+            [.label("step", "The step.") { $0.step.rawValue }.shown("")] + ExportColumn.savings(\.self))
+    }
+}
+
+extension ExportColumn {
+    /// What is saved after a step.
+    static func savings(_ row: @escaping (Item) -> SavingsResult.Row) -> [Self] {
+        [
+            .nanoseconds("duration", "What the step took, measuring not included.") { row($0).durationNanoseconds }
+                .shown("time"),
+            .count("expected_frames", "Frames behind the region by the plan.") { row($0).expectedFrames.rawValue }
+                .shown("planned", drop: 1),
+            .bytes("expected_memfd", "What the memory file must occupy.") { row($0).expectedMemfdBytes },
+            .bytes("gross_saving", "Frames given back, mapped no more and not held by the memory file.") {
+                row($0).grossSavingBytes
+            }.shown("gross"),
+            .bytes("mapping_overhead", "What the region's mappings cost the kernel, but for one.") {
+                row($0).mappingOverheadBytes
+            }.shown("mappings"),
+            .bytes("page_table_overhead", "What the page tables have grown by.") { row($0).pageTableOverheadBytes }
+                .shown("page\ntables"),
+            .bytes("template_overhead", "Template frames.") { row($0).templateOverheadBytes }.shown("tem-\nplates"),
+            .bytes("net_saving", "The saving less all overhead.") { row($0).netSavingBytes }.shown("net"),
+        ] + ExportColumn.figures(shown: ["distinct_frames"]) { row($0).figures }
     }
 }

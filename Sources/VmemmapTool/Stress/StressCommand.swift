@@ -58,6 +58,9 @@ struct StressCommand: ParsableCommand {
     @Option(help: "What is made to fail: nothing, injected (calls), host (the host refuses for real), or all.")
     var faults = StressConfiguration.Faults.off
 
+    @OptionGroup var nodes: NodeOptions
+    @OptionGroup var node: NodeFlag
+
     @Option(help: ArgumentHelp("From one line of progress to the next.", valueName: "N[ms|s|m|h]"))
     var reportEvery = Given<RunTime>("5s")
 
@@ -71,11 +74,15 @@ struct StressCommand: ParsableCommand {
         try duration.check("--duration <N[ms|s|m|h]>")
         try reportEvery.check("--report-every <N[ms|s|m|h]>")
         try WholeNumber.check(workers, of: "--workers", in: 1...256)
+        try nodes.count?.check(divides: numberOfPages.rawValue, "huge pages", atLeast: 2)
+        if let cycles { try nodes.count?.check(divides: cycles, "cycles") }
     }
+
+    private var numberOfPages: HugePageCount { HugePageCount(pages ?? (pageSize == .oneGibibyte ? 2 : 256)) }
 
     private func configuration() throws -> StressConfiguration {
         StressConfiguration(
-            pages: HugePageCount(pages ?? (pageSize == .oneGibibyte ? 2 : 256)), pageSize: pageSize,
+            pages: numberOfPages, pageSize: pageSize,
             schemes: scheme.values, backings: backing.values, durationNanoseconds: duration.value.nanoseconds,
             cycles: cycles,
             walkers: walkers ?? (HostDescription.processorsOnline + 1), workers: workers.value,
@@ -84,13 +91,22 @@ struct StressCommand: ParsableCommand {
     }
 
     func run() throws {
+        if node.asNode { return try runAsNode() }
         let exports = try export.open()
         let terminal = terminal.terminal
         let printsProgress = exports.leaveStandardOutput && !terminal.isQuiet
         // Before any thread is started: they inherit the blocked signals.
         let signals = try TerminationSignals()
         let configuration = try configuration()
-        terminal.print(exports) { StressReport.opening(configuration, $0) }
+        terminal.print(exports) { StressReport.opening(configuration, nodes.count, $0) }
+        if let count = nodes.count {
+            let result = try runOrExit { () throws(ExperimentError) in
+                try StressNodesExperiment(configuration: configuration, nodes: count).run(signals) { progress in
+                    if printsProgress { Output.print(StressReport.lines(progress, terminal.style)) }
+                }
+            }
+            return try finish(result, exports)
+        }
         let control = StressControl()
         _ = try HostThread {
             guard (try? signals.waitForSignal()) != nil else { return }
@@ -109,9 +125,28 @@ struct StressCommand: ParsableCommand {
                     if printsProgress { Output.print(StressReport.lines(progress, terminal.style)) }
                 }, heartbeat: { progress in line.withLock { $0.show(progress) } })
         }
+        try finish(result, exports)
+    }
+
+    private func finish(_ result: StressResult, _ exports: Exports) throws {
         try exports.finish(result)
-        terminal.print(exports) { StressReport.lines(result, $0) }
+        terminal.terminal.print(exports) { StressReport.lines(result, $0) }
         if !result.holds { throw ExitCode.violation }
+    }
+
+    private func runAsNode() throws {
+        try NodeLink.begin()
+        let configuration = try configuration()
+        let control = StressControl()
+        _ = try HostThread {
+            NodeLink.awaitEnd()
+            control.end()
+        }
+        let result = try runOrExit { () throws(ExperimentError) in
+            try StressExperiment(configuration).run(
+                control: control, progress: { progress in try? NodeLink.say(.progress, progress) })
+        }
+        try NodeLink.say(.result, result)
     }
 }
 

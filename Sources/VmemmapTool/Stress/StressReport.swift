@@ -4,17 +4,32 @@ import VmemmapEmulator
 /// A stress run for people.
 enum StressReport {
     /// What is printed before anything is run: with the seed, whatever comes can be had again.
-    static func opening(_ configuration: StressConfiguration, _ style: Style = .plain) -> [String] {
+    ///
+    /// - Parameter nodes: among how many emulated nodes it is divided; nil: it is not.
+    static func opening(
+        _ configuration: StressConfiguration, _ nodes: NodeCount? = nil, _ style: Style = .plain
+    ) -> [String] {
         let cycles = configuration.cycles.map { ", or \(Format.count($0)) cycles" } ?? ""
-        return style.wrapped([
-            "seed \(configuration.seed)",
-            "stress: \(Format.count(configuration.workers, "worker")), "
-                + "\(Format.count(configuration.walkers, "walker")), a region and a "
-                + "machine of \(Format.count(configuration.pages.rawValue)) x "
-                + "\(Format.bytes(configuration.pageSize.bytes)) huge pages each, faults "
-                + "\(configuration.faults.rawValue), for "
-                + Format.duration(nanoseconds: configuration.durationNanoseconds) + cycles,
-        ])
+        return style.wrapped(
+            [
+                "seed \(configuration.seed)",
+                "stress: \(Format.count(configuration.workers, "worker")), "
+                    + "\(Format.count(configuration.walkers, "walker")), a region and a "
+                    + "machine of \(Format.count(configuration.pages.rawValue)) x "
+                    + "\(Format.bytes(configuration.pageSize.bytes)) huge pages each, faults "
+                    + "\(configuration.faults.rawValue), for "
+                    + Format.duration(nanoseconds: configuration.durationNanoseconds) + cycles,
+                nodes.map(opening),
+            ].compactMap(\.self))
+    }
+
+    private static func opening(_ nodes: NodeCount) -> String {
+        let number =
+            switch nodes {
+            case .number(let number): Format.count(number, "emulated node")
+            case .auto: "as few emulated nodes as vm.max_map_count allows"
+            }
+        return "divided among \(number), a process each, with as many threads each and a seed of its own"
     }
 
     /// A line of progress, in columns as vmstat(8) has them; over the first, what they are.
@@ -48,7 +63,8 @@ enum StressReport {
     static func lines(_ result: StressResult, _ style: Style = .plain) -> [String] {
         let all = result.combinationTable
         let table =
-            [""] + (result.combinations.count > 1 ? all.adding(result.totalTable, as: "all") : all).lines(style) + [""]
+            [""] + (result.combinations.count > 1 ? all.adding(result.totalTable, as: "all") : all).lines(style)
+            + (result.nodes.isEmpty || !style.isVerbose ? [] : [""] + result.nodeTable.lines(style)) + [""]
         let total = result.total
         let reads = total.headReads + total.pageReads
         var lines = [
@@ -74,7 +90,9 @@ enum StressReport {
         lines = table + style.wrapped(lines)
         // Lines of maps and of operations stay as they are: they are for searching.
         if let violation = result.violation {
-            return lines + [""] + self.lines(violation) + ["", style.verdict(false, Check.closing(result.checks))]
+            return lines + [""] + self.lines(violation) + again(violation, result) + [
+                "", style.verdict(false, Check.closing(result.checks)),
+            ]
         }
         return lines + ["seed      \(result.seed)"] + Check.lines(result.checks, style, showsPassed: false)
     }
@@ -109,6 +127,16 @@ enum StressReport {
                 + "\(violation.round)",
         ] + block("states", violation.states) + block("mappings", violation.mappings)
             + block("last operations", violation.lastOperations)
-            + ["again with --seed \(violation.seed)"]
+    }
+
+    /// How to have the operations once more that led to it.
+    private static func again(_ violation: StressViolation, _ result: StressResult) -> [String] {
+        guard let node = result.nodes.first(where: { $0.seed == violation.seed }) else {
+            return ["again with --seed \(violation.seed)"]
+        }
+        return [
+            "in node \(node.node); again with --seed \(result.seed) --nodes \(result.nodes.count), or that node alone "
+                + "with --seed \(node.seed) --pages \(node.pages)"
+        ]
     }
 }

@@ -17,6 +17,9 @@ struct StressShortages: Hashable, Sendable, Codable {
 
 /// What a stress run has done and seen, up to now or in all.
 struct StressFigures: Hashable, Sendable, Codable {
+    /// Nothing yet.
+    init() {}
+
     /// Time since the run began.
     var elapsedNanoseconds = 0
     /// Huge pages optimized and restored again.
@@ -78,6 +81,15 @@ struct StressFigures: Hashable, Sendable, Codable {
         return difference
     }
 
+    /// What several processes have done at the same time.
+    init(of processes: [StressFigures]) {
+        for process in processes {
+            for count in Self.counts { self[keyPath: count] += process[keyPath: count] }
+        }
+        elapsedNanoseconds = processes.map(\.elapsedNanoseconds).max() ?? 0
+        takeMeans()
+    }
+
     mutating func takeMeans() {
         cyclesPerSecond = perSecond(cycles)
         remapMeanNanoseconds = regionRemaps > 0 ? .value(regionRemapNanoseconds / regionRemaps) : .notMeasured
@@ -92,7 +104,7 @@ extension StressFigures {
 }
 
 /// A moment of a run, for a line of progress.
-struct StressProgress: Hashable, Sendable {
+struct StressProgress: Hashable, Sendable, Codable {
     /// The scheme that is run.
     let scheme: Scheme
     /// Its backing.
@@ -153,6 +165,8 @@ struct StressResult: Hashable, Sendable, Codable {
     let wasEnded: Bool
     /// What must never have been; left out if there is nothing.
     let violation: StressViolation?
+    /// The emulated nodes that the figures are the sum of; none where one process, this one, did it all.
+    var nodes: [StressNode] = []
 
     /// Whether nothing was found that must not be.
     var holds: Bool { violation == nil && total.wrongReads == 0 }
@@ -178,7 +192,16 @@ extension StressResult: ExportableResult {
                     },
                     .count("open_files", "Open descriptors (/proc/self/fd).") { $0.footprint.openFiles },
                 ]),
-        ]
+        ] + (nodes.isEmpty ? [] : [nodeTable])
+    }
+
+    var nodeTable: ExportTable {
+        ExportTable(
+            "node", "What each emulated node did.", nodes,
+            [
+                .label("node", "The emulated node.") { "\($0.node)" }.shown("node"),
+                .count("pages", "Huge pages of its region, and of its machine.") { $0.pages.rawValue },
+            ] + ExportColumn.figures(\.total))
     }
 
     var combinationTable: ExportTable {

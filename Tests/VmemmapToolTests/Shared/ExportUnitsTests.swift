@@ -9,6 +9,8 @@ struct ExportUnitsTests {
     struct Run: CustomTestStringConvertible, Sendable {
         let arguments: [String]
         var command = ""
+        /// What it is called in the schema, where that is not the command.
+        var definition: String?
         let tables: String
 
         var testDescription: String { arguments.joined(separator: " ") }
@@ -23,6 +25,17 @@ struct ExportUnitsTests {
         + "wrong_reads failed_calls faulted_operations refused_operations host_refusals mended_pages "
         + "shortages_address_space shortages_mappings shortages_open_files shortages_file_system shortages_frames "
         + "signals forks checks set_ups"
+    private static let saving =
+        "duration_nanoseconds expected_frames expected_memfd_bytes gross_saving_bytes mapping_overhead_bytes "
+        + "page_table_overhead_bytes template_overhead_bytes net_saving_bytes \(memory)"
+    private static let plan = """
+        plan: scheme backing huge_page_bytes; pages tail_frames frames_populated frames_optimized mappings_optimized \
+        gross_saving_bytes overhead_bytes net_saving_bytes
+        """
+    private static let region =
+        "region_start; region_length_bytes pages_optimized pages_unoptimized pages_neither distinct_frames "
+        + "swapped_pages present_pages smaps_rss_bytes smaps_pss_bytes pss_bytes process_rss_bytes process_pss_bytes "
+        + "region_mappings memfd_bytes"
     private static let forecast =
         "scheme huge_page_bytes; pages freed_per_page_bytes freed_bytes kernel_page_table_bytes kernel_net_bytes "
         + "is_kernel_scheme tail_frames mappings exceeds_map_limit mapping_overhead_bytes emulation_net_bytes"
@@ -42,10 +55,16 @@ struct ExportUnitsTests {
         Run(
             arguments: ["savings", "--memory", "64M", "--scheme", "shared-tail"],
             tables: """
-                step: step; duration_nanoseconds expected_frames expected_memfd_bytes gross_saving_bytes \
-                mapping_overhead_bytes page_table_overhead_bytes template_overhead_bytes net_saving_bytes \(memory)
-                plan: scheme backing huge_page_bytes; pages tail_frames frames_populated frames_optimized \
-                mappings_optimized gross_saving_bytes overhead_bytes net_saving_bytes
+                step: step; \(saving)
+                \(plan)
+                \(checks)
+                """),
+        Run(
+            arguments: ["savings", "--pages", "5", "--nodes", "2"],
+            tables: """
+                step: step; \(saving)
+                \(plan)
+                node: node step; \(saving)
                 \(checks)
                 """),
         Run(
@@ -72,6 +91,15 @@ struct ExportUnitsTests {
                 \(checks)
                 """),
         Run(
+            arguments: ["stress", "--duration", "1s", "--pages", "16", "--seed", "1", "--nodes", "2"],
+            tables: """
+                combination: scheme backing; \(stress)
+                run: ; \(stress)
+                footprint: set_up; rss_bytes mappings open_files
+                node: node; pages \(stress)
+                \(checks)
+                """),
+        Run(
             arguments: ["plan", "--memory", "128G", "--scheme", "head", "--cover-letter"],
             tables: """
                 forecast: \(forecast)
@@ -80,9 +108,13 @@ struct ExportUnitsTests {
         Run(
             arguments: ["inspect", "--pages", "8"],
             tables: """
-                region: region_start; region_length_bytes pages_optimized pages_unoptimized pages_neither \
-                distinct_frames swapped_pages present_pages smaps_rss_bytes smaps_pss_bytes pss_bytes \
-                process_rss_bytes process_pss_bytes region_mappings memfd_bytes
+                region: \(region)
+                \(checks)
+                """),
+        Run(
+            arguments: ["inspect", "--pages", "8", "--nodes", "2"], definition: "inspect_nodes",
+            tables: """
+                node: node \(region)
                 \(checks)
                 """),
         Run(
@@ -154,7 +186,7 @@ struct ExportUnitsTests {
             try JSON(
                 text: Repository.text(
                     of: "Sources/VmemmapEmulator/Documentation.docc/vmemmap-export.schema.json")))
-        #expect(schema.mistake(in: value, by: "command_\(run.name)") == nil)
+        #expect(schema.mistake(in: value, by: "command_\(run.definition ?? run.name)") == nil)
         #expect(schema.mistake(in: value, by: "command_hold") != nil)
 
         var figures: [String: Set<Double>] = [:]

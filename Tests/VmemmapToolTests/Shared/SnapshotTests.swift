@@ -26,7 +26,7 @@ struct SnapshotTests {
         case "inspect": InspectReport.lines(try result(text), style)
         case "bench": BenchReport.lines(try result(text), style)
         case "kernel": KernelReport.lines(try result(text), style)
-        case "stress": StressReport.lines(try result(text), style)
+        case "stress": StressReport.lines(try result(text) as StressResult, style)
         default: []
         }
     }

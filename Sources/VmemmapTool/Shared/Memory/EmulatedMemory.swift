@@ -101,6 +101,10 @@ enum ExperimentError: Error, Sendable {
     case refused(String)
     /// The engine could not do it.
     case vmemmap(VmemmapError)
+    /// A process of an emulated node failed; the others have been ended.
+    case node(NodeFailure)
+    /// A signal ended it, in order.
+    case signal(Int32)
     /// A setting of the host was changed and is not what it was.
     case setting(SettingNotPutBack)
     /// The kernel's own optimization loses memory: what showed it.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import HostMemory
 import VmemmapEmulator
 
@@ -18,6 +19,8 @@ extension ExitCode {
         case .notFound, .inUse: self = .shortage
         case .host(let error): self.init(error)
         case .vmemmap(let error): self.init(error)
+        case .node(let failure): self.init(failure)
+        case .signal(let number): self.init(128 + number)
         case .brokenKernel: self = .violation
         case .setting, .unexpected: self = .failure
         }
@@ -29,6 +32,15 @@ extension ExitCode {
         case .memory, .fileSystem, .fileSize, .descriptors, .threads, .other: self = .shortage
         case .permission, .support, .unreadable: self = .notSupported
         case .misuse: self = .failure
+        }
+    }
+
+    /// The node's own; for a node that a signal has ended, a shortage, unless it has crashed.
+    private init(_ failure: NodeFailure) {
+        let crashes = [SIGILL, SIGTRAP, SIGABRT, SIGFPE, SIGSEGV]
+        switch failure.signal {
+        case .some(let signal): self = crashes.contains(signal) ? .failure : .shortage
+        case .none: self.init(failure.code)
         }
     }
 

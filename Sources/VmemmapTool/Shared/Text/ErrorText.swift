@@ -27,6 +27,8 @@ enum ErrorText {
         case .refused(let reason): "the host refused: \(reason)"
         case .vmemmap(let error):
             if case .host(let cause) = error.cause { "the host refused: \(error)" + advice(cause) } else { "\(error)" }
+        case .node(let failure): "\(failure)"
+        case .signal(let number): "ended by signal \(number)"
         case .setting(let error): "\(error)"
         case .brokenKernel(let trial): trial.text
         case .unexpected(let reason): "internal error: \(reason); please report it with the command"
