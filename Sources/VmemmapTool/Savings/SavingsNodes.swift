@@ -130,7 +130,7 @@ extension SavingsResult {
             [
                 .label("node", "The emulated node.") { "\($0.node)" }.shown("node"),
                 .label("step", "The step.") { $0.row.step.rawValue }.shown(""),
-            ] + ExportColumn.savings(\.row))
+            ] + ExportColumn.savings(\.row, showsPSS: true))
     }
 }
 

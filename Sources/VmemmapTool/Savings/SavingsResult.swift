@@ -161,14 +161,18 @@ extension SavingsResult: ExportableResult {
     var stepTable: ExportTable {
         ExportTable(
             "step", "What is saved after each step, against the populated region.", rows,
-            [.label("step", "The step.") { $0.step.rawValue }.shown("")] + ExportColumn.savings(\.self))
+            [.label("step", "The step.") { $0.step.rawValue }.shown("")]
+                + ExportColumn.savings(\.self, showsPSS: !nodes.isEmpty))
     }
 }
 
 extension ExportColumn {
     /// What is saved after a step.
-    static func savings(_ row: @escaping (Item) -> SavingsResult.Row) -> [Self] {
-        [
+    ///
+    /// - Parameter showsPSS: whether a terminal shows PSS, too: of several processes that is what they take together.
+    static func savings(_ row: @escaping (Item) -> SavingsResult.Row, showsPSS: Bool) -> [Self] {
+        let shown: Set<String> = showsPSS ? ["pss", "distinct_frames"] : ["distinct_frames"]
+        return [
             .nanoseconds("duration", "What the step took, measuring not included.") { row($0).durationNanoseconds }
                 .shown("time"),
             .count("expected_frames", "Frames behind the region by the plan.") { row($0).expectedFrames.rawValue }
@@ -184,6 +188,6 @@ extension ExportColumn {
                 .shown("page\ntables"),
             .bytes("template_overhead", "Template frames.") { row($0).templateOverheadBytes }.shown("tem-\nplates"),
             .bytes("net_saving", "The saving less all overhead.") { row($0).netSavingBytes }.shown("net"),
-        ] + ExportColumn.figures(shown: ["distinct_frames"]) { row($0).figures }
+        ] + ExportColumn.figures(shown: shown) { row($0).figures }
     }
 }

@@ -95,7 +95,6 @@ struct ExportUnitsTests {
             tables: """
                 combination: scheme backing; \(stress)
                 run: ; \(stress)
-                footprint: set_up; rss_bytes mappings open_files
                 node: node; pages \(stress)
                 \(checks)
                 """),
