@@ -103,7 +103,7 @@ struct HoldCommand: ParsableCommand {
         }
         try Output.check()
         let tally = try runOrExit { () throws(ExperimentError) in
-            try held.awaitEnd()
+            try held.awaitEnd(forEndOfInput: untilInputEnds)
             return try held.end()
         }
         try finish(tally, ownsOutput)

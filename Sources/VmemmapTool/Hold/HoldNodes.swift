@@ -40,8 +40,9 @@ final class HoldNodes {
 
     /// Holds them until a line comes on standard input, or a signal.
     ///
+    /// - Parameter forEndOfInput: whether the end of standard input ends it, too.
     /// - Throws: ``ExperimentError/node(_:)`` if a node ends before that; the others have been ended then.
-    func awaitEnd() throws(ExperimentError) {
+    func awaitEnd(forEndOfInput: Bool = false) throws(ExperimentError) {
         var input = true
         while true {
             switch try group.next(orInput: input) {
@@ -49,6 +50,7 @@ final class HoldNodes {
             case .input:
                 let byte = StandardStreams.nextByte()
                 if byte == UInt8(ascii: "\n") { return }
+                if byte == nil, forEndOfInput { return }
                 // Started without a terminal: a signal is waited for.
                 if byte == nil { input = false }
             case .said: break

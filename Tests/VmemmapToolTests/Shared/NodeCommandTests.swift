@@ -1,3 +1,5 @@
+import Glibc
+import HostLab
 import HostMemory
 import Testing
 
@@ -26,7 +28,7 @@ struct NodeCommandTests {
                 #expect(sum[key] == step[key], "\(name) \(key)")
             }
             #expect(sum["figures"]?["memfd_bytes"] == step["figures"]?["memfd_bytes"], "\(name)")
-            // And what the nodes have is what is summed up: in two ways of three, that is.
+            // And what the nodes have is what is summed up.
             let parts = nodes.run["nodes"]?.elements.compactMap { node in
                 node["rows"]?.elements.first { $0["step"]?.string == name }
             }
@@ -61,15 +63,17 @@ struct NodeCommandTests {
         #expect(lines[1].hasPrefix("vmemmap: node 1 (process \(node)) was ended by signal 9 "), "\(outcome)")
     }
 
-    @Test("Whatever ends the process that leads them, no node is left", arguments: ["KILL", "TERM", "INT"])
+    @Test("Whatever ends the process that leads them, no node is left", arguments: ["KILL", "TERM"])
     func leaderEnded(_ signal: String) async throws {
-        // Killed, it cannot wait for them; a signal that it takes ends all in order.
+        // Killed, it cannot wait for them, and one that is stopped does not see the end of its input. A signal that it
+        // takes ends all in order.
+        let stop = signal == "KILL" ? "kill -STOP ${nodes[1]}" : ":"
         let script = """
+            \(stop)
             kill -\(signal) $lead; wait $lead 2>/dev/null; echo "code $?"
             for turn in $(seq 100); do [ -z "$(left)" ] && break; sleep 0.05; done; left; cat error
             """
-        // A shell has its jobs in the background ignore SIGINT.
-        let outcome = try await Command.shell("set -m\n" + Self.hold + script)
+        let outcome = try await Command.shell(Self.hold + script)
         let code = signal == "KILL" ? "137" : "0"
         #expect(outcome.output == "code \(code)\n", "\(outcome)")
     }
@@ -121,6 +125,30 @@ struct NodeCommandTests {
         #expect(seeds[0].count == 2 && Set(seeds[0]).count == 2 && seeds[0] == seeds[1])
     }
 
+    @Test(
+        "No node has a frame of another's, so that their distinct frames may be summed up",
+        .enabled(if: geteuid() == 0, "frame numbers need root"), arguments: ["first-tail", "shared-tail"])
+    func frames(_ scheme: String) throws {
+        let hold = try ChildProcess(
+            Command.binary,
+            ["hold", "--until-input-ends", "--export-json", "-", "--nodes", "3", "--pages", "12", "--touch"]
+                + ["--scheme", scheme])
+        let held = try JSON(text: hold.readOutput(upTo: "}"))
+        var frames: [UInt64] = []
+        var counted = 0
+        for node in held["nodes"]?.elements ?? [] {
+            let start = try #require(node["region_start"]?.string.flatMap { UInt($0.dropFirst(2), radix: 16) })
+            let range = AddressRange(
+                start: Address(start), length: ByteCount(Int(try #require(node["region_length_bytes"]?.double))))
+            let process = ObservedProcess.other(Int32(try #require(node["pid"]?.double)))
+            try PageMap.forEachPage(of: process, in: range) { frames.append($0.entry.pfn) }
+            counted += try FrameCount.count(of: process, in: range).distinct.rawValue
+        }
+        #expect(frames.count == 12 * 8 && !frames.contains(0))
+        #expect(Set(frames).count == counted)
+        #expect(try hold.end() == 0)
+    }
+
     @Test("A dry run says how much each node would have, and measures nothing")
     func dryRun() async throws {
         let outcome = try await Command.run([
@@ -130,21 +158,5 @@ struct NodeCommandTests {
         let nodes = try JSON(text: outcome.output)["nodes"]?.elements ?? []
         #expect(nodes.compactMap { $0["pages"]?.double } == [3, 3, 2, 2])
         #expect(nodes.allSatisfy { $0["pid"] == .null && $0["baseline"] == .null && $0["rows"] == .array([]) })
-    }
-
-    @Test(
-        "What does not go with nodes is a usage error",
-        arguments: [
-            ["savings", "--pages", "8", "--nodes", "0"], ["savings", "--pages", "8", "--nodes", "many"],
-            ["savings", "--pages", "8", "--nodes", "9"], ["savings", "--pages", "8", "--nodes", "2000"],
-            ["savings", "--pages", "8", "--nodes", "2", "--raise-map-limit"], ["hold", "--pages", "2", "--nodes", "3"],
-            ["hold", "--nodes", "2", "--export-kpageflags", "flags"], ["inspect", "--pid", "1", "--nodes", "2"],
-            ["stress", "--pages", "8", "--nodes", "5"], ["stress", "--nodes", "3", "--cycles", "2"],
-            ["demo", "--nodes", "2"], ["bench", "--nodes", "2"],
-        ])
-    func unusable(_ arguments: [String]) async throws {
-        let outcome = try await Command.run(arguments)
-        #expect(outcome.code == 64, "\(outcome)")
-        #expect(outcome.error.contains("--nodes"), "\(outcome)")
     }
 }

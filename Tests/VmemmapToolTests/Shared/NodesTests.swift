@@ -145,4 +145,24 @@ struct NodesTests {
             lines.contains(
                 "in node 1; again with --seed 9 --nodes 2, or that node alone with --seed \(runs[1].seed) --pages 2"))
     }
+
+    @Test(
+        "What does not go with nodes is a usage error",
+        arguments: [
+            ["savings", "--pages", "8", "--nodes", "0"], ["savings", "--pages", "8", "--nodes", "many"],
+            ["savings", "--pages", "8", "--nodes", "9"], ["savings", "--pages", "8", "--nodes", "2000"],
+            ["savings", "--pages", "8", "--nodes", "2", "--raise-map-limit"], ["hold", "--pages", "2", "--nodes", "3"],
+            ["hold", "--nodes", "2", "--export-kpageflags", "flags"], ["inspect", "--pid", "1", "--nodes", "2"],
+            ["stress", "--pages", "8", "--nodes", "5"], ["stress", "--nodes", "3", "--cycles", "2"],
+            ["demo", "--nodes", "2"], ["bench", "--nodes", "2"],
+        ])
+    func unusable(_ arguments: [String]) throws {
+        do {
+            _ = try VmemmapCommand.parseAsRoot(arguments)
+            Issue.record("it is taken")
+        } catch {
+            #expect(VmemmapCommand.exitCode(for: error) == .validationFailure)
+            #expect(VmemmapCommand.message(for: error).contains("--nodes"))
+        }
+    }
 }
