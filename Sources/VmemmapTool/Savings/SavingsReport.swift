@@ -17,7 +17,8 @@ enum SavingsReport {
             + style.notes([
                 "Gross: \(given), from pagemap and the memory file's st_blocks. Net: less mappings "
                     + "(\(result.host.mappingCostBytes) bytes each),",
-                "growth of page tables \(since), template frames.",
+                "growth of page tables \(since), template frames."
+                    + (result.nodes.isEmpty ? "" : " PSS: smaps_rollup of each node."),
             ]) + [""] + style.wrapped(peak(result)) + PMDTable.lines(plan, steps(result), style)
             + Check.lines(result.checks, style)
     }
