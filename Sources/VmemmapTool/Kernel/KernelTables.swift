@@ -15,18 +15,18 @@ extension KernelResult: ExportableResult {
 
     /// What a fleet's dashboard shows of a host.
     private var hvoTable: ExportTable {
-        let page = host.pageSizeBytes
-        return ExportTable(
+        ExportTable(
             "hvo", "The kernel's own vmemmap optimization, and what struct pages take.", [kernel],
             [
                 .truth("is_configured", "Whether the kernel was built with it.") { $0.isConfigured.value },
                 .truth("is_optimizing", "Whether huge pages made now are optimized.") { $0.isOptimizing.value },
-                .bytes("memmap", "Struct pages from the page allocator (nr_memmap_pages).") {
-                    $0.memmapPages.value.map { page * $0.rawValue }
+                .count("memmap_pages", "Pages of struct pages from the page allocator (nr_memmap_pages).") {
+                    $0.memmapPages.value?.rawValue
                 },
-                .bytes("memmap_boot", "Struct pages from boot memory (nr_memmap_boot_pages).") {
-                    $0.memmapBootPages.value.map { page * $0.rawValue }
+                .count("memmap_boot_pages", "Those from boot memory (nr_memmap_boot_pages).") {
+                    $0.memmapBootPages.value?.rawValue
                 },
+                .bytes("page_size", "The base page.") { _ in host.pageSizeBytes },
                 .bytes("hugetlb", "What the huge pages of all pools occupy.") { $0.hugetlbBytes.value },
                 .bytes("memory", "MemTotal.") { $0.memoryBytes },
             ])

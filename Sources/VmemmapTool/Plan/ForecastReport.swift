@@ -12,10 +12,10 @@ enum ForecastReport {
         }
         return style.wrapped([title, ""] + PlanAnswer.lines(result) + [""] + structPages(result))
             + table(result.forecast, result, style) + coverLetter(result, style)
+            + [""]
             + style.notes([
-                "",
                 "Net: less a page table for 2 MiB of vmemmap each."
-                    + (style.isVerbose ? "" : " With --verbose: what an emulation would cost, too."),
+                    + (style.isVerbose ? "" : " With --verbose: what an emulation would cost, too.")
             ]) + (style.isVerbose ? emulation(result, style) : [])
     }
 
@@ -48,7 +48,7 @@ enum ForecastReport {
         let size = result.configuration.structPageSizeBytes
         if size == StructPage.size { return [] }
         let isPowerOfTwo = size.rawValue & (size.rawValue - 1) == 0
-        if size < StructPage.size {
+        if Geometry.plannedStructPageSizes.contains(size) {
             return ["A struct page has \(size) bytes, as when it has shrunk to a descriptor (memdesc).", ""]
         }
         return [isPowerOfTwo ? "A struct page has \(size) bytes." : KernelMessage.crossing(size), ""]

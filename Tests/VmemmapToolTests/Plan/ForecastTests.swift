@@ -132,11 +132,11 @@ struct ForecastTests {
     @Test("Amounts are taken as people write them")
     func amounts() throws {
         for (text, bytes) in [
-            ("64G", 64 << 30), ("400GiB", 400 << 30), ("1.5T", 3 << 39), ("0.25m", 1 << 18), ("2097152", 2 << 20),
+            ("64G", 64 << 30), ("400GiB", 400 << 30), ("1.5T", 3 << 39), (".25m", 1 << 18), ("2097152", 2 << 20),
         ] {
             #expect(try MemorySize.parse(text).bytes == ByteCount(bytes), "\(text)")
         }
-        for text in ["1.5", "GiB", "1.G", ".5G", "1.2.3G", "-1G", "1e3G", "0G", "0.0G", "4iB", "1.0000001G", "400GB"] {
+        for text in ["1.5", "GiB", "1.G", "1.2.3G", "-1G", "1e3G", "0G", "0.0G", "4iB", "1.0000001G", "400GB"] {
             #expect(throws: (any Error).self, "\(text)") { try MemorySize.parse(text) }
         }
     }

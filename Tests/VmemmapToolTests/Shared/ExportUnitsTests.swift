@@ -133,7 +133,8 @@ struct ExportUnitsTests {
             tables: """
                 pool: huge_page_bytes; pages free_pages reserved_pages surplus_pages overcommit_pages is_default_size \
                 struct_page_bytes freed_bytes net_bytes all_of_memory_freed_bytes all_of_memory_net_bytes
-                hvo: ; is_configured is_optimizing memmap_bytes memmap_boot_bytes hugetlb_bytes memory_bytes\(hugetlb)
+                hvo: ; is_configured is_optimizing memmap_pages memmap_boot_pages page_size_bytes hugetlb_bytes \
+                memory_bytes\(hugetlb)
                 """),
         Run(
             arguments: ["demo", "--race", "--race-seconds", "1", "--pages", "16"], command: "race",
