@@ -171,7 +171,8 @@ struct SchemeTests {
                 }
             }
         }
-        #expect(failed > 30)
+        // On memfd a restore of all 64 makes few calls.
+        #expect(failed > 20)
         try region.expectWhole(region.states)
     }
 

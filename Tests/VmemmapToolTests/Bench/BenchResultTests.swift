@@ -80,7 +80,7 @@ struct BenchResultTests {
             #expect(
                 result.goals.last?.measuredRatio == max(sides.optimize.ratio.median, sides.restore.ratio.median))
             let text = BenchReport.lines(result, Style(width: nil, isColored: false, isVerbose: false))
-            #expect(text.contains { $0.contains("baseline_with_readers") })
+            #expect(text.contains { $0.hasPrefix("baseline with readers, restore") })
         }
     }
 
