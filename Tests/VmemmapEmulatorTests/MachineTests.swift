@@ -117,7 +117,9 @@ struct MachineTests {
         let page = try machine.allocate(.twoMebibytes)
         machine.setOptimizing(true)
         let fault = InjectedFault(first: 2, failures: 1000, operations: [.mapFile, .mapAnonymous])
-        _ = fault.during { try? machine.free(page) }
+        let (isReserved, _) = fault.during { try? machine.free(page, restoresReservation: true) }
+        // There is nothing that could be promised.
+        #expect(isReserved == false && machine.hugePages(.twoMebibytes).reserved == .zero)
         #expect(machine.memmap().setAsidePages == 512)
         #expect(machine.hugePages(.twoMebibytes).total == .zero)
         #expect(throws: HugeTLBError.self) { _ = try machine.allocate(.twoMebibytes) }
@@ -432,6 +434,19 @@ struct MachineTests {
         try machine.dissolve(PageFrameNumber(262_144))
         info = machine.hugePages(.oneGibibyte)
         #expect(info.total == HugePageCount(1) && info.surplus == .zero)
+        try machine.expectWhole()
+    }
+
+    @Test("Gigantic pages that cannot be demoted are the pool's again as they were, surplus ones surplus")
+    func refusedDemoteMany() throws {
+        let machine = try Self.boot { $0.memory = .gibibytes(3) }
+        try machine.setPool(.oneGibibyte, to: HugePageCount(3))
+        machine.setFrameBudget(.zero)
+        try machine.setPool(.oneGibibyte, to: HugePageCount(2))
+        let before = machine.hugePages(.oneGibibyte)
+        #expect(before.total == HugePageCount(3) && before.surplus == HugePageCount(1))
+        #expect(throws: HugeTLBError.self) { try machine.demote(HugePageCount(3)) }
+        #expect(machine.hugePages(.oneGibibyte) == before)
         try machine.expectWhole()
     }
 

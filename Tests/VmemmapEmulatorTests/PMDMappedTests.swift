@@ -141,6 +141,22 @@ struct PMDMappedTests {
         }
     }
 
+    @Test("khugepaged, which puts huge pages together at any moment, is kept off the region's private memory")
+    func keptFromKhugepaged() throws {
+        for size in [HugePageSize.twoMebibytes, .oneGibibyte] {
+            let region = try Shape(size: size, pages: size == .oneGibibyte ? 2 : 128, mapping: .pmd).region()
+            #expect(try region.openToKhugepaged() == [])
+            // A part, and the rest beside it.
+            for pages in [region.page(1), region.all] {
+                try region.optimize(pages, writers: .excluded)
+                #expect(try region.openToKhugepaged() == [])
+                try region.restore(pages, writers: .excluded)
+                #expect(try region.openToKhugepaged() == [])
+            }
+            try region.expectAll(.restored)
+        }
+    }
+
     @Test("Without memory for a huge page a restore leaves a working split mapping, and a later one merges it")
     func noHugePageForMerge() async {
         await #expect(processExitsWith: .success) {
@@ -347,6 +363,25 @@ private func sweepExchange(_ failures: Int, _ manner: InjectedFault.Manner) thro
         if isFailed { try region.optimize(pages, writers: .excluded) }
         #expect(region.states.map(\.isOptimized) == region.all.map { pages.contains($0) }, "\(comment)")
         try region.expectWhole(region.states, comment)
+    }
+}
+
+extension VmemmapRegion {
+    /// The mappings of private memory in the region that may be given huge pages unasked: those without the flag `nh`.
+    fileprivate func openToKhugepaged() throws -> [Substring] {
+        var open: [Substring] = []
+        var mapping: Substring?
+        for line in try HostKernel.readText("/proc/self/smaps").split(separator: "\n") {
+            let words = line.split(separator: " ")
+            let ends = words[0].split(separator: "-").map { UInt($0, radix: 16) }
+            if words.count > 4, ends.count == 2, let start = ends[0] {
+                // Private memory has no inode.
+                mapping = words[4] == "0" && range.contains(Address(start)) ? words[0] : nil
+            } else if words[0] == "VmFlags:", let found = mapping, !words.contains("nh") {
+                open.append(found)
+            }
+        }
+        return open
     }
 }
 

@@ -21,12 +21,11 @@ extension EmulatedMachine {
     ///   - isReserved: whether the caller has reserved it.
     public func allocate(_ size: HugePageSize, isReserved: Bool = false) throws(HugeTLBError) -> HugePage {
         let view = try view(size)
-        let isAllowed = book.withLock { book in
-            book.change(size) { $0.cgroup.allowsUse($0, isReserved: isReserved) }
-        }
-        if !isAllowed { throw HugeTLBError(.cgroupLimit(size)) }
-        let free = book.withLock { book in
-            book.change(size) { state -> HugePageIndex? in
+        let free = try book.withLock { (book) throws(HugeTLBError) in
+            try book.change(size) { (state) throws(HugeTLBError) -> HugePageIndex? in
+                guard state.cgroup.allowsUse(state, isReserved: isReserved) else {
+                    throw HugeTLBError(.cgroupLimit(size))
+                }
                 guard isReserved ? state.reserved > .zero : state.available > .zero else { return nil }
                 let page = state.dequeue { !HugePageFields(of: $0, view.layout).isPoisoned }
                 guard let page else { return nil }
@@ -37,12 +36,21 @@ extension EmulatedMachine {
         }
         let page = if let free { free } else { try makeSurplus(size) }
         HugePageFields(of: page, view.layout).isActive = true
+        var isAllowed = true
         if free == nil {
             enterPool([page], size) { state, page in
+                // Others may have had theirs while this one was made.
+                isAllowed = state.cgroup.allowsUse(state, isReserved: isReserved)
+                if !isAllowed { return }
                 state.active.insert(page)
                 // Every free page has a memory error: the promise is kept by a page beyond the pool.
                 if isReserved { state.reserved = max(.zero, state.reserved - HugePageCount(1)) }
             }
+        }
+        if !isAllowed {
+            HugePageFields(of: page, view.layout).isActive = false
+            letGo(page, size)
+            throw HugeTLBError(.cgroupLimit(size))
         }
         return HugePage(index: page, size: size, head: view.layout.geometry.headFrame(of: page))
     }
@@ -81,23 +89,24 @@ extension EmulatedMachine {
     @discardableResult
     public func free(_ page: HugePage, restoresReservation: Bool = false) throws(HugeTLBError) -> Bool {
         let view = try view(page.size)
-        let (wasActive, isRestored) = book.withLock { book in
+        let wasActive = book.withLock { book in
             book.change(page.size) { state in
                 let wasActive = state.active.remove(page.index) != nil
-                let isRestored = wasActive && restoresReservation && state.surplus == .zero
-                if isRestored { state.reserved += HugePageCount(1) }
-                return (wasActive, isRestored)
+                if wasActive, restoresReservation { state.returning += HugePageCount(1) }
+                return wasActive
             }
         }
         guard wasActive else { throw HugeTLBError(.alreadyFree(page.index, page.size)) }
         HugePageFields(of: page.index, view.layout).isActive = false
-        letGo(page.index, page.size)
-        return isRestored
+        return letGo(page.index, page.size, restoresReservation: restoresReservation)
     }
 
     /// Gives up a huge page that is counted and on no list. Gone it is in any case: what cannot be restored is the
     /// pool's again, and counted.
-    func letGo(_ page: HugePageIndex, _ size: HugePageSize) {
+    ///
+    /// - Returns: whether it is reserved again.
+    @discardableResult
+    func letGo(_ page: HugePageIndex, _ size: HugePageSize, restoresReservation: Bool = false) -> Bool {
         // A surplus page that was left untouched becomes the pool's only with what that takes.
         if configuration.policy == .poolOnly, !isOptimized(PageID(page: page, size: size)),
             configuration.keepsPages || !book.withLock({ $0.change(size) { $0.hasSurplus(beside: page) } })
@@ -109,16 +118,25 @@ extension EmulatedMachine {
         let freed = PageID(page: page, size: size)
         guard isUsable(freed) else {
             book.withLock { book in
-                book.change(size) { $0.remove(page, isSurplus: $0.hasSurplus(beside: page)) }
+                book.change(size) { state in
+                    if restoresReservation { state.returning -= HugePageCount(1) }
+                    state.remove(page, isSurplus: state.hasSurplus(beside: page))
+                }
             }
-            return setAside(freed)
+            setAside(freed)
+            return false
         }
-        var isSurplus = false
+        var (isSurplus, isRestored) = (false, false)
         enterPool([page], size) { state, page in
             isSurplus = state.hasSurplus(beside: page) && !configuration.keepsPages
             if isSurplus { state.remove(page, isSurplus: true) } else { state.enqueue(page) }
+            // In one step: until it is free, there is nothing that could be promised.
+            if restoresReservation { state.returning -= HugePageCount(1) }
+            isRestored = restoresReservation && !isSurplus && state.surplus == .zero
+            if isRestored { state.reserved += HugePageCount(1) }
         }
         if isSurplus { giveToMemory([page], size) }
+        return isRestored
     }
 
     /// How many surplus pages allocations and reservations may make (nr_overcommit_hugepages).

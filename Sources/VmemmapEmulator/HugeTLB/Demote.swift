@@ -21,7 +21,7 @@ extension EmulatedMachine {
                 }
             }
             guard let taken else { throw HugeTLBError(.notAHugePage(frame)) }
-            if let refusal = demoteTaken([taken.page.index], isSurplus: taken.isSurplus) { throw refusal }
+            if let refusal = demoteTaken([(taken.page.index, taken.isSurplus)]) { throw refusal }
         }
     }
 
@@ -55,8 +55,8 @@ extension EmulatedMachine {
                     }
                 }
                 guard let taken else { return }
-                guard let first = taken.first else { throw HugeTLBError(.allPoisoned(size)) }
-                if let refusal = demoteTaken(taken.map(\.0), isSurplus: first.isSurplus) { throw refusal }
+                if taken.isEmpty { throw HugeTLBError(.allPoisoned(size)) }
+                if let refusal = demoteTaken(taken) { throw refusal }
                 left -= HugePageCount(taken.count)
             }
         }
@@ -64,11 +64,11 @@ extension EmulatedMachine {
 
     /// Demotes gigantic pages that have left the pool, up to the first that cannot be restored; that and the ones after
     /// it are the pool's again.
-    private func demoteTaken(_ pages: [HugePageIndex], isSurplus: Bool) -> HugeTLBError? {
+    private func demoteTaken(_ taken: [(HugePageIndex, isSurplus: Bool)]) -> HugeTLBError? {
         let size = HugePageSize.oneGibibyte
         var none = PageCount.zero
         // The one that was taken last is restored first.
-        let order = Array(pages.reversed())
+        let order = Array(taken.map(\.0).reversed())
         let (count, refusal) = restore(order, size, &none, until: endOfWaiting())
         var prepared = PreparedPages()
         for page in order.prefix(count).reversed() {
@@ -76,8 +76,11 @@ extension EmulatedMachine {
             prepare((first..<(first + size.blocks)).map { HugePageIndex($0) }, .twoMebibytes, &prepared)
         }
         enterPool(prepared.ready.reversed(), .twoMebibytes) { $0.addFree($1) }
-        for (place, page) in order.dropFirst(count).enumerated() {
-            putBack(PageID(page: page, size: size), isSurplus: isSurplus, isRestoreRefused: place == 0)
+        // The pool's own were counted out first, so those that are demoted are.
+        for place in count..<order.count {
+            putBack(
+                PageID(page: order[place], size: size), isSurplus: taken[place].isSurplus,
+                isRestoreRefused: place == count)
         }
         return refusal
     }

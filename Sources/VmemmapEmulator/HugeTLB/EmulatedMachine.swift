@@ -62,8 +62,10 @@ public final class EmulatedMachine: Sendable {
         var restoreFailures = 0
 
         /// Changes the pool of a size, which is one of the machine's.
-        mutating func change<Value>(_ size: HugePageSize, _ body: (inout HState) -> Value) -> Value {
-            body(&hstates[size, default: HState(size)])
+        mutating func change<Value, Failure: Error>(
+            _ size: HugePageSize, _ body: (inout HState) throws(Failure) -> Value
+        ) throws(Failure) -> Value {
+            try body(&hstates[size, default: HState(size)])
         }
     }
 

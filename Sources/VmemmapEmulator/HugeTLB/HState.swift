@@ -12,6 +12,8 @@ package struct HState: Hashable, Sendable {
     var cgroup = HugeTLBCgroup()
     /// Huge pages in use (`hugepage_activelist`).
     var active: Set<HugePageIndex> = []
+    /// Those on their way back whose reservations are to be restored: to the cgroup they are reserved throughout.
+    var returning = HugePageCount(0)
     /// The part of each node.
     package private(set) var nodes: [Node]
 

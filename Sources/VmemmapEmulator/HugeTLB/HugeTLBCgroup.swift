@@ -21,7 +21,7 @@ public struct HugeTLBCgroup: Hashable, Sendable {
     /// Whether so many more may be reserved (`hugetlb_cgroup_charge_cgroup_rsvd()`).
     func allowsReserving(_ count: HugePageCount, _ pool: HState) -> Bool {
         guard let reservationLimit else { return true }
-        return count.adding(pool.reserved + HugePageCount(pool.active.count)) <= reservationLimit
+        return count.adding(pool.reserved + pool.returning + HugePageCount(pool.active.count)) <= reservationLimit
     }
 }
 

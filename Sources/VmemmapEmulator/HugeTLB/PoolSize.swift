@@ -46,9 +46,10 @@ extension EmulatedMachine {
         let allowed = try nodes(node)
         return try resizing.withLock { (_) throws(HugeTLBError) in
             mendSetAside()
-            let persistent = pool(size).persistent
+            let state = pool(size)
+            let persistent = state.persistent
             // A count for one node is one for all of them: what the others have stays (node_hstate).
-            let others = node.map { persistent - pool(size).nodes[$0].persistent } ?? .zero
+            let others = node.map { persistent - state.nodes[$0].persistent } ?? .zero
             let wish = asked.adding(others)
             if configuration.keepsPages, wish < persistent { throw HugeTLBError(.keepsPages) }
             let prepared =
@@ -111,20 +112,19 @@ extension EmulatedMachine {
     private func shrink(
         _ size: HugePageSize, to wish: HugePageCount, _ allowed: Range<Int>, _ progress: (HugePageCount) -> Void
     ) -> PreparedPages {
-        let removed = book.withLock { book in
+        let (removed, before) = book.withLock { book in
             book.change(size) { state in
-                let least = max(wish, state.least)
+                let (least, before) = (max(wish, state.least), state.persistent)
                 var removed: [HugePageIndex] = []
                 while state.persistent > least, let page = state.removeNext(allowed, isSurplus: false) {
                     removed.append(page)
                 }
-                return removed
+                // Those in use that are too many. In the same step: one that is freed after it goes.
+                state.disown(downTo: wish, allowed)
+                return (removed, before)
             }
         }
-        let before = pool(size).persistent + HugePageCount(removed.count)
         let refusal = giveToMemory(removed.reversed(), size) { progress(before - HugePageCount($0)) }
-        // Those in use that are too many.
-        book.withLock { book in book.change(size) { $0.disown(downTo: wish, allowed) } }
         return PreparedPages(refusal: refusal)
     }
 }

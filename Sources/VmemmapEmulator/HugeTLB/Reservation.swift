@@ -11,11 +11,9 @@ extension EmulatedMachine {
     public func reserve(_ size: HugePageSize, _ count: HugePageCount) throws(HugeTLBError) {
         _ = try view(size)
         guard count >= .zero else { throw HugeTLBError(.unusableCount(count)) }
-        let isAllowed = book.withLock { book in book.change(size) { $0.cgroup.allowsReserving(count, $0) } }
-        if !isAllowed { throw HugeTLBError(.cgroupReservationLimit(size)) }
         var gathered: [HugePageIndex] = []
         var refusal: HugeTLBError?
-        while let missing = promise(size, count, &gathered) {
+        while let missing = promise(size, count, &gathered, &refusal) {
             if let refusal {
                 for page in gathered { letGo(page, size) }
                 throw refusal
@@ -34,11 +32,17 @@ extension EmulatedMachine {
     /// Promises `count` huge pages if the free ones and the gathered ones are enough, and makes as many of the latter
     /// free as it takes: in one step, so that nobody takes them before they are promised.
     ///
+    /// - Parameter refusal: set where the cgroup may not have as many.
     /// - Returns: how many are missing, and nothing is done; nil if none is.
     private func promise(
-        _ size: HugePageSize, _ count: HugePageCount, _ gathered: inout [HugePageIndex]
+        _ size: HugePageSize, _ count: HugePageCount, _ gathered: inout [HugePageIndex],
+        _ refusal: inout HugeTLBError?
     ) -> HugePageCount? {
         book.withLock { book in
+            if !book.change(size, { $0.cgroup.allowsReserving(count, $0) }) {
+                refusal = HugeTLBError(.cgroupReservationLimit(size))
+                return count
+            }
             let available = book.change(size) { $0.available }
             let missing = count - available - HugePageCount(gathered.count)
             if missing > .zero { return missing }
@@ -56,15 +60,11 @@ extension EmulatedMachine {
     /// (`return_unused_surplus_pages()`).
     public func unreserve(_ size: HugePageSize, _ count: HugePageCount) {
         guard views[size] != nil else { return }
-        let taken = book.withLock { book in
-            book.change(size) { state in
-                let taken = max(.zero, min(count, state.reserved))
-                state.reserved -= taken
-                return taken
-            }
-        }
+        // In one step: whoever came in between would be promised, or given, the page that goes.
         let unused = book.withLock { book in
             book.change(size) { state -> [HugePageIndex] in
+                let taken = max(.zero, min(count, state.reserved))
+                state.reserved -= taken
                 if configuration.keepsPages { return [] }
                 let allowed = 0..<configuration.nodes
                 var unused: [HugePageIndex] = []

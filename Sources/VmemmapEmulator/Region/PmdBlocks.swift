@@ -74,6 +74,15 @@ final class PmdBlocks: Sendable {
         // Anonymous memory was given huge pages as it was populated, unless the host has that switched off. What is
         // refused here stays mapped by PTEs; how much, the host is asked afterwards.
         if wholeBlocks.length > .zero { try? HostKernel.collapse(wholeBlocks) }
+        keepOffKhugepaged(range)
+    }
+
+    /// Keeps the host from putting huge pages together in the region's private memory unasked. It does so at any
+    /// moment: between a split and the first page that is replaced too, which then gives nothing back.
+    ///
+    /// Huge pages that are there stay. Who refuses this leaves the host its moments.
+    private func keepOffKhugepaged(_ part: AddressRange) {
+        if file == nil { try? HostKernel.forbidHugePages(part) }
     }
 
     /// The part of the region that whole blocks fill.
@@ -289,8 +298,11 @@ final class PmdBlocks: Sendable {
     ///
     /// For the others there was no memory, or a reader kept a page of theirs: they stay mapped by PTEs, work as before,
     /// and keep their marks.
+    ///
+    /// On the anonymous backing `part` has just been moved in, and wants huge pages.
     func merge(_ part: AddressRange) {
         turn.withLock { _ in
+            defer { keepOffKhugepaged(part) }
             for index in blocks(around: part) where facts.withLock({ $0.marks.contains(index) }) {
                 facts.withLock { _ = $0.doubtful.insert(index) }
                 if isMergedAgain(index) {
