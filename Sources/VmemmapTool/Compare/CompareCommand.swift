@@ -9,7 +9,7 @@ struct CompareCommand: ParsableCommand {
             Example: vmemmap bench --export-json old.json; vmemmap bench --export-json new.json
             Example: vmemmap compare old.json new.json --fail-above 10
 
-            Of a median, the range over its runs tells noise: two figures differ if each lies outside the other's \\
+            Of a median, the range over its runs tells noise: two figures differ if each lies outside the other's \
             range. Counts and amounts differ if they are not the same.
             """)
 
@@ -21,7 +21,8 @@ struct CompareCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Exit with 2 if a time or ratio grew, or anything else changed, by more than this and than noise.",
+            "Exit with 2 if a time or ratio grew, or anything else changed, by more than this and than noise, if a "
+                + "figure is missing, or if the new run failed its checks.",
             valueName: "PERCENT"))
     var failAbove: Double?
 

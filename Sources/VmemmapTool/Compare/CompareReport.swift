@@ -42,13 +42,17 @@ enum CompareReport {
             "\(Format.count(result.rows.count, "figure")): "
             + counts.filter { $0.1 > 0 }.map { "\($0.1) \($0.0)" }.joined(separator: ", ")
         guard let percent = result.failAbovePercent.value else { return [summary] }
-        let failed = result.failures.count
         let limit = "\(Format.decimal(percent, 3, isTrimmed: true)) %"
+        let reasons = [
+            result.failures.isEmpty ? nil : "\(result.failures.count) grew or changed by more than \(limit)",
+            result.lost.isEmpty ? nil : "\(result.lost.count) of the old figures are missing in the new export",
+            result.new.holds.value == false ? "the new run failed its own checks" : nil,
+        ].compactMap(\.self)
         return [
             summary,
             style.verdict(
-                failed == 0,
-                failed == 0 ? "none is worse by more than \(limit)" : "\(failed) worse by more than \(limit)"),
+                reasons.isEmpty,
+                reasons.isEmpty ? "nothing grew or changed by more than \(limit)" : reasons.joined(separator: "; ")),
         ]
     }
 }

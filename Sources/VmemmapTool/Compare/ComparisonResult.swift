@@ -10,6 +10,8 @@ struct ComparisonResult: Hashable, Sendable, Codable {
         let run: Measured<RunDescription>
         /// The host.
         let host: HostBlock
+        /// Its own verdict; null where it has none.
+        let holds: Measured<Bool>
     }
 
     /// A figure of both.
@@ -70,11 +72,17 @@ struct ComparisonResult: Hashable, Sendable, Codable {
     /// Differences that are more than noise.
     var differences: [Row] { rows.filter { $0.verdict == .differs } }
 
-    /// Those that are too large.
+    /// What is too large. A time without a range counts: nothing says that it is noise.
     var failures: [Row] {
         guard let percent = failAbovePercent.value else { return [] }
-        return differences.filter { $0.isLarger(than: percent) }
+        return rows.filter { [.differs, .unknown].contains($0.verdict) && $0.isLarger(than: percent) }
     }
+
+    /// Figures that the old one has and the new one lacks: nothing can be said of them.
+    var lost: [Row] { rows.filter { $0.old.value != nil && $0.new.value == nil } }
+
+    /// Whether what was asked for holds: nothing is too large or lost, and the new run passed its own checks.
+    private var isWithinLimit: Bool { failures.isEmpty && lost.isEmpty && new.holds.value != false }
 }
 
 extension ComparisonResult.Row {
@@ -89,7 +97,7 @@ extension ComparisonResult.Row {
 extension ComparisonResult: ExportableResult {
     static var command: String { "compare" }
     var host: HostBlock { new.host }
-    var verdict: Bool? { failAbovePercent.value == nil ? nil : failures.isEmpty }
+    var verdict: Bool? { failAbovePercent.value == nil ? nil : isWithinLimit }
 
     var tables: [ExportTable] { [Self.table(rows)] }
 

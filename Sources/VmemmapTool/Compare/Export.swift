@@ -23,6 +23,7 @@ struct Export: Sendable {
         let command: String
         let host: HostBlock
         let run: RunDescription?
+        let holds: Bool?
         let configuration: [String: JSONValue]?
     }
 
@@ -41,13 +42,15 @@ struct Export: Sendable {
         do {
             let envelope = try decoder.decode(Envelope.self, from: data)
             guard envelope.tool == Tool.name, envelope.schemaVersion == Tool.schemaVersion,
-                let type = Self.types[envelope.command]
+                let types = Self.types[envelope.command]
             else { throw ValidationError("") }
             self.file = file
             command = envelope.command
             configuration = envelope.configuration ?? [:]
-            source = ComparisonResult.Source(file: file, run: Measured(envelope.run), host: envelope.host)
-            tables = try type.decoded(data, decoder).allTables
+            source = ComparisonResult.Source(
+                file: file, run: Measured(envelope.run), host: envelope.host,
+                holds: Measured(envelope.holds))
+            tables = try Self.tables(data, decoder, types)
         } catch {
             throw ValidationError(
                 "cannot compare \(file): it is not what --export-json of this version writes, of "
@@ -58,12 +61,24 @@ struct Export: Sendable {
     /// More than any export has.
     private static let largest = 256 << 20
 
-    private static let types: [String: any (ExportableResult & Decodable).Type] = [
-        DemoResult.command: DemoResult.self, RaceResult.command: RaceResult.self, PlanResult.command: PlanResult.self,
-        SavingsResult.command: SavingsResult.self, InspectResult.command: InspectResult.self,
-        BenchResult.command: BenchResult.self, KernelResult.command: KernelResult.self,
-        PoolResult.command: PoolResult.self, StressResult.command: StressResult.self,
+    /// What a command exports; `inspect` has two forms.
+    private static let types: [String: [any (ExportableResult & Decodable).Type]] = [
+        DemoResult.command: [DemoResult.self], RaceResult.command: [RaceResult.self],
+        PlanResult.command: [PlanResult.self], SavingsResult.command: [SavingsResult.self],
+        InspectResult.command: [InspectResult.self, InspectNodesResult.self],
+        BenchResult.command: [BenchResult.self], KernelResult.command: [KernelResult.self],
+        PoolResult.command: [PoolResult.self], StressResult.command: [StressResult.self],
     ]
+
+    /// The tables of the first form that the text has.
+    private static func tables(
+        _ data: Data, _ decoder: JSONDecoder, _ types: [any (ExportableResult & Decodable).Type]
+    ) throws -> [ExportTable] {
+        for type in types.dropLast() {
+            if let result = try? type.decoded(data, decoder) { return result.allTables }
+        }
+        return try types.last?.decoded(data, decoder).allTables ?? []
+    }
 }
 
 extension ExportableResult where Self: Decodable {

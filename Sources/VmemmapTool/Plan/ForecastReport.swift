@@ -14,7 +14,7 @@ enum ForecastReport {
             + table(result.forecast, result, style) + coverLetter(result, style)
             + [""]
             + style.notes([
-                "Net: less a page table for 2 MiB of vmemmap each."
+                "Net: less the page tables that map vmemmap by base pages then."
                     + (style.isVerbose ? "" : " With --verbose: what an emulation would cost, too.")
             ]) + (style.isVerbose ? emulation(result, style) : [])
     }

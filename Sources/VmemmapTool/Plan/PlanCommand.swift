@@ -89,6 +89,10 @@ struct PlanCommand: ParsableCommand {
     private func checkPools() throws {
         var sum = ByteCount.zero
         for pool in pools {
+            if pool.pages == .zero {
+                let (memory, size) = (Format.bytes(pool.memoryBytes), Format.bytes(pool.hugePageBytes))
+                throw ValidationError("\(memory) hold no huge page of \(size): give a pool at least one.")
+            }
             guard let next = sum.adding(pool.memoryBytes), next <= of?.bytes ?? MemorySize.most else {
                 let most = Format.bytes(of?.bytes ?? MemorySize.most)
                 throw ValidationError("The pools together are more than \(most).")

@@ -67,7 +67,9 @@ struct SavingsExperiment: Sendable {
             var nanoseconds = 0
             awaitTurn(step.rawValue)
             let begin = HostKernel.monotonicNanoseconds()
-            let slice = max(1, min(longestSlice, total / 20))
+            // Whole batches, where there are several.
+            let batch = region.plan.hugePagesAtOnce
+            let slice = max(batch, min(longestSlice, total / 20) / batch * batch)
             try inSlices(region.layout.allHugePages, of: slice, step, progress) { pages in
                 nanoseconds += try timed { try work(pages) }.nanoseconds
             }

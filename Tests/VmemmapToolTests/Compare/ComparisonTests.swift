@@ -55,6 +55,29 @@ struct ComparisonTests {
         #expect(rows.filter { $0.row != "a" }.allSatisfy { $0.verdict == .missing } && rows.count == 9)
     }
 
+    @Test("A limit fails what grew, what nothing says is noise, what is missing, and a run that failed itself")
+    func limit() throws {
+        func holds(_ row: ComparisonResult.Row?, _ newHolds: Bool? = nil) throws -> Bool? {
+            func source(_ holds: Bool?) throws -> ComparisonResult.Source {
+                .init(file: "", run: .notMeasured, host: try .current(), holds: Measured(holds))
+            }
+            return ComparisonResult(
+                comparedCommand: "plan", old: try source(nil), new: try source(newHolds), differentConfiguration: [],
+                rows: row.map { [$0] } ?? [], failAbovePercent: .value(10)
+            ).verdict
+        }
+        func row(_ old: Double?, _ new: Double?, _ unit: ExportTable.Unit = .nanoseconds) -> ComparisonResult.Row {
+            ComparisonResult.Row(
+                table: "", row: "", figure: "", unit: unit, old: Measured(old), new: Measured(new),
+                oldRange: .notMeasured, newRange: .notMeasured,
+                verdict: Comparison.verdict(unit, .init(value: old), .init(value: new)))
+        }
+        #expect(try holds(nil) == true && holds(nil, true) == true && holds(nil, false) == false)
+        #expect(try holds(row(100, 109)) == true && holds(row(100, 111)) == false && holds(row(100, 10)) == true)
+        #expect(try holds(row(100, 80, .bytes)) == false && holds(row(100, 95, .bytes)) == true)
+        #expect(try holds(row(100, nil)) == false && holds(row(nil, 100)) == true)
+    }
+
     @Test("A time without a range has no noise to be held against")
     func unknown() {
         let verdict = Comparison.verdict(.nanoseconds, .init(value: 1), .init(value: 2))
@@ -71,13 +94,27 @@ struct ComparisonTests {
         let same = try await Command.run(["compare", old, old, "--fail-above", "0"])
         #expect(same.code == 0 && same.output.contains("No figure differs by more than noise."), "\(same)")
         let changed = try await Command.run(["compare", old, new, "--fail-above", "50"])
-        #expect(changed.code == 2 && changed.output.contains("worse by more than 50 %"), "\(changed)")
+        #expect(changed.code == 2 && changed.output.contains("grew or changed by more than 50 %"), "\(changed)")
         #expect(changed.output.contains("memory_bytes: 68719476736, 137438953472"), "\(changed)")
         #expect(changed.output.contains("vmemmap plan --memory 128G -q --export-json"), "\(changed)")
         let json = try await Command.run(["compare", old, new, "-q", "--export-json", "-"])
         #expect(json.code == 0 && json.output.contains("\"verdict\" : \"differs\""), "\(json)")
         let onto = try await Command.run(["compare", old, new, "--export-json", old])
         #expect(onto.code == 64, "\(onto)")
+        // A figure that is gone, and a run that failed, are no success.
+        let text = try Repository.text(of: old)
+        for damaged in [
+            text.replacing("\"pages\" : 32768", with: "\"pages\" : null"),
+            text.replacing("\"command\" : \"plan\"", with: "\"command\" : \"plan\", \"holds\" : false"),
+        ] {
+            try folder.write(damaged, to: "damaged.json")
+            let outcome = try await Command.run(["compare", old, folder.path("damaged.json"), "--fail-above", "1000"])
+            #expect(outcome.code == 2 || outcome.code == 64, "\(outcome)")
+        }
+        let nodes = folder.path("nodes.json")
+        _ = try await Command.run(["inspect", "--pages", "2", "--nodes", "2", "-q", "--export-json", nodes])
+        let both = try await Command.run(["compare", nodes, nodes])
+        #expect(both.code == 0, "\(both)")
         _ = try await Command.run(["kernel", "-q", "--export-json", new])
         let mixed = try await Command.run(["compare", old, new])
         #expect(mixed.code == 64 && mixed.error.contains("give two of the same"), "\(mixed)")

@@ -36,6 +36,7 @@ struct BadInputTests {
             (["plan", "400G"], "an amount of memory and the size of its huge pages, as in 400G@2M"),
             (["plan", "400G@3M"], "the latter is a power of two, at most 16G"),
             (["plan", "1G@2M", "2G@2M"], "give each size once"),
+            (["plan", "1M@2M"], "1.00 MiB hold no huge page of 2.00 MiB"),
             (["plan", "400G@2M", "--of", "1G"], "The pools together are more than 1.00 GiB."),
             (["plan", "400G@2M", "--memory", "1G"], "--memory or --pages is not for pools"),
             (["plan", "--of", "1G"], "--of is for pools"),
