@@ -144,15 +144,15 @@ struct PMDMappedTests {
     @Test("khugepaged, which puts huge pages together at any moment, is kept off the region's private memory")
     func keptFromKhugepaged() throws {
         for size in [HugePageSize.twoMebibytes, .oneGibibyte] {
-            let region = try Shape(size: size, pages: size == .oneGibibyte ? 2 : 128, mapping: .pmd).region()
+            let region = try Shape(size: size, pages: size == .oneGibibyte ? 1 : 64, mapping: .pmd).region()
             #expect(try region.openToKhugepaged() == [])
-            // A part, and the rest beside it.
-            for pages in [region.page(1), region.all] {
-                try region.optimize(pages, writers: .excluded)
-                #expect(try region.openToKhugepaged() == [])
-                try region.restore(pages, writers: .excluded)
-                #expect(try region.openToKhugepaged() == [])
-            }
+            try region.optimize(region.page(0), writers: .excluded)
+            #expect(try region.openToKhugepaged() == [])
+            try region.restore(region.page(0), writers: .excluded)
+            #expect(try region.openToKhugepaged() == [])
+            try region.optimize(region.all, writers: .excluded)
+            try region.restore(region.all, writers: .excluded)
+            #expect(try region.openToKhugepaged() == [])
             try region.expectAll(.restored)
         }
     }
