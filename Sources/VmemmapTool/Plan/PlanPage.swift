@@ -32,7 +32,7 @@ extension PlanResult {
             key: FigureKey(names: [("kept", "used"), ("page tables for it", "cost"), ("given back, net", "saved")]),
             isStacked: true)
         return Figure(
-            id: "schemes", title: "What is left of the struct pages", description: figure.description,
+            id: "left", title: "What is left of the struct pages", description: figure.description,
             caption: "Under each scheme, for huge pages of each size. The arrow marks the scheme of this host\u{2019}s "
                 + "kernel.",
             draw: figure.draw

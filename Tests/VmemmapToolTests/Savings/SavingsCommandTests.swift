@@ -16,7 +16,7 @@ struct SavingsCommandTests {
     func plan() async throws {
         let outcome = try await Command.run(["plan", "--memory", "512T", "--tail-frames", "auto"])
         #expect(outcome.code == 0, "\(outcome)")
-        #expect(outcome.output.contains("512.00 TiB of memory"))
+        #expect(outcome.output.contains("with 512.00 TiB in huge pages"))
     }
 
     @Test(
@@ -47,14 +47,14 @@ struct SavingsCommandTests {
     func leftOver() async throws {
         let outcome = try await Command.run(["plan", "--memory", "1500M"])
         #expect(outcome.code == 0, "\(outcome)")
-        #expect(outcome.output.contains("Huge pages of 1.00 GiB leave 476.00 MiB of it over.\n"))
+        #expect(outcome.output.contains("Huge pages of 1.00 GiB leave 476.00 MiB of 1.46 GiB over.\n"))
         let small = try await Command.run(["plan", "--memory", "100M"])
-        #expect(small.output.contains("It holds no huge page of 1.00 GiB.\n"))
+        #expect(small.output.contains("100.00 MiB hold no huge page of 1.00 GiB.\n"))
     }
 
     @Test(
         "Sizes that are none are usage errors",
-        arguments: ["0", "-1G", "1X", "G", "", "1.5G", "99999999999999999999T", "1M"])
+        arguments: ["0", "-1G", "1X", "G", "", "1.5", "99999999999999999999T", "1M"])
     func badSizes(_ size: String) async throws {
         let outcome = try await Command.run(["savings", "--memory=\(size)"])
         #expect(outcome.code == 64, "\(outcome)")
