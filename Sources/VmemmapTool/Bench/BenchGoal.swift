@@ -8,7 +8,7 @@ struct BenchGoal: Hashable, Sendable, Codable {
         /// Engine over C baseline, the worst of all schemes, backings and operations.
         case overBaseline = "engine_over_baseline"
         /// The same, with readers running for both.
-        case overBaselineWithReaders = "engine_over_baseline_with_readers"
+        case overBaselineWithReaders = "over_baseline_with_readers"
         /// First-tail optimize over KSM's time to the same frames, on the faster backing.
         case firstTailOverKsm = "first_tail_over_ksm"
         /// The same, on the anonymous backing.
