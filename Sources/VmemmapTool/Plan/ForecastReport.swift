@@ -61,9 +61,8 @@ enum ForecastReport {
 
     /// What of the memory fills no huge page, of each size.
     private static func leftOver(_ forecast: Forecast, _ result: PlanResult) -> [String] {
-        let pools = result.configuration.pools
         let sizes = result.configuration.hugePageBytes.compactMap { HugePageSize(bytes: $0) }
-        return (pools.isEmpty ? sizes.map { PlannedPool(memory: forecast.memoryBytes, size: $0) } : pools).compactMap {
+        return PlannedPool.all(result.configuration.pools, orAllOf: forecast.memoryBytes, in: sizes).compactMap {
             let (size, rest) = (Format.bytes($0.hugePageBytes), $0.restBytes)
             if rest == .zero { return nil }
             return $0.pages == .zero

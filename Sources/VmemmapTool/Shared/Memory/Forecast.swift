@@ -68,7 +68,7 @@ struct Forecast: Hashable, Sendable, Codable {
         memoryBytes = memory
         structPageBytes = structPage * (memory.rawValue / basePage.rawValue)
         rows = schemes.flatMap { scheme in
-            (pools.isEmpty ? sizes.map { PlannedPool(memory: memory, size: $0) } : pools).compactMap { pool in
+            PlannedPool.all(pools, orAllOf: memory, in: sizes).compactMap { pool in
                 let pages = pool.pages
                 guard pages > .zero, let size = HugePageSize(bytes: pool.hugePageBytes),
                     let geometry = Geometry(forecastOf: size, basePageSize: basePage, structPageSize: structPage)

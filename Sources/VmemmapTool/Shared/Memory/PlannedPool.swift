@@ -14,6 +14,11 @@ struct PlannedPool: Hashable, Sendable, Codable {
         hugePageBytes = size.bytes
     }
 
+    /// The pools that were asked for; where there are none, all of `memory` in each of `sizes`.
+    static func all(_ asked: [PlannedPool], orAllOf memory: ByteCount, in sizes: [HugePageSize]) -> [PlannedPool] {
+        asked.isEmpty ? sizes.map { PlannedPool(memory: memory, size: $0) } : asked
+    }
+
     /// Whole huge pages that fit.
     var pages: HugePageCount { HugePageCount(memoryBytes.rawValue / hugePageBytes.rawValue) }
 
