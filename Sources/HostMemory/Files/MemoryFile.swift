@@ -82,14 +82,30 @@ package final class MemoryFile: Sendable {
         try? windows.unmapAll()
         let window = try HostKernel.mapAnonymous(length: length)
         do throws(HostError) {
-            try HostKernel.mapFile(writable, at: window, offset: offset, .readWrite)
-            try HostKernel.forbidHugePages(window)
+            try map(at: window, offset: offset)
             if try !HostKernel.populate(window) { try Self.touch(window) }
         } catch {
             windows.unmap(window)
             throw error
         }
         windows.unmap(window)
+    }
+
+    /// Maps a part of the file at `range`, writable, and has the host put no huge pages together there.
+    ///
+    /// Throws `HostError` when the host refuses: what was mapped there is as before then, or a gap.
+    package func map(at range: AddressRange, offset: ByteCount) throws(HostError) {
+        try HostKernel.mapFile(writable, at: range, offset: offset, .readWrite)
+        keepOffKhugepaged(range)
+    }
+
+    /// Keeps khugepaged from putting huge pages together where the file is mapped: it looks at what a mapping of two
+    /// mebibytes shows, works on the file for a while after that, and fills the holes that are punched meanwhile.
+    ///
+    /// Only where the host gives memory files huge pages of its own accord. Mappings merge if all have this advice, or
+    /// none. Who refuses it leaves khugepaged its moments.
+    package func keepOffKhugepaged(_ range: AddressRange) {
+        if mayHaveHugePages { try? HostKernel.forbidHugePages(range) }
     }
 
     /// Has the host give every page of a window a frame, as it does for a load. Where it has none, that faults.

@@ -26,7 +26,7 @@ extension RegionMemory {
             try HostKernel.mapNothing(at: part)
             try file.release(offset: offset, length: part.length, wantsHugePages: blocks != nil)
         } catch {
-            try HostKernel.mapFile(file.writable, at: part, offset: offset, .readWrite)
+            try file.map(at: part, offset: offset)
             throw error
         }
     }
@@ -39,13 +39,13 @@ extension RegionMemory {
             if let file {
                 let offset = part.start - range.start
                 if blocks == nil { try file.populateWithSmallPages(offset: offset, length: part.length) }
-                try HostKernel.mapFile(file.writable, at: part, offset: offset, .readWrite)
+                try file.map(at: part, offset: offset)
             } else {
                 try HostKernel.protect(part, .readWrite)
             }
             try HostKernel.populate(part)
             // As when the region was built: what is refused stays mapped by PTEs.
-            if blocks != nil { try? HostKernel.collapse(part) }
+            try? blocks?.collapse(part)
         } catch {
             try takeAway(part)
             throw error

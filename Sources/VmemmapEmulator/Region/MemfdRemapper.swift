@@ -1,5 +1,4 @@
 import HostMemory
-import SystemPackage
 
 /// The memfd backing: the region is one memory file, mapped from end to end. Nothing is copied to optimize, since the
 /// pages that stay are in the file already; and nothing is staged to restore, since a file can be written where nobody
@@ -85,10 +84,9 @@ struct MemfdRemapper: Remapper {
         let first = parts.plan.replacedPages.lowerBound
         let skipped = parts.plan.geometry.basePageSize * first.rawValue
         let all = parts.layout.vmemmap(of: pages)
-        try HostKernel.mapFile(
-            parts.frames.file.writable,
+        try parts.frames.file.map(
             at: AddressRange(start: all.start + skipped, length: all.length - skipped),
-            offset: parts.frames.offset(of: pages.lowerBound, first), .readWrite)
+            offset: parts.frames.offset(of: pages.lowerBound, first))
     }
 
     /// After a refusal of ``relink(_:)``: makes sure that `page` is still optimized. The refused call was to map its
@@ -108,17 +106,22 @@ struct MemfdRemapper: Remapper {
     /// those in front of the first replaced one, and, read-only, those of a longer run that others show.
     private func closeGaps(_ page: HugePageIndex) throws(HostError) {
         let (first, end) = (parts.plan.replacedPages.lowerBound, parts.plan.freedPages.lowerBound)
-        try closeGap(VmemmapPageIndex(0)..<first, of: page, parts.frames.file.writable, .readWrite)
-        if first < end { try closeGap(first..<end, of: page, parts.frames.file.readOnly, .readOnly) }
+        try closeGap(VmemmapPageIndex(0)..<first, of: page, isWritable: true)
+        if first < end { try closeGap(first..<end, of: page, isWritable: false) }
     }
 
     private func closeGap(
-        _ pages: Range<VmemmapPageIndex>, of page: HugePageIndex, _ file: FileDescriptor, _ protection: Protection
+        _ pages: Range<VmemmapPageIndex>, of page: HugePageIndex, isWritable: Bool
     ) throws(HostError) {
         if pages.allSatisfy({ parts.isIntact($0, of: page) }) { return }
-        try HostKernel.mapFile(
-            file, at: parts.layout.vmemmap(of: page, pages), offset: parts.frames.offset(of: page, pages.lowerBound),
-            protection)
+        let file = parts.frames.file
+        let range = parts.layout.vmemmap(of: page, pages)
+        let offset = parts.frames.offset(of: page, pages.lowerBound)
+        if isWritable {
+            try file.map(at: range, offset: offset)
+        } else {
+            try HostKernel.mapFile(file.readOnly, at: range, offset: offset, .readOnly)
+        }
     }
 
     /// Writes what the tails show into the holes of the file. The kernel reads the same page over and over: nothing is

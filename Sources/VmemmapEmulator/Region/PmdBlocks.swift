@@ -73,16 +73,32 @@ final class PmdBlocks: Sendable {
         canExchange = file != nil && !hasDirectWriters
         // Anonymous memory was given huge pages as it was populated, unless the host has that switched off. What is
         // refused here stays mapped by PTEs; how much, the host is asked afterwards.
-        if wholeBlocks.length > .zero { try? HostKernel.collapse(wholeBlocks) }
+        if wholeBlocks.length > .zero { try? collapse(wholeBlocks) }
         keepOffKhugepaged(range)
     }
 
-    /// Keeps the host from putting huge pages together in the region's private memory unasked. It does so at any
-    /// moment: between a split and the first page that is replaced too, which then gives nothing back.
+    /// Has PMDs map `part`, which is whole blocks, as far as there is memory for it.
+    func collapse(_ part: AddressRange) throws(HostError) {
+        defer { keepOffKhugepaged(part) }
+        if file?.mayHaveHugePages ?? true { try HostKernel.wantHugePages(part) }
+        var patience = Self.readersPatience
+        while true {
+            do throws(HostError) {
+                return try HostKernel.collapse(part)
+            } catch {
+                // Somebody who faults has a page locked, holds a reference to it, or keeps it off its list: all EAGAIN
+                // (madvise_collapse_errno). Anything else will be so the next time.
+                if error.errno != .resourceTemporarilyUnavailable || !patience.wait() { throw error }
+            }
+        }
+    }
+
+    /// Keeps the host from putting huge pages together in the region unasked. It does so at any moment: between a split
+    /// and the first page that is replaced too, which then gives nothing back.
     ///
     /// Huge pages that are there stay. Who refuses this leaves the host its moments.
     private func keepOffKhugepaged(_ part: AddressRange) {
-        if file == nil { try? HostKernel.forbidHugePages(part) }
+        if let file { file.keepOffKhugepaged(part) } else { try? HostKernel.forbidHugePages(part) }
     }
 
     /// The part of the region that whole blocks fill.
@@ -226,10 +242,10 @@ final class PmdBlocks: Sendable {
         let block = block(index)
         note(index, Tear(isWriteProtected: true, uncertain: block))
         do throws(HostError) {
-            try HostKernel.mapFile(file.writable, at: block, offset: block.start - range.start, .readWrite)
+            try file.map(at: block, offset: block.start - range.start)
         } catch {
             guard error.code == .outOfMemory, MappingReserve.process.letGo() else { throw error }
-            try HostKernel.mapFile(file.writable, at: block, offset: block.start - range.start, .readWrite)
+            try file.map(at: block, offset: block.start - range.start)
         }
         facts.withLock { $0.torn[index] = nil }
     }
@@ -316,19 +332,15 @@ final class PmdBlocks: Sendable {
     }
 
     private func isMergedAgain(_ index: Int) -> Bool {
-        var patience = Self.readersPatience
-        while true {
-            // Staging in huge pages has merged it on the way.
-            guard let mapped = try? mappedByPmd(index..<(index + 1)) else { return false }
-            if !mapped.isEmpty { return true }
-            do throws(HostError) {
-                try HostKernel.collapse(block(index))
-            } catch {
-                // A reader who faults has the page locked, holds a reference to it, or keeps it off its list: all
-                // EAGAIN (madvise_collapse_errno). Anything else will be so the next time.
-                if error.errno != .resourceTemporarilyUnavailable || !patience.wait() { return false }
-            }
-        }
+        // Staging in huge pages has merged it on the way, perhaps.
+        if isMappedByPmd(index) { return true }
+        try? collapse(block(index))
+        return isMappedByPmd(index)
+    }
+
+    /// False where the host does not tell.
+    private func isMappedByPmd(_ index: Int) -> Bool {
+        (try? mappedByPmd(index..<(index + 1)))?.isEmpty == false
     }
 
     /// The blocks that carry a mark, in order.

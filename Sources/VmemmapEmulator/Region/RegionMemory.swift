@@ -103,9 +103,7 @@ final class RegionMemory: Sendable {
         switch (file, mapping) {
         case (nil, .pte): try HostKernel.forbidHugePages(range)
         case (nil, .pmd): try HostKernel.wantHugePages(range)
-        // No advice here: a mapping that has been advised does not merge with one that has not, and the pages of a
-        // memory file are small unless the host's shmem_enabled says otherwise.
-        case (let file?, _): try HostKernel.mapFile(file.writable, at: range, offset: .zero, .readWrite)
+        case (let file?, _): try file.map(at: range, offset: .zero)
         }
     }
 }
