@@ -125,7 +125,7 @@ int64_t vme_scan_page_map(
 
 int64_t vme_termination_signals_open(void)
 {
-    static const int ends[] = {SIGINT, SIGQUIT, SIGTERM};
+    static const int ends[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
     sigset_t signals;
     sigemptyset(&signals);
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {

@@ -38,8 +38,8 @@ int64_t vme_scan_page_map(
     int pagemap, uint64_t category, uintptr_t start, uintptr_t end, uint64_t *_Nonnull triples, size_t most,
     uint64_t *_Nonnull scanned);
 
-// signalfd over SIGINT, SIGQUIT and SIGTERM, blocked in the calling thread (and in those it starts), but for those that
-// are ignored: they stay so. signalfd is GNU-only. Reading it tells which signal came.
+// signalfd over SIGHUP, SIGINT, SIGQUIT and SIGTERM, blocked in the calling thread (and in those it starts), but for
+// those that are ignored: they stay so. signalfd is GNU-only. Reading it tells which signal came.
 int64_t vme_termination_signals_open(void);
 
 #endif

@@ -6,7 +6,8 @@ import Testing
 
 @Suite("Signals that ask to end")
 struct TerminationSignalsTests {
-    @Test("SIGTERM, SIGINT and SIGQUIT are taken and do not kill", arguments: [SIGTERM, SIGINT, SIGQUIT])
+    @Test(
+        "SIGTERM, SIGINT, SIGQUIT and SIGHUP are taken and do not kill", arguments: [SIGTERM, SIGINT, SIGQUIT, SIGHUP])
     func signals(number: CInt) async {
         await #expect(processExitsWith: .success) { [number = number as CInt] in
             try unblockSignals()

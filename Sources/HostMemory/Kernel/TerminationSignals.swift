@@ -2,7 +2,7 @@ import CSystemShims
 import Glibc
 package import SystemPackage
 
-/// SIGINT, SIGQUIT and SIGTERM, taken in order instead of dying of them.
+/// SIGHUP, SIGINT, SIGQUIT and SIGTERM, taken in order instead of dying of them.
 ///
 /// Made before any thread is started, so that every thread has them blocked and they wait here.
 package final class TerminationSignals: Sendable {
@@ -14,11 +14,11 @@ package final class TerminationSignals: Sendable {
         case line
         /// The end of standard input, where it counts.
         case endOfInput
-        /// SIGINT, SIGQUIT or SIGTERM.
+        /// SIGHUP, SIGINT, SIGQUIT or SIGTERM.
         case signal(Int32)
     }
 
-    /// Blocks the three signals in the calling thread, but for those that it was started with ignored (nohup, a shell's
+    /// Blocks those signals in the calling thread, but for those that it was started with ignored (nohup, a shell's
     /// `trap '' INT`, or a script's job in the background). The corresponding C function is `signalfd`.
     package init() throws(HostError) {
         file = FileDescriptor(

@@ -21,7 +21,9 @@ struct StressCommandTests {
         #expect(try folder.contents() == ["stress.json"])
     }
 
-    @Test("A signal ends it in order, with a verdict on what was run", arguments: [Signal.interrupt, .terminate])
+    @Test(
+        "A signal ends it in order, with a verdict on what was run",
+        arguments: [Signal.interrupt, .terminate, .terminalClosed])
     func signalled(_ signal: Signal) async throws {
         let record = try await Subprocess.run(
             .path(Command.binary), arguments: ["stress", "--duration", "1h", "--pages", "32", "--walkers", "1"],

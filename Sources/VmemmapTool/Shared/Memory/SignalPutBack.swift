@@ -3,7 +3,7 @@ import HostLab
 import HostMemory
 import Synchronization
 
-/// Puts changed settings of the host back when SIGINT, SIGQUIT or SIGTERM ends the command.
+/// Puts changed settings of the host back when SIGHUP, SIGINT, SIGQUIT or SIGTERM ends the command.
 ///
 /// Made before any thread is started, so that every thread has the three signals blocked.
 final class SignalPutBack: Sendable {

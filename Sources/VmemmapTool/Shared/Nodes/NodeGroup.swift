@@ -14,7 +14,7 @@ final class NodeGroup {
         case said(NodeWord, String, by: Int)
         /// A node has ended, and all was well.
         case ended(Int)
-        /// SIGINT, SIGQUIT or SIGTERM.
+        /// SIGHUP, SIGINT, SIGQUIT or SIGTERM.
         case signal(Int32)
         /// Standard input can be read.
         case input
