@@ -22,7 +22,7 @@ struct CompareCommand: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Exit with 2 if a time or ratio grew, or anything else changed, by more than this and than noise, if a "
-                + "figure is missing, or if the new run failed its checks.",
+                + "figure is missing, if the new run failed its checks, or if the two were not asked for the same.",
             valueName: "PERCENT"))
     var failAbove: Double?
 

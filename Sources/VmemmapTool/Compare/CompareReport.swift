@@ -44,6 +44,7 @@ enum CompareReport {
         guard let percent = result.failAbovePercent.value else { return [summary] }
         let limit = "\(Format.decimal(percent, 3, isTrimmed: true)) %"
         let reasons = [
+            result.differentConfiguration.isEmpty ? nil : "they were not asked for the same",
             result.failures.isEmpty ? nil : "\(result.failures.count) grew or changed by more than \(limit)",
             result.lost.isEmpty ? nil : "\(result.lost.count) of the old figures are missing in the new export",
             result.new.holds.value == false ? "the new run failed its own checks" : nil,

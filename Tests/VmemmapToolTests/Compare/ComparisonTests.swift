@@ -55,14 +55,19 @@ struct ComparisonTests {
         #expect(rows.filter { $0.row != "a" }.allSatisfy { $0.verdict == .missing } && rows.count == 9)
     }
 
-    @Test("A limit fails what grew, what nothing says is noise, what is missing, and a run that failed itself")
+    @Test(
+        "A limit fails what grew, what nothing says is noise, what is missing, failed itself, or was asked for other things"
+    )
     func limit() throws {
-        func holds(_ row: ComparisonResult.Row?, _ newHolds: Bool? = nil) throws -> Bool? {
+        func holds(
+            _ row: ComparisonResult.Row?, _ newHolds: Bool? = nil, different: [String] = []
+        ) throws -> Bool? {
             func source(_ holds: Bool?) throws -> ComparisonResult.Source {
                 .init(file: "", run: .notMeasured, host: try .current(), holds: Measured(holds))
             }
             return ComparisonResult(
-                comparedCommand: "plan", old: try source(nil), new: try source(newHolds), differentConfiguration: [],
+                comparedCommand: "plan", old: try source(nil), new: try source(newHolds),
+                differentConfiguration: different,
                 rows: row.map { [$0] } ?? [], failAbovePercent: .value(10)
             ).verdict
         }
@@ -73,6 +78,7 @@ struct ComparisonTests {
                 verdict: Comparison.verdict(unit, .init(value: old), .init(value: new)))
         }
         #expect(try holds(nil) == true && holds(nil, true) == true && holds(nil, false) == false)
+        #expect(try holds(nil, true, different: ["pages: 4, 8"]) == false)
         #expect(try holds(row(100, 109)) == true && holds(row(100, 111)) == false && holds(row(100, 10)) == true)
         #expect(try holds(row(100, 80, .bytes)) == false && holds(row(100, 95, .bytes)) == true)
         #expect(try holds(row(100, nil)) == false && holds(row(nil, 100)) == true)
