@@ -6,7 +6,7 @@ enum PlanAnswer {
     /// The sentences, a line each.
     static func lines(_ result: PlanResult) -> [String] {
         guard let architecture = result.configuration.architecture.value.flatMap(Architecture.init(rawValue:)) else {
-            return [forecast(result), pools(result), state(result.kernel)]
+            return [forecast(result), pools(result), state(result.kernel), missingSizes(result)].compactMap(\.self)
         }
         return [forecast(result), architecture.mainline]
     }
@@ -16,7 +16,7 @@ enum PlanAnswer {
         let (forecast, scheme) = (result.forecast, result.kernelScheme)
         let version = KernelVersion(release: result.host.kernelRelease).map { "Linux \($0)" } ?? "Linux"
         let who =
-            result.isElsewhere
+            result.isElsewhere || missingSizes(result) != nil
             ? "A kernel with the \(scheme.rawValue) scheme"
             : "This host's kernel (\(version), \(scheme.rawValue) scheme)"
         let rows = forecast.rows.filter { $0.isKernelScheme }
@@ -37,6 +37,16 @@ enum PlanAnswer {
         }
         return "\(who) would free \(Format.bytes(net)) of \(whole) of struct pages of these "
             + "\(Format.bytes(forecast.memoryBytes)), page tables deducted.\(share ?? "")"
+    }
+
+    /// Which of the sizes of huge page this host's kernel does not have; nil where it has all, or does not tell.
+    private static func missingSizes(_ result: PlanResult) -> String? {
+        guard let pools = result.kernel.pools.value, !result.isElsewhere else { return nil }
+        let planned = Set(result.forecast.rows.map(\.hugePageBytes))
+        let missing = planned.subtracting(pools.map(\.hugePageBytes)).sorted()
+        if missing.isEmpty { return nil }
+        return "This host's kernel has no huge pages of \(missing.map { Format.bytes($0) }.joined(separator: " or ")); "
+            + "--arch plans for one that has."
     }
 
     /// What it would free of the host's pools as they are.

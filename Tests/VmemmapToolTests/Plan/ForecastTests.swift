@@ -114,6 +114,21 @@ struct ForecastTests {
         #expect(lines.contains("Huge pages of 1.00 GiB leave 1.00 MiB of 65.00 GiB over."))
     }
 
+    @Test("Of a size that this host's kernel does not have, nothing is promised for this host")
+    func sizesOfOthers() throws {
+        let size = try #require(HugePageSize(bytes: .gibibytes(16)))
+        let result = try PlanExperiment(
+            pools: [PlannedPool(memory: .gibibytes(64), size: size)], of: nil, sizes: [], schemes: Scheme.allCases,
+            backing: .anonymous, tailFrames: .auto
+        ).run()
+        guard let pools = result.kernel.pools.value, !pools.contains(where: { $0.hugePageBytes == size.bytes }) else {
+            try Test.cancel("this host has huge pages of 16 GiB, or does not tell")
+        }
+        let lines = ForecastReport.lines(result)
+        #expect(lines[2].hasPrefix("A kernel with the "))
+        #expect(lines.contains { $0.hasPrefix("This host's kernel has no huge pages of 16.00 GiB") })
+    }
+
     @Test(
         "Architectures, as the kernel's documents and commits have them",
         arguments: [
