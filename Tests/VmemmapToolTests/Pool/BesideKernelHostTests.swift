@@ -41,7 +41,7 @@ extension HostSettingsTests {
     @Test("Scripts that are drawn do the same on both", .enabled(if: canCompare, lacking))
     func besideRandom() async throws {
         let before = try besideValues()
-        let outcome = try await Command.run(["pool", "--random", "200", "--seed", "1", "--beside-kernel"])
+        let outcome = try await Command.run(["pool", "--random", "40", "--seed", "1", "--beside-kernel"])
         #expect(outcome.code == 0 && outcome.output.contains("  ok    no difference"), "\(outcome)")
         #expect(try besideValues() == before)
     }

@@ -118,9 +118,9 @@ struct BesideKernelTests {
 
     // MARK: Drawn scripts
 
-    @Test("The emulated pools and the plain counters agree in 200 scripts that are drawn")
+    @Test("The emulated pools and the plain counters agree in 50 scripts that are drawn")
     func random() async throws {
-        let outcome = try await Command.run(["pool", "--random", "200", "--seed", "1"])
+        let outcome = try await Command.run(["pool", "--random", "50", "--seed", "1"])
         #expect(outcome.code == 0 && outcome.output.contains("  ok    no difference"), "\(outcome)")
     }
 
