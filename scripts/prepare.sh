@@ -1,10 +1,12 @@
 # shellcheck shell=bash
 # Sourced by the other scripts: finds the toolchain, what it needs to build, and a place to build in.
 #
-# Sets `swift_build_flags` (an array) and the working directory; ends the script with the exact command to run where
-# something is missing that it may not install.
+# Sets the working directory, which may be written; ends the script with the exact command to run where something is
+# missing that it may not install.
 
 cd "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/.." || exit
+# Where the scripts are.
+checkout=$(pwd)
 
 fail() {
     printf '%s\n' "$@" >&2
@@ -92,9 +94,8 @@ distribution() {
 check_swift
 check_packages
 
-# A folder or a home that may only be read will do: what is built goes to a place of the user's own then, unless
-# somebody who may write there has built it already.
-swift_build_flags=()
+# A folder or a home that may only be read will do: a copy in a place of the user's own is what is worked on then,
+# unless somebody who may write there has built it already. (SwiftPM writes beside Package.swift.)
 is_writable=yes
 private_place="${TMPDIR:-/tmp}/vmemmap-emulator-$(id -u)"
 use_private_place() {
@@ -106,8 +107,14 @@ use_private_place() {
 if [ ! -w . ] || { [ -e .build ] && [ ! -w .build ]; }; then
     is_writable=no
     use_private_place
-    # Two folders that may only be read must not build into each other.
-    swift_build_flags+=(--scratch-path "$private_place/build-$(pwd | cksum | cut -d ' ' -f 1)")
+    # One for each folder that may only be read.
+    copy="$private_place/copy-$(cksum <<<"$checkout" | cut -d ' ' -f 1)"
+    mkdir -p "$copy"
+    # What has left the folder leaves the copy. What was built there stays, and times, so that it is not built anew.
+    find "$copy" -mindepth 1 -maxdepth 1 ! -name '.build*' ! -name Package.resolved -exec rm -rf {} +
+    tar --exclude='./.build*' --exclude=./Package.resolved --mode=u+w -cf - . | tar -C "$copy" -xf - ||
+        fail "cannot copy $checkout to $copy, to build there"
+    cd "$copy" || exit
 fi
 if [ ! -w "${HOME:-/nonexistent}" ]; then
     use_private_place
@@ -115,20 +122,16 @@ if [ ! -w "${HOME:-/nonexistent}" ]; then
     export HOME="$private_place/home"
 fi
 
-# Whether $1 was built here by somebody else, from the sources as they are now.
+# Whether $1 was built in the checkout by somebody else, from the sources as they are now.
 is_built_for_us() {
-    [ "$is_writable" = no ] && [ -x "$1" ] &&
-        [ -z "$(find Package.swift CSystemShims Sources Tests -newer "$1" -type f | head -n 1)" ]
+    [ "$is_writable" = no ] && [ -x "$checkout/$1" ] &&
+        [ -z "$(find Package.swift CSystemShims Sources Tests -newer "$checkout/$1" -type f | head -n 1)" ]
 }
 
 # Public parsers for what is exported, in a Python environment of their own; sets VMEMMAP_EXPORT_PYTHON if they are to
 # be had. The test that needs them skips itself otherwise.
 prepare_export_parsers() {
     local place=.build/export-parsers
-    if [ "$is_writable" = no ]; then
-        use_private_place
-        place=$private_place/export-parsers
-    fi
     if ! "$place/bin/python" -c 'import jsonschema, prometheus_client' 2>/dev/null; then
         if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! python3 -c 'import ensurepip' 2>/dev/null; then
             { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes python3 python3-venv; } >&2 || true

@@ -12,10 +12,10 @@ struct VmemmapCommand: ParsableCommand {
             host. Nothing \
             is simulated that the host can do for real, and no privileges are needed; root adds frame numbers.
 
-            Exit codes: 0 all is well, 1 internal error, 2 a check failed, 3 the host lacks a resource or refused, \
-            4 not supported on this host or not permitted, 64 usage.
+            Exit codes: \(ExitCode.meanings.map { "\($0.code) \($0.meaning)" }.joined(separator: ", ")).
             """,
         version: Tool.versionLine,
+        subcommands: [ManualCommand.self],
         groupedSubcommands: [
             CommandGroup(
                 name: "See", subcommands: [DemoCommand.self, HoldCommand.self, InspectCommand.self, PoolCommand.self]),

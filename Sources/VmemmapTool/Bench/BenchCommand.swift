@@ -36,7 +36,7 @@ struct BenchCommand: ParsableCommand {
             "How many frames serve the tails of a huge page (default: 1; shared-tail, where more cost nothing a huge "
                 + "page: auto).",
             valueName: "R|auto"),
-        transform: TailFrames.parse)
+        completion: OptionHelp.auto, transform: TailFrames.parse)
     var tailFrames: TailFrames?
 
     @Option(help: ArgumentHelp("Pairs to count: on and off, engine and peer; one more warms up.", valueName: "N"))
@@ -128,4 +128,5 @@ struct PeerList: ExpressibleByArgument {
     var defaultValueDescription: String { Peer.allCases.filter(values.contains).map(\.rawValue).joined(separator: ",") }
 
     static var allValueStrings: [String] { Peer.allCases.map(\.rawValue) }
+    static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
 }

@@ -7,7 +7,8 @@ struct HoldCommand: ParsableCommand {
         commandName: "hold",
         abstract: "Build an optimized vmemmap and hold it, so that other tools can look at it.",
         discussion: """
-            Example: vmemmap hold --pages 64 --touch, then in another terminal: vmemmap inspect --pid PID
+            Example: vmemmap hold --pages 64 --touch
+            Example: vmemmap inspect --pid PID  # meanwhile, in another terminal
 
             Waits for Enter, SIGINT or SIGTERM, then cleans up.
             """)

@@ -8,8 +8,8 @@ struct InspectCommand: ParsableCommand {
         commandName: "inspect",
         abstract: "Look at a held vmemmap from outside, and compare it with what its scheme says.",
         discussion: """
-            Example: vmemmap inspect --pages 64 --scheme shared-tail, or of a running vmemmap hold: vmemmap inspect \
-            --pid PID
+            Example: vmemmap inspect --pages 64 --scheme shared-tail
+            Example: vmemmap inspect --pid PID  # of a running vmemmap hold
 
             Reads /proc/PID/maps, pagemap, smaps and fd, as any other tool does: as the same user, or as root. \
             Without --pid it \

@@ -43,12 +43,15 @@ struct KernelCommand: ParsableCommand {
         transform: FrameNumber.parse)
     var pfn: UInt64?
 
-    @Option(help: ArgumentHelp("Show what a recording of --record has, on any machine.", valueName: "FILE"))
+    @Option(
+        help: ArgumentHelp("Show what a recording of --record has, on any machine.", valueName: "FILE"),
+        completion: .file())
     var replay: String?
 
     @Option(
         help: ArgumentHelp(
-            "Record what is read of page tables and struct pages (mode 0600: it is kernel memory).", valueName: "FILE"))
+            "Record what is read of page tables and struct pages (mode 0600: it is kernel memory).", valueName: "FILE"),
+        completion: .file())
     var record: String?
 
     @Option(help: "How the kernel's memory is read: bpf or kcore (default: bpf, kcore on a kernel without it).")

@@ -136,6 +136,7 @@ enum ArchitectureChoice: ExpressibleByArgument, Sendable {
     }
 
     static var allValueStrings: [String] { Architecture.allCases.map(\.rawValue) + ["all"] }
+    static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
 
     var defaultValueDescription: String { name }
 

@@ -28,7 +28,9 @@ struct PlanCommand: ParsableCommand {
     @Option(help: "Another architecture, or a table of all (default: this host's).")
     var arch: ArchitectureChoice?
 
-    @Option(help: "Only this size of huge page (default: each; with --pages 2M).", transform: PlanCommand.pageSize)
+    @Option(
+        help: "Only this size of huge page (default: each; with --pages 2M).",
+        completion: .list(HugePageSize.allValueStrings), transform: PlanCommand.pageSize)
     var pageSize: HugePageSize?
 
     @Option(help: "Only this scheme (default: all).")
@@ -37,7 +39,7 @@ struct PlanCommand: ParsableCommand {
     @Option(help: OptionHelp.backing)
     var backing = Backing.anonymous
 
-    @Option(help: OptionHelp.tailFrames)
+    @Option(help: OptionHelp.tailFrames, completion: OptionHelp.auto)
     var tailFrames = Given<TailFrames>("1")
 
     @Option(
@@ -139,6 +141,7 @@ struct StructPageSize: ExpressibleByArgument {
     var defaultValueDescription: String { "\(bytes)" }
 
     static var allValueStrings: [String] { sizes.map { "\($0)" } }
+    static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
 
     private static var sizes: [ByteCount] { Geometry.plannedStructPageSizes + Geometry.structPageSizes }
 }

@@ -12,18 +12,9 @@ struct PoolCommand: ParsableCommand {
             Example: sudo vmemmap pool --beside-kernel scripts/examples/beside-kernel/counters.pool
             Example: sudo vmemmap pool --random 200 --seed 1 --beside-kernel
 
-            Lines: boot memory=SIZE [hugepagesz=2M|1G] [hugepages=N] [hugetlb_free_vmemmap=on|off] [scheme=...] \
-            [backing=...];
-            sysctl hugetlb_optimize_vmemmap=0|1; nr_hugepages SIZE N [node=K]; nr_overcommit_hugepages SIZE N; \
-            alloc SIZE [N];
-            free PFN|all; reserve SIZE N [private|shared]; unreserve SIZE N; touch SIZE [N]; poison PFN; dissolve PFN; \
-            demote PFN;
-            demote 1G N [node=K]; demote_size 1G 2M; budget FRAMES [shared]|off; \
-            cgroup SIZE [rsvd.]max=N|off; flush; walkers N|off; \
-            meminfo; vmstat; page PFN;
-            expect FIGURE VALUE; expect ok|ENOMEM|EBUSY|EINVAL|ENOSPC|ENXIO|EHWPOISON|SIGBUS.
-            A PFN is a number, or #N+OFFSET in the N-th huge page allocated. "# " begins a comment. A line has at \
-            most 4096 bytes.
+            Lines: \(PoolLanguage.lines.map(\.form).joined(separator: "; ")). The manual page vmemmap-pool(5) has \
+            what each means, and the words of boot.
+            \(PoolLanguage.rules)
             Exits with 2 if something is not as expected, with 64 on a syntax error: nothing after it runs.
 
             --beside-kernel does every line on the host's own pools, too, and prints outcomes and counters of both; a \
@@ -35,7 +26,9 @@ struct PoolCommand: ParsableCommand {
             Without --beside-kernel the emulated pools are held against plain counters, and no root is needed.
             """)
 
-    @Argument(help: ArgumentHelp("The script (default: standard input).", valueName: "FILE"))
+    @Argument(
+        help: ArgumentHelp("The script (default: standard input).", valueName: "FILE"),
+        completion: .file(extensions: ["pool"]))
     var file: String?
 
     @Flag(help: "Do every line on the host's own pools, too, and compare (root).")

@@ -88,10 +88,8 @@ extension PoolScript {
         default:
             throw PoolScriptError(
                 found: quoted(word),
-                expected:
-                    "memory=, hugepages=, hugepagesz=, default_hugepagesz=, hugetlb_free_vmemmap=, nodes=, reserved=, "
-                    + "hotplug=, zone_border=, scheme=, backing=, tail_frames=, release=, restore_failure=, policy=, "
-                    + "keep_pages=, pmd_mapped= or struct_page_size=")
+                expected: PoolLanguage.bootWords.dropLast().map { "\($0.name)=" }.joined(separator: ", ")
+                    + " or \(PoolLanguage.bootWords.last?.name ?? "")=")
         }
     }
 

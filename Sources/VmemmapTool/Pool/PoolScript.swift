@@ -129,7 +129,7 @@ enum PoolScript {
     }
 
     private static func expect(_ words: [Substring]) throws(PoolScriptError) -> PoolStatement {
-        let outcomes = ["ok", "ENOMEM", "EBUSY", "EINVAL", "ENOSPC", "ENXIO", "EHWPOISON", "SIGBUS"]
+        let outcomes = PoolLanguage.outcomes
         if words.count == 1, outcomes.contains(String(words[0])) { return .expectOutcome(String(words[0])) }
         let name = words.first.map(String.init) ?? "nothing"
         if PoolFigure.ofPools.contains(name), words.count == 3 {

@@ -9,7 +9,7 @@ private struct Checkout {
     /// What prepare.sh and check-readme take for granted.
     private static let tools = [
         "awk", "bash", "cat", "chmod", "cksum", "cut", "dirname", "env", "find", "git", "head", "ln", "mkdir", "mktemp",
-        "realpath", "rm", "sed",
+        "realpath", "rm", "sed", "tar", "touch",
     ]
 
     init(without absent: [String] = []) async throws {
@@ -180,6 +180,37 @@ struct PrepareTests {
         let failed = try await checkout.run()
         #expect(failed.code == 1 && failed.output.isEmpty, "\(failed)")
         #expect(failed.error.contains("E: no such package") && failed.error.contains("This failed: apt-get install"))
+    }
+
+    @Test("A checkout that may only be read is left as it is: what is built and written is in a copy, which follows it")
+    func readOnly() async throws {
+        let (checkout, place) = (try await Checkout(), try TemporaryFolder())
+        try checkout.program(
+            "scripts/try",
+            """
+            . "${0%/*}/prepare.sh"
+            mkdir -p .build; echo x >>.build/made; touch Package.resolved
+            echo $PWD; echo *; echo $(<.build/made)
+            """)
+        // Root may write anywhere.
+        let user = geteuid() == 0 ? "/usr/bin/setpriv --reuid=65534 --regid=65534 --clear-groups" : ""
+        let line = """
+            set -e; chmod 777 '\(place.path)'; export TMPDIR='\(place.path)' HOME=/nonexistent
+            chmod -R go+rX,a-w .; \(user) scripts/try
+            chmod u+w .; rm os-release; chmod u-w .; \(user) scripts/try; chmod -R u+w .
+            """
+        let before = try checkout.folder.contents()
+        let outcome = try await checkout.run(line)
+        #expect(outcome.code == 0 && outcome.error.isEmpty, "\(outcome)")
+        let lines = outcome.output.split(separator: "\n").map(String.init)
+        let copy = try #require(lines.first)
+        #expect(copy.hasPrefix("\(place.path)/vmemmap-emulator-1000/copy-"))
+        #expect(
+            lines == [
+                copy, "Package.resolved bin home os-release scripts toolchain", "x",
+                copy, "Package.resolved bin home scripts toolchain", "x x",
+            ])
+        #expect(try checkout.folder.contents() == before.filter { $0 != "os-release" })
     }
 
     @Test("A link where the private folder would be changes nothing of where it leads to")

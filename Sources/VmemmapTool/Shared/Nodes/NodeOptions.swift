@@ -43,7 +43,8 @@ struct NodeOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Divide the huge pages among N emulated NUMA nodes, a process each; auto: as few as vm.max_map_count "
-                + "allows.", valueName: "N|auto"))
+                + "allows.", valueName: "N|auto"),
+        completion: OptionHelp.auto)
     var nodes: Given<NodeCount>?
 
     /// What was asked for; nil: one process, this one.

@@ -16,6 +16,9 @@ enum OptionHelp {
     static let raiseMapLimit: ArgumentHelp =
         "Raise vm.max_map_count if a plan needs it, and put it back on every way out (root)."
 
+    /// What a shell offers where a number or auto may stand.
+    static let auto = CompletionKind.list(["auto"])
+
     static func pages(_ text: String = "How many huge pages.") -> ArgumentHelp { ArgumentHelp(text, valueName: "N") }
 }
 
@@ -30,7 +33,7 @@ struct HugePageOptions: ParsableArguments {
     @Option(help: OptionHelp.backing)
     var backing = Backing.anonymous
 
-    @Option(help: OptionHelp.tailFrames)
+    @Option(help: OptionHelp.tailFrames, completion: OptionHelp.auto)
     var tailFrames = Given<TailFrames>("1")
 
     @Flag(help: "Map the region by PMDs, 2 MiB each; optimizing splits them, restoring 1 GiB pages merges them again.")
@@ -135,6 +138,9 @@ extension HugePageSize: ExpressibleByArgument {
 
     /// Every size there is.
     public static var allValueStrings: [String] { ["2M", "1G"] }
+
+    /// Those.
+    public static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
 }
 
 extension Scheme: ExpressibleByArgument {}

@@ -2,7 +2,9 @@ import ArgumentParser
 
 /// The option that every command has that exports anything.
 struct JSONOption: ParsableArguments {
-    @Option(help: ArgumentHelp("Write the result as JSON; - is standard output.", valueName: "FILE|-"))
+    @Option(
+        help: ArgumentHelp("Write the result as JSON; - is standard output.", valueName: "FILE|-"),
+        completion: .file())
     var exportJson: String?
 }
 
@@ -10,18 +12,23 @@ struct JSONOption: ParsableArguments {
 struct ExportOptions: ParsableArguments {
     @OptionGroup var json: JSONOption
 
-    @Option(help: ArgumentHelp("Write the main table as comma-separated values.", valueName: "FILE|-"))
+    @Option(
+        help: ArgumentHelp("Write the main table as comma-separated values.", valueName: "FILE|-"),
+        completion: .file())
     var exportCsv: String?
 
-    @Option(help: ArgumentHelp("Write the tables as Markdown.", valueName: "FILE|-"))
+    @Option(help: ArgumentHelp("Write the tables as Markdown.", valueName: "FILE|-"), completion: .file())
     var exportMarkdown: String?
 
     @Option(
         help: ArgumentHelp(
-            "Write the figures as Prometheus text, for node_exporter's textfile collector.", valueName: "FILE|-"))
+            "Write the figures as Prometheus text, for node_exporter's textfile collector.", valueName: "FILE|-"),
+        completion: .file())
     var exportPrometheus: String?
 
-    @Option(help: ArgumentHelp("Write one HTML page with figures, for a browser or a printer.", valueName: "FILE|-"))
+    @Option(
+        help: ArgumentHelp("Write one HTML page with figures, for a browser or a printer.", valueName: "FILE|-"),
+        completion: .file())
     var exportHtml: String?
 
     private var destinations: [(ExportFormat, String)] {

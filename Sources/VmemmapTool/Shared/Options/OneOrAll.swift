@@ -30,4 +30,5 @@ enum OneOrAll<Value: ExpressibleByArgument & CaseIterable & Sendable>: Expressib
     }
 
     static var allValueStrings: [String] { Value.allValueStrings + ["all"] }
+    static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
 }

@@ -6,7 +6,8 @@ struct PageFlagsOption: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Write the flags of every emulated frame, optimized, as page-types -F reads them: 64 bits a frame.",
-            valueName: "FILE"))
+            valueName: "FILE"),
+        completion: .file())
     var exportKpageflags: String?
 
     func validate() throws {

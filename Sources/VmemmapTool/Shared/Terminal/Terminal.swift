@@ -22,7 +22,7 @@ struct TerminalOptions: ParsableArguments {
     var terminal: Terminal {
         let place = Style.Place(
             isTerminal: isatty(1) == 1, columns: Terminal.columns(of: .standardOutput),
-            environment: HostKernel.environment(["COLUMNS", "NO_COLOR", "TERM"]))
+            environment: HostKernel.environment(Style.variables.map(\.name)))
         return Terminal(style: Style(for: place, color: color, isVerbose: verbose), isQuiet: quiet)
     }
 }

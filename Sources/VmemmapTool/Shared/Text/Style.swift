@@ -44,6 +44,13 @@ struct Style: Hashable, Sendable {
         self.isVerbose = isVerbose
     }
 
+    /// The variables of the environment that count, and for what.
+    static let variables: [(name: String, meaning: String)] = [
+        ("COLUMNS", "How wide reports may be, in columns (default: the terminal's width, or as wide as they are)."),
+        ("NO_COLOR", "If it is not empty, there is no colour unless --color asks for it."),
+        ("TERM", "If it is dumb, the same."),
+    ]
+
     /// The style for a place.
     ///
     /// COLUMNS decides the width where it is set; else a terminal does, with 80 where it does not tell; what is no
