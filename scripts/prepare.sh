@@ -122,11 +122,13 @@ if [ ! -w "${HOME:-/nonexistent}" ]; then
     export HOME="$private_place/home"
 fi
 
-# Whether $1 was built in the checkout by somebody else, from the sources as they are now.
-is_built_for_us() {
-    [ "$is_writable" = no ] && [ -x "$checkout/$1" ] &&
-        [ -z "$(find Package.swift CSystemShims Sources Tests -newer "$checkout/$1" -type f | head -n 1)" ]
+# Whether the program $1 was built from the sources as they are now, and from the folders named after it.
+is_up_to_date() {
+    [ -x "$1" ] && [ -z "$(find Package.swift CSystemShims Sources "${@:2}" -newer "$1" -type f | head -n 1)" ]
 }
+
+# Whether the tests' program $1 was built in the checkout, by somebody else.
+is_built_for_us() { [ "$is_writable" = no ] && is_up_to_date "$checkout/$1" Tests; }
 
 # Public parsers for what is exported, in a Python environment of their own; sets VMEMMAP_EXPORT_PYTHON if they are to
 # be had. The test that needs them skips itself otherwise.

@@ -70,8 +70,9 @@ enum Command {
         return path.string
     }()
 
-    /// The products lie beside the test bundle.
+    /// What scripts/test names. Else the one beside the test bundle, as all products are.
     static let binary: FilePath = {
+        if let named = ProcessInfo.processInfo.environment["VMEMMAP_TEST_COMMAND"] { return FilePath(named) }
         var path = FilePath(CommandLine.arguments[0])
         // swift test runs a helper of the toolchain with the bundle among its arguments.
         if let bundle = CommandLine.arguments.first(where: { $0.hasSuffix(".xctest") }) { path = FilePath(bundle) }
