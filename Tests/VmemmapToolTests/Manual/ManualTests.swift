@@ -85,9 +85,9 @@ struct ManualTests {
     }
 
     @Test("A shell completes every option that has values, and files where a file is meant")
-    func completions() throws {
-        let whole = try #require(
-            try JSONSerialization.jsonObject(with: Data(VmemmapCommand._dumpHelp().utf8)) as? [String: Any])
+    func completions() async throws {
+        let help = try await Command.run(["--experimental-dump-help"])
+        let whole = try #require(try JSONSerialization.jsonObject(with: Data(help.output.utf8)) as? [String: Any])
         let command = try #require(whole["command"] as? [String: Any])
         let subcommands = try #require(command["subcommands"] as? [[String: Any]])
         var files = 0
