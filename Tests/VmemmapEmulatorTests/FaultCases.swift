@@ -65,16 +65,16 @@ struct FaultCase: Sendable, CustomTestStringConvertible {
     static let blocks =
         HostProcess.mapsByPmds
         ? cases(
-            shapes(.twoMebibytes, 128, .pmd, runs: [.sharedTail: [7]]), 64..<128, [.excluded], first: 9, stride: 163)
+            shapes(.twoMebibytes, 128, .pmd, runs: [.sharedTail: [7]]), 64..<128, [.excluded], first: 5, stride: 331)
             + cases(
-                shapes(.twoMebibytes, 128, .pmd, runs: [.sharedTail: [7]]), 61..<66, [.present], first: 9, stride: 23)
+                shapes(.twoMebibytes, 128, .pmd, runs: [.sharedTail: [7]]), 61..<66, [.present], first: 5, stride: 47)
         : []
 
     /// A huge page of eight blocks.
     static let gigantic = [RegionMapping.pte, .pmd].filter { $0 == .pte || HostProcess.mapsByPmds }.flatMap { mapping in
         cases(
             shapes(.oneGibibyte, 1, mapping, runs: [.firstTail: [16], .sharedTail: [512]]), 0..<1, [.present],
-            first: mapping == .pmd ? 5 : 2, stride: 1801)
+            first: mapping == .pmd ? 4 : 2, stride: 2801)
     }
 
     /// The regions that take long to be compared.

@@ -34,7 +34,7 @@ struct MachineStateTests {
         let walkers = try Walkers(1, over: machine, seed: seed)
         defer { _ = walkers.stop() }
         var run = RandomPoolRun(machine, seed: seed)
-        for step in 0..<(isSmall ? 160 : 30) {
+        for step in 0..<(FaultCase.isFull ? 500 : isSmall ? 100 : 20) {
             let operation = run.step()
             let comment = "seed \(seed), step \(step): \(operation)"
             machine.flush()
