@@ -81,8 +81,8 @@ struct ComparisonResult: Hashable, Sendable, Codable {
     /// Figures that the old one has and the new one lacks: nothing can be said of them.
     var lost: [Row] { rows.filter { $0.old.value != nil && $0.new.value == nil } }
 
-    /// Whether what was asked for holds: both did the same, nothing is too large or lost, and the new run passed its own
-    /// checks.
+    /// Whether what was asked for holds: both did the same, nothing is too large or lost, and the new run passed its
+    /// own checks.
     private var isWithinLimit: Bool {
         differentConfiguration.isEmpty && failures.isEmpty && lost.isEmpty && new.holds.value != false
     }

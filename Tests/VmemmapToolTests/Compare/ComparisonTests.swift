@@ -56,7 +56,7 @@ struct ComparisonTests {
     }
 
     @Test(
-        "A limit fails what grew, what nothing says is noise, what is missing, failed itself, or was asked for other things"
+        "A limit fails what grew, what nothing says is noise, what is missing, failed itself, or did other things"
     )
     func limit() throws {
         func holds(
