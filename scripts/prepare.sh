@@ -130,6 +130,18 @@ is_up_to_date() {
 # Whether the tests' program $1 was built in the checkout, by somebody else.
 is_built_for_us() { [ "$is_writable" = no ] && is_up_to_date "$checkout/$1" Tests; }
 
+# Takes out of the binary $1 what no run needs, and clears the hashes of its modules, which follow from where they were
+# built. (If strip took their section out, RELRO would go with it.)
+strip_binary() {
+    local strip place
+    strip=$(command -v strip || command -v llvm-strip) || return 0
+    "$strip" "$1"
+    place=$(readelf -SW "$1" 2>/dev/null |
+        sed -nE 's/.* \.swift_modhash +PROGBITS +[0-9a-f]+ ([0-9a-f]+) ([0-9a-f]+) .*/\1 \2/p') || return 0
+    [ -z "$place" ] ||
+        dd if=/dev/zero of="$1" bs=1 seek=$((16#${place% *})) count=$((16#${place#* })) conv=notrunc status=none
+}
+
 # Public parsers for what is exported, in a Python environment of their own; sets VMEMMAP_EXPORT_PYTHON if they are to
 # be had. The test that needs them skips itself otherwise.
 prepare_export_parsers() {
