@@ -1,4 +1,5 @@
 import CSystemShims
+import Glibc
 package import SystemPackage
 
 /// Files that get their name when they are complete, and what a name leads to.
@@ -85,6 +86,14 @@ extension HostKernel {
             unsafe temporary.withCString { temporary in
                 unsafe name.withCString { unsafe vme_file_name(file.rawValue, folder.rawValue, temporary, $0) }
             }
+        }
+    }
+
+    /// Has what was written to a file survive a power cut, once its name does. The corresponding C function is `fsync`.
+    package static func synchronize(_ file: FileDescriptor, name: String) throws(HostError) {
+        _ = try callThroughSignals(.write, .file(name)) {
+            // What keeps nothing (a pipe) has nothing to keep.
+            fsync(file.rawValue) == 0 || errno == EINVAL ? 0 : -Int64(errno)
         }
     }
 }

@@ -20,9 +20,9 @@ struct BaselineExperiment: Sendable {
 
     /// Runs it. Nobody else reads or writes the region.
     ///
-    /// - Parameter isThrough: called after every pair, the warm-ups too.
+    /// - Parameter isThrough: called after every pair, the warm-ups too; false ends it with those there are.
     /// - Throws: ``ExperimentError``; also when the two did not do the same work.
-    func run(isThrough: () -> Void = {}) throws(ExperimentError) -> BaselineResult {
+    func run(isThrough: () -> Bool = { true }) throws(ExperimentError) -> BaselineResult {
         let plan = try memory.planOnThisHost()
         let small = try growthFrom.map { (pages) throws(ExperimentError) in
             var memory = memory
@@ -39,7 +39,7 @@ struct BaselineExperiment: Sendable {
     }
 
     private func measure(
-        _ plan: MappingPlan, _ isThrough: () -> Void
+        _ plan: MappingPlan, _ isThrough: () -> Bool
     ) throws -> (optimize: PairedRuns, restore: PairedRuns) {
         let region = try VmemmapRegion(plan)
         let engine = Side(
@@ -52,7 +52,7 @@ struct BaselineExperiment: Sendable {
             name: "baseline", region: region, optimize: { try baseline.optimize() }, restore: { try baseline.restore() }
         )
         try bare.check()
-        isThrough()
+        _ = isThrough()
         let cycles = try PairedRuns.alternate(pairs, engine.cycle, bare.cycle, isThrough: isThrough)
         return (
             PairedRuns(cycles.map { .init($0.first.optimize, $0.second.optimize) }, pages: plan.hugePages.rawValue),

@@ -13,7 +13,8 @@ struct BenchCommand: ParsableCommand {
 
             What has no room on this host, and peers that may not be used (KSM and the kernel's own pool need root), \
             get a row that \
-            says why. Exits with 3 if nothing fits, with 2 if a reader saw a wrong head \
+            says why. SIGINT and SIGTERM end it with the pairs that there are, and 128 and their number; a second one \
+            at once. Exits with 3 if nothing fits, with 2 if a reader saw a wrong head \
             (--walkers) or the kernel's own optimization loses memory (--peers kernel).
             """)
 
@@ -88,18 +89,20 @@ struct BenchCommand: ParsableCommand {
             try experiment.prepare(raisingMapLimit: raiseMapLimit)
         }
         // Where nothing is changed, too: the signals are blocked now, and somebody must take them.
-        try signals.watch(changes.settings)
+        let control = BenchControl()
+        try signals.watch(changes.settings) { control.end(by: $0) }
         defer { SignalPutBack.putBack(changes.settings) }
         let progress = terminal.terminal.progress()
         let result = try runOrExit { () throws(ExperimentError) in
             defer { progress.clear() }
             return try signals.unlessEnding { () throws(ExperimentError) in
-                try experiment.run(changes, progress: progress.show)
+                try experiment.run(changes, control: control, progress: progress.show)
             }
         }
         try exports.finish(result)
         terminal.terminal.print(exports) { BenchReport.lines(result, $0) }
         if result.holds == false { throw ExitCode.violation }
+        if let signal = control.signal { throw ExitCode(128 + signal) }
     }
 
     private var experiment: BenchExperiment {

@@ -36,10 +36,11 @@ struct BenchExperiment: Sendable {
     ///
     /// - Parameters:
     ///   - changes: what ``prepare(raisingMapLimit:)`` made.
+    ///   - control: ends it early.
     ///   - progress: told how far it is, between two pairs.
     /// - Throws: ``ExperimentError``: a shortage only if there is room for no scheme on no backing.
     func run(
-        _ changes: BenchHostChanges, progress: ProgressSink = { _ in }
+        _ changes: BenchHostChanges, control: BenchControl = BenchControl(), progress: ProgressSink = { _ in }
     ) throws(ExperimentError) -> BenchResult {
         let host = try HostBlock.current()
         let pages = try pagesToMeasure()
@@ -48,6 +49,12 @@ struct BenchExperiment: Sendable {
         let pairsOfEach = pairsOfEach(changes)
         for (number, (scheme, backing)) in schemesAndBackings.enumerated() {
             var done = number * pairsOfEach
+            if number > 0, control.signal != nil {
+                combinations.append(
+                    BenchCombination(
+                        scheme: scheme, backing: backing, outcome: .notMeasured, refusal: .value(BenchControl.reason)))
+                continue
+            }
             do throws(ExperimentError) {
                 let plan = try plan(scheme, backing, pages)
                 combinations.append(
@@ -55,12 +62,13 @@ struct BenchExperiment: Sendable {
                         scheme: scheme, backing: backing,
                         outcome: .value(
                             try measure(
-                                plan, host, changes,
+                                plan, host, changes, control,
                                 {
                                     done += 1
                                     progress(
                                         .count("bench", done, of: schemesAndBackings.count * pairsOfEach, unit: "pairs")
                                     )
+                                    return control.signal == nil
                                 })), refusal: .notMeasured))
             } catch {
                 guard let reason = Self.reasonToGoOn(error) else { throw error }
@@ -70,14 +78,19 @@ struct BenchExperiment: Sendable {
             }
         }
         if let shortage, combinations.allSatisfy({ $0.measured == nil }) { throw shortage }
-        let (kernel, trial) = peers.contains(.kernel) ? try kernelPeer(changes, progress) : (.notAskedFor, nil)
+        let (kernel, trial) = peers.contains(.kernel) ? try kernelPeer(changes, control, progress) : (.notAskedFor, nil)
+        let fewest = combinations.compactMap { $0.measured?.fewestPairs }.min() ?? pairs
+        let notJudged = SampleSize.shortfall(pages, of: pageSize.bytes, pairs: fewest)
         return BenchResult(
             host: host,
             configuration: BenchBlock(
                 pagesAsked: Measured(self.pages), pages: pages, hugePageBytes: pageSize.bytes, pairs: pairs,
                 peers: Peer.allCases.filter(peers.contains), walkers: walkers, takesHistograms: takesHistograms),
-            combinations: combinations, kernel: kernel, stoppedBy: Measured(trial),
-            goals: BenchGoal.all(combinations, kernel.value))
+            endedBySignal: Measured(control.signal.map { Int($0) }), combinations: combinations, kernel: kernel,
+            stoppedBy: Measured(trial), notJudged: Measured(notJudged),
+            goals: BenchGoal.all(
+                combinations, kernel.value.flatMap { $0.measurement.notJudged.value == nil ? $0 : nil },
+                isJudged: notJudged == nil))
     }
 
     // MARK: What fits
@@ -154,7 +167,8 @@ struct BenchExperiment: Sendable {
     // MARK: One scheme on one backing
 
     private func measure(
-        _ plan: MappingPlan, _ host: HostBlock, _ changes: BenchHostChanges, _ isThrough: () -> Void
+        _ plan: MappingPlan, _ host: HostBlock, _ changes: BenchHostChanges, _ control: BenchControl,
+        _ isThrough: () -> Bool
     ) throws(ExperimentError) -> BenchCombination.Outcome {
         return try ExperimentError.wrapping {
             var latencies: [PoolLatency] = []
@@ -166,12 +180,18 @@ struct BenchExperiment: Sendable {
                 return timing
             }
             let (synchronous, deferred) = (try time(.synchronous), try time(.deferred))
-            let demote = try demoteOverGrow(plan)
-            let baseline = try baselinePeer(plan, isThrough)
-            let ksm = try ksmPeer(plan, changes, isThrough)
-            let udmabuf = try udmabufPeer(plan, isThrough)
+            func unlessEnded<Value>(
+                _ peer: Peer, _ measure: () throws -> PeerRow<Value>
+            ) rethrows -> PeerRow<Value> {
+                let isLate = control.signal != nil && peers.contains(peer)
+                return isLate ? PeerRow(notMeasured: BenchControl.reason) : try measure()
+            }
+            let demote = control.signal == nil ? try demoteOverGrow(plan) : nil
+            let baseline = try unlessEnded(.baseline) { try baselinePeer(plan, isThrough) }
+            let ksm = try unlessEnded(.ksm) { try ksmPeer(plan, changes, isThrough) }
+            let udmabuf = try unlessEnded(.udmabuf) { try udmabufPeer(plan, isThrough) }
             let readers =
-                walkers > 0
+                walkers > 0 && control.signal == nil
                 ? try ReaderLoad.measure(
                     plan, walkers: walkers, pairs: pairs, isBesideBaseline: peers.contains(.baseline),
                     isThrough: isThrough) : nil
@@ -189,7 +209,7 @@ struct BenchExperiment: Sendable {
     }
 
     private func baselinePeer(
-        _ plan: MappingPlan, _ isThrough: () -> Void
+        _ plan: MappingPlan, _ isThrough: () -> Bool
     ) throws(ExperimentError) -> PeerRow<BaselineResult> {
         guard peers.contains(.baseline) else { return .notAskedFor }
         let memory = EmulatedMemory(
@@ -198,7 +218,7 @@ struct BenchExperiment: Sendable {
         return PeerRow(try BaselineExperiment(memory, pairs: pairs, growthFrom: growthFrom).run(isThrough: isThrough))
     }
 
-    private func udmabufPeer(_ plan: MappingPlan, _ isThrough: () -> Void) throws -> PeerRow<UdmabufResult> {
+    private func udmabufPeer(_ plan: MappingPlan, _ isThrough: () -> Bool) throws -> PeerRow<UdmabufResult> {
         guard peers.contains(.udmabuf) else { return .notAskedFor }
         if let refusal = UdmabufExperiment.refusal() { return PeerRow(notMeasured: refusal) }
         do {
@@ -209,7 +229,7 @@ struct BenchExperiment: Sendable {
     }
 
     private func ksmPeer(
-        _ plan: MappingPlan, _ changes: BenchHostChanges, _ isThrough: () -> Void
+        _ plan: MappingPlan, _ changes: BenchHostChanges, _ isThrough: () -> Bool
     ) throws -> PeerRow<KsmResult> {
         guard peers.contains(.ksm) else { return .notAskedFor }
         if let refusal = changes.ksmRefusal { return PeerRow(notMeasured: refusal) }

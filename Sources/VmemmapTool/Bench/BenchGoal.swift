@@ -54,11 +54,13 @@ struct BenchGoal: Hashable, Sendable, Codable {
     /// Null where the loop was not run, and for its own figure.
     let baselineRatio: Measured<Double>
 
-    /// Whether it was reached.
-    let isReached: Bool
+    /// Whether it was reached. Null where too little was timed to judge.
+    let isReached: Measured<Bool>
 
     /// The goals for which there are figures.
-    static func all(_ combinations: [BenchCombination], _ kernel: KernelPeer?) -> [BenchGoal] {
+    ///
+    /// - Parameter isJudged: whether enough was timed.
+    static func all(_ combinations: [BenchCombination], _ kernel: KernelPeer?, isJudged: Bool) -> [BenchGoal] {
         let measured = combinations.compactMap { combination in
             combination.measured.map { Candidate(combination: combination, outcome: $0) }
         }
@@ -77,7 +79,7 @@ struct BenchGoal: Hashable, Sendable, Codable {
             ofPool(.growOverEngine, measured) { $0.synchronous.overEngine.grow },
             ofPool(.shrinkOverEngine, measured) { $0.synchronous.overEngine.shrink },
             ofPool(.demoteOverGrow, measured) { $0.demoteOverGrow.value },
-        ].compactMap { $0 }
+        ].compactMap { $0 }.map { isJudged ? $0 : BenchGoal(notJudged: $0) }
     }
 
     private struct Candidate {
@@ -89,19 +91,23 @@ struct BenchGoal: Hashable, Sendable, Codable {
         self.figure = figure
         limitRatio = figure.limit
         measuredRatio = measured
-        isReached = measured <= figure.limit
+        isReached = .value(measured <= figure.limit)
         scheme = of.combination.scheme
         backing = of.combination.backing
         self.ratio = Measured(ratio)
         self.baselineRatio = Measured(baselineRatio)
     }
 
+    private init(notJudged goal: BenchGoal) {
+        (figure, limitRatio, measuredRatio) = (goal.figure, goal.limitRatio, goal.measuredRatio)
+        (scheme, backing, ratio, baselineRatio) = (goal.scheme, goal.backing, goal.ratio, goal.baselineRatio)
+        isReached = .notMeasured
+    }
+
     private static func ofPool(
         _ figure: Figure, _ candidates: [Candidate], _ ratio: (BenchCombination.Outcome) -> Spread?
     ) -> BenchGoal? {
-        // Of fewer huge pages the batch is too short for the clock.
-        let enough = candidates.filter { $0.outcome.plan.pages >= HugePageCount(512) }
-        let ratios = enough.compactMap { candidate in ratio(candidate.outcome).map { (candidate, $0) } }
+        let ratios = candidates.compactMap { candidate in ratio(candidate.outcome).map { (candidate, $0) } }
         return ratios.max { $0.1.median < $1.1.median }.map { candidate, ratio in
             BenchGoal(figure, candidate, ratio.median, ratio, baselineRatio: nil)
         }

@@ -77,6 +77,6 @@ extension BenchExperiment {
 
     /// The kernel's own pool, with as many huge pages as the emulator has.
     func kernelMeasurement() throws(ExperimentError) -> KernelMeasurement {
-        KernelMeasurement(pages: try pagesToMeasure(), pageSize: pageSize, rounds: pairs)
+        KernelMeasurement(pages: try pagesToMeasure(), pageSize: pageSize, pairs: pairs)
     }
 }

@@ -15,21 +15,38 @@ extension BenchResult {
                 + Format.bytes(block.hugePageBytes),
             setting: combinations.map(BenchReport.name).joined(separator: "; ").capitalizedFirst
                 + "; \(Format.count(block.pairs, "pair")) with optimizing on and off",
-            summary: reads.isEmpty
-                ? ""
-                : "\(Format.count(wrong)) of \(Format.count(reads.reduce(0) { $0 + $1.reads })) reads were wrong.",
-            sections: TableFigures.sections(
-                tables,
-                titles: [
-                    "pool": "The pool, with optimizing on and off", "peer": "The engine beside others",
-                    "kernel": "The host\u{2019}s own pool", "latency_bucket": "How long single huge pages took",
-                    "latency": "Single huge pages, in percentiles",
-                ])
+            summary: ([verdictOnGoals]
+                + (reads.isEmpty
+                    ? []
+                    : [
+                        "\(Format.count(wrong)) of \(Format.count(reads.reduce(0) { $0 + $1.reads })) "
+                            + "reads were wrong."
+                    ]))
+                .joined(separator: " "),
+            sections: (PairDots.pool(combinations).map {
+                [HTMLSection(id: "pairs-section", title: "Pair by pair", body: [$0.markup])]
+            } ?? [])
+                + TableFigures.sections(
+                    tables,
+                    titles: [
+                        "pool": "The pool, with optimizing on and off", "peer": "The engine beside others",
+                        "kernel": "The host\u{2019}s own pool", "latency_bucket": "How long single huge pages took",
+                        "latency": "Single huge pages, in percentiles",
+                    ])
                 + (refused.isEmpty
                     ? []
                     : [
                         HTMLSection(
                             id: "refused", title: "Not measured", body: refused.map { .paragraph(Markup($0)) })
                     ]))
+    }
+
+    /// What came of the goals, in a sentence.
+    private var verdictOnGoals: String {
+        if notJudged.value != nil { return "No goal is judged." }
+        let missed = goals.filter { $0.isReached.value == false }
+        return "\(Format.count(goals.count - missed.count)) of \(Format.count(goals.count, "goal")) reached"
+            + (missed.isEmpty
+                ? "." : "; not: " + missed.map { Format.words($0.figure.rawValue) }.joined(separator: ", ") + ".")
     }
 }

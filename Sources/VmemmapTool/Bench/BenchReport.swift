@@ -80,19 +80,12 @@ enum BenchReport {
                         + "\(Format.count(readers.reads, "read")), \(readers.wrongReads) wrong")
             }
         }
-        let kernel = result.kernel.value.map { self.kernel($0.measurement) } ?? result.kernel.reason.value
-        notes += kernel.map { ["kernel: \($0)"] } ?? []
+        notes += result.kernel.reason.value.map { ["kernel: \($0)"] } ?? []
         // What holds of all of them is said once.
         var said: Set<String> = []
-        return style.wrapped(result.combinations.flatMap(growthLines) + notes.filter { said.insert($0).inserted })
-    }
-
-    private static func kernel(_ measurement: KernelMeasurementResult) -> String {
-        [("allocate", measurement.allocation), ("free", measurement.freeing)].map { name, time in
-            "\(name) \(Format.duration(nanoseconds: time.offMedianNanoseconds)) off, "
-                + "\(Format.duration(nanoseconds: time.onMedianNanoseconds)) on "
-                + "(adds \(Format.duration(nanoseconds: time.addedMedianNanoseconds)))"
-        }.joined(separator: "; ")
+        let kernel = result.kernelTable.rows.isEmpty ? [] : result.kernelTable.lines(style) + [""]
+        return kernel
+            + style.wrapped(result.combinations.flatMap(growthLines) + notes.filter { said.insert($0).inserted })
     }
 
     private static func growthLines(_ combination: BenchCombination) -> [String] {
@@ -111,8 +104,9 @@ enum BenchReport {
     // MARK: Goals
 
     private static func goalLines(_ result: BenchResult, _ style: Style) -> [String] {
-        if result.goals.isEmpty { return [] }
-        return result.goalTable.lines(style) + style.wrapped(result.goals.filter { !$0.isReached }.map(reason))
+        if result.goals.isEmpty || result.notJudged.value != nil { return [] }
+        return result.goalTable.lines(style)
+            + style.wrapped(result.goals.filter { $0.isReached.value == false }.map(reason))
     }
 
     /// What bounds a figure that was not reached, as far as this run tells.
@@ -134,6 +128,10 @@ enum BenchReport {
     // MARK: In the letter's manner
 
     private static func closing(_ result: BenchResult) -> [String] {
+        result.notes.map { "Note: \($0)." } + (result.notJudged.value == nil ? verdicts(result) : [])
+    }
+
+    private static func verdicts(_ result: BenchResult) -> [String] {
         let measured = result.combinations.filter { $0.measured != nil }
         return measured.compactMap { combination in
             combination.measured.map { outcome in

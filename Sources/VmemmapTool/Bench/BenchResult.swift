@@ -7,6 +7,8 @@ struct BenchResult: Hashable, Sendable, Codable {
     let host: HostBlock
     /// What was asked for.
     let configuration: BenchBlock
+    /// The number of the signal that ended it early, with the pairs that there were. Null where none did.
+    let endedBySignal: Measured<Int>
     /// Each scheme on each backing.
     let combinations: [BenchCombination]
     /// The host's own kernel, with and without HVO.
@@ -14,6 +16,8 @@ struct BenchResult: Hashable, Sendable, Codable {
     /// What showed the host's own optimization to be broken, with which its measurement ended. Null where it was not
     /// stopped.
     let stoppedBy: Measured<KernelTrial>
+    /// Why no goal is judged: too few huge pages, or pairs. Null if they are enough.
+    let notJudged: Measured<String>
     /// The figures to reach, as far as the peers for them ran.
     let goals: [BenchGoal]
 
@@ -23,6 +27,22 @@ struct BenchResult: Hashable, Sendable, Codable {
         if stoppedBy.value != nil { return false }
         let readers = combinations.compactMap { $0.measured?.readers.value }
         return readers.isEmpty ? nil : readers.allSatisfy { $0.wrongReads == 0 }
+    }
+
+    /// Why nothing is judged, and which pairs stand far out; empty where there is nothing to say.
+    var notes: [String] {
+        let outliers = combinations.flatMap { combination in
+            (combination.measured?.spreads ?? []).compactMap { name, spread in
+                SampleSize.note("\(BenchReport.name(combination)), \(name)", spread)
+            }
+        }
+        let end = endedBySignal.value.map {
+            ["ended by signal \($0): these are the pairs until then, one at least of what had begun"]
+        }
+        let reason = notJudged.value.map { ["no time is judged: \($0)"] } ?? []
+        // The kernel may have given fewer huge pages than the emulator has; the same reason is said once.
+        let ofKernel = kernel.value.map { $0.measurement.notes(besides: notJudged.value) } ?? []
+        return (end ?? []) + reason + outliers + ofKernel
     }
 }
 
@@ -76,6 +96,25 @@ struct BenchCombination: Hashable, Sendable, Codable {
         let udmabuf: PeerRow<UdmabufResult>
         /// With readers; null unless asked for.
         let readers: Measured<ReaderLoad>
+
+        /// The fewest pairs of anything that was measured of the pool.
+        var fewestPairs: Int { min(synchronous.pairs.count, deferred.pairs.count) }
+
+        /// The times of the pool that the report shows, each with its name.
+        var spreads: [(name: String, spread: Spread)] {
+            [
+                ("allocate", synchronous.allocate), ("free", synchronous.free), ("free deferred", deferred.free),
+                ("restore deferred", deferred.freeUntilRestored),
+            ].flatMap { name, comparison in
+                [
+                    ("\(name), on", comparison.onNanoseconds), ("\(name), off", comparison.offNanoseconds),
+                ]
+            }
+                + [
+                    ("engine beside baseline, optimize", baseline.value?.optimize.ratio),
+                    ("engine beside baseline, restore", baseline.value?.restore.ratio),
+                ].compactMap { name, spread in spread.map { (name, $0) } }
+        }
     }
 
     /// The figures, if there are any.

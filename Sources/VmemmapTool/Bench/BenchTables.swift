@@ -145,20 +145,15 @@ extension BenchResult: ExportableResult {
             ])
     }
 
-    private var kernelTable: ExportTable {
-        let rows = kernel.value.map {
-            [("allocate", $0.measurement.allocation), ("free", $0.measurement.freeing)]
-        }
+    var kernelTable: ExportTable {
+        typealias Row = (name: String, operation: KernelMeasurementResult.Operation)
+        let rows: [Row] =
+            kernel.value.map { [("allocate", $0.measurement.allocation), ("free", $0.measurement.freeing)] } ?? []
+        let name = ExportColumn<Row>.label("operation", "What was done with every huge page.") { $0.name }
+            .shown("the kernel, per huge page")
         return ExportTable(
-            "kernel", "The host's own pool with HVO on and off, per huge page, medians over pairs.", rows ?? [],
-            [
-                .label("operation", "What was done with every huge page.") { $0.0 },
-                .meanNanoseconds("off_median", "Optimization off.") { $0.1.offMedianNanoseconds },
-                .meanNanoseconds("on_median", "Optimization on.") { $0.1.onMedianNanoseconds },
-                .meanNanoseconds("added_median", "What the optimization adds, the median of the differences.") {
-                    $0.1.addedMedianNanoseconds
-                },
-            ])
+            "kernel", "The host's own pool with HVO on and off, per huge page, medians over pairs.", rows,
+            [name] + KernelMeasurementResult.columns { (row: Row) in row.operation })
     }
 
     var goalTable: ExportTable {
@@ -170,7 +165,7 @@ extension BenchResult: ExportableResult {
                 .label("backing", "The backing it is of.") { $0.backing.rawValue }.shown(""),
                 .ratio("limit", "What it may be at most.") { $0.limitRatio }.shown("at most"),
                 .ratio("measured", "What it was.") { $0.measuredRatio }.shown("measured"),
-                .truth("is_reached", "Whether it was reached.") { $0.isReached }.shown("reached"),
+                .truth("is_reached", "Whether it was reached.") { $0.isReached.value }.shown("reached"),
                 .ratio("min", "The smallest over pairs.") { $0.ratio.value?.min }.shown("min", drop: 2),
                 .ratio("max", "The largest over pairs.") { $0.ratio.value?.max }.shown("max", drop: 3),
                 .ratio("baseline", "What the C baseline makes of it.") { $0.baselineRatio.value }

@@ -5,7 +5,7 @@ struct KernelPeer: Hashable, Sendable, Codable {
 
     /// What optimizing adds to an allocation: the median of the differences between neighbouring cycles. Not above 0
     /// where the host's own noise is larger.
-    var addedNanoseconds: Double { measurement.allocation.addedMedianNanoseconds }
+    var addedNanoseconds: Double { measurement.allocation.addedNanoseconds.median }
 }
 
 extension BenchExperiment {
@@ -13,12 +13,14 @@ extension BenchExperiment {
     ///
     /// - Returns: and what has shown the kernel to be broken, if that was why nothing was measured.
     func kernelPeer(
-        _ changes: BenchHostChanges, _ progress: ProgressSink
+        _ changes: BenchHostChanges, _ control: BenchControl, _ progress: ProgressSink
     ) throws(ExperimentError) -> (PeerRow<KernelPeer>, stoppedBy: KernelTrial?) {
         if let refusal = changes.kernelRefusal { return (PeerRow(notMeasured: refusal), nil) }
+        if control.signal != nil { return (PeerRow(notMeasured: BenchControl.reason), nil) }
         guard let pool = changes.pool else { return (PeerRow(notMeasured: "its settings are not guarded"), nil) }
         do throws(ExperimentError) {
-            return (PeerRow(KernelPeer(measurement: try kernelMeasurement().run(pool, progress: progress))), nil)
+            let measurement = try kernelMeasurement().run(pool, progress: progress) { control.signal == nil }
+            return (PeerRow(KernelPeer(measurement: measurement)), nil)
         } catch .brokenKernel(let trial) {
             return (PeerRow(notMeasured: trial.text), trial)
         } catch {

@@ -20,8 +20,8 @@ struct KsmExperiment {
         let reason: String
     }
 
-    /// - Parameter isThrough: called after every pair, the warm-up too.
-    func run(isThrough: () -> Void) throws -> KsmResult {
+    /// - Parameter isThrough: called after every pair, the warm-up too; false ends it with those there are.
+    func run(isThrough: () -> Bool) throws -> KsmResult {
         let region = try VmemmapRegion(plan)
         let copy = try PrivateCopy(of: region.range)
         try settings.set(SamePageMerging.maxPageSharing, to: Self.maxPageSharing)
@@ -29,7 +29,7 @@ struct KsmExperiment {
         try settings.set(SamePageMerging.pagesToScan, to: plan.framesPopulated.rawValue)
         try settings.set(SamePageMerging.sleepMilliseconds, to: 0)
         let saved = try warmUp(region, copy)
-        isThrough()
+        _ = isThrough()
         let cycles = try PairedRuns.alternate(
             pairs,
             {

@@ -21,10 +21,10 @@ struct PoolBench {
 
     /// Warms up and looks whether the machine does what it is timed for; then times `runs` pairs.
     ///
-    /// - Parameter isThrough: called after every pair, the warm-up too.
-    func time(pairs: Int, isThrough: () -> Void) throws -> PoolTiming {
+    /// - Parameter isThrough: called after every pair, the warm-up too; false ends it with those there are.
+    func time(pairs: Int, isThrough: () -> Bool) throws -> PoolTiming {
         try warmUp()
-        isThrough()
+        _ = isThrough()
         let pairs = try PairedRuns.alternate(
             pairs, { try run(isOptimizing: true) }, { try run(isOptimizing: false) }, isThrough: isThrough)
         return PoolTiming(

@@ -29,9 +29,9 @@ struct ReaderLoad: Hashable, Sendable, Codable {
     ///
     /// - Parameters:
     ///   - isBesideBaseline: whether the C baseline is to be measured.
-    ///   - isThrough: called after every pair, the warm-up too.
+    ///   - isThrough: called after every pair, the warm-up too; false ends it with those there are.
     static func measure(
-        _ plan: MappingPlan, walkers: Int, pairs: Int, isBesideBaseline: Bool, isThrough: () -> Void
+        _ plan: MappingPlan, walkers: Int, pairs: Int, isBesideBaseline: Bool, isThrough: () -> Bool
     ) throws -> ReaderLoad {
         let region = try VmemmapRegion(plan)
         let all = region.layout.allHugePages
@@ -53,7 +53,7 @@ struct ReaderLoad: Hashable, Sendable, Codable {
                 { try region.restore(all, writers: .excluded) })
         }
         _ = try engine(0)
-        isThrough()
+        _ = isThrough()
         let cycles = try PairedRuns.alternate(pairs, { try engine(walkers) }, { try engine(0) }, isThrough: isThrough)
         var sides: Sides?
         if isBesideBaseline {

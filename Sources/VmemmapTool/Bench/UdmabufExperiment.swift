@@ -13,8 +13,8 @@ struct UdmabufExperiment {
     /// One optimize, one first read of every page and one restore, in nanoseconds.
     private typealias Cycle = (optimize: Int, touch: Int, restore: Int)
 
-    /// - Parameter isThrough: called after every pair, the warm-up too.
-    func run(isThrough: () -> Void) throws -> UdmabufResult {
+    /// - Parameter isThrough: called after every pair, the warm-up too; false ends it with those there are.
+    func run(isThrough: () -> Bool) throws -> UdmabufResult {
         let device = try HostKernel.open(Self.path, .readWrite)
         defer { try? HostKernel.close(device) }
         let region = try VmemmapRegion(plan)
@@ -27,7 +27,7 @@ struct UdmabufExperiment {
             region: region, optimize: { try baseline.optimize(byDMABufsOf: device) },
             restore: { try baseline.restore() })
         let mappings = (engine: try engine.check(), peer: try peer.check())
-        isThrough()
+        _ = isThrough()
         let cycles = try PairedRuns.alternate(pairs, engine.cycle, peer.cycle, isThrough: isThrough)
         func runs(_ time: KeyPath<Cycle, Int>) -> PairedRuns {
             PairedRuns(

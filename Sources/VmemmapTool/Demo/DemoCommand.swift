@@ -20,13 +20,19 @@ struct DemoCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Threads that read while huge pages are optimized and restored.", valueName: "N"))
     var walkers = Given<Int>("2")
 
+    @Flag(help: "Explain each step, show what it changes, and wait for Enter (or a line of a pipe's).")
+    var step = false
+
     @Flag(help: "Count the wrong reads of a naive restore and of the engine's, and nothing else.")
     var race = false
 
     @Option(
-        help: ArgumentHelp("With --race: how long each way is run, in all (default: 3).", valueName: "S"),
-        transform: WholeNumber.parse)
-    var raceSeconds: Int?
+        name: [.customLong("race-duration"), .customLong("race-seconds")],
+        help: ArgumentHelp(
+            "With --race: how long each way is run, in all, \(RunTime.help) (default: 3s).",
+            valueName: RunTime.valueName),
+        transform: RunTime.parse)
+    var raceDuration: RunTime?
 
     @OptionGroup(title: "Export") var export: ExportOptions
     @OptionGroup(title: "Export") var pageFlags: PageFlagsOption
@@ -34,29 +40,60 @@ struct DemoCommand: ParsableCommand {
 
     func validate() throws {
         try WholeNumber.check(walkers, of: "--walkers", in: 1...256)
-        if let raceSeconds { try WholeNumber.check(raceSeconds, of: "--race-seconds", in: 1...86400) }
+        if let raceDuration {
+            try RunTime.check(raceDuration, of: "--race-duration", in: 1_000_000_000...86_400_000_000_000)
+        }
         try OptionRule.check(
-            "--race-seconds", isGiven: raceSeconds != nil, belongsTo: "--race", isOtherGiven: race)
+            "--race-duration", isGiven: raceDuration != nil, belongsTo: "--race", isOtherGiven: race)
         try OptionRule.check(
             "--export-kpageflags", isGiven: pageFlags.exportKpageflags != nil, excludes: "--race", isOtherGiven: race)
+        try OptionRule.check("--step", isGiven: step, excludes: "--race", isOtherGiven: race)
+        try OptionRule.check("--step", isGiven: step, excludes: "--quiet", isOtherGiven: terminal.quiet)
     }
 
     func run() throws {
         if race { return try runRace() }
+        if step { try EnterKey.check("--step") }
         let exports = try export.open(beside: pageFlags.exportKpageflags)
+        if step, !exports.leaveStandardOutput {
+            throw ValidationError("--step prints each step: export to a file, and not to standard output.")
+        }
         let terminal = terminal.terminal
         let progress = terminal.progress()
+        if step { Output.print(try opening(terminal.style)) }
         let result = try runOrExit { () throws(ExperimentError) in
             defer { progress.clear() }
             var experiment = DemoExperiment(emulation.memory, walkers: walkers.value)
             experiment.samplesMemory = exports.showMemoryOverTime
-            experiment.flagsSink = exports.pageFlags.map { $0.write }
+            experiment.flagsSink = exports.besides.map { $0.write }
+            if step {
+                experiment.momentSink = { (moment) throws(ExperimentError) in
+                    progress.clear()
+                    Output.print(moment.lines(terminal.style))
+                    let isLast = moment.number == DemoMoment.steps.count
+                    try EnterKey.wait(
+                        isLast ? "optimize and restore under walkers, and check everything" : "the next step")
+                }
+            }
             return try experiment.run(progress: progress.show)
         }
         try exports.finish(result)
-        terminal.print(exports) { DemoReport.lines(result, $0) }
+        terminal.print(exports) { style in
+            step ? [""] + Check.lines(result.checks, style) : DemoReport.lines(result, style)
+        }
         try PageFlagsOption.check(result.pageFlags.value)
         if !result.holds { throw ExitCode.violation }
+    }
+
+    /// What --step begins with: the host and the plan, as the report does.
+    private func opening(_ style: Style) throws -> [String] {
+        try runOrExit { () throws(ExperimentError) in
+            let host = try HostBlock.current()
+            let plan = PlanBlock(try emulation.memory.planOnThisHost(), cost: host.mappingCost)
+            return style.wrapped(
+                ["vmemmap demo: \(PlanReport.title(plan))", ""] + PlanReport.lines(host)
+                    + PlanReport.lines(plan))
+        }
     }
 
     private func runRace() throws {
@@ -66,7 +103,7 @@ struct DemoCommand: ParsableCommand {
             defer { progress.clear() }
             return try RaceExperiment(
                 emulation.memory, walkers: walkers.value,
-                nanosecondsEach: (raceSeconds ?? 3) * 1_000_000_000
+                nanosecondsEach: raceDuration?.nanoseconds ?? 3_000_000_000
             ).run(progress: progress.show)
         }
         try exports.finish(result)

@@ -15,6 +15,8 @@ struct DemoExperiment {
     var flagsSink: PageFlagsSink?
     /// Whether a thread samples memory until the region is restored, for ``DemoResult/timeline``.
     var samplesMemory = false
+    /// Told of each step; nil: nobody.
+    var momentSink: DemoMomentSink?
 
     /// A demo over `memory`.
     init(_ memory: EmulatedMemory, walkers: Int, raceNanoseconds: Int = 1_000_000_000, seed: UInt64 = 1) {
@@ -53,6 +55,16 @@ struct DemoExperiment {
         let all = region.layout.allHugePages
         let sample = HugePageIndex(all.count / 2)
         let before = try FramePicture.take(sample, in: region.layout)
+        func tell(_ picture: FramePicture? = nil) throws {
+            guard let momentSink, let now = stages.results.last, let then = stages.results.dropLast().last else {
+                return
+            }
+            try momentSink(
+                DemoMoment(
+                    step: now.step, plan: PlanBlock(plan, cost: cost), before: then.figures, after: now.figures,
+                    picture: picture))
+        }
+        try tell(before)
 
         try stages.add(
             .optimized, region,
@@ -62,9 +74,11 @@ struct DemoExperiment {
                 }
             }
             .nanoseconds)
+        try tell()
         let (tour, touching) = timed { region.visitEveryStructPage() }
         try stages.add(.touched, region, touching)
         let after = try FramePicture.take(sample, in: region.layout)
+        try tell(after)
         let flags = try flagsSink.map { try PageFlagsTally.write(region, to: $0) }
 
         var checks = try DemoChecks.optimized(region)
@@ -75,6 +89,7 @@ struct DemoExperiment {
             }.nanoseconds)
         // The walkers' race is not sampled: it goes on for seconds, and is timed.
         let timeline = stages.timeline.finish()
+        try tell(FramePicture.take(sample, in: region.layout))
         let race = try race(region, progress)
         checks += try DemoChecks.restored(region, race: race, tour: tour)
         if plan.mapping == .pmd { checks.append(DemoChecks.pmdMapped(plan, stages.results)) }

@@ -6,10 +6,11 @@ enum DemoReport {
     /// The report, line by line.
     static func lines(_ result: DemoResult, _ style: Style = .plain) -> [String] {
         let plan = result.plan
+        // A first screen of 24 lines has the drawing and the table.
         var lines = style.wrapped(["vmemmap demo: \(PlanReport.title(plan))"]) + [""]
-        lines += style.wrapped(PlanReport.lines(result.host) + PlanReport.lines(plan)) + [""]
         lines += picture(result, style) + [""]
         lines += table(result, style) + [""]
+        lines += style.wrapped(PlanReport.lines(result.host) + PlanReport.lines(plan)) + [""]
         lines += PMDTable.lines(result.plan, result.steps.map { ($0.step, $0.figures) }, style)
         // With a table more, what explains the first one would take a second screen.
         if plan.mapping == .pte || style.isVerbose { lines += style.notes(whyRSSRises(result)) + [""] }
@@ -18,20 +19,23 @@ enum DemoReport {
 
     private static func picture(_ result: DemoResult, _ style: Style) -> [String] {
         let title = PlanReport.picture(result.after, result.plan)
-        let (before, after) = (FrameDrawing(result.before), FrameDrawing(result.after))
+        let labels = FrameLetters.labels([result.before, result.after])
+        let before = FrameDrawing(result.before, labels: labels[0])
+        let after = FrameDrawing(result.after, labels: labels[1])
         let beside = FrameDrawing.beside(before, "before", after, "after")
         let fits = beside.allSatisfy { $0.count + 2 <= style.width ?? .max }
         let drawing = fits ? beside : ["before"] + before.lines + ["", "after"] + after.lines
-        return style.wrapped([title]) + [""] + drawing.map { "  " + $0 }
+        return style.wrapped([title]) + drawing.map { "  " + $0 }
     }
 
     private static func table(_ result: DemoResult, _ style: Style) -> [String] {
         let method = result.countingMethod == .pfn ? "frame numbers" : "file offsets"
         return result.stepTable.lines(style)
-            + style.notes([
-                "RSS, PSS: smaps_rollup. Distinct frames: the region's pagemap, by \(method).",
-                "memfd: st_blocks. Page tables: VmPTE. Mappings: /proc/self/maps. Dash: none.",
-            ])
+            + style.notes(
+                [
+                    "RSS, PSS: smaps_rollup. Distinct frames: the region's pagemap, by \(method).",
+                    "memfd: st_blocks. Page tables: VmPTE. Mappings: /proc/self/maps. Dash: none.",
+                ] + FrameLetters.note([result.before, result.after]))
     }
 
     /// Why RSS is no measure, with the figures of this run.

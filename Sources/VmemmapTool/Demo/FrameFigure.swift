@@ -45,9 +45,8 @@ struct FrameFigure {
             + "letter and "
             + "colour mean the same frame. "
             + (hidesNumbers
-                ? "This process may not see frame numbers: private pages have a frame of their own each, and whether "
-                    + "it is the one of "
-                    + "before cannot be told. " : "")
+                ? "This process may not see frame numbers: private pages have a frame of their own each"
+                    + (sides.count > 1 ? ", and whether it is the one of before cannot be told. " : ". ") : "")
             + "Point at a page for its address and mapping, or see the table below."
         return .element(
             "figure", ["id": id],
@@ -80,7 +79,9 @@ struct FrameFigure {
     }
 
     private func name(of side: Side) -> String {
-        isOfKernel ? side.title : "Huge page \(side.picture.hugePage) \(side.id) optimizing"
+        isOfKernel || sides.count == 1
+            ? "\(side.title)\(isOfKernel ? "" : ", huge page \(side.picture.hugePage)")"
+            : "Huge page \(side.picture.hugePage) \(side.id) optimizing"
     }
 
     private func draw(_ picture: FramePicture) -> Drawing {
@@ -138,7 +139,7 @@ struct FrameFigure {
     private func box(
         _ frame: FramePicture.Frame, at y: Double, pages: [FramePicture.VmemmapPage], _ picture: FramePicture
     ) -> Markup {
-        let letter = frames.firstIndex(of: frame).map(Self.letter)
+        let letter = frames.firstIndex(of: frame).map(FrameLetters.letter)
         var title = "frame \(letter.map { $0 + ", " } ?? "")\(Self.name(frame)), shown by page "
         title += pages.map { "\($0.index)" }.joined(separator: ", ")
         if pages.last?.index == picture.vmemmapPages.last?.index, let count = picture.lastFrameMappings.value {
@@ -177,7 +178,7 @@ struct FrameFigure {
                 .label("address", "Its address.") { $0.1.place.value?.address ?? "" },
                 .label("mapping", "The mapping it lies in.") { $0.1.place.value.map(mapping) ?? "" },
                 .label("frame", "The frame.") { row in
-                    let letter = frames.firstIndex(of: row.1.frame).map { Self.letter($0) + ", " } ?? ""
+                    let letter = frames.firstIndex(of: row.1.frame).map { FrameLetters.letter($0) + ", " } ?? ""
                     return letter + Self.name(row.1.frame)
                 },
             ])
@@ -204,12 +205,6 @@ struct FrameFigure {
     }
 
     private static func hasIdentity(_ frame: FramePicture.Frame) -> Bool { frame != .anonymous && frame != .absent }
-
-    /// A to Z, then A1 and so on.
-    private static func letter(_ number: Int) -> String {
-        let letter = String(UnicodeScalar(UInt8(ascii: "A") + UInt8(number % 26)))
-        return number < 26 ? letter : letter + "\(number / 26)"
-    }
 
     private static func name(_ frame: FramePicture.Frame) -> String {
         switch frame {

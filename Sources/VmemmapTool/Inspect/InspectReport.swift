@@ -21,7 +21,7 @@ enum InspectReport {
         ]
     }
 
-    private static func pages(_ result: InspectResult) -> String {
+    static func pages(_ result: InspectResult) -> String {
         let pages = result.pages
         return "\(Format.count(pages.optimized.rawValue)) optimized, "
             + "\(Format.count(pages.unoptimized.rawValue)) with frames of their own, "
@@ -31,6 +31,7 @@ enum InspectReport {
     static func picture(_ result: InspectResult, _ style: Style) -> [String] {
         let title = PlanReport.picture(result.picture, result.plan)
         return style.wrapped([title]) + [""] + FrameDrawing(result.picture).lines.map { "  " + $0 }
+            + style.notes(FrameLetters.note([result.picture]))
     }
 
     private static func figures(_ result: InspectResult, _ style: Style) -> [String] {

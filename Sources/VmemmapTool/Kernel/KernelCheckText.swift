@@ -94,8 +94,8 @@ extension KernelCheck {
     /// Pure, so that a test can feed it any figures.
     static func all(_ measurement: KernelMeasurementResult, _ emulator: KernelResult.Emulator) -> [Check] {
         let freed = measurement.freedPagesPerHugePage.rawValue
-        let on = [measurement.warmUp] + measurement.rounds.map(\.on)
-        let off = measurement.rounds.map(\.off)
+        let on = ([measurement.warmUp] + measurement.pairs).map(\.on)
+        let off = ([measurement.warmUp] + measurement.pairs).map(\.off)
         func falls(_ cycles: [KernelMeasurementResult.Cycle]) -> [Int]? { all(cycles.map(\.memmapFallPages)) }
         // The cycle that strays furthest speaks for all: a surplus here must not make up for a lack there.
         let worst = zip(on, falls(on) ?? []).max { stray($0) < stray($1) }

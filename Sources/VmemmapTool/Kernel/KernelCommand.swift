@@ -13,7 +13,7 @@ struct KernelCommand: ParsableCommand {
             "Say what this host's kernel offers of vmemmap optimization; as root, measure it and read its page tables.",
         discussion: """
             Example: vmemmap kernel
-            Example: sudo vmemmap kernel --measure --pages 64 --runs 5
+            Example: sudo vmemmap kernel --measure --pages 512
             Example: sudo vmemmap kernel --page-tables
             Example: sudo vmemmap kernel --existing --record FILE
 
@@ -68,9 +68,10 @@ struct KernelCommand: ParsableCommand {
     var pageSize: HugePageSize?
 
     @Option(
-        help: ArgumentHelp("With --measure: rounds to count, each once off and once on (default: 2).", valueName: "R"),
+        name: [.customLong("pairs"), .customLong("runs")],
+        help: ArgumentHelp("With --measure: pairs to count, each once off and once on (default: 5).", valueName: "N"),
         transform: WholeNumber.parse)
-    var runs: Int?
+    var pairs: Int?
 
     @OptionGroup(title: "Export") var export: ExportOptions
     @OptionGroup(title: "Terminal") var terminal: TerminalOptions
@@ -80,7 +81,7 @@ struct KernelCommand: ParsableCommand {
 
     func validate() throws {
         if let pages { try WholeNumber.check(pages, of: "--pages", in: 1...Int.max) }
-        if let runs { try WholeNumber.check(runs, of: "--runs", in: 1...1000) }
+        if let pairs { try WholeNumber.check(pairs, of: "--pairs", in: 1...1000) }
         if measure, pages == nil {
             throw ValidationError("--measure needs --pages N: how many huge pages to add to the host's pool.")
         }
@@ -90,7 +91,7 @@ struct KernelCommand: ParsableCommand {
         if !measure, !pageTables || looksOnly, pages != nil || pageSize != nil {
             throw ValidationError("--pages and --page-size are for --measure and for --page-tables alone.")
         }
-        if !measure, runs != nil { throw ValidationError("--runs is for --measure.") }
+        if !measure, pairs != nil { throw ValidationError("--pairs is for --measure.") }
         if record != nil, replay != nil || !pageTables && !looksOnly {
             throw ValidationError("--record is for --page-tables, --existing and --pfn.")
         }
@@ -131,7 +132,7 @@ struct KernelCommand: ParsableCommand {
 
     private func measured(_ pages: Int) throws -> KernelResult {
         let measurement = KernelMeasurement(
-            pages: HugePageCount(pages), pageSize: pageSize ?? .twoMebibytes, rounds: runs ?? 2)
+            pages: HugePageCount(pages), pageSize: pageSize ?? .twoMebibytes, pairs: pairs ?? SampleSize.leastPairs)
         let experiment = KernelExperiment()
         return try changingSettings {
             () throws(ExperimentError) in

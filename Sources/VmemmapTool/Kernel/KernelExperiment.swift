@@ -67,24 +67,24 @@ struct KernelExperiment: Sendable {
         let optimized = try FrameCount.count(in: region.range)
         let flags = FlagsCheck(all.lazy.map { region.kernelPageFlags(ofHugePage: $0) }, plan.geometry)
         try region.restore(all, writers: .excluded)
-        let rounds = try kernel.rounds.indices.map { round in
-            progress(.count("emulator", round + 1, of: kernel.rounds.count + 1, unit: "cycles"))
-            return KernelResult.Emulator.Round(
+        let cycles = try kernel.pairs.indices.map { number in
+            progress(.count("emulator", number + 1, of: kernel.pairs.count + 1, unit: "cycles"))
+            return KernelResult.Emulator.Cycle(
                 optimizeNanoseconds: try timed { try region.optimize(all, writers: .excluded) }.nanoseconds,
                 restoreNanoseconds: try timed { try region.restore(all, writers: .excluded) }.nanoseconds)
         }
-        func perPage(_ time: (KernelResult.Emulator.Round) -> Int) -> Double {
-            Statistics.median(rounds.map { Double(time($0)) }) / Double(plan.hugePages.rawValue)
+        func perPage(_ time: (KernelResult.Emulator.Cycle) -> Int) -> Spread {
+            Spread(cycles.map { Double(time($0)) / Double(plan.hugePages.rawValue) })
         }
         let (optimize, restore) = (perPage(\.optimizeNanoseconds), perPage(\.restoreNanoseconds))
-        func ratio(_ time: Double, _ operation: KernelMeasurementResult.Operation) -> Measured<Double> {
-            let added = operation.addedMedianNanoseconds
-            return Measured(added > 0 ? time / added : nil)
+        func ratio(_ time: Spread, _ operation: KernelMeasurementResult.Operation) -> Measured<Double> {
+            let added = operation.addedNanoseconds.median
+            return Measured(added > 0 && kernel.notJudged.value == nil ? time.median / added : nil)
         }
         return KernelResult.Emulator(
             plan: PlanBlock(plan, cost: cost), framesFreed: populated.distinct - optimized.distinct,
-            templateFrames: plan.templates, countingMethod: optimized.method, rounds: rounds,
-            optimizeMedianNanoseconds: optimize, restoreMedianNanoseconds: restore,
+            templateFrames: plan.templates, countingMethod: optimized.method, cycles: cycles,
+            optimizeNanoseconds: optimize, restoreNanoseconds: restore,
             optimizeOverAdded: ratio(optimize, kernel.allocation), restoreOverAdded: ratio(restore, kernel.freeing),
             flags: flags)
     }

@@ -13,7 +13,7 @@ struct KernelMeasurement: Sendable {
     /// Their size.
     var pageSize: HugePageSize = .twoMebibytes
     /// Counted pairs of a cycle with the optimization off and one with it on.
-    var rounds: Int = 2
+    var pairs: Int = SampleSize.leastPairs
     /// The option that asks for it.
     var option = "--measure"
 
@@ -48,13 +48,14 @@ struct KernelMeasurement: Sendable {
     /// - Parameters:
     ///   - settings: as ``guardSettings()`` made them.
     ///   - progress: told how far it is, between two cycles.
+    ///   - isThrough: called after every pair; false ends it with those that there are.
     /// - Throws: ``ExperimentError``; ``ExperimentError/setting(_:)`` where one of them is not what it was.
     func run(
-        _ settings: ChangedSettings, progress: ProgressSink = { _ in }
+        _ settings: ChangedSettings, progress: ProgressSink = { _ in }, isThrough: () -> Bool = { true }
     ) throws(ExperimentError) -> KernelMeasurementResult {
         let outcome: Result<KernelMeasurementResult, ExperimentError>
         do throws(ExperimentError) {
-            outcome = .success(try ExperimentError.wrapping { try measure(settings, progress) })
+            outcome = .success(try ExperimentError.wrapping { try measure(settings, progress, isThrough) })
         } catch {
             outcome = .failure(error)
         }
@@ -110,33 +111,35 @@ struct KernelMeasurement: Sendable {
     // MARK: The run
 
     private func measure(
-        _ settings: ChangedSettings, _ progress: ProgressSink
+        _ settings: ChangedSettings, _ progress: ProgressSink, _ isThrough: () -> Bool
     ) throws -> KernelMeasurementResult {
         let pool = try HugeTLBPool.size(ofPagesOf: pageSize.bytes)
         guard let geometry = Geometry(basePageSize: HostLimits.pageSize, hugePageSize: pageSize),
             let before = settings.original(pool)
         else { throw ExperimentError.unexpected("\(pool) is not among the settings guarded") }
         let host = HostPool(settings: settings, size: pool, before: before, asked: pages, pageSize: pageSize)
-        func tell(_ cycles: Int) { progress(.count("kernel", cycles, of: 2 * rounds + 1, unit: "cycles")) }
+        func tell(_ cycles: Int) { progress(.count("kernel", cycles, of: 2 * pairs + 2, unit: "cycles")) }
         tell(0)
         let trial = try KernelTrialRun(settings, pool: pool, pageSize: pageSize).run()
         let scheme = SchemeOfKernel(pageTables: trial.scheme.value, release: SystemName.current.release)
-        let warmUp = try host.cycle(optimizing: true)
+        // Both ways, as whatever comes first pays for memory that the host sees for the first time.
         var flagsOff: FlagsCheck?
         var flagsOn: FlagsCheck?
-        var measured: [KernelMeasurementResult.Round] = []
-        for round in 0..<rounds {
-            // Off, on, off, on: a drift of the host weighs on both.
-            let isLast = round == rounds - 1
-            tell(2 * round + 1)
-            let off = try host.cycle(optimizing: false) { if isLast { flagsOff = try host.flags(geometry) } }
-            tell(2 * round + 2)
-            let on = try host.cycle(optimizing: true) { if isLast { flagsOn = try host.flags(geometry) } }
-            measured.append(.init(off: off, on: on))
+        let warmUp = KernelMeasurementResult.Pair(
+            off: try host.cycle(optimizing: false) { flagsOff = try host.flags(geometry) },
+            on: try host.cycle(optimizing: true) { flagsOn = try host.flags(geometry) })
+        var cycles = 2
+        func cycle(optimizing: Bool) throws -> KernelMeasurementResult.Cycle {
+            tell(cycles)
+            cycles += 1
+            return try host.cycle(optimizing: optimizing)
         }
+        let measured = try PairedRuns.alternate(
+            pairs, { try cycle(optimizing: false) }, { try cycle(optimizing: true) }, isThrough: isThrough)
         return KernelMeasurementResult(
             asked: pages, size: pageSize, before: HostHugePageCount(before), trial: trial, scheme: scheme,
-            warmUp: warmUp, rounds: measured, freedPagesPerHugePage: scheme.scheme.freedPages(geometry),
+            warmUp: warmUp, pairs: measured.map { .init(off: $0.first, on: $0.second) },
+            freedPagesPerHugePage: scheme.scheme.freedPages(geometry),
             flagsOff: flagsOff, flagsOn: flagsOn)
     }
 }

@@ -26,34 +26,26 @@ struct KernelMeasurementResult: Hashable, Sendable, Codable {
     }
 
     /// One cycle with the optimization off, one with it on, one right after the other.
-    struct Round: Hashable, Sendable, Codable {
+    struct Pair: Hashable, Sendable, Codable {
         /// Optimization off.
         let off: Cycle
         /// Optimization on.
         let on: Cycle
     }
 
-    /// One operation for one huge page, over all rounds, in nanoseconds.
+    /// One operation for one huge page, over all pairs.
     struct Operation: Hashable, Sendable, Codable {
-        /// Optimization off: the median.
-        let offMedianNanoseconds: Double
-        /// Optimization on: the median.
-        let onMedianNanoseconds: Double
-        /// What the optimization adds: the median of the rounds' differences. Below 0 where the host's own noise is
-        /// larger.
-        let addedMedianNanoseconds: Double
-        /// The smallest difference.
-        let addedMinNanoseconds: Double
-        /// The largest difference.
-        let addedMaxNanoseconds: Double
+        /// Optimization off.
+        let offNanoseconds: Spread
+        /// Optimization on.
+        let onNanoseconds: Spread
+        /// What the optimization adds: the pairs' differences. Below 0 where the host's own noise is larger.
+        let addedNanoseconds: Spread
 
-        init(_ rounds: [Round], _ time: (Cycle) -> Double) {
-            let added = rounds.map { time($0.on) - time($0.off) }
-            offMedianNanoseconds = Statistics.median(rounds.map { time($0.off) })
-            onMedianNanoseconds = Statistics.median(rounds.map { time($0.on) })
-            addedMedianNanoseconds = Statistics.median(added)
-            addedMinNanoseconds = added.min() ?? .nan
-            addedMaxNanoseconds = added.max() ?? .nan
+        init(_ pairs: [Pair], _ time: (Cycle) -> Double) {
+            offNanoseconds = Spread(pairs.map { time($0.off) })
+            onNanoseconds = Spread(pairs.map { time($0.on) })
+            addedNanoseconds = Spread(pairs.map { time($0.on) - time($0.off) })
         }
     }
 
@@ -69,10 +61,12 @@ struct KernelMeasurementResult: Hashable, Sendable, Codable {
     let scheme: Scheme
     /// Who says so.
     let schemeSource: SchemeOfKernel.Source
-    /// The cycle that is not counted: it pays for memory that the host sees for the first time. Optimization on.
-    let warmUp: Cycle
-    /// The counted cycles, in the order of the run.
-    let rounds: [Round]
+    /// The pair that is not counted: it pays for memory that the host sees for the first time.
+    let warmUp: Pair
+    /// The counted pairs, in the order of the run. Who goes first changes with every pair.
+    let pairs: [Pair]
+    /// Why nothing is judged by the times: too few huge pages, or pairs. Null if they are enough.
+    let notJudged: Measured<String>
     /// Putting into the pool.
     let allocation: Operation
     /// Taking out.
@@ -88,7 +82,7 @@ struct KernelMeasurementResult: Hashable, Sendable, Codable {
 
     init(
         asked: HugePageCount, size: HugePageSize, before: HostHugePageCount, trial: KernelTrial, scheme: SchemeOfKernel,
-        warmUp: Cycle, rounds: [Round], freedPagesPerHugePage: PageCount, flagsOff: FlagsCheck?, flagsOn: FlagsCheck?
+        warmUp: Pair, pairs: [Pair], freedPagesPerHugePage: PageCount, flagsOff: FlagsCheck?, flagsOn: FlagsCheck?
     ) {
         pagesAsked = asked
         hugePageBytes = size.bytes
@@ -97,17 +91,34 @@ struct KernelMeasurementResult: Hashable, Sendable, Codable {
         self.scheme = scheme.scheme
         schemeSource = scheme.source
         self.warmUp = warmUp
-        self.rounds = rounds
-        allocation = Operation(rounds, \.allocationPerPage)
-        freeing = Operation(rounds, \.freeingPerPage)
+        self.pairs = pairs
+        allocation = Operation(pairs, \.allocationPerPage)
+        freeing = Operation(pairs, \.freeingPerPage)
+        notJudged = Measured(
+            SampleSize.shortfall(Self.fewest(of: [warmUp] + pairs), of: size.bytes, pairs: pairs.count))
         self.freedPagesPerHugePage = freedPagesPerHugePage
         self.flagsOff = Measured(flagsOff)
         self.flagsOn = Measured(flagsOn)
     }
 
     /// The fewest huge pages that the host gave in any cycle.
-    var fewestPages: HugePageCount {
-        rounds.flatMap { [$0.off.pages, $0.on.pages] }.reduce(warmUp.pages) { min($0, $1) }
+    var fewestPages: HugePageCount { Self.fewest(of: [warmUp] + pairs) }
+
+    private static func fewest(of pairs: [Pair]) -> HugePageCount {
+        pairs.flatMap { [$0.off.pages, $0.on.pages] }.min() ?? .zero
+    }
+
+    /// Why the times are not judged, and which pairs stand far out; empty where there is nothing to say.
+    ///
+    /// - Parameter reason: why nothing is judged that has been said already.
+    func notes(besides reason: String? = nil) -> [String] {
+        let outliers = [("allocate", allocation), ("free", freeing)].flatMap { name, operation in
+            [("off", operation.offNanoseconds), ("on", operation.onNanoseconds)].compactMap { how, spread in
+                SampleSize.note("the kernel, \(name), optimization \(how)", spread)
+            }
+        }
+        let why = notJudged.value.flatMap { $0 == reason ? nil : $0 }
+        return (why.map { ["the kernel's times are not judged: \($0)"] } ?? []) + outliers
     }
 }
 

@@ -23,7 +23,7 @@ extension KernelResult {
         return HTMLContent(
             subject: "The kernel\u{2019}s own pool beside the emulator",
             setting: "\(PlanReport.hugePages(emulator.plan).capitalizedFirst), \(PlanReport.setting(emulator.plan)); "
-                + Format.count(measurement.rounds.count, "pair"),
+                + Format.count(measurement.pairs.count, "pair"),
             sections: TableFigures.sections(
                 tables.filter { $0.name == "operation" }, titles: ["operation": "What a huge page costs"])
                 + [checked(measurement, emulator), offer])

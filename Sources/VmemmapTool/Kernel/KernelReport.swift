@@ -20,13 +20,14 @@ enum KernelReport {
         let title =
             "vmemmap kernel: \(Format.count(measurement.pagesAsked.rawValue)) x "
             + "\(Format.bytes(measurement.hugePageBytes)) huge pages of the host's own, optimization off and on, "
-            + Format.count(measurement.rounds.count, "pair")
+            + Format.count(measurement.pairs.count, "pair")
         return style.wrapped([title, ""] + PlanReport.lines(result.host)) + look(result.kernel, style)
             + style.wrapped([""] + given(measurement)) + result.operationTable.lines(style)
+            + style.wrapped(measurement.notes().map { "Note: \($0)." })
             + style.wrapped(["The emulator under the scheme that the kernel has: \(scheme(measurement)).", ""])
             + style.notes([
                 "Kernel: the writes to nr_hugepages. HVO adds: on less off, pair by pair; a dash: not above the "
-                    + "host's noise."
+                    + "host's noise, or not judged."
             ]) + [""] + style.wrapped(KernelCheck.details(measurement, emulator))
             + Check.lines(result.checks, style)
     }

@@ -6,7 +6,7 @@ struct KernelResult: Hashable, Sendable, Codable {
     /// The emulator under the kernel's scheme on as many huge pages.
     struct Emulator: Hashable, Sendable, Codable {
         /// One optimize and one restore of all huge pages.
-        struct Round: Hashable, Sendable, Codable {
+        struct Cycle: Hashable, Sendable, Codable {
             /// Replacing the tails.
             let optimizeNanoseconds: Int
             /// Giving each vmemmap page its own frame again.
@@ -21,14 +21,14 @@ struct KernelResult: Hashable, Sendable, Codable {
         let templateFrames: PageCount
         /// How frames were told apart.
         let countingMethod: FrameCount.Method
-        /// The counted rounds. One more, first, warms up and is looked at.
-        let rounds: [Round]
-        /// Optimizing one huge page: the median, in nanoseconds.
-        let optimizeMedianNanoseconds: Double
-        /// Restoring one huge page: the median, in nanoseconds.
-        let restoreMedianNanoseconds: Double
+        /// The counted cycles, as many as the kernel's pairs. One more, first, warms up and is looked at.
+        let cycles: [Cycle]
+        /// Optimizing one huge page.
+        let optimizeNanoseconds: Spread
+        /// Restoring one huge page.
+        let restoreNanoseconds: Spread
         /// Emulator over what the optimization adds to the kernel's allocation. Null where it adds nothing that stands
-        /// out of the noise: the median of the differences is not above 0.
+        /// out of the noise (the median of the differences is not above 0), and where too little was timed to judge.
         let optimizeOverAdded: Measured<Double>
         /// The same of freeing.
         let restoreOverAdded: Measured<Double>

@@ -4,6 +4,7 @@ import VmemmapEmulator
 
 extension KernelResult: ExportableResult {
     static var command: String { "kernel" }
+    var notes: [String] { measurement.value?.notes() ?? [] }
 
     /// Its tables; without a measurement the first has no rows.
     var tables: [ExportTable] {
@@ -33,41 +34,35 @@ extension KernelResult: ExportableResult {
     }
 
     var operationTable: ExportTable {
-        var rows: [(name: String, kernel: KernelMeasurementResult.Operation, emulator: Double, over: Double?)] = []
+        typealias Row = (name: String, kernel: KernelMeasurementResult.Operation, emulator: Spread, over: Double?)
+        var rows: [Row] = []
         if let measurement = measurement.value, let emulator = emulator.value {
             rows = [
                 (
-                    "allocate", measurement.allocation, emulator.optimizeMedianNanoseconds,
+                    "allocate", measurement.allocation, emulator.optimizeNanoseconds,
                     emulator.optimizeOverAdded.value
                 ),
                 (
-                    "free", measurement.freeing, emulator.restoreMedianNanoseconds,
+                    "free", measurement.freeing, emulator.restoreNanoseconds,
                     emulator.restoreOverAdded.value
                 ),
             ]
         }
+        let name = ExportColumn<Row>.label("operation", "Putting huge pages into the pool, or taking them out.") {
+            $0.name
+        }.shown("per huge page")
+        let emulated: [ExportColumn<Row>] = [
+            .meanNanoseconds("emulator_median", "The emulator's optimize, or restore.") { $0.emulator.median }
+                .shown("emulator"),
+            .meanNanoseconds("emulator_min", "The fastest.") { $0.emulator.min },
+            .meanNanoseconds("emulator_max", "The slowest.") { $0.emulator.max },
+            .ratio("emulator_over_added", "The emulator over what the optimization adds.") { $0.over }
+                .shown("over\nHVO"),
+        ]
+        let kernel = KernelMeasurementResult.columns { (row: Row) in row.kernel }
         return ExportTable(
             "operation", "The kernel's pool beside the emulator under its scheme, per huge page.", rows,
-            [
-                .label("operation", "Putting huge pages into the pool, or taking them out.") { $0.name }
-                    .shown("per huge page"),
-                .meanNanoseconds("off_median", "The kernel, optimization off.") {
-                    $0.kernel.offMedianNanoseconds
-                }.shown("off"),
-                .meanNanoseconds("on_median", "The kernel, optimization on.") { $0.kernel.onMedianNanoseconds }.shown(
-                    "on"),
-                .meanNanoseconds("added_median", "What the optimization adds, the median of the pairs' differences.") {
-                    $0.kernel.addedMedianNanoseconds
-                }.shown("HVO adds"),
-                .meanNanoseconds("added_min", "The smallest difference.") { $0.kernel.addedMinNanoseconds }.shown(
-                    "at least", drop: 2),
-                .meanNanoseconds("added_max", "The largest difference.") { $0.kernel.addedMaxNanoseconds }.shown(
-                    "at most", drop: 3),
-                .meanNanoseconds("emulator_median", "The emulator's optimize, or restore.") { $0.emulator }.shown(
-                    "emulator"),
-                .ratio("emulator_over_added", "The emulator over what the optimization adds.") { $0.over }.shown(
-                    "over\nHVO"),
-            ])
+            [name] + kernel + emulated)
     }
 
     static func poolTable(_ kernel: KernelOverview) -> ExportTable {
@@ -101,7 +96,7 @@ extension KernelResult: ExportableResult {
     }
 
     private var cycleTable: ExportTable {
-        let cycles = (measurement.value?.rounds ?? []).enumerated().flatMap { round in
+        let cycles = (measurement.value?.pairs ?? []).enumerated().flatMap { round in
             [(round.offset + 1, round.element.off), (round.offset + 1, round.element.on)]
         }
         return ExportTable(
@@ -119,5 +114,28 @@ extension KernelResult: ExportableResult {
                     $0.1.memmapMissingPages.value?.rawValue
                 },
             ])
+    }
+}
+
+extension KernelMeasurementResult {
+    /// An operation's columns: the same wherever the host's pool is shown.
+    static func columns<Row>(_ operation: @escaping (Row) -> Operation) -> [ExportColumn<Row>] {
+        [
+            .meanNanoseconds("off_median", "The kernel, optimization off.") { operation($0).offNanoseconds.median }
+                .shown("off"),
+            .meanNanoseconds("off_min", "The fastest.") { operation($0).offNanoseconds.min },
+            .meanNanoseconds("off_max", "The slowest.") { operation($0).offNanoseconds.max },
+            .meanNanoseconds("on_median", "The kernel, optimization on.") { operation($0).onNanoseconds.median }
+                .shown("on"),
+            .meanNanoseconds("on_min", "The fastest.") { operation($0).onNanoseconds.min },
+            .meanNanoseconds("on_max", "The slowest.") { operation($0).onNanoseconds.max },
+            .meanNanoseconds("added_median", "What the optimization adds, the median of the pairs' differences.") {
+                operation($0).addedNanoseconds.median
+            }.shown("HVO adds"),
+            .meanNanoseconds("added_min", "The smallest difference.") { operation($0).addedNanoseconds.min }
+                .shown("at least", drop: 2),
+            .meanNanoseconds("added_max", "The largest difference.") { operation($0).addedNanoseconds.max }
+                .shown("at most", drop: 3),
+        ]
     }
 }

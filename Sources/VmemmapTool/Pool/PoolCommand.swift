@@ -62,16 +62,28 @@ struct PoolCommand: ParsableCommand {
         let script = PoolScriptRun(name: scriptName, progress)
         let source = try ScriptSource(file)
         while let line = try source.nextLine() {
-            guard let (outcome, nanoseconds) = try script.run(line, isRecorded: !exports.isEmpty) else { continue }
+            guard let (outcome, nanoseconds) = try script.run(line, isRecorded: !exports.isEmpty) else {
+                // The comments tell the story.
+                let comment = Format.visible(line.trimmingSpaces)
+                if comment.hasPrefix("#") || comment.isEmpty {
+                    terminal.terminal.print(exports) { $0.wrapped([comment]).map($0.note) }
+                }
+                continue
+            }
             terminal.terminal.print(exports) {
-                ["> \(Format.visible(line.trimmingSpaces))"]
+                $0.wrapped(["> \(Format.visible(line.trimmingSpaces))"])
                     + $0.wrapped(PoolScriptReport.lines(outcome, nanoseconds: nanoseconds, $0))
             }
             script.reportViolation(outcome)
         }
         try script.end()
         try exports.finish(PoolResult(host: host, script: script.name, lines: script.lines))
-        if script.violations > 0 { throw ExitCode.violation }
+        if !script.failures.isEmpty {
+            terminal.terminal.print(exports) { style in
+                style.wrapped([""] + script.failures.map { style.bad("FAIL") + "  \($0)" })
+            }
+        }
+        if !script.failures.isEmpty { throw ExitCode.violation }
     }
 }
 
@@ -81,7 +93,8 @@ private final class PoolScriptRun {
     private let session: PoolSession
     private let progress: ProgressLine
     private var number = 0
-    private(set) var violations = 0
+    /// What was not as expected, each with its line.
+    private(set) var failures: [String] = []
     private(set) var lines: [PoolResult.Line] = []
 
     init(name: String, _ progress: ProgressLine) {
@@ -129,11 +142,13 @@ private final class PoolScriptRun {
     /// Says on standard error what is not as expected.
     func reportViolation(_ outcome: PoolOutcome) {
         guard outcome.holds == false else { return }
-        violations += 1
         switch outcome {
         case .expected(let figure, let expected, let found):
+            failures.append("line \(number): \(figure) is \(found), expected \(expected)")
             Output.error("\(name):\(number): \(figure) is \(found), not as expected: \(expected)")
-        case .walked(let seen): Output.error("\(name):\(number): walkers saw \(seen.wrong) wrong compound_heads")
+        case .walked(let seen):
+            failures.append("line \(number): walkers saw \(seen.wrong) wrong compound_heads, expected 0")
+            Output.error("\(name):\(number): walkers saw \(seen.wrong) wrong compound_heads")
         default: break
         }
     }

@@ -35,6 +35,11 @@ struct PoolSized: Hashable, Sendable {
     /// Nil: of all nodes.
     let node: Int?
     let change: PoolChange
+    /// New huge pages that are optimized; nil where none was to be.
+    var optimized: HugePageCount?
+    /// How many tail frames would let all of them be, at this host's vm.max_map_count; nil where that is not what stood
+    /// in the way, or no number would.
+    var fittingTailFrames: PageCount?
 }
 
 extension PoolOutcome {
@@ -56,24 +61,40 @@ extension PoolOutcome {
             case .booted(_, let pools): pools
             default: []
             }
-        return pools.flatMap(\.remarks).first
+        let remarks = pools.flatMap(\.remarks)
+        return remarks.isEmpty ? nil : remarks.joined(separator: "; ")
     }
 
-    /// Whether what the statement expects is so; nil where it expects nothing.
-    var holds: Bool? {
+    /// What the statement expects: the figure, its value and what it was. Nil where it expects nothing.
+    var expectation: PoolExpectation? {
         switch self {
-        case .expected(_, let expected, let found): expected == found
-        case .walked(let seen): seen.wrong == 0
+        case .expected(let figure, let expected, let found):
+            PoolExpectation(expects: figure, expected: expected, measured: found)
+        case .walked(let seen):
+            PoolExpectation(expects: "wrong compound_heads of the walkers", expected: "0", measured: "\(seen.wrong)")
         default: nil
         }
     }
+
+    /// Whether what the statement expects is so; nil where it expects nothing.
+    var holds: Bool? { expectation.map { $0.expected == $0.measured } }
+}
+
+/// A figure, what it was to be, and what it was.
+struct PoolExpectation: Hashable, Sendable, Codable {
+    let expects: String
+    let expected: String
+    let measured: String
 }
 
 extension PoolSized {
     /// What stood in the way, with the errno that it would be, and why huge pages are not optimized.
     var remarks: [String] {
         let refusal = change.refusal.map { "\($0) (\($0.errnoName))" }
-        let notOptimized = change.optimizeRefusal.map { "\(change.notOptimized) of them not optimized: \($0)" }
+        let fitting = fittingTailFrames.map { "; tail_frames=\($0) would let all of them be" } ?? ""
+        let notOptimized = change.optimizeRefusal.map {
+            "\(Format.count(change.notOptimized.rawValue)) of them not optimized: \($0)\(fitting)"
+        }
         let discarded = (change.discarded > .zero ? change.discarded : nil).map {
             "\($0) given back: it lies in two zones (hugetlb_bootmem_page_zones_valid())"
         }

@@ -23,6 +23,8 @@ struct PoolResult: Hashable, Sendable, Codable {
         let remark: Measured<String>
         /// Whether what it expects is so; null where it expects nothing.
         let holds: Measured<Bool>
+        /// What it expects, and what was; null where it expects nothing.
+        let expectation: Measured<PoolExpectation>
         /// The machine after it; null while there is none.
         let machine: Measured<PoolFigures>
 
@@ -36,6 +38,7 @@ struct PoolResult: Hashable, Sendable, Codable {
             refusal = Measured(outcome.refusal)
             remark = Measured(outcome.remark)
             holds = Measured(outcome.holds)
+            expectation = Measured(outcome.expectation)
             self.machine = Measured(machine)
         }
     }
@@ -55,6 +58,15 @@ struct PoolResult: Hashable, Sendable, Codable {
         configuration = Configuration(script: script)
         self.lines = lines
         self.comparison = Measured(comparison)
+    }
+
+    /// What is not as the script expects.
+    var notes: [String] {
+        lines.filter { $0.holds.value == false }.compactMap { line in
+            line.expectation.value.map {
+                "line \(line.number): \($0.expects) is \($0.measured), expected \($0.expected)"
+            }
+        }
     }
 
     /// Whether everything is as the script expects.

@@ -65,8 +65,9 @@ enum PoolScriptReport {
 
     private static func pool(_ pool: PoolSized) -> [String] {
         let place = pool.node.map { " on node \($0)" } ?? ""
-        let (got, asked) = (pool.change.got, pool.change.asked)
-        return ["  \(got) of \(asked) huge pages of \(Format.bytes(pool.size.bytes))\(place)"]
+        let (got, asked) = (Format.count(pool.change.got.rawValue), Format.count(pool.change.asked.rawValue))
+        let optimized = pool.optimized.map { ", \(Format.count($0.rawValue)) optimized" } ?? ""
+        return ["  \(got) of \(asked) huge pages of \(Format.bytes(pool.size.bytes))\(place)\(optimized)"]
             + pool.remarks.map { "  " + $0 }
     }
 

@@ -35,6 +35,8 @@ final class PoolSession {
     private var defaultSize = HugePageSize.twoMebibytes
     private var lastOutcome = "ok"
     private var walkers: Walkers?
+    /// What the host had before the machine came.
+    private var roomBefore: HostRoom?
     /// Reads of removed memory that the walkers made which were stopped last.
     private(set) var removedReads = 0
     /// Told how far a line is that takes long.
@@ -81,6 +83,7 @@ final class PoolSession {
         machine?.flush()
         machine = nil
         try checkRoom(boot.configuration)
+        roomBefore = try? HostRoom.current()
         allocated = []
         held = []
         mappings = []
@@ -227,7 +230,22 @@ final class PoolSession {
             isAtBoot
             ? try machine.setPoolAtBoot(size, to: asked, onNode: node, progress: tell)
             : try machine.setPool(size, to: asked, onNode: node, progress: tell)
-        return PoolSized(size: size, node: node, change: change)
+        let isShort = change.notOptimized > .zero
+        return PoolSized(
+            size: size, node: node, change: change,
+            optimized: isShort ? machine.hugePages(size).optimized : nil,
+            fittingTailFrames: isShort ? fittingTailFrames(machine.configuration, size, change) : nil)
+    }
+
+    /// How many tail frames would do with the mappings that the host had before the machine came.
+    private func fittingTailFrames(
+        _ configuration: MachineConfiguration, _ size: HugePageSize, _ change: PoolChange
+    ) -> PageCount? {
+        guard change.optimizeRefusal?.isMappingLimit == true, let room = roomBefore else { return nil }
+        let memory = EmulatedMemory(
+            pages: change.got, pageSize: size, scheme: configuration.scheme, backing: configuration.backing,
+            tailFrames: .auto)
+        return (try? memory.plan(on: room))?.tailFrames
     }
 
     private func allocate(_ size: HugePageSize, _ count: HugePageCount, _ machine: EmulatedMachine) -> PoolOutcome {

@@ -27,6 +27,11 @@ extension PoolResult: ExportableResult {
                         $0.remark.value ?? ""
                     },
                     .truth("holds", "Whether what it expects is so.") { $0.holds.value },
+                    .text("expects", "The figure that it expects something of.") {
+                        $0.expectation.value?.expects ?? ""
+                    },
+                    .text("expected", "What that was to be.") { $0.expectation.value?.expected ?? "" },
+                    .text("measured", "What it was.") { $0.expectation.value?.measured ?? "" },
                     .nanoseconds("duration", "What it took.") { $0.durationNanoseconds },
                     .count("memmap_pages", "nr_memmap_pages.") { $0.machine.value?.memmapPages.rawValue },
                     .count("memmap_boot_pages", "nr_memmap_boot_pages.") {

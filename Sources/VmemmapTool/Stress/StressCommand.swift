@@ -11,6 +11,10 @@ struct StressCommand: ParsableCommand {
         discussion: """
             Example: vmemmap stress --duration 10m --scheme all --backing all --faults all
 
+            Example: vmemmap stress --duration 8h30m --report-every 1m --export-html night.html --export-jsonl night.log
+
+            Exports are written anew at each report, so that a power cut loses no more than what came after it.
+
             Exits with 2 if a check fails, and shows what led to it; rerun with --seed to repeat the operations. \
             SIGINT and SIGTERM \
             end the run with a verdict on what was run, a second one ends it at once.
@@ -21,7 +25,8 @@ struct StressCommand: ParsableCommand {
             not be.
             """)
 
-    @Option(help: ArgumentHelp("For how long, all combinations together.", valueName: "N[ms|s|m|h]"))
+    @Option(
+        help: ArgumentHelp("For how long, all combinations together, \(RunTime.help).", valueName: RunTime.valueName))
     var duration = Given<RunTime>("60s")
 
     @Option(
@@ -61,18 +66,26 @@ struct StressCommand: ParsableCommand {
     @OptionGroup var nodes: NodeOptions
     @OptionGroup var node: NodeFlag
 
-    @Option(help: ArgumentHelp("From one line of progress to the next.", valueName: "N[ms|s|m|h]"))
+    @Option(
+        help: ArgumentHelp(
+            "From one report to the next: a line of progress, and the exports as they are then.",
+            valueName: RunTime.valueName))
     var reportEvery = Given<RunTime>("5s")
 
     @OptionGroup(title: "Export") var export: ExportOptions
+
+    @Option(
+        help: ArgumentHelp("Write a line of JSON at each report, as it comes (JSON lines).", valueName: "FILE|-"))
+    var exportJsonl: String?
+
     @OptionGroup(title: "Terminal") var terminal: TerminalOptions
 
     func validate() throws {
         if let cycles { try WholeNumber.check(cycles, of: "--cycles", in: 1...Int.max) }
         if let pages { try WholeNumber.check(pages, of: "--pages", in: 2...Int.max) }
         if let walkers { try WholeNumber.check(walkers, of: "--walkers", in: 1...256) }
-        try duration.check("--duration <N[ms|s|m|h]>")
-        try reportEvery.check("--report-every <N[ms|s|m|h]>")
+        try duration.check("--duration <\(RunTime.valueName)>")
+        try reportEvery.check("--report-every <\(RunTime.valueName)>")
         try WholeNumber.check(workers, of: "--workers", in: 1...256)
         try nodes.count?.check(divides: numberOfPages.rawValue, "huge pages", atLeast: 2)
         if let cycles { try nodes.count?.check(divides: cycles, "cycles") }
@@ -92,20 +105,21 @@ struct StressCommand: ParsableCommand {
 
     func run() throws {
         if node.asNode { return try runAsNode() }
-        let exports = try export.open()
+        let reports = StressReports(try export.open(beside: exportJsonl))
         let terminal = terminal.terminal
-        let printsProgress = exports.leaveStandardOutput && !terminal.isQuiet
+        let printsProgress = reports.leaveStandardOutput && !terminal.isQuiet
         // Before any thread is started: they inherit the blocked signals.
         let signals = try TerminationSignals()
         let configuration = try configuration()
-        terminal.print(exports) { StressReport.opening(configuration, nodes.count, $0) }
+        if printsProgress { terminal.print { StressReport.opening(configuration, nodes.count, $0) } }
         if let count = nodes.count {
             let result = try runOrExit { () throws(ExperimentError) in
-                try StressNodesExperiment(configuration: configuration, nodes: count).run(signals) { progress in
+                try StressNodesExperiment(configuration: configuration, nodes: count).run(signals) { progress, soFar in
                     if printsProgress { Output.print(StressReport.lines(progress, terminal.style)) }
+                    reports.write(progress, soFar)
                 }
             }
-            return try finish(result, exports)
+            return try finish(result, reports)
         }
         let control = StressControl()
         _ = try HostThread {
@@ -120,17 +134,18 @@ struct StressCommand: ParsableCommand {
             defer { line.withLock { $0.clear() } }
             return try StressExperiment(configuration).run(
                 control: control,
-                progress: { progress in
+                progress: { progress, soFar in
                     line.withLock { $0.clear() }
                     if printsProgress { Output.print(StressReport.lines(progress, terminal.style)) }
+                    reports.write(progress, soFar)
                 }, heartbeat: { progress in line.withLock { $0.show(progress) } })
         }
-        try finish(result, exports)
+        try finish(result, reports)
     }
 
-    private func finish(_ result: StressResult, _ exports: Exports) throws {
-        try exports.finish(result)
-        terminal.terminal.print(exports) { StressReport.lines(result, $0) }
+    private func finish(_ result: StressResult, _ reports: StressReports) throws {
+        try reports.finish(result)
+        if reports.leaveStandardOutput { terminal.terminal.print { StressReport.lines(result, $0) } }
         if !result.holds { throw ExitCode.violation }
     }
 
@@ -144,27 +159,10 @@ struct StressCommand: ParsableCommand {
         }
         let result = try runOrExit { () throws(ExperimentError) in
             try StressExperiment(configuration).run(
-                control: control, progress: { progress in try? NodeLink.say(.progress, progress) })
+                control: control, progress: { progress, _ in try? NodeLink.say(.progress, progress) })
         }
         try NodeLink.say(.result, result)
     }
 }
 
 extension StressConfiguration.Faults: ExpressibleByArgument {}
-
-/// A time on the command line: a whole number and ms, s, m or h; seconds if nothing follows.
-struct RunTime: ParsedArgument {
-    let nanoseconds: Int
-
-    /// A time, with an error that says what may stand there.
-    static func parse(_ text: String) throws -> RunTime {
-        let units = [("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000)]
-        let unit = units.first { text.hasSuffix($0.0) }
-        if let number = Int(text.dropLast(unit?.0.count ?? 0)), number > 0 {
-            let (product, overflow) = number.multipliedReportingOverflow(by: unit?.1 ?? 1_000_000_000)
-            if !overflow { return RunTime(nanoseconds: product) }
-        }
-        throw ValidationError(
-            "it must be a whole number above 0, of ms, s, m or h (s if nothing follows), 292 years at most")
-    }
-}

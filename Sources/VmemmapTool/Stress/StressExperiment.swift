@@ -14,12 +14,12 @@ struct StressExperiment: Sendable {
     ///
     /// - Parameters:
     ///   - control: ends it early.
-    ///   - progress: told what was done since the last time, when it is time for a line; from a thread of the run's
+    ///   - progress: told what was done since the last time, when it is time for a report; from a thread of the run's
     ///     own.
     ///   - heartbeat: told how far it is, five times a second at most, from that thread.
     /// - Throws: ``ExperimentError`` when there is no room to begin with. A violation is a result.
     func run(
-        control: StressControl = StressControl(), progress: @escaping @Sendable (StressProgress) -> Void = { _ in },
+        control: StressControl = StressControl(), progress: @escaping StressProgressSink = { _, _ in },
         heartbeat: @escaping @Sendable (Progress) -> Void = { _ in }
     ) throws(ExperimentError) -> StressResult {
         // Here, before there are other threads: this one's heap is to be theirs.

@@ -18,7 +18,7 @@ struct StressNodesExperiment: Sendable {
     /// - Throws: ``ExperimentError`` when there is no room to begin with, or a node fails. A violation is a result;
     ///   then the other nodes end in order.
     func run(
-        _ signals: TerminationSignals, progress: (StressProgress) -> Void
+        _ signals: TerminationSignals, progress: (StressProgress, _ soFar: () -> StressResult) -> Void
     ) throws(ExperimentError) -> StressResult {
         let host = try HostBlock.current()
         let runs = try divided()
@@ -30,7 +30,9 @@ struct StressNodesExperiment: Sendable {
         while let event = try group.next() {
             switch event {
             case .said(.progress, let text, let node):
-                if let all = reports.all(with: try NodeGroup.decoded(text, from: node), by: node) { progress(all) }
+                if let all = reports.all(with: try NodeGroup.decoded(text, from: node), by: node) {
+                    progress(all) { soFar(host, all.total, reports.history.moments, wasEnded: wasEnded) }
+                }
             case .said(.result, let text, let node):
                 let result: StressResult = try NodeGroup.decoded(text, from: node)
                 results[node] = result
@@ -44,7 +46,20 @@ struct StressNodesExperiment: Sendable {
         }
         let all = results.compactMap(\.self)
         guard all.count == group.count else { throw .unexpected("a node has ended without a result") }
-        return StressResult(host: host, configuration, runs, all, group.processIDs, wasEnded: wasEnded)
+        return StressResult(
+            host: host, configuration, runs, all, group.processIDs, history: reports.history.moments, wasEnded: wasEnded
+        )
+    }
+
+    /// What there is while they run: sums alone. What each combination and each node did, they say when they end.
+    private func soFar(
+        _ host: HostBlock, _ total: StressFigures, _ history: [StressMoment], wasEnded: Bool
+    ) -> StressResult {
+        StressResult(
+            host: host, seed: configuration.seed, pages: configuration.pages,
+            hugePageBytes: configuration.pageSize.bytes, walkers: configuration.walkers, workers: configuration.workers,
+            faults: configuration.faults, combinations: [], total: total, leftOut: [], footprints: [],
+            history: history, checks: [], wasEnded: wasEnded, isComplete: false, violation: nil)
     }
 
     /// The run of each node.
@@ -72,6 +87,7 @@ private struct StressNodesProgress {
     private var reported: Set<Int> = []
     private var last = StressFigures()
     private let count: Int
+    private(set) var history = StressHistory()
 
     init(_ count: Int) { self.count = count }
 
@@ -83,6 +99,7 @@ private struct StressNodesProgress {
         reported = []
         let total = StressFigures(of: Array(totals.values))
         defer { last = total }
+        if history.isDue(total.elapsedNanoseconds) { history.note(total) }
         return StressProgress(
             scheme: report.scheme, backing: report.backing, sinceLast: total.since(last), total: total)
     }
@@ -110,7 +127,7 @@ extension StressResult {
     /// The sum of what nodes did.
     init(
         host: HostBlock, _ configuration: StressConfiguration, _ runs: [StressConfiguration],
-        _ results: [StressResult], _ pids: [Int32], wasEnded: Bool
+        _ results: [StressResult], _ pids: [Int32], history: [StressMoment], wasEnded: Bool
     ) {
         self.init(
             host: host, seed: configuration.seed, pages: configuration.pages,
@@ -124,7 +141,7 @@ extension StressResult {
             }, total: StressFigures(of: results.map(\.total)),
             leftOut: results.reduce(into: []) { all, result in
                 all += result.leftOut.filter { !all.contains($0) }
-            }, footprints: [], checks: Self.checks(results), wasEnded: wasEnded,
+            }, footprints: [], history: history, checks: Self.checks(results), wasEnded: wasEnded, isComplete: true,
             violation: results.compactMap(\.violation).first,
             nodes: results.indices.map { node in
                 StressNode(

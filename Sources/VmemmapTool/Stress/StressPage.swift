@@ -9,7 +9,7 @@ extension StressResult {
                 + "\(Format.count(pages.rawValue, "huge page")) of \(Format.bytes(hugePageBytes)) each",
             setting: setting, summary: summary, highlights: highlights,
             sections: (violation.map { [section($0)] } ?? [])
-                + [StressRates(combinations).section, StressFaults(self).section].compactMap { $0 }
+                + [overTime, StressRates(combinations).section, StressFaults(self).section].compactMap { $0 }
                 + [HTMLSection(id: "checks", title: "What was checked", body: [Check.markup(checks)])] + growth)
     }
 
@@ -22,7 +22,8 @@ extension StressResult {
     }
 
     private var summary: String {
-        wasEnded ? "The run was ended before its time; this is of what was run." : ""
+        if !isComplete { return "The run had not ended when this was written; this is of what had been run." }
+        return wasEnded ? "The run was ended before its time; this is of what was run." : ""
     }
 
     private var highlights: [HTMLContent.Highlight] {
@@ -67,6 +68,45 @@ extension StressResult {
                             + "\(violation.round). Again with --seed \(violation.seed).")),
             ] + block("The huge pages around it", violation.states) + block("Its mappings", violation.mappings)
                 + block("The last operations of each worker, oldest first", violation.lastOperations))
+    }
+
+    // MARK: Over time
+
+    /// How much was done a second, from moment to moment; nil of a run with fewer than two.
+    private var overTime: HTMLSection? {
+        guard let last = history.last, history.count > 1 else { return nil }
+        func panel(_ name: String, _ count: (StressMoment) -> Int) -> LineFigure.Panel {
+            let starts = [(0, 0)] + history.map { ($0.elapsedNanoseconds, count($0)) }
+            let rates = zip(starts, starts.dropFirst()).map { from, to in
+                (from: from.0, to: to.0, rate: Double(to.1 - from.1) * 1e9 / Double(max(1, to.0 - from.0)))
+            }
+            let (least, most) = (rates.map(\.rate).min() ?? 0, rates.map(\.rate).max() ?? 0)
+            return LineFigure.Panel(
+                name: "\(name) a second", axis: .rates(upTo: most, count: 3),
+                series: [
+                    LineFigure.Series(
+                        style: "pss",
+                        // Means of the time between two moments: level there.
+                        points: rates.map { (Double($0.from), $0.rate) }
+                            + rates.suffix(1).map { (Double($0.to), $0.rate) }, isStepped: true)
+                ], note: "from \(Format.count(Int(least))) to \(Format.count(Int(most)))")
+        }
+        let panels =
+            [panel("remaps", \.remaps), panel("reads", \.reads)]
+            + (faults == .off ? [] : [panel("faults survived", \.faults)])
+        let figure = LineFigure(
+            panels: panels, bands: [], axis: .nanoseconds(upTo: last.elapsedNanoseconds, count: 8), axisName: "time",
+            range: 0...Double(max(1, last.elapsedNanoseconds)))
+        return HTMLSection(
+            id: "time", title: "Over time",
+            body: [
+                Figure(
+                    id: "overtime", title: "What was done a second",
+                    description: panels.map { "\($0.name): \($0.note)" }.joined(separator: "; "),
+                    caption: "Means of the time between two moments, of all combinations and threads together.",
+                    draw: figure.draw
+                ).markup
+            ])
     }
 
     // MARK: Growth
@@ -195,7 +235,7 @@ private struct StressRates {
             combination.figures.remapMeanNanoseconds.value.map { mean in
                 BarFigure.Row(
                     combination.name,
-                    .init(value: Double(mean), text: Format.count(mean) + " ns", style: "accent"))
+                    .init(value: Double(mean), text: Format.duration(nanoseconds: mean), style: "accent"))
             }
         }
         guard let most = bars.compactMap(\.bars.first??.value).max() else { return nil }

@@ -159,10 +159,14 @@ struct StressResult: Hashable, Sendable, Codable {
     let leftOut: [String]
     /// The process after each set-up, in order. One that found a violation is not among them, but for growth.
     let footprints: [StressFootprint]
+    /// What was done by when, for a picture over time.
+    let history: [StressMoment]
     /// Every check, and how often it was looked at.
     let checks: [Check]
     /// Whether somebody ended the run before its time.
     let wasEnded: Bool
+    /// Whether the run has ended; false in an export that was written while it ran.
+    let isComplete: Bool
     /// What must never have been; left out if there is nothing.
     let violation: StressViolation?
     /// The emulated nodes that the figures are the sum of; none where one process, this one, did it all.

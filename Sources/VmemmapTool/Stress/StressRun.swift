@@ -8,7 +8,7 @@ final class StressRun {
     let configuration: StressConfiguration
     let counters = StressCounters()
     private let control: StressControl
-    private let progress: @Sendable (StressProgress) -> Void
+    private let progress: StressProgressSink
     private let heartbeat: @Sendable (Progress) -> Void
     private let start = HostKernel.monotonicNanoseconds()
     private var lastReport: StressFigures?
@@ -18,6 +18,10 @@ final class StressRun {
     private var finished: [StressCombinationResult] = []
     private var footprints: [StressFootprint] = []
     private var leftOut: [String] = []
+    private var history = StressHistory()
+    private var host: HostBlock?
+    /// What there was when the combination began that is run now.
+    private var atItsStart = StressFigures()
     /// What set-ups before this one have done: huge pages optimized and restored, in all and by the region.
     private var before = Turns()
     private var current = Turns()
@@ -30,7 +34,7 @@ final class StressRun {
 
     init(
         _ configuration: StressConfiguration, _ control: StressControl,
-        _ progress: @escaping @Sendable (StressProgress) -> Void, _ heartbeat: @escaping @Sendable (Progress) -> Void
+        _ progress: @escaping StressProgressSink, _ heartbeat: @escaping @Sendable (Progress) -> Void
     ) {
         self.configuration = configuration
         self.control = control
@@ -40,6 +44,7 @@ final class StressRun {
 
     func run() throws(ExperimentError) -> StressResult {
         let host = try HostBlock.current()
+        self.host = host
         do throws(HostError) {
             try HostKernel.enableInterruptions()
             if configuration.faults.isHost,
@@ -53,17 +58,33 @@ final class StressRun {
         let combinations = configuration.combinations
         var violation: StressViolation?
         for (number, combination) in combinations.enumerated() where violation == nil && !control.shouldEnd {
-            let earlier = figures()
+            atItsStart = figures()
             violation = try run(combination, share: number + 1, of: combinations.count)
             finished.append(
                 StressCombinationResult(
-                    scheme: combination.scheme, backing: combination.backing, figures: figures().since(earlier)))
+                    scheme: combination.scheme, backing: combination.backing, figures: figures().since(atItsStart)))
         }
-        return StressResult(
+        history.end(figures())
+        return result(host, finished, violation: violation, isComplete: true)
+    }
+
+    private func result(
+        _ host: HostBlock, _ combinations: [StressCombinationResult], violation: StressViolation? = nil,
+        isComplete: Bool
+    ) -> StressResult {
+        StressResult(
             host: host, seed: configuration.seed, pages: configuration.pages,
             hugePageBytes: configuration.pageSize.bytes, walkers: configuration.walkers, workers: configuration.workers,
-            faults: configuration.faults, combinations: finished, total: figures(), leftOut: leftOut,
-            footprints: footprints, checks: checks(violation), wasEnded: control.shouldEnd, violation: violation)
+            faults: configuration.faults, combinations: combinations, total: figures(), leftOut: leftOut,
+            footprints: footprints, history: history.moments, checks: checks(violation),
+            wasEnded: control.shouldEnd, isComplete: isComplete, violation: violation)
+    }
+
+    /// What there is while a combination is run, as if all were well: a violation ends the run.
+    private func soFar(_ host: HostBlock, _ combination: StressCombination) -> StressResult {
+        let current = StressCombinationResult(
+            scheme: combination.scheme, backing: combination.backing, figures: figures().since(atItsStart))
+        return result(host, finished + [current], isComplete: false)
     }
 
     /// A combination, set-up by set-up, until its share of the run is over.
@@ -197,11 +218,14 @@ final class StressRun {
         lastBeat = elapsed
         note(setUp, combination)
         beat(elapsed)
+        if history.isDue(elapsed) { history.note(figures()) }
         guard elapsed - last.elapsedNanoseconds >= configuration.reportEveryNanoseconds else { return }
+        guard let host else { return }
         let now = figures()
         progress(
             StressProgress(
-                scheme: combination.scheme, backing: combination.backing, sinceLast: now.since(last), total: now))
+                scheme: combination.scheme, backing: combination.backing, sinceLast: now.since(last), total: now),
+            { self.soFar(host, combination) })
         lastReport = now
     }
 

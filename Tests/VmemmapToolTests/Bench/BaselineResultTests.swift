@@ -43,7 +43,10 @@ struct BaselineResultTests {
     func growthMeasured() throws {
         let memory = EmulatedMemory(pages: HugePageCount(64), pageSize: .twoMebibytes, scheme: .sharedTail)
         var pairs = 0
-        let result = try BaselineExperiment(memory, pairs: 3, growthFrom: HugePageCount(8)).run { pairs += 1 }
+        let result = try BaselineExperiment(memory, pairs: 3, growthFrom: HugePageCount(8)).run {
+            pairs += 1
+            return true
+        }
         #expect(result.growth.value?.fromPages == HugePageCount(8))
         // Each with a warm-up.
         #expect(pairs == 8)

@@ -97,4 +97,33 @@ struct DemoCommandTests {
         #expect(outcome.output.contains("memfd + 0x"))
         #expect(outcome.output.hasSuffix("7 checks passed\n"))
     }
+
+    @Test("Step by step: each is told in a few lines, with what it changed, and waits for Enter")
+    func stepByStep() async throws {
+        let outcome = try await Command.shell("printf '\\n\\n\\n\\n' | \"$0\" demo --pages 4 --step")
+        #expect(outcome.code == 0, "\(outcome)")
+        let steps = outcome.output.split(separator: "\nstep ").dropFirst().map(String.init)
+        #expect(
+            steps.map { $0.prefix { $0 != "\n" } } == [
+                "1 of 4: populated", "2 of 4: optimized", "3 of 4: touched", "4 of 4: restored",
+            ])
+        #expect(steps.allSatisfy { $0.contains("\n[Enter: ") })
+        let frames = steps.map { $0.contains("frames behind the region") }
+        // Reading brings no frame back.
+        #expect(frames == [true, true, false, true])
+        #expect(steps.map { $0.contains("-----> |") } == [true, false, true, true])
+        #expect(outcome.output.hasSuffix("7 checks passed\n"))
+    }
+
+    @Test("Where nobody can press Enter, that is said, before the run or when standard input ends")
+    func nobodyThere() async throws {
+        let nowhere = try await Command.shell("\"$0\" demo --step < /dev/null")
+        #expect(nowhere.code == 64 && nowhere.error.contains("--step waits for Enter after each step"), "\(nowhere)")
+        let short = try await Command.shell("printf '\\n' | \"$0\" demo --pages 4 --step")
+        #expect(short.code != 0 && short.error.contains("standard input has ended"), "\(short)")
+        for other in ["--race", "--quiet"] {
+            let both = try await Command.shell("echo | \"$0\" demo --step \(other)")
+            #expect(both.code == 64 && both.error.contains("--step is not for \(other)"), "\(both)")
+        }
+    }
 }

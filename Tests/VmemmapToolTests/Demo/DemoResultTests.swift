@@ -30,6 +30,9 @@ struct DemoResultTests {
     @Test("The report has a line for each check and for each step")
     func report() throws {
         let lines = DemoReport.lines(try Self.run(2, .twoMebibytes))
+        // The first screen of 24 lines.
+        let first = lines.prefix(23)
+        #expect(first.contains { $0.contains("-----> |") } && first.contains { $0.hasPrefix("restored ") })
         #expect(lines.count { $0.hasPrefix("ok    ") } == DemoChecks.ids(.pte).count)
         for step in Step.allCases { #expect(lines.contains { $0.hasPrefix(step.rawValue + " ") }) }
         #expect(lines.contains { $0.hasSuffix("HugeTLB: 24 KiB vmemmap can be freed for a 2.00 MiB page") })

@@ -36,6 +36,13 @@ struct RaceResultTests {
         Issue.record("the naive way was not caught in 100 runs")
     }
 
+    @Test("The page draws wrong reads, not durations")
+    func page() throws {
+        let page = HTMLExport.text(try Self.run(.head, .memfd, milliseconds: 20))
+        #expect(page.contains(">Wrong reads of each way to restore</title>"))
+        #expect(page.contains("of a million") && !page.contains("time, ms</text>"))
+    }
+
     @Test("The naive way leaves every vmemmap page with its bytes, and the engine's account in order")
     func contents() throws {
         for (scheme, backing) in [(Scheme.firstTail, Backing.anonymous), (.sharedTail, .memfd), (.head, .anonymous)] {

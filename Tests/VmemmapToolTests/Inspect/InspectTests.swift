@@ -260,4 +260,15 @@ struct InspectTests {
         let passed = Check("other", "", [.equal("pages", 1, 1)], method: "")
         #expect(Check.closing([check, passed]) == "1 of 2 checks passed, 1 not measured")
     }
+
+    @Test("The page says what the terminal says: process, region, scheme, and the drawing")
+    func page() throws {
+        let region = try Self.region()
+        let result = try Self.inspect(region)
+        let page = HTMLExport.text(result)
+        #expect(page.contains("Process \(result.pid), read from outside"))
+        #expect(
+            page.contains("Region \(result.regionStart), ") && page.contains("first-tail scheme, anonymous backing"))
+        #expect(page.contains("id=\"frames-now\"") && page.contains("6 optimized, 0 with frames of their own"))
+    }
 }

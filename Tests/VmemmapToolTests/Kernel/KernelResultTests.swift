@@ -81,8 +81,10 @@ struct KernelResultTests {
         return KernelMeasurementResult(
             asked: HugePageCount(64), size: .twoMebibytes, before: HostHugePageCount(3),
             trial: KernelTrialTests.trial(scheme: scheme), scheme: SchemeOfKernel(pageTables: scheme, release: ""),
-            warmUp: cycle(true, 64, fall: rounds[0].1.memmapFallPages.value == nil ? nil : freed * 64),
-            rounds: rounds.map { KernelMeasurementResult.Round(off: $0, on: $1) },
+            warmUp: rounds[0].1.memmapFallPages.value == nil
+                ? .init(off: cycle(false, 64, fall: nil, missing: nil), on: cycle(true, 64, fall: nil, missing: nil))
+                : .init(off: cycle(false, 64, fall: 0), on: cycle(true, 64, fall: freed * 64)),
+            pairs: rounds.map { KernelMeasurementResult.Pair(off: $0, on: $1) },
             freedPagesPerHugePage: scheme.freedPages(geometry),
             flagsOff: nil, flagsOn: flagsOn.map { FlagsCheck([$0], geometry) })
     }
@@ -95,8 +97,7 @@ struct KernelResultTests {
         let emulator = KernelResult.Emulator(
             plan: PlanBlock(plan, cost: .assumed), framesFreed: PageCount(framesFreed),
             templateFrames: PageCount(templates), countingMethod: .pfn,
-            rounds: [],
-            optimizeMedianNanoseconds: 5000, restoreMedianNanoseconds: 4000,
+            cycles: [], optimizeNanoseconds: Spread([5000]), restoreNanoseconds: Spread([4000]),
             optimizeOverAdded: .value(2.5), restoreOverAdded: .notMeasured,
             flags: FlagsCheck([], try #require(geometry)))
         return KernelResult(
@@ -117,11 +118,29 @@ struct KernelResultTests {
     @Test("What the optimization adds is on less off, pair by pair, for one huge page")
     func added() throws {
         let measurement = try Self.measurement(Self.rounds)
-        #expect(measurement.allocation.offMedianNanoseconds == 1250)
-        #expect(measurement.allocation.onMedianNanoseconds == 3050)
-        #expect(measurement.allocation.addedMedianNanoseconds == 1800)
-        #expect(measurement.allocation.addedMinNanoseconds == 1600)
-        #expect(measurement.freeing.addedMaxNanoseconds == 4000)
+        #expect(measurement.allocation.offNanoseconds.median == 1250)
+        #expect(measurement.allocation.onNanoseconds.median == 3050)
+        #expect(measurement.allocation.addedNanoseconds.median == 1800)
+        #expect(measurement.allocation.addedNanoseconds.min == 1600)
+        #expect(measurement.freeing.addedNanoseconds.max == 4000)
+    }
+
+    @Test("Too few huge pages or pairs are said, in every report; a pair that stands far out is named")
+    func notJudged() throws {
+        let few = try Self.measurement(Self.rounds)
+        #expect(
+            few.notJudged.value
+                == "64 huge pages are too few (512 or more tell), and 2 pairs are too few (5 or more tell)")
+        let result = try Self.result(few)
+        let said = "he kernel's times are not judged: 64 huge pages are too few (512 or more tell)"
+        #expect(KernelReport.lines(result).contains { $0.contains(said) })
+        #expect(MarkdownExport.text(result).contains("T" + said) && HTMLExport.text(result).contains("T" + said))
+        let pair = { (time: Int) in (Self.cycle(false, 512, fall: 0), Self.cycle(true, 512, fall: 3584, time: time)) }
+        let enough = try Self.measurement([1000, 1010, 1020, 9000, 1030].map(pair))
+        #expect(enough.fewestPages == HugePageCount(64), "the warm-up's")
+        #expect(enough.allocation.onNanoseconds.outlierPairs == [4])
+        #expect(
+            enough.notes().contains { $0.hasPrefix("the kernel, allocate, optimization on: pair 4 stands far out") })
     }
 
     @Test("Where all agrees, no check fails; what was not measured is neither")

@@ -129,8 +129,9 @@ struct KernelTrialTests {
         var result = try BenchExperiment(pages: HugePageCount(16), pairs: 1).run(.none)
         #expect(result.holds == nil)
         result = BenchResult(
-            host: result.host, configuration: result.configuration, combinations: result.combinations,
-            kernel: PeerRow(notMeasured: Self.broken.text), stoppedBy: .value(Self.broken), goals: [])
+            host: result.host, configuration: result.configuration, endedBySignal: .notMeasured,
+            combinations: result.combinations, kernel: PeerRow(notMeasured: Self.broken.text),
+            stoppedBy: .value(Self.broken), notJudged: .notMeasured, goals: [])
         #expect(result.holds == false)
         let why = "kernel: this kernel's own vmemmap optimization is broken"
         #expect(BenchReport.lines(result).contains { $0.hasPrefix(why) })

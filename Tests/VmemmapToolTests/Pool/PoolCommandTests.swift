@@ -40,6 +40,70 @@ struct PoolCommandTests {
         #expect(!outcome.output.contains("FAIL"))
     }
 
+    @Test("A script's comments are told, in their places, and every line breaks at words")
+    func comments() async throws {
+        let script =
+            "# The story begins.\\n\\nboot memory=64M hugepages=4\\n"
+            + "# It ends here, after quite a few words.\\nmeminfo\\n"
+        let outcome = try await Command.shell("printf '\(script)' | COLUMNS=40 \"$0\" pool")
+        #expect(outcome.code == 0, "\(outcome)")
+        #expect(outcome.output.hasPrefix("# The story begins.\n\n> boot memory=64M hugepages=4\n"))
+        #expect(
+            outcome.output.contains("\n# It ends here, after quite a few words.\n> meminfo\n")
+                || outcome.output.contains("\n# It ends here, after quite a few\nwords.\n> meminfo\n"), "\(outcome)")
+        #expect(outcome.output.split(separator: "\n").allSatisfy { $0.count <= 40 }, "\(outcome.output)")
+    }
+
+    @Test("The page draws frames, optimized huge pages and surplus over the script")
+    func course() async throws {
+        let outcome = try await Command.run([
+            "pool", "\(Command.repository)/scripts/examples/surplus.pool", "--export-html", "-",
+        ])
+        #expect(outcome.code == 0)
+        for text in [
+            "frames of struct pages: in the end ", "huge pages optimized: in the end", "huge pages in surplus: ",
+        ] {
+            #expect(outcome.output.contains(text), "\(text)")
+        }
+        #expect(outcome.output.contains(">The pools after each line</title>"))
+    }
+
+    @Test("A failing script says what failed in every form: the line, what was expected, and what was")
+    func failing() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("boot memory=64M hugepages=4\n\nexpect HugePages_Free 2M 5\n", to: "bad.pool")
+        let forms = ["json", "csv", "markdown", "prometheus", "html"]
+        let outcome = try await Command.run(
+            ["pool", folder.path("bad.pool")] + forms.flatMap { ["--export-\($0)", folder.path($0)] })
+        #expect(outcome.code == 2, "\(outcome)")
+        #expect(outcome.output.hasSuffix("\nFAIL  line 3: HugePages_Free is 4, expected 5\n"))
+        #expect(outcome.error.contains("bad.pool:3: HugePages_Free is 4, not as expected: 5"))
+        let line = try JSON(text: folder.text("json"))["lines"]?.elements.last
+        #expect(
+            line?["expectation"]
+                == .object(["expects": .text("HugePages_Free"), "expected": .text("5"), "measured": .text("4")]))
+        #expect(try folder.text("csv").contains("HugePages_Free,5,4"))
+        #expect(try folder.text("markdown").contains("\nLine 3: HugePages_Free is 4, expected 5.\n"))
+        #expect(try folder.text("prometheus").contains("vmemmap_pool_line_holds{line=\"3\"} 0"))
+        let red = "<p class=\"note failed\">Line 3: HugePages_Free is 4, expected 5.</p>"
+        #expect(try folder.text("html").contains(red))
+    }
+
+    @Test(
+        "A pool that meets vm.max_map_count says how many are optimized, and which tail frames let all be",
+        .enabled(if: Command.hasOrdinaryMapLimit, Command.raisedMapLimit))
+    func mappingLimit() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("boot memory=17G hugepages=8500 hugetlb_free_vmemmap=on\n", to: "limit.pool")
+        let outcome = try await Command.run(["pool", folder.path("limit.pool")])
+        #expect(outcome.code == 0, "\(outcome)")
+        #expect(
+            outcome.output.firstMatch(of: /8 500 of 8 500 huge pages of 2\.00 MiB, 8 1\d\d optimized\n/) != nil,
+            "\(outcome)")
+        #expect(outcome.output.firstMatch(of: /3\d\d of them not optimized: .*vm\.max_map_count/) != nil)
+        #expect(outcome.output.contains("; tail_frames=2 would let all of them be\n"))
+    }
+
     @Test("No script is left out")
     func allExamples() async throws {
         let names = try await Repository.names(in: "scripts/examples").filter { $0.hasSuffix(".pool") }

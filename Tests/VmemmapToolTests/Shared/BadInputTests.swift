@@ -16,7 +16,8 @@ struct BadInputTests {
             (["demo", "--scheme", "second-tail"], "Please provide one of 'first-tail', 'head' or 'shared-tail'"),
             (["demo", "--walkers", "0"], "--walkers must be from 1 to 256, not 0."),
             (["demo", "--walkers", "-1"], "--walkers must be from 1 to 256, not -1."),
-            (["demo", "--race", "--race-seconds", "0"], "--race-seconds must be from 1 to 86400, not 0."),
+            (["demo", "--race", "--race-duration", "0"], "The value '0' is invalid for '--race-duration <TIME>'"),
+            (["demo", "--race", "--race-seconds", "999ms"], "--race-duration must be from 1.00 s to 86400.0 s, not"),
             (["hold", "--walkers", "257"], "--walkers must be from 0 to 256, not 257."),
             (["inspect", "--pid", "0"], "--pid must be at least 1, not 0."),
             (["inspect", "--pid", "99999999999"], "it must be a whole number from 1 to 2147483647"),
@@ -58,7 +59,7 @@ struct BadInputTests {
             (["hold", "--pages", "1", "--export-json", "/tmp"], "cannot write the export /tmp: it is a folder"),
             (["kernel", "--measure"], "--measure needs --pages N"),
             (["kernel", "--measure", "--pages", "0"], "--pages must be at least 1, not 0."),
-            (["kernel", "--measure", "--pages", "4", "--runs", "0"], "--runs must be from 1 to 1000, not 0."),
+            (["kernel", "--measure", "--pages", "4", "--runs", "0"], "--pairs must be from 1 to 1000, not 0."),
             (["kernel", "--measure", "--pages", "4", "--page-size", "4M"], "Please provide one of '2M' and '1G'"),
             (["kernel", "--pages", "4"], "--pages and --page-size are for --measure and for --page-tables alone."),
             (["plan", "--struct-page-size", "100"], "Please provide one of the following"),
@@ -107,7 +108,7 @@ struct BadInputTests {
     @Test(
         "An option that would be ignored is refused",
         arguments: [
-            (["demo", "--race-seconds", "2"], "--race-seconds is for --race"),
+            (["demo", "--race-seconds", "2"], "--race-duration is for --race"),
             (["demo", "--race", "--export-kpageflags", "x"], "--export-kpageflags is not for --race"),
             (
                 ["bench", "--pages", "16", "--growth-from", "4", "--peers", "ksm"],
@@ -125,7 +126,7 @@ struct BadInputTests {
             (["bench", "--scheme", "all", "--tail-frames", "8"], "from 1 to 7 here, not 8."),
             (["plan", "--tail-frames", "4096"], "from 1 to 4095 here, not 4096."),
             (["hold", "--page-size", "1G", "--tail-frames", "4095"], "from 1 to 4094 here, not 4095."),
-            (["kernel", "--runs", "2"], "--runs is for --measure."),
+            (["kernel", "--runs", "2"], "--pairs is for --measure."),
             (["inspect", "--pid", "1", "--restored"], "for a temporary hold"),
             (["hold", "--at-boot", "--restored"], "use one of the two"),
         ])

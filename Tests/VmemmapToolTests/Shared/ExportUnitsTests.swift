@@ -119,8 +119,9 @@ struct ExportUnitsTests {
         Run(
             arguments: ["pool", "\(Command.repository)/scripts/examples/surplus.pool"],
             tables: """
-                line: line statement refusal remark; holds duration_nanoseconds memmap_pages memmap_boot_pages \
-                split_page_tables distinct_frames expected_frames mappings page_table_bytes
+                line: line statement refusal remark expects expected measured; holds duration_nanoseconds \
+                memmap_pages memmap_boot_pages split_page_tables distinct_frames expected_frames mappings \
+                page_table_bytes
                 pool: line huge_page_bytes; total_pages free_pages reserved_pages surplus_pages optimized_pages
                 """),
         Run(
@@ -244,7 +245,9 @@ private struct Table {
 
     /// Columns of words that are no labels.
     private static let texts: Set<String> = [
-        "statement", "refusal", "remark", "bound", "region_start", "outcome", "answer", "script",
+        "statement", "refusal", "remark", "expects", "expected", "measured", "bound", "region_start", "outcome",
+        "answer",
+        "script",
     ]
 
     /// What must stand in Prometheus text: base units, one unit a metric, no free text, and nothing of what was not

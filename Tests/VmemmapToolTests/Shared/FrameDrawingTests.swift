@@ -18,9 +18,9 @@ struct FrameDrawingTests {
         #expect(
             drawing.lines == [
                 "+------+",
-                "|   0  | -----> | pfn 0x1a       |",
-                "|   1  | -----> | anonymous      |",
-                "|   2  | -----> | memfd + 0x2000 |",
+                "|   0  | -----> | A  pfn 0x1a       |",
+                "|   1  | -----> | B  private        |",
+                "|   2  | -----> | C  memfd + 0x2000 |",
                 "+------+",
             ])
     }
@@ -46,8 +46,8 @@ struct FrameDrawingTests {
         #expect(
             FrameDrawing(picture([.anonymous, shared, shared, shared], at: [0, 1, 2, 4095])).lines == [
                 "+------+",
-                "|   0  | -----> | anonymous   |",
-                "|   1  | -----> | memfd + 0x0 |",
+                "|   0  | -----> | A  private     |",
+                "|   1  | -----> | B  memfd + 0x0 |",
                 "|   2  | ---------^ ^ ^",
                 "|  ... |            | |",
                 "| 4095 | -------------+",
@@ -56,9 +56,9 @@ struct FrameDrawingTests {
         #expect(
             FrameDrawing(picture([.anonymous, .anonymous], at: [0, 9])).lines == [
                 "+------+",
-                "|   0  | -----> | anonymous |",
+                "|   0  | -----> | A  private |",
                 "|  ... |",
-                "|   9  | -----> | anonymous |",
+                "|   9  | -----> | B  private |",
                 "+------+",
             ])
     }
@@ -67,5 +67,20 @@ struct FrameDrawingTests {
     func anonymousPagesAreNotShared() {
         let lines = FrameDrawing(picture([.anonymous, .anonymous, .absent, .absent])).lines
         #expect(lines.allSatisfy { !$0.contains("^") })
+    }
+
+    @Test("Where frame numbers are hidden, a letter is a frame, the same in every drawing; with numbers there is none")
+    func letters() {
+        let shared = FramePicture.Frame.file(offset: ByteCount(0))
+        let before = picture([.anonymous, .anonymous, shared])
+        let after = picture([.anonymous, shared, .absent])
+        #expect(
+            FrameLetters.labels([before, after]) == [
+                ["A  private", "B  private", "C  memfd + 0x0"], ["D  private", "C  memfd + 0x0", "none"],
+            ])
+        #expect(FrameLetters.note([before, after]).count == 2 && FrameLetters.note([before]).count == 1)
+        let numbers = picture([.pfn(1), shared])
+        #expect(FrameLetters.labels([numbers]) == [["pfn 0x1", "memfd + 0x0"]] && FrameLetters.note([numbers]) == [])
+        #expect([0, 25, 26, 52].map(FrameLetters.letter) == ["A", "Z", "A1", "A2"])
     }
 }

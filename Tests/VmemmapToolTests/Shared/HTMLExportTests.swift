@@ -152,4 +152,12 @@ struct HTMLExportTests {
         #expect(Format.decimal(12.50, 2, isTrimmed: true) == "12.5")
         #expect(Format.decimal(1e300, 2, isTrimmed: true) == "1e+300")
     }
+
+    @Test("What is known at points alone is level until the next point; a line goes straight from one to the other")
+    func steps() {
+        let points = [(x: 0.0, y: 4.0), (x: 2.0, y: 1.0), (x: 3.0, y: 5.0)]
+        let stepped = LineFigure.Series(style: "frames", points: points, isStepped: true).corners
+        #expect(stepped.map(\.x) == [0, 2, 2, 3, 3] && stepped.map(\.y) == [4, 4, 1, 1, 5])
+        #expect(LineFigure.Series(style: "pss", points: points).corners.map(\.y) == [4, 1, 5])
+    }
 }

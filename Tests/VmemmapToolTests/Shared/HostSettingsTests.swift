@@ -93,7 +93,7 @@ struct HostSettingsTests {
         try Self.write(1, to: .optimizeVmemmap)
         try Self.write(try pool.value() + 5, to: pool)
         let between = try settings()
-        let result = try KernelMeasurement(pages: HugePageCount(16), rounds: 1).run()
+        let result = try KernelMeasurement(pages: HugePageCount(16), pairs: 1).run()
         #expect(result.pagesBefore == HostHugePageCount(try pool.value()))
         #expect(result.fewestPages == HugePageCount(16))
         // A kernel that keeps what it is given: all three are measured where its memory can be read.
@@ -101,9 +101,9 @@ struct HostSettingsTests {
         if (try? PageTablesExperiment().checkSupport()) != nil {
             #expect(result.trial.strayVmemmapPages.value == .zero && result.schemeSource == .pageTables)
         }
-        let round = try #require(result.rounds.first)
-        if let fall = round.on.memmapFallPages.value { #expect(fall == PageCount(7 * 16)) }
-        if let fall = round.off.memmapFallPages.value { #expect(fall == .zero) }
+        let pair = try #require(result.pairs.first)
+        if let fall = pair.on.memmapFallPages.value { #expect(fall == PageCount(7 * 16)) }
+        if let fall = pair.off.memmapFallPages.value { #expect(fall == .zero) }
         #expect(try settings() == between)
     }
 

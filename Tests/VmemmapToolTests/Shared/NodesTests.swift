@@ -129,10 +129,10 @@ struct NodesTests {
         let bad = StressResult(
             host: good.host, seed: runs[1].seed, pages: good.pages, hugePageBytes: good.hugePageBytes,
             walkers: good.walkers, workers: good.workers, faults: good.faults, combinations: good.combinations,
-            total: good.total, leftOut: good.leftOut, footprints: good.footprints, checks: good.checks,
-            wasEnded: false, violation: violation)
+            total: good.total, leftOut: good.leftOut, footprints: good.footprints, history: [], checks: good.checks,
+            wasEnded: false, isComplete: true, violation: violation)
         func sum(_ results: [StressResult]) -> StressResult {
-            StressResult(host: good.host, configuration, runs, results, [1, 2], wasEnded: false)
+            StressResult(host: good.host, configuration, runs, results, [1, 2], history: [], wasEnded: false)
         }
         #expect(sum([good, good]).holds)
         let failed = sum([good, bad])

@@ -21,6 +21,8 @@ struct PageTests {
             "stress", "--duration", "2s", "--scheme", "all", "--backing", "all", "--pages", "16", "--faults", "all",
             "--seed", "7",
         ],
+        ["demo", "--race", "--race-duration", "1s", "--pages", "16"],
+        ["pool", Command.repository + "/scripts/examples/demote.pool"],
         ["kernel"],
         ["inspect", "--pages", "8"],
         ["pool", Command.repository + "/scripts/examples/surplus.pool"],

@@ -53,6 +53,42 @@ struct StressCommandTests {
         #expect(!record.standardOutput.contains("passed"))
     }
 
+    @Test("What was reported is there, whole, after a power cut: every export, and a line of JSON a report")
+    func killed() async throws {
+        let folder = try TemporaryFolder()
+        let arguments = [
+            "stress", "--duration", "1h", "--pages", "32", "--walkers", "1", "--report-every", "50ms", "--quiet",
+            "--export-json", folder.path("night.json"), "--export-jsonl", folder.path("night.jsonl"), "--export-html",
+            folder.path("night.html"), "--export-csv", folder.path("night.csv"),
+        ]
+        let record = try await Subprocess.run(
+            .path(Command.binary), arguments: Arguments(arguments), input: .none, output: .string(limit: 1 << 16),
+            error: .string(limit: 1 << 16)
+        ) { execution in
+            for _ in 0..<1500 {
+                let lines = (try? folder.text("night.jsonl"))?.count { $0 == "\n" } ?? 0
+                if lines > 3 { break }
+                try await Task.sleep(for: .milliseconds(20))
+            }
+            try execution.send(signal: .kill)
+        }
+        #expect(record.terminationStatus == .signaled(SIGKILL))
+        #expect(try folder.contents().sorted() == ["night.csv", "night.html", "night.json", "night.jsonl"])
+        let schema = JSONSchema(
+            try JSON(
+                text: Repository.text(
+                    of: "Sources/VmemmapEmulator/Documentation.docc/vmemmap-export.schema.json")))
+        let json = try JSON(text: folder.text("night.json"))
+        #expect(json["is_complete"] == .bool(false))
+        #expect(schema.mistake(in: json, by: "command_stress") == nil)
+        let lines = try folder.text("night.jsonl").split(separator: "\n")
+        #expect(lines.count > 3)
+        for line in lines.dropLast() {
+            #expect(schema.mistake(in: try JSON(text: String(line)), by: "stress_line") == nil)
+        }
+        #expect(try folder.text("night.html").contains("The run had not ended when this was written"))
+    }
+
     @Test("More huge pages than there is room for are a shortage")
     func shortage() async throws {
         let outcome = try await Command.run(["stress", "--pages", "99999999"])

@@ -6,9 +6,11 @@ import VmemmapEmulator
 
 @Suite("The page of a stress run")
 struct StressPageTests {
-    private static func figures(_ remaps: Int, nanoseconds: Int, setUps: Int) -> StressFigures {
+    private static func figures(
+        _ remaps: Int, nanoseconds: Int, setUps: Int, elapsed: Int = 2_000_000_000
+    ) -> StressFigures {
         var figures = StressFigures()
-        figures.elapsedNanoseconds = 2_000_000_000
+        figures.elapsedNanoseconds = elapsed
         figures.remaps = remaps
         figures.regionRemaps = remaps
         figures.regionRemapNanoseconds = nanoseconds
@@ -26,7 +28,7 @@ struct StressPageTests {
 
     private static func result(
         _ footprints: [StressFootprint], violation: StressViolation? = nil,
-        faults: StressConfiguration.Faults = .all
+        faults: StressConfiguration.Faults = .all, isComplete: Bool = true
     ) throws -> StressResult {
         let combinations = [
             StressCombinationResult(
@@ -39,9 +41,34 @@ struct StressPageTests {
             workers: 2, faults: faults, combinations: combinations,
             total: figures(1000, nanoseconds: 5_000_000, setUps: 4),
             leftOut: ["nothing <of> it"], footprints: footprints,
+            history: [500, 1000].map { (remaps: Int) in
+                StressMoment(figures(remaps, nanoseconds: 0, setUps: 1, elapsed: remaps * 1_000_000))
+            },
             checks: StressCheck.allCases.map {
                 $0.result(times: $0 == .keepsToFrameBudget ? 0 : 12, isViolated: violation?.check == $0.id)
-            }, wasEnded: false, violation: violation)
+            }, wasEnded: false, isComplete: isComplete, violation: violation)
+    }
+
+    @Test("What was done a second is drawn over time; of a run under way the page says so")
+    func overTime() throws {
+        let page = HTMLExport.text(try Self.result([]))
+        #expect(page.contains(">What was done a second</title>"))
+        // 500 in each half second.
+        #expect(page.contains("remaps a second: from 1\u{a0}000 to 1\u{a0}000"))
+        #expect(!page.contains("had not ended"))
+        #expect(try HTMLExport.text(Self.result([], isComplete: false)).contains("The run had not ended when this was"))
+    }
+
+    @Test("The history of a run of any length has a page's worth of moments, evenly spaced")
+    func history() {
+        var history = StressHistory()
+        for second in 1...100_000 {
+            let figures = Self.figures(second, nanoseconds: 0, setUps: 1, elapsed: second * 1_000_000_000)
+            if history.isDue(figures.elapsedNanoseconds) { history.note(figures) }
+        }
+        let seconds = history.moments.map { $0.elapsedNanoseconds / 1_000_000_000 }
+        #expect(seconds.count > StressHistory.most / 3 && seconds.count <= StressHistory.most)
+        #expect(seconds == Array(stride(from: seconds[0], through: seconds[0] * seconds.count, by: seconds[0])))
     }
 
     @Test("It says what was run, how fast each scheme was, what was checked, and whether the process grew")
@@ -52,7 +79,7 @@ struct StressPageTests {
             "64 huge pages of 2.00 MiB each", "2 workers, 3 walkers, faults: all", "seed 11.",
             "\(most - 1) of \(most) checks passed, 1 not measured.", "Scheme by scheme",
             ">Remaps a second</title>", "head, memfd: 500; first-tail, anonymous: 0",
-            "head, memfd: 5\u{a0}000 ns",
+            "head, memfd: 5000 ns",
             "Made scarce: address space in 0 rounds, mappings in 1\u{a0}200, descriptors in 0, room on a tmpfs in 0, "
                 + "frames in 0.",
             "Left out: nothing &lt;of&gt; it", "times 12, violations 0", "this run did not look at it",

@@ -72,7 +72,7 @@ struct StressTests {
                 StressConfiguration(
                     pages: HugePageCount(8), schemes: Scheme.allCases, backings: Backing.allCases,
                     durationNanoseconds: .max, cycles: .max, walkers: 1, workers: 1, reportEveryNanoseconds: 1)
-            ).run(control: control) { _ in control.end() }
+            ).run(control: control) { _, _ in control.end() }
             #expect(result.holds && result.wasEnded)
         }
     }
@@ -86,7 +86,7 @@ struct StressTests {
                     pages: HugePageCount(32), schemes: Scheme.allCases, backings: [.anonymous],
                     durationNanoseconds: 60_000_000_000, cycles: 90, walkers: 1, seed: 5,
                     reportEveryNanoseconds: 1)
-            ).run { _ in lines.withLock { $0 += 1 } }
+            ).run { _, _ in lines.withLock { $0 += 1 } }
             #expect(result.holds)
             #expect(result.combinations.map(\.scheme) == Scheme.allCases)
             #expect(result.total.cycles >= 90)

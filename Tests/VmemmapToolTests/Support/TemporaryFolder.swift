@@ -20,6 +20,9 @@ final class TemporaryFolder: Sendable {
         try Data(text.utf8).write(to: URL(filePath: path(name)))
     }
 
+    /// The text of a file in it.
+    func text(_ name: String) throws -> String { try String(contentsOfFile: path(name), encoding: .utf8) }
+
     /// The names in it, in order.
     func contents() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: path.string).sorted() }
 }

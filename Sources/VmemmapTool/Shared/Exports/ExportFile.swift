@@ -7,7 +7,8 @@ import SystemPackage
 ///
 /// It is opened before the run, so that a bad name fails at once. A plain file is replaced when the export is complete,
 /// by a file that has had no name until then: nobody ever reads half of it, and a run that fails or is killed leaves
-/// nothing. What is no plain file, or has several names, is written where it is.
+/// nothing, or with ``rewrite(_:)`` what it had last. What is no plain file, or has several names, is written where it
+/// is.
 ///
 /// What cannot be written after the run is said on standard error and remembered by ``Output``: the other exports are
 /// written all the same.
@@ -19,6 +20,11 @@ final class ExportFile {
     private var isOpen = true
     private var hasBegun = false
     private var hasFailed = false
+    private var hasName = false
+    private var hasComplained = false
+
+    /// Whether a plain file is replaced, as a whole.
+    var isReplaced: Bool { if case .replaced = target.way { true } else { false } }
 
     /// Whether standard output belongs to the export.
     var isStandardOutput: Bool { target.isStandardOutput }
@@ -57,10 +63,7 @@ final class ExportFile {
                 folder = nil
             case .replaced(let path, _):
                 let opened = try HostKernel.openFolder(path)
-                file = try HostKernel.openUnnamedFile(
-                    in: opened, temporary: Self.newName(),
-                    permissions: isPrivate ? [.ownerReadWrite] : [.ownerReadWrite, .groupRead, .otherRead],
-                    name: target.destination)
+                file = try Self.openUnnamed(in: opened, isPrivate: isPrivate, name: target.destination)
                 folder = opened
             }
         } catch {
@@ -69,6 +72,18 @@ final class ExportFile {
     }
 
     deinit { try? close() }
+
+    private func openUnnamed(in folder: FileDescriptor) throws(HostError) -> FileDescriptor {
+        try Self.openUnnamed(in: folder, isPrivate: isPrivate, name: target.destination)
+    }
+
+    private static func openUnnamed(
+        in folder: FileDescriptor, isPrivate: Bool, name: String
+    ) throws(HostError) -> FileDescriptor {
+        try HostKernel.openUnnamedFile(
+            in: folder, temporary: newName(),
+            permissions: isPrivate ? [.ownerReadWrite] : [.ownerReadWrite, .groupRead, .otherRead], name: name)
+    }
 
     /// Says so where it has to wait: to open a pipe takes until somebody reads it, or a signal comes.
     private static func openInPlace(_ path: FilePath) throws(HostError) -> FileDescriptor {
@@ -97,19 +112,52 @@ final class ExportFile {
         finish()
     }
 
+    /// Writes some text, and has it read and kept from now on: a plain file gets its name with the first.
+    func append(_ text: String) {
+        add(Array(text.utf8))
+        attempt { () throws(HostError) in
+            try giveName(to: file)
+            if isReplaced { try HostKernel.synchronize(file, name: target.destination) }
+        }
+    }
+
+    /// Puts what there is so far in the place of the file, as a whole and safe from a power cut; the export goes on.
+    /// Only for a plain file. Where that fails, it is said once, and the next time may succeed.
+    func rewrite(_ text: String) {
+        guard let folder, !hasFailed else { return }
+        do throws(HostError) {
+            let copy = try openUnnamed(in: folder)
+            defer { try? HostKernel.close(copy) }
+            try HostKernel.write(Array(text.utf8), to: copy, name: target.destination)
+            try HostKernel.synchronize(copy, name: target.destination)
+            try giveName(to: copy, isLast: false)
+        } catch {
+            if hasComplained { return }
+            hasComplained = true
+            Output.error("cannot write the export \(target.destination) yet: \(error); tried again at each report")
+        }
+    }
+
     /// Completes the export: all of it is written.
     func finish() {
         add([])
         attempt { () throws(HostError) in
-            if let folder, case .replaced(_, let name) = target.way {
-                // In the folder that was opened, wherever it is now.
-                if !isPrivate {
-                    try takePermissions(from: FilePath("/proc/self/fd/\(folder.rawValue)").appending(name))
-                }
-                try HostKernel.giveName(name, to: file, in: folder, temporary: Self.newName())
-            }
+            try giveName(to: file)
             try close()
         }
+    }
+
+    /// Gives a plain file its name, in the folder that was opened, wherever it is now.
+    ///
+    /// - Parameter isLast: whether no other file gets it after this one.
+    private func giveName(to file: FileDescriptor, isLast: Bool = true) throws(HostError) {
+        guard let folder, !hasName, case .replaced(_, let name) = target.way else { return }
+        if !isPrivate {
+            try takePermissions(
+                from: FilePath("/proc/self/fd/\(folder.rawValue)").appending(name), for: file)
+        }
+        try HostKernel.giveName(name, to: file, in: folder, temporary: Self.newName())
+        hasName = isLast
     }
 
     private func close() throws(HostError) {
@@ -135,7 +183,7 @@ final class ExportFile {
 
     /// Takes over who may do what with the file that is to be replaced. It may have come, gone or changed since the run
     /// began.
-    private func takePermissions(from path: FilePath) throws(HostError) {
+    private func takePermissions(from path: FilePath, for file: FileDescriptor) throws(HostError) {
         let replaced: FileDescriptor
         do throws(HostError) {
             replaced = try HostKernel.open(path, .writeOnly, options: [.noFollow, .nonBlocking, .closeOnExec])

@@ -8,6 +8,8 @@ protocol ExportableResult: Encodable, Sendable {
     var checks: [Check] { get }
     /// False if a check failed, or whatever else must not be was found; nil where nothing was verified.
     var verdict: Bool? { get }
+    /// What a reader must know of its figures, or of why it failed: sentences without their full stops.
+    var notes: [String] { get }
     /// Its tables, the main one first.
     var tables: [ExportTable] { get }
     /// What its page shows before the tables. Unless it says otherwise, the figures that can be drawn of the tables.
@@ -16,6 +18,7 @@ protocol ExportableResult: Encodable, Sendable {
 
 extension ExportableResult {
     var checks: [Check] { [] }
+    var notes: [String] { [] }
 
     var verdict: Bool? { checks.isEmpty ? nil : !checks.contains { $0.outcome == .failed } }
 

@@ -34,6 +34,37 @@ enum JSONExport {
         try text(result, command: type(of: result).command, holds: result.verdict)
     }
 
+    /// What a line of JSON lines starts with.
+    private struct Line<Report: Encodable>: Encodable {
+        let schemaVersion = Tool.schemaVersion
+        let tool = Tool.name
+        let command: String
+        let reportedAt: String
+        let report: Report
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: Key.self)
+            try container.encode(schemaVersion, forKey: .schemaVersion)
+            try container.encode(tool, forKey: .tool)
+            try container.encode(command, forKey: .command)
+            try container.encode(reportedAt, forKey: .reportedAt)
+            try report.encode(to: encoder)
+        }
+
+        enum Key: String, CodingKey {
+            case schemaVersion, tool, command, reportedAt
+        }
+    }
+
+    /// A report of a run as one line, dated by this host's clock.
+    static func line(_ report: some Encodable, command: String) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        let line = Line(command: command, reportedAt: Date.now.ISO8601Format(), report: report)
+        return String(decoding: try encoder.encode(line), as: UTF8.self) + "\n"
+    }
+
     /// The text of what has no tables.
     ///
     /// - Parameters:

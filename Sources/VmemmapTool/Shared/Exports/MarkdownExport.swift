@@ -17,6 +17,7 @@ enum MarkdownExport {
         if let closing = result.closing {
             lines += ["", result.verdict == true ? "\(closing.capitalizedFirst)." : "**\(closing.capitalizedFirst).**"]
         }
+        lines += result.notes.flatMap { ["", "\(escaped($0.capitalizedFirst))."] }
         for table in result.allTables where !table.rows.isEmpty { lines += [""] + self.lines(table) }
         return lines.joined(separator: "\n") + "\n"
     }

@@ -9,6 +9,16 @@ struct LineFigure {
         let points: [(x: Double, y: Double)]
         /// What is told of each point, which then gets a dot; empty for none.
         var titles: [String] = []
+        /// Whether a value holds until the next point: what is known at points alone is not drawn between them.
+        var isStepped = false
+
+        /// What is drawn: with a corner before each point if it is stepped.
+        var corners: [(x: Double, y: Double)] {
+            guard isStepped else { return points }
+            return zip(points, points.dropFirst()).reduce(into: Array(points.prefix(1))) { line, ends in
+                line += [(ends.1.x, ends.0.y), ends.1]
+            }
+        }
     }
 
     /// Lines over one axis of values.
@@ -101,7 +111,7 @@ private struct Plot {
         drawing.text("strong", 0, bottom - height - 12, panel.name + (unit.isEmpty ? "" : ", \(unit)"))
         if !panel.note.isEmpty { drawing.text("end soft", width - 2, bottom - height - 12, panel.note) }
         for series in panel.series {
-            drawing.curve("line " + series.style, series.points.map { (x($0.x), y($0.y)) })
+            drawing.curve("line " + series.style, series.corners.map { (x($0.x), y($0.y)) })
             for (point, title) in zip(series.points, series.titles) {
                 drawing.dot("dot", x(point.x), y(point.y), radius: 3, title: title)
             }

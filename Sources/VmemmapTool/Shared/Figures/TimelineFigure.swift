@@ -35,7 +35,7 @@ enum TimelineFigure {
         return text
             + "Both are of the whole process. Frames (dots): different frames behind the region, from pagemap after "
             + "each "
-            + "step; between the dots they were not counted. Shaded: the steps; between them, figures are read. A "
+            + "step, and drawn as they were until the next count. Shaded: the steps; between them, figures are read. A "
             + "thread of its "
             + "own takes the samples, only when a page is asked for; what it costs the steps is in their times."
     }
@@ -67,7 +67,7 @@ enum TimelineFigure {
                 LineFigure.Series(style: "pss", name: "PSS", points: points(pss)),
                 LineFigure.Series(
                     style: "frames", name: "frames", points: points(frames.map { ($0.end, $0.bytes) }),
-                    titles: frames.map { "\($0.name): \(Format.bytes($0.bytes)) of frames" }),
+                    titles: frames.map { "\($0.name): \(Format.bytes($0.bytes)) of frames" }, isStepped: true),
             ])
     }
 }

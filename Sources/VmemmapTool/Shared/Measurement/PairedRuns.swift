@@ -37,23 +37,26 @@ struct PairedRuns: Hashable, Sendable, Codable {
     /// Runs two things `runs` times each. Who goes first changes with every pair, so that a drift of the host weighs on
     /// both.
     ///
-    /// - Parameter isThrough: called after every pair.
+    /// - Parameter isThrough: called after every pair; false ends it with those that there are.
     static func alternate<Value>(
-        _ runs: Int, _ first: () throws -> Value, _ second: () throws -> Value, isThrough: () -> Void = {}
+        _ runs: Int, _ first: () throws -> Value, _ second: () throws -> Value, isThrough: () -> Bool = { true }
     ) rethrows -> [(first: Value, second: Value)] {
-        try (0..<runs).map { run in
-            defer { isThrough() }
+        var pairs: [(first: Value, second: Value)] = []
+        for run in 0..<runs {
             if run.isMultiple(of: 2) {
                 let one = try first()
-                return (one, try second())
+                pairs.append((one, try second()))
+            } else {
+                let other = try second()
+                pairs.append((try first(), other))
             }
-            let other = try second()
-            return (try first(), other)
+            if !isThrough() { break }
         }
+        return pairs
     }
 }
 
-/// What is said of several runs: the middle, the smallest and the largest value.
+/// What is said of several pairs: the middle, the smallest and the largest value, and which stand far out.
 struct Spread: Hashable, Sendable, Codable {
     /// The middle value, or the mean of the two in the middle.
     let median: Double
@@ -61,12 +64,15 @@ struct Spread: Hashable, Sendable, Codable {
     let min: Double
     /// The largest.
     let max: Double
+    /// The numbers of the pairs that stand far out, from 1: see ``Statistics/outliers(_:)``.
+    let outlierPairs: [Int]
 
-    /// The spread of `values`; NaN of none.
+    /// The spread of `values`, one a pair, in the order of the run; NaN of none.
     init(_ values: [Double]) {
         median = Statistics.median(values)
         min = values.min() ?? .nan
         max = values.max() ?? .nan
+        outlierPairs = Statistics.outliers(values).map { $0 + 1 }
     }
 }
 
@@ -78,5 +84,18 @@ enum Statistics {
         if sorted.isEmpty { return .nan }
         let upper = sorted[sorted.count / 2]
         return sorted.count.isMultiple(of: 2) ? (sorted[sorted.count / 2 - 1] + upper) / 2 : upper
+    }
+
+    /// Which values stand far out: more than three times the distance of the quartiles away from the nearer one, as
+    /// Tukey's rule has it. None of fewer than 5 values, whose quartiles say nothing.
+    ///
+    /// The quartiles are the medians of the lower and the upper half, the middle value in both.
+    static func outliers(_ values: [Double]) -> [Int] {
+        if values.count < 5 { return [] }
+        let sorted = values.sorted()
+        let half = (sorted.count + 1) / 2
+        let (lower, upper) = (median(Array(sorted.prefix(half))), median(Array(sorted.suffix(half))))
+        let reach = 3 * (upper - lower)
+        return values.indices.filter { values[$0] < lower - reach || values[$0] > upper + reach }
     }
 }

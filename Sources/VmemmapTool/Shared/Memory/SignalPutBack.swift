@@ -20,9 +20,16 @@ final class SignalPutBack: Sendable {
     init() throws(HostError) { signals = try TerminationSignals() }
 
     /// From now on a signal puts `settings` back and ends the command with 128 and its number, as a shell has it.
-    func watch(_ settings: [ChangedSettings]) throws(HostError) {
+    ///
+    /// - Parameter first: what the first signal does instead, where the command can end in order; a second one ends it.
+    func watch(_ settings: [ChangedSettings], first: (@Sendable (Int32) -> Void)? = nil) throws(HostError) {
         let waiting = try HostThread { [signals, ending] in
-            guard let signal = try? signals.waitForSignal() else { return }
+            guard var signal = try? signals.waitForSignal() else { return }
+            if let first {
+                first(signal)
+                guard let second = try? signals.waitForSignal() else { return }
+                signal = second
+            }
             ending.hasBegun.store(true, ordering: .releasing)
             SignalPutBack.putBack(settings)
             exit(128 + signal)

@@ -42,13 +42,13 @@ struct ExportOptions: ParsableArguments {
     /// the same.
     ///
     /// - Parameters:
-    ///   - flags: where `--export-kpageflags` writes.
+    ///   - other: where an export of the command's own goes: `--export-kpageflags`, `--export-jsonl`.
     ///   - inputs: files that the command reads, which no export may replace.
-    func open(beside flags: String? = nil, reading inputs: [String] = []) throws -> Exports {
-        let files = try ExportFile.open(destinations.map(\.1) + [flags], reading: inputs)
+    func open(beside other: String? = nil, reading inputs: [String] = []) throws -> Exports {
+        let files = try ExportFile.open(destinations.map(\.1) + [other], reading: inputs)
         return Exports(
             files: zip(destinations, files).compactMap { named, file in file.map { (named.0, $0) } },
-            pageFlags: files.last ?? nil)
+            besides: files.last ?? nil)
     }
 
     /// Opens a file beside the exports that nobody else is to read: see ``ExportFile/openPrivate(_:beside:)``.
@@ -61,15 +61,15 @@ struct ExportOptions: ParsableArguments {
 struct Exports {
     fileprivate let files: [(format: ExportFormat, file: ExportFile)]
 
-    /// What `--export-kpageflags` names.
-    let pageFlags: ExportFile?
+    /// The command's own export, which it writes itself.
+    let besides: ExportFile?
 
     /// Whether there are none.
     var isEmpty: Bool { files.isEmpty }
 
     /// Whether the report may be printed: an export to standard output has it to itself.
     var leaveStandardOutput: Bool {
-        !files.contains { $0.file.isStandardOutput } && pageFlags?.isStandardOutput != true
+        !files.contains { $0.file.isStandardOutput } && besides?.isStandardOutput != true
     }
 
     /// Whether a page is made: it shows memory over time, which is sampled for nothing else.
@@ -78,6 +78,13 @@ struct Exports {
     /// Writes the result in every form asked for, before the report is printed: whoever reads that may go away.
     func finish(_ result: some ExportableResult) throws {
         for (format, file) in files { file.finish(try format.text(result)) }
-        pageFlags?.finish()
+        besides?.finish()
+    }
+
+    /// Writes what there is of a result into every plain file; see ``ExportFile/rewrite(_:)``.
+    func rewrite(_ result: some ExportableResult) {
+        for (format, file) in files where file.isReplaced {
+            if let text = try? format.text(result) { file.rewrite(text) }
+        }
     }
 }

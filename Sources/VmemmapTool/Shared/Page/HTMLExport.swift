@@ -74,6 +74,10 @@ enum HTMLExport {
         } else if !content.summary.isEmpty {
             parts.append(.element("p", ["class": "verdict"], [Markup(content.summary)]))
         }
+        parts += result.notes.map {
+            .element(
+                "p", ["class": result.verdict == false ? "note failed" : "note"], [Markup("\($0.capitalizedFirst).")])
+        }
         parts.append(.element("p", [:], [Markup(intro)]))
         if !content.highlights.isEmpty {
             parts.append(

@@ -33,7 +33,7 @@ enum HTMLStyle {
         .host{font-size:14px;color:var(--soft);margin-bottom:22px}
         .setting{font:15px/1.5 var(--label);margin-bottom:2px}
         .verdict strong{color:var(--accent)}
-        .verdict.failed strong{color:var(--bad)}
+        .verdict.failed strong,.note.failed{color:var(--bad)}
         .highlights{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:0 24px;margin:30px 0 \
         0;border-top:2px solid var(--ink)}
         .highlights div{display:flex;flex-direction:column-reverse;justify-content:flex-end;padding:14px \

@@ -29,11 +29,15 @@ enum Format {
     private static func bytes(_ bytes: ByteCount, decimals: [Int]) -> String {
         let magnitude = bytes.rawValue.magnitude
         let units: [(UInt, String)] = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
-        guard let (unit, name) = units.first(where: { magnitude >= $0.0 }) else { return "\(bytes.rawValue) B" }
+        guard let place = units.firstIndex(where: { magnitude >= $0.0 }) else { return "\(bytes.rawValue) B" }
+        let (unit, name) = units[place]
         let isWholeKibibytes = unit == 1 << 10 && magnitude.isMultiple(of: unit)
         let texts = (isWholeKibibytes ? [0] : decimals).map { decimal(Double(magnitude) / Double(unit), $0) }
         let text = texts.first { $0.count { $0.isNumber } <= 4 } ?? texts[texts.count - 1]
-        return (bytes < .zero ? "-" : "") + text + " " + name
+        let sign = bytes < .zero ? "-" : ""
+        // What rounds to 1024 of a unit is 1 of the next.
+        if place > 0, Double(text) == 1024 { return "\(sign)1.00 \(units[place - 1].1)" }
+        return sign + text + " " + name
     }
 
     /// In ns, us, ms or s, to a tenth of the unit; seconds below ten to a hundredth.
@@ -41,8 +45,9 @@ enum Format {
         let time = Double(nanoseconds)
         return switch nanoseconds {
         case ..<10_000: "\(nanoseconds) ns"
-        case ..<1_000_000: decimal(time / 1e3, 1) + " us"
-        case ..<1_000_000_000: decimal(time / 1e6, 1) + " ms"
+        // What rounds to 1000 of a unit is 1 of the next.
+        case ..<999_950: decimal(time / 1e3, 1) + " us"
+        case ..<999_950_000: decimal(time / 1e6, 1) + " ms"
         default: decimal(time / 1e9, nanoseconds < 9_995_000_000 ? 2 : 1) + " s"
         }
     }

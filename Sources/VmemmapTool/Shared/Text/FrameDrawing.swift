@@ -14,9 +14,10 @@ struct FrameDrawing: Sendable {
 
     /// Draws `picture`.
     ///
-    /// - Parameter protections: for each vmemmap page of the picture whether it is writable, beside its number; nil
-    ///   draws none.
-    init(_ picture: FramePicture, protections: [Bool]? = nil) {
+    /// - Parameters:
+    ///   - protections: for each vmemmap page of the picture whether it is writable, beside its number; nil draws none.
+    ///   - labels: for each of them what stands for its frame; nil: what ``FrameLetters`` has for this picture alone.
+    init(_ picture: FramePicture, protections: [Bool]? = nil, labels names: [String]? = nil) {
         let rows = Self.rows(picture.vmemmapPages)
         let isWritable = Dictionary(
             uniqueKeysWithValues: zip(picture.vmemmapPages.map(\.index), protections ?? []))
@@ -25,7 +26,10 @@ struct FrameDrawing: Sendable {
             "\(page.index)" + (isWritable[page.index].map { $0 ? " rw" : " ro" } ?? "")
         }
         let edge = "+" + String(repeating: "-", count: inside) + "+"
-        let labels = rows.map { $0.map { Self.label($0.frame) } ?? "" }
+        let labelOf = Dictionary(
+            uniqueKeysWithValues: zip(
+                picture.vmemmapPages.map(\.index), names ?? FrameLetters.labels([picture]).first ?? []))
+        let labels = rows.map { $0.flatMap { labelOf[$0.index] } ?? "" }
         let width = labels.map(\.count).max() ?? 0
         let fan = Self.fan(rows)
         var lines = [edge]
@@ -69,15 +73,6 @@ struct FrameDrawing: Sendable {
         let rest = String(repeating: depth == 0 ? " ^" : " |", count: fan.upperBound - position - 1)
         if isGap { return String(repeating: " ", count: 10 + 2 * depth) + "|" + rest }
         return " " + String(repeating: "-", count: 9 + 2 * depth) + (depth == 0 ? "^" : "+") + rest
-    }
-
-    private static func label(_ frame: FramePicture.Frame) -> String {
-        switch frame {
-        case .pfn(let number): "pfn 0x" + String(number, radix: 16)
-        case .file(let offset): "memfd + 0x" + String(offset.rawValue, radix: 16)
-        case .anonymous: "anonymous"
-        case .absent: "none"
-        }
     }
 
     private static func center(_ text: String, _ width: Int) -> String {
