@@ -12,6 +12,7 @@ struct Shape: Sendable, CustomTestStringConvertible {
     var backing = Backing.anonymous
     var tailFrames = 1
     var mapping = RegionMapping.pte
+    var base = HostLimits.pageSize
 
     /// One huge page; several batches (the engine copies 64 at a time) and a part of one; gigantic ones.
     static let all = [
@@ -55,14 +56,15 @@ struct Shape: Sendable, CustomTestStringConvertible {
     }
 
     var testDescription: String {
-        "\(pages) x \(size == .twoMebibytes ? "2 MiB" : "1 GiB"), \(scheme.rawValue)"
+        "\(pages) x \(size.bytes.rawValue >> 20) MiB, \(scheme.rawValue)"
+            + (base == HostLimits.pageSize ? "" : ", base pages of \(base.rawValue >> 10) KiB")
             + (backing == .anonymous ? "" : ", \(backing.rawValue)")
             + (tailFrames == 1 ? "" : ", tail frames \(tailFrames)")
             + (mapping == .pte ? "" : ", PMD-mapped region")
     }
 
     func plan() throws -> MappingPlan {
-        let geometry = try #require(Geometry(basePageSize: HostLimits.pageSize, hugePageSize: size))
+        let geometry = try #require(Geometry(basePageSize: base, hugePageSize: size))
         return try MappingPlan(
             geometry: geometry, scheme: scheme, backing: backing, mapping: mapping, hugePages: HugePageCount(pages),
             tailFrames: .frames(PageCount(tailFrames)))

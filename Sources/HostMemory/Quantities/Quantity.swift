@@ -90,7 +90,7 @@ public struct ByteCount: Quantity {
     }
 }
 
-/// A number of host pages (or of the frames under them).
+/// A number of pages, or of the frames under them: the host's, or where it is said emulated base pages.
 public struct PageCount: Quantity {
     /// The number of pages.
     public let rawValue: Int

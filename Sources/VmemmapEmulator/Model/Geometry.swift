@@ -5,7 +5,8 @@ public import HostMemory
 /// With 4 KiB base pages a 2 MiB huge page has 512 struct pages of 64 bytes in 8 vmemmap pages, one of 1 GiB has
 /// 262144 in 4096. What is said of sizes here is for those.
 public struct Geometry: Hashable, Sendable {
-    /// The base page: 4, 16 or 64 KiB.
+    /// The base page: 4, 16 or 64 KiB. A region's may be larger than its host's: then one is a run of the host's pages,
+    /// remapped together.
     public let basePageSize: ByteCount
     /// The huge page.
     public let hugePageSize: HugePageSize
@@ -66,11 +67,12 @@ public struct Geometry: Hashable, Sendable {
         PageCount(vmemmapBytesPerHugePage.rawValue / basePageSize.rawValue)
     }
 
-    /// Pages that a page table of the host, and so a PMD, maps (PTRS_PER_PTE): 512 of 4 KiB.
+    /// Base pages that a page table, and so a PMD, maps (PTRS_PER_PTE): 512 of 4 KiB.
     public var pagesPerPmd: Int { basePageSize.rawValue / 8 }
 
-    /// Whether the vmemmap of a huge page fills whole page tables of the host (`vmemmap pages % PTRS_PER_PTE == 0`, 512
-    /// of 4 KiB): only then can it be mapped by a PMD again (v5 patch 18).
+    /// Whether the vmemmap of a huge page fills whole page tables (`vmemmap pages % PTRS_PER_PTE == 0`, 512 of 4 KiB):
+    /// only then can it be mapped by a PMD again (v5 patch 18). Larger base pages have larger tables, of 2048 or 8192
+    /// entries, so that these are whole blocks of a host with 4 KiB pages, too.
     public var isGigantic: Bool {
         vmemmapPagesPerHugePage > .zero && vmemmapPagesPerHugePage.rawValue.isMultiple(of: pagesPerPmd)
     }

@@ -16,7 +16,8 @@ package typealias BuildProgress = (_ built: PageCount, _ total: PageCount) -> Vo
 extension VmemmapRegion {
     /// The length of a plan's region, if there can be one.
     static func checkedLength(_ plan: MappingPlan, _ construction: Construction) throws(VmemmapError) -> ByteCount {
-        guard plan.geometry.basePageSize == HostLimits.pageSize else {
+        // Both are powers of two, so that a larger one is a whole run.
+        guard plan.geometry.basePageSize >= HostLimits.pageSize else {
             throw VmemmapError(.build, .basePageSize(wanted: plan.geometry.basePageSize, host: HostLimits.pageSize))
         }
         guard plan.hugePages > .zero, plan.hugePages <= plan.geometry.mostPages else {

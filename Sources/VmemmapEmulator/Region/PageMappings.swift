@@ -10,9 +10,13 @@ package struct PageMappings {
         case own(isWritable: Bool)
         /// A page of a memory file.
         case shared(isWritable: Bool)
+        /// Of the host's pages that it consists of some are one thing, some another.
+        case mixed
     }
 
+    /// Of each page of the host.
     private let kinds: [Kind]
+    private let perVmemmapPage: Int
     private let plan: MappingPlan
     /// How the plan replaces each vmemmap page of a huge page; nil where it does not.
     private let replaced: [MappingPlan.ReplacementProtection?]
@@ -29,7 +33,8 @@ package struct PageMappings {
             for page in first..<(first + replacement.count.rawValue) { replaced[page] = replacement.protection }
         }
         self.replaced = replaced
-        let pageSize = region.plan.geometry.basePageSize.rawValue
+        perVmemmapPage = plan.geometry.hostPagesPerVmemmapPage
+        let pageSize = HostLimits.pageSize.rawValue
         var kinds = [Kind](repeating: .unmapped, count: region.range.length.rawValue / pageSize)
         var count = MappingCount.zero
         try ProcMaps.forEach(overlapping: region.range) { (mapping) throws(HostError) in
@@ -49,15 +54,16 @@ package struct PageMappings {
 
     /// What is mapped at a vmemmap page of a huge page.
     package func kind(_ vmemmapPage: Int, of page: Int) -> Kind {
-        kinds[page * plan.geometry.vmemmapPagesPerHugePage.rawValue + vmemmapPage]
+        let first = (page * plan.geometry.vmemmapPagesPerHugePage.rawValue + vmemmapPage) * perVmemmapPage
+        let kind = kinds[first]
+        return kinds[first..<(first + perVmemmapPage)].allSatisfy { $0 == kind } ? kind : .mixed
     }
 
     /// The vmemmap pages of a huge page that are not mapped as `state` says.
     package func pagesNotAs(_ state: HugePageState, in page: Int) -> [String] {
-        let first = page * replaced.count
         var wrong: [String] = []
         for vmemmapPage in replaced.indices {
-            let found = kinds[first + vmemmapPage]
+            let found = kind(vmemmapPage, of: page)
             if found != expected(vmemmapPage, state) { wrong.append("vmemmap page \(vmemmapPage) is \(found)") }
         }
         return wrong

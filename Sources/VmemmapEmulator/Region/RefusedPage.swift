@@ -8,12 +8,15 @@ extension RegionParts {
     /// one in every vmemmap page of every scheme.
     func isIntact(_ vmemmapPage: VmemmapPageIndex, of page: HugePageIndex) -> Bool {
         let start = layout.vmemmap(of: page, from: vmemmapPage, count: PageCount(1)).start
-        // SAFETY: the address is inside the region, which stays this object's; the load survives a gap in it.
-        let word = unsafe MemoryAccess.tryLoad(start + plan.geometry.structPageSize + StructPage.compoundHeadOffset)
-        return word
-            == CompoundHead.tailWord(
-                plan.encoding, head: layout.vmemmap(of: page).start, order: plan.geometry.order,
-                structPageSize: plan.geometry.structPageSize)
+        let tail = CompoundHead.tailWord(
+            plan.encoding, head: layout.vmemmap(of: page).start, order: plan.geometry.order,
+            structPageSize: plan.geometry.structPageSize)
+        let second = plan.geometry.structPageSize + StructPage.compoundHeadOffset
+        // A gap begins and ends with a page of the host.
+        return (0..<plan.geometry.hostPagesPerVmemmapPage).allSatisfy { number in
+            // SAFETY: the address is inside the region, which stays this object's; the load survives a gap in it.
+            unsafe MemoryAccess.tryLoad(start + HostLimits.pageSize * number + second) == tail
+        }
     }
 
     /// Whether every vmemmap page of a huge page is.

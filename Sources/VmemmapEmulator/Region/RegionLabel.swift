@@ -1,6 +1,7 @@
 package import HostMemory
 
-/// What a region is, written into the name of its memory file: `vmemmap-frames:2M:first-tail:anonymous:pte:1:64`.
+/// What a region is, written into the name of its memory file: `vmemmap-frames:2M:first-tail:anonymous:pte:1:64`, with
+/// `:16K` behind it where the base page is not the host's.
 ///
 /// Whoever looks at the process from outside, /proc/PID/maps or pmap, reads it there. The guard page on each side of
 /// the region is an inaccessible mapping of that file, so that the region is found between the two in any state and on
@@ -19,6 +20,8 @@ package struct RegionLabel: Hashable, Sendable {
     package let tailFrames: PageCount
     /// How many huge pages.
     package let hugePages: HugePageCount
+    /// The base page.
+    package let basePageSize: ByteCount
 
     /// What the name of every region's memory file starts with.
     package static let fileName = MemoryFile.regionName
@@ -31,12 +34,14 @@ package struct RegionLabel: Hashable, Sendable {
         mapping = plan.mapping
         tailFrames = plan.tailFrames
         hugePages = plan.hugePages
+        basePageSize = plan.geometry.basePageSize
     }
 
     /// Reads the label in a mapping's name, `/memfd:vmemmap-frames:... (deleted)`; nil if there is none.
     package init?(mappingName name: String) {
         let fields = name.prefix { $0 != " " }.split(separator: ":", omittingEmptySubsequences: false)
-        guard fields.count == 8, fields[0] == "/memfd", fields[1] == Self.fileName,
+        let base = fields.count == 9 ? ByteCount(text: fields[8]) : HostLimits.pageSize
+        guard fields.count == 8 || fields.count == 9, let base, fields[0] == "/memfd", fields[1] == Self.fileName,
             let pageSize = ByteCount(text: fields[2]).flatMap({ HugePageSize(bytes: $0) }),
             let scheme = Scheme(rawValue: String(fields[3])), let backing = Backing(rawValue: String(fields[4])),
             let mapping = RegionMapping(rawValue: String(fields[5])), let tailFrames = Int(fields[6]), tailFrames >= 1,
@@ -48,11 +53,12 @@ package struct RegionLabel: Hashable, Sendable {
         self.mapping = mapping
         self.tailFrames = PageCount(tailFrames)
         self.hugePages = HugePageCount(hugePages)
+        basePageSize = base
     }
 
     /// How long the region is; nil where there is no such geometry, or it is longer than an address space.
-    package func regionLength(pageSize: ByteCount) -> ByteCount? {
-        guard let geometry = Geometry(basePageSize: pageSize, hugePageSize: self.pageSize),
+    package var regionLength: ByteCount? {
+        guard let geometry = Geometry(basePageSize: basePageSize, hugePageSize: pageSize),
             hugePages <= geometry.mostPages
         else { return nil }
         return geometry.vmemmapBytesPerHugePage * hugePages.rawValue
@@ -61,15 +67,16 @@ package struct RegionLabel: Hashable, Sendable {
     /// The memory file's name.
     var memoryFileName: String {
         [
-            Self.fileName, pageSizeText, scheme.rawValue, backing.rawValue, mapping.rawValue, "\(tailFrames)",
+            Self.fileName, Self.text(pageSize.bytes), scheme.rawValue, backing.rawValue, mapping.rawValue,
+            "\(tailFrames)",
             "\(hugePages)",
         ]
-        .joined(separator: ":")
+        .joined(separator: ":") + (basePageSize == HostLimits.pageSize ? "" : ":" + Self.text(basePageSize))
     }
 
     /// In the largest unit that divides it: `2M`.
-    private var pageSizeText: String {
-        let bytes = pageSize.bytes.rawValue
+    private static func text(_ size: ByteCount) -> String {
+        let bytes = size.rawValue
         let units = [(1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")]
         return units.first { bytes.isMultiple(of: $0.0) }.map { "\(bytes / $0.0)\($0.1)" } ?? "\(bytes)"
     }

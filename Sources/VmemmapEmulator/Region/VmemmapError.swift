@@ -114,7 +114,7 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
                 "needs \(asked) more mappings, but vm.max_map_count is \(limit) and \(inUse) are in use; "
                     + "at most \(largest) huge pages fit (raise vm.max_map_count or take fewer)"
             case .basePageSize(let wanted, let host):
-                "a base page of \(wanted) bytes was asked for, this host has \(host)"
+                "a base page of \(wanted) bytes was asked for, and this host maps no less than \(host)"
             case .hugePageSize(let size, let host):
                 "a huge page of \(size) bytes is not larger than this host's base page of \(host)"
             case .unusableCount(let count):

@@ -25,7 +25,7 @@ public final class VmemmapRegion: Sendable {
     /// Maps the region and fills its struct pages as the kernel's prep of compound pages would.
     ///
     /// - Parameters:
-    ///   - plan: the huge pages and their scheme. Its base page must be the host's.
+    ///   - plan: the huge pages and their scheme. Its base page must be the host's, or larger.
     ///   - construction: with a frame for every vmemmap page, or optimized from the start.
     ///   - progress: told how far it is.
     /// - Throws: `VmemmapError` when the host refuses; nothing is left mapped then.

@@ -20,14 +20,14 @@ enum DemoChecks {
         return [
             Check(
                 "distinct_frames", "the region has the frames of the plan",
-                [.equal("distinct_frames", plan.framesOptimized.rawValue, frames.distinct.rawValue)],
+                [.equal("distinct_frames", plan.hostFrames(plan.framesOptimized).rawValue, frames.distinct.rawValue)],
                 method: "/proc/self/pagemap and maps, frames told apart by \(frames.method.rawValue)"),
             Check(
                 "shared_frames", "the memory file holds the shared frames, and nothing else",
                 [
                     .equal("memfd_bytes", shared.rawValue, try region.sharedFrameBytes().rawValue),
                     .equal(
-                        "anonymous_pages", plan.anonymousFrames(optimized: plan.hugePages).rawValue,
+                        "anonymous_pages", plan.hostFrames(plan.anonymousFrames(optimized: plan.hugePages)).rawValue,
                         frames.presentAnonymous.rawValue),
                 ],
                 method: "fstat st_blocks; present anonymous pages of /proc/self/pagemap"),
@@ -65,9 +65,12 @@ enum DemoChecks {
             Check(
                 "figures_back", "frames, memory file and mappings are back where they were",
                 [
-                    .equal("distinct_frames", plan.framesPopulated.rawValue, frames.distinct.rawValue),
+                    .equal(
+                        "distinct_frames", plan.hostFrames(plan.framesPopulated).rawValue, frames.distinct.rawValue),
                     .equal("memfd_bytes", unoptimized.rawValue, try region.sharedFrameBytes().rawValue),
-                    .equal("region_present_pages", plan.framesPopulated.rawValue, frames.present.rawValue),
+                    .equal(
+                        "region_present_pages", plan.hostFrames(plan.framesPopulated).rawValue,
+                        frames.present.rawValue),
                     .equal(
                         "region_mappings", plan.regionMappings(.restored).rawValue,
                         try ProcMaps.count(overlapping: region.range).rawValue),

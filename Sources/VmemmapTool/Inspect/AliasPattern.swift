@@ -5,7 +5,8 @@ import VmemmapEmulator
 /// do.
 ///
 /// What is compared is who shares with whom, not where in the memory file a frame lies: an outsider's view, that owes
-/// nothing to how the engine lays its file out. Pure.
+/// nothing to how the engine lays its file out. Goes by pages of the host, of which a vmemmap page may be several.
+/// Pure.
 struct AliasPattern {
     /// What a vmemmap page shows, as far as an outsider can tell it from another.
     enum Identity: Hashable {
@@ -27,30 +28,30 @@ struct AliasPattern {
         case neither
     }
 
-    private let pageSize: ByteCount
-    /// For each vmemmap page the first one that ought to show the same frame.
+    private let pageSize = HostLimits.pageSize
+    /// For each page the first one that ought to show the same frame.
     private let first: [Int]
-    /// For each template the first vmemmap page that ought to show it.
+    /// For each frame of the templates the first page that ought to show it.
     private let templates: [Int]
 
     init(_ plan: MappingPlan) {
-        var first = Array(0..<plan.geometry.vmemmapPagesPerHugePage.rawValue)
+        let run = plan.geometry.hostPagesPerVmemmapPage
+        var first = Array(0..<plan.geometry.vmemmapPagesPerHugePage.rawValue * run)
         // A page that keeps its frame shows the frame that others share from it.
-        var firstOfOwn: [Int: Int] = [:]
-        for (number, page) in plan.ownPages.enumerated() { firstOfOwn[number] = page.rawValue }
+        let own = plan.ownPages.lowerBound.rawValue * run
         var firstOfTemplate: [Int: Int] = [:]
         for replacement in plan.replacements {
-            for step in 0..<replacement.count.rawValue {
-                let page = replacement.first.rawValue + step
+            for step in 0..<replacement.count.rawValue * run {
+                let page = replacement.first.rawValue * run + step
                 switch replacement.frame {
-                case .own(let number): first[page] = firstOfOwn[number + step] ?? page
+                case .own(let number): first[page] = own + number * run + step
                 case .template(let number):
-                    first[page] = firstOfTemplate[number + step] ?? page
-                    if firstOfTemplate[number + step] == nil { firstOfTemplate[number + step] = page }
+                    let frame = number * run + step
+                    first[page] = firstOfTemplate[frame] ?? page
+                    if firstOfTemplate[frame] == nil { firstOfTemplate[frame] = page }
                 }
             }
         }
-        pageSize = plan.geometry.basePageSize
         self.first = first
         templates = (0..<firstOfTemplate.count).compactMap { firstOfTemplate[$0] }
     }

@@ -47,7 +47,8 @@ enum InspectChecks {
     /// templates.
     private static func frames(_ plan: MappingPlan, _ view: RegionView) -> PageCount {
         let zones = view.optimizedInZone.count { $0 > 0 }
-        return plan.framesPopulated - PageCount(plan.freedPages.count) * view.pages.optimized.rawValue
-            + plan.templatesPerZone * zones
+        return plan.hostFrames(
+            plan.framesPopulated - PageCount(plan.freedPages.count) * view.pages.optimized.rawValue
+                + plan.templatesPerZone * zones)
     }
 }

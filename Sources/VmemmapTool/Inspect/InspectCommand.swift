@@ -30,8 +30,7 @@ struct InspectCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Where its region is, as hold prints it.", valueName: "START+LENGTH"))
     var region: RegionPlace?
 
-    @Option(help: "Huge page size (default: as the region's label says).")
-    var pageSize: HugePageSize?
+    @OptionGroup(title: "Sizes (default: as the region's label says)") var geometry: GeometryOptions
 
     @Option(help: "How the vmemmap is shared (default: as the region's label says).")
     var scheme: Scheme?
@@ -63,10 +62,10 @@ struct InspectCommand: ParsableCommand {
             try WholeNumber.check(tailFrames, of: "--tail-frames", in: 1...Int.max)
             // A hold of its own has what hold has by default; of another's region, whatever its label says.
             let (schemes, sizes): ([Scheme], [HugePageSize]) =
-                pid == nil ? ([.firstTail], [.twoMebibytes]) : (Scheme.allCases, [.twoMebibytes, .oneGibibyte])
+                pid == nil ? ([.firstTail], [memory.pageSize]) : (Scheme.allCases, [memory.pageSize, .oneGibibyte])
             try TailFrames.check(
-                .frames(PageCount(tailFrames)), for: scheme.map { [$0] } ?? schemes, pageSize.map { [$0] } ?? sizes,
-                isAutoTaken: false)
+                .frames(PageCount(tailFrames)), for: scheme.map { [$0] } ?? schemes,
+                geometry.pageSize.map { [$0] } ?? sizes, basePageSize: geometry.basePageSize, isAutoTaken: false)
         }
         if pid != nil, pages != nil || restored || nodes.count != nil {
             throw ValidationError(
@@ -97,7 +96,9 @@ struct InspectCommand: ParsableCommand {
 
     private func inspect(_ pid: Int32) throws -> InspectResult {
         var description = InspectExperiment.Description()
-        description.pageSize = pageSize
+        let isSized = geometry.arch != nil || geometry.basePage != nil
+        description.basePageSize = isSized ? geometry.basePageSize : nil
+        description.pageSize = geometry.pageSize ?? geometry.arch.map { _ in memory.pageSize }
         description.scheme = scheme
         description.backing = backing
         description.tailFrames = tailFrames.map { PageCount($0) }
@@ -124,8 +125,9 @@ struct InspectCommand: ParsableCommand {
     /// What the temporary hold holds.
     private var memory: EmulatedMemory {
         EmulatedMemory(
-            pages: HugePageCount(pages ?? 64), pageSize: pageSize ?? .twoMebibytes, scheme: scheme ?? .firstTail,
-            backing: backing ?? .anonymous, tailFrames: .frames(PageCount(tailFrames ?? 1)))
+            pages: HugePageCount(pages ?? 64), pageSize: geometry.hugePageSize([scheme ?? .firstTail]),
+            basePageSize: geometry.basePageSize, scheme: scheme ?? .firstTail, backing: backing ?? .anonymous,
+            tailFrames: .frames(PageCount(tailFrames ?? 1)))
     }
 
     /// What it does with that.

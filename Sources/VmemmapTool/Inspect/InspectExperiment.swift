@@ -7,6 +7,8 @@ import VmemmapEmulator
 struct InspectExperiment: Sendable {
     /// What is said of a region by whoever asks. What is left out is read off the region's label.
     struct Description: Hashable, Sendable {
+        /// The base page.
+        var basePageSize: ByteCount?
         /// The size of huge page.
         var pageSize: HugePageSize?
         /// How their vmemmap is shared.
@@ -161,9 +163,12 @@ struct InspectExperiment: Sendable {
                     + "--backing and "
                     + "--tail-frames")
         }
-        guard let geometry = Geometry(basePageSize: HostLimits.pageSize, hugePageSize: pageSize) else {
+        let basePage = description.basePageSize ?? label?.basePageSize ?? HostLimits.pageSize
+        guard let geometry = Geometry(basePageSize: basePage, hugePageSize: pageSize), basePage >= HostLimits.pageSize,
+            geometry.vmemmapPagesPerHugePage > .zero
+        else {
             throw .notSupported(
-                "no huge page of \(pageSize.bytes) bytes has base pages of \(HostLimits.pageSize) bytes")
+                "no vmemmap of huge pages of \(pageSize.bytes) bytes has base pages of \(basePage) bytes here")
         }
         let bytes = geometry.vmemmapBytesPerHugePage.rawValue
         guard range.start.rawValue.isMultiple(of: UInt(geometry.basePageSize.rawValue)) else {

@@ -7,6 +7,8 @@ import VmemmapEmulator
 /// ``AliasPattern`` tells who shares with whom, and so whether a huge page is optimized; this, whether each of its
 /// pages is mapped as that state has it. The protection that keeps tails from being written, and a frame that belongs
 /// to another huge page, show nowhere else.
+///
+/// Goes by pages of the host, of which a vmemmap page may be several.
 struct MappingPattern {
     /// How a vmemmap page is mapped.
     struct Page: Hashable {
@@ -30,8 +32,10 @@ struct MappingPattern {
     }
 
     private let plan: MappingPlan
+    /// Pages of the host in a vmemmap page.
+    private let run: Int
     private let perHugePage: Int
-    /// For each vmemmap page that is replaced, by what, and with which protection.
+    /// For each page that is replaced, by what, and with which protection.
     private let replacements: [Int: (frame: Frame, isWritable: Bool)]
 
     private enum Frame {
@@ -41,25 +45,26 @@ struct MappingPattern {
 
     init(_ plan: MappingPlan) {
         self.plan = plan
-        perHugePage = plan.geometry.vmemmapPagesPerHugePage.rawValue
+        run = plan.geometry.hostPagesPerVmemmapPage
+        perHugePage = plan.geometry.vmemmapPagesPerHugePage.rawValue * run
         var replacements: [Int: (frame: Frame, isWritable: Bool)] = [:]
         for replacement in plan.replacements {
-            for step in 0..<replacement.count.rawValue {
+            for step in 0..<replacement.count.rawValue * run {
                 let frame: Frame =
                     switch replacement.frame {
-                    case .own(let number): .own(number + step)
-                    case .template(let number): .template(number + step)
+                    case .own(let number): .own(number * run + step)
+                    case .template(let number): .template(number * run + step)
                     }
-                replacements[replacement.first.rawValue + step] = (frame, replacement.protection == .readWrite)
+                replacements[replacement.first.rawValue * run + step] = (frame, replacement.protection == .readWrite)
             }
         }
         self.replacements = replacements
     }
 
-    /// How the `index`-th vmemmap page of the region is mapped, its huge page optimized or not.
+    /// How the `index`-th page of the region is mapped, its huge page optimized or not.
     func page(_ index: Int, isOptimized: Bool) -> Page {
-        let (hugePage, vmemmapPage) = index.quotientAndRemainder(dividingBy: perHugePage)
-        guard isOptimized, let (frame, isWritable) = replacements[vmemmapPage] else {
+        let (hugePage, page) = index.quotientAndRemainder(dividingBy: perHugePage)
+        guard isOptimized, let (frame, isWritable) = replacements[page] else {
             return plan.backing == .memfd ? Page(filePage: index, isShared: true) : Page(isShared: false)
         }
         return Page(filePage: filePage(frame, of: hugePage), isWritable: isWritable, isShared: true)
@@ -68,13 +73,13 @@ struct MappingPattern {
     /// Where a frame lies in the memory file: on memfd the file is the region, else it holds the huge pages' own shared
     /// frames one after the other; the templates of each zone lie behind.
     private func filePage(_ frame: Frame, of hugePage: Int) -> Int {
-        let own = plan.ownPages
+        let (ownFirst, own) = (plan.ownPages.lowerBound.rawValue * run, plan.ownPages.count * run)
         switch (frame, plan.backing) {
-        case (.own(let number), .memfd): return hugePage * perHugePage + own.lowerBound.rawValue + number
-        case (.own(let number), .anonymous): return hugePage * own.count + number
+        case (.own(let number), .memfd): return hugePage * perHugePage + ownFirst + number
+        case (.own(let number), .anonymous): return hugePage * own + number
         case (.template(let number), _):
-            let before = (plan.backing == .memfd ? perHugePage : own.count) * plan.hugePages.rawValue
-            return before + plan.templatesPerZone.rawValue * plan.zone(of: HugePageIndex(hugePage)) + number
+            let before = (plan.backing == .memfd ? perHugePage : own) * plan.hugePages.rawValue
+            return before + plan.templatesPerZone.rawValue * run * plan.zone(of: HugePageIndex(hugePage)) + number
         }
     }
 }
@@ -84,11 +89,12 @@ struct MappingTally {
     private let pattern: MappingPattern
     private let start: Address
     private let count: Int
-    private let pageSize: Int
+    private let pageSize = HostLimits.pageSize.rawValue
+    private let run: Int
     private let perHugePage: Int
     private let verdicts: [AliasPattern.Verdict]
     private var file: Mapping.FileIdentity?
-    /// Vmemmap pages that are mapped otherwise, or not at all.
+    /// Pages that are mapped otherwise, or not at all.
     private var wrong = 0
     private var next = 0
     private(set) var firstDifference: String?
@@ -102,9 +108,9 @@ struct MappingTally {
     {
         pattern = MappingPattern(plan)
         start = range.start
-        count = plan.framesPopulated.rawValue
-        pageSize = plan.geometry.basePageSize.rawValue
-        perHugePage = plan.geometry.vmemmapPagesPerHugePage.rawValue
+        run = plan.geometry.hostPagesPerVmemmapPage
+        count = plan.framesPopulated.rawValue * run
+        perHugePage = plan.geometry.vmemmapPagesPerHugePage.rawValue * run
         self.verdicts = verdicts
         self.file = file
     }
@@ -126,7 +132,7 @@ struct MappingTally {
         next = max(next, end)
     }
 
-    /// The vmemmap pages that are not mapped as the scheme has them.
+    /// The pages that are not mapped as the scheme has them.
     mutating func wrongPages() -> PageCount {
         skip(to: count)
         return PageCount(wrong)
@@ -148,7 +154,7 @@ struct MappingTally {
         wrong += 1
         firstDifference =
             firstDifference
-            ?? "vmemmap page \(index % perHugePage) of huge page \(index / perHugePage) is "
+            ?? "vmemmap page \(index % perHugePage / run) of huge page \(index / perHugePage) is "
             + "\(found?.text ?? "not mapped"); the scheme says \(expected.text)"
     }
 }

@@ -52,7 +52,7 @@ struct FoundRegion: Hashable, Sendable {
     }
 
     private static func range(_ guards: [AddressRange], _ label: RegionLabel) -> AddressRange? {
-        guard let length = label.regionLength(pageSize: HostLimits.pageSize) else { return nil }
+        guard let length = label.regionLength else { return nil }
         let ranges = guards.flatMap { page in
             [
                 AddressRange(start: page.end, length: length),

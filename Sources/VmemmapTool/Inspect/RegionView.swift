@@ -23,7 +23,7 @@ struct RegionView {
         let range = layout.vmemmap(of: layout.allHugePages)
         var tally = PatternTally(plan)
         var frames: [UInt64] = []
-        let pageSize = plan.geometry.basePageSize.rawValue
+        let pageSize = HostLimits.pageSize.rawValue
         let zeroes = try PageMap.zeroPages(of: process, in: range)
         var next = 0
         try PageMap.forEachPage(of: process, in: range) { (page) throws(HostError) in
@@ -74,12 +74,12 @@ struct PatternTally {
     init(_ plan: MappingPlan) {
         self.plan = plan
         pattern = AliasPattern(plan)
-        perHugePage = plan.geometry.vmemmapPagesPerHugePage.rawValue
+        perHugePage = plan.geometry.vmemmapPagesPerHugePage.rawValue * plan.geometry.hostPagesPerVmemmapPage
         verdicts = Array(repeating: .neither, count: plan.hugePages.rawValue)
         current = (0, [])
     }
 
-    /// Takes in the next vmemmap page, the `index`-th of the region. Pages that are not mapped are never seen.
+    /// Takes in the next page of the host, the `index`-th of the region. Pages that are not mapped are never seen.
     mutating func add(_ identity: AliasPattern.Identity, at index: Int) {
         let page = index / perHugePage
         if page != current.page {

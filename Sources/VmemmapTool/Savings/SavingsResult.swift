@@ -11,7 +11,7 @@ struct SavingsResult: Hashable, Sendable, Codable {
         /// As measured when it was populated; a region built optimized never was, and is held against the plan, its
         /// page tables against none.
         init(_ plan: MappingPlan, _ populated: MemoryFigures?, _ baseline: MemoryFigures) {
-            frames = populated.map { $0.distinctFrames.value ?? .zero } ?? plan.framesPopulated
+            frames = populated.map { $0.distinctFrames.value ?? .zero } ?? plan.hostFrames(plan.framesPopulated)
             pageTables = (populated ?? baseline).pageTableBytes
         }
     }
@@ -48,7 +48,7 @@ struct SavingsResult: Hashable, Sendable, Codable {
             let isOptimized = step == .optimized || step == .touched
             let pageSize = plan.geometry.basePageSize
             let distinct = figures.distinctFrames.value ?? .zero
-            let templates = isOptimized ? plan.templates : .zero
+            let templates = plan.hostFrames(isOptimized ? plan.templates : .zero)
             let given = reference.frames - (distinct - templates)
             let file = plan.fileFrames(optimized: isOptimized ? plan.hugePages : .zero).bytes(pageSize: pageSize)
             let held = max(.zero, (figures.memfdBytes.value ?? file) - file)
@@ -56,12 +56,12 @@ struct SavingsResult: Hashable, Sendable, Codable {
             self.figures = figures
             durationNanoseconds = nanoseconds
             distinctFrames = distinct
-            expectedFrames = isOptimized ? plan.framesOptimized : plan.framesPopulated
+            expectedFrames = plan.hostFrames(isOptimized ? plan.framesOptimized : plan.framesPopulated)
             expectedMemfdBytes = file
-            grossSavingBytes = given.bytes(pageSize: pageSize) - held
+            grossSavingBytes = given.bytes(pageSize: HostLimits.pageSize) - held
             mappingOverheadBytes = cost.total((figures.regionMappings.value ?? MappingCount(1)) - MappingCount(1))
             pageTableOverheadBytes = figures.pageTableBytes - reference.pageTables
-            templateOverheadBytes = templates.bytes(pageSize: pageSize)
+            templateOverheadBytes = templates.bytes(pageSize: HostLimits.pageSize)
             netSavingBytes = grossSavingBytes - mappingOverheadBytes - pageTableOverheadBytes - templateOverheadBytes
         }
     }

@@ -35,11 +35,12 @@ struct StressCommand: ParsableCommand {
     var cycles: Int?
 
     @Option(
-        help: OptionHelp.pages("How many huge pages (default: 256, or 2 of 1 GiB)."), transform: WholeNumber.parse)
+        help: OptionHelp.pages(
+            "How many huge pages (default: 256, or 2 of those with 1 MiB of struct pages and more)."),
+        transform: WholeNumber.parse)
     var pages: Int?
 
-    @Option(help: OptionHelp.pageSize)
-    var pageSize = HugePageSize.twoMebibytes
+    @OptionGroup var geometry: GeometryOptions
 
     @Option(help: OptionHelp.scheme)
     var scheme = OneOrAll<Scheme>.one(.firstTail)
@@ -91,11 +92,15 @@ struct StressCommand: ParsableCommand {
         if let cycles { try nodes.count?.check(divides: cycles, "cycles") }
     }
 
-    private var numberOfPages: HugePageCount { HugePageCount(pages ?? (pageSize == .oneGibibyte ? 2 : 256)) }
+    private var numberOfPages: HugePageCount { HugePageCount(pages ?? (isLarge ? 2 : 256)) }
+
+    private var pageSize: HugePageSize { geometry.hugePageSize(scheme.values) }
+
+    private var isLarge: Bool { StressConfiguration.isLarge(pageSize, geometry.basePageSize) }
 
     private func configuration() throws -> StressConfiguration {
         StressConfiguration(
-            pages: numberOfPages, pageSize: pageSize,
+            pages: numberOfPages, pageSize: pageSize, basePageSize: geometry.basePageSize,
             schemes: scheme.values, backings: backing.values, durationNanoseconds: duration.value.nanoseconds,
             cycles: cycles,
             walkers: walkers ?? (HostDescription.processorsOnline + 1), workers: workers.value,

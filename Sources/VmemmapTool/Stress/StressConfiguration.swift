@@ -24,6 +24,9 @@ struct StressConfiguration: Hashable, Sendable {
     var pages: HugePageCount = HugePageCount(256)
     /// Their size. The machine has huge pages of both sizes, if its memory holds a 1 GiB page.
     var pageSize: HugePageSize = .twoMebibytes
+    /// The base page of the region. The machine beside it has the host's, its two sizes of huge page, and as many
+    /// struct pages.
+    var basePageSize: ByteCount = HostLimits.pageSize
     /// Run one after the other, each on every backing.
     var schemes: [Scheme] = [.firstTail]
     /// As ``schemes``.
@@ -43,6 +46,15 @@ struct StressConfiguration: Hashable, Sendable {
     var faults: Faults = .off
     /// From one line of progress to the next.
     var reportEveryNanoseconds: Int = 5_000_000_000
+
+    /// Whether an operation takes so long that few are enough: with 1 MiB of struct pages in a huge page and more.
+    var isLarge: Bool { Self.isLarge(pageSize, basePageSize) }
+
+    /// The same of a size of huge page.
+    static func isLarge(_ pageSize: HugePageSize, _ basePageSize: ByteCount) -> Bool {
+        let geometry = Geometry(basePageSize: basePageSize, hugePageSize: pageSize)
+        return geometry.map { $0.vmemmapBytesPerHugePage >= .mebibytes(1) } ?? false
+    }
 
     /// What is run one after the other.
     var combinations: [StressCombination] {

@@ -47,7 +47,7 @@ extension StressWorker {
 
     /// Small pages where the machine is too small for gigantic ones.
     private func size(_ isGigantic: Bool) -> HugePageSize {
-        (isGigantic || setUp.configuration.pageSize == .oneGibibyte) && setUp.machine.region(.oneGibibyte) != nil
+        (isGigantic || setUp.configuration.isLarge) && setUp.machine.region(.oneGibibyte) != nil
             ? .oneGibibyte : .twoMebibytes
     }
 

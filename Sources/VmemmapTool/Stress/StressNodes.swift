@@ -66,7 +66,8 @@ struct StressNodesExperiment: Sendable {
     private func divided() throws(ExperimentError) -> [StressConfiguration] {
         guard let combination = configuration.combinations.first else { return [] }
         let memory = EmulatedMemory(
-            pages: configuration.pages, pageSize: configuration.pageSize, scheme: combination.scheme,
+            pages: configuration.pages, pageSize: configuration.pageSize, basePageSize: configuration.basePageSize,
+            scheme: combination.scheme,
             backing: combination.backing)
         // The machine of each is as large as its region.
         let shares = try NodeShares(memory, nodes, on: HostRoom.current().half).memories
@@ -131,7 +132,8 @@ extension StressResult {
     ) {
         self.init(
             host: host, seed: configuration.seed, pages: configuration.pages,
-            hugePageBytes: configuration.pageSize.bytes, walkers: configuration.walkers, workers: configuration.workers,
+            hugePageBytes: configuration.pageSize.bytes, basePageBytes: configuration.basePageSize,
+            walkers: configuration.walkers, workers: configuration.workers,
             faults: configuration.faults,
             combinations: configuration.combinations.indices.compactMap { place in
                 let parts = results.compactMap { $0.combinations.dropFirst(place).first }
@@ -173,6 +175,6 @@ extension StressConfiguration {
             pageSize.defaultValueDescription, "--scheme", option(schemes), "--backing", option(backings), "--walkers",
             "\(walkers)", "--workers", "\(workers)", "--seed", "\(seed)", "--faults", faults.rawValue,
             "--report-every", "\(reportEveryNanoseconds / 1_000_000)ms",
-        ] + (cycles.map { ["--cycles", "\($0)"] } ?? [])
+        ] + GeometryOptions.arguments(basePageSize: basePageSize) + (cycles.map { ["--cycles", "\($0)"] } ?? [])
     }
 }

@@ -145,6 +145,8 @@ struct StressResult: Hashable, Sendable, Codable {
     let pages: HugePageCount
     /// Their size.
     let hugePageBytes: ByteCount
+    /// The base page of the region.
+    var basePageBytes: ByteCount = HostLimits.pageSize
     /// Threads that read.
     let walkers: Int
     /// Threads that remap.

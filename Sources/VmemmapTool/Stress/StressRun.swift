@@ -74,8 +74,8 @@ final class StressRun {
     ) -> StressResult {
         StressResult(
             host: host, seed: configuration.seed, pages: configuration.pages,
-            hugePageBytes: configuration.pageSize.bytes, walkers: configuration.walkers, workers: configuration.workers,
-            faults: configuration.faults, combinations: combinations, total: figures(), leftOut: leftOut,
+            hugePageBytes: configuration.pageSize.bytes, basePageBytes: configuration.basePageSize,
+            walkers: configuration.walkers, workers: configuration.workers, faults: configuration.faults, combinations: combinations, total: figures(), leftOut: leftOut,
             footprints: footprints, history: history.moments, checks: checks(violation),
             wasEnded: control.shouldEnd, isComplete: isComplete, violation: violation)
     }
@@ -131,8 +131,8 @@ final class StressRun {
     /// The plan of the region. There is to be room for the machine too, which is as large.
     func plan(_ combination: StressCombination, tailFrames: TailFrames) throws(ExperimentError) -> MappingPlan {
         let memory = EmulatedMemory(
-            pages: configuration.pages, pageSize: configuration.pageSize, scheme: combination.scheme,
-            backing: combination.backing, tailFrames: tailFrames)
+            pages: configuration.pages, pageSize: configuration.pageSize, basePageSize: configuration.basePageSize,
+            scheme: combination.scheme, backing: combination.backing, tailFrames: tailFrames)
         let room = try HostRoom.current()
         do throws(ExperimentError) {
             return try memory.plan(on: room.half)

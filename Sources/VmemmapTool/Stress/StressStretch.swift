@@ -21,7 +21,7 @@ final class StressStretch {
     private var nextFork = HostKernel.monotonicNanoseconds()
 
     /// Rounds with one set-up.
-    private var mostRounds: Int { setUp.configuration.pageSize == .twoMebibytes ? 40 : 6 }
+    private var mostRounds: Int { setUp.configuration.isLarge ? 6 : 40 }
 
     init(_ run: StressRun, _ combination: StressCombination, number: Int) throws(ExperimentError) {
         self.run = run
@@ -31,7 +31,7 @@ final class StressStretch {
         fileSystem = number.isMultiple(of: 2) ? nil : run.fileSystem(for: plan)
         let store = fileSystem.map { FrameStore.fileSystem($0) } ?? .memory
         var machine = MachineConfiguration(
-            memory: configuration.pageSize.bytes * configuration.pages.rawValue, scheme: combination.scheme,
+            memory: Self.machineMemory(plan), scheme: combination.scheme,
             backing: combination.backing, tailFrames: .frames(plan.tailFrames), optimizesAtBoot: true)
         // The kernel's own lists put off what v5 puts off; and then everything at once, where calls can be failed.
         machine.release = number.isMultiple(of: 2) ? .deferred : .synchronous
@@ -44,6 +44,14 @@ final class StressStretch {
         // The descriptors of the set-up's own files included.
         let atWork = try ExperimentError.wrapping { try OpenFiles.count() }
         oracle = StressOracle(setUp: setUp, workers: workers, openFiles: atWork)
+    }
+
+    /// Memory with as many bytes of struct pages as the region has, in whole huge pages of the smaller size.
+    private static func machineMemory(_ plan: MappingPlan) -> ByteCount {
+        let vmemmap = plan.geometry.vmemmapBytesPerHugePage.rawValue * plan.hugePages.rawValue
+        let bytes = vmemmap / StructPage.size.rawValue * HostLimits.pageSize.rawValue
+        let small = HugePageSize.twoMebibytes.bytes
+        return small * ((bytes + small.rawValue - 1) / small.rawValue)
     }
 
     /// Short runs and long ones in turn; the head scheme has none.

@@ -30,7 +30,7 @@ final class StressWorker: Sendable {
     }
 
     /// Operations between two looks of the oracle.
-    private var operationsPerRound: Int { setUp.configuration.pageSize == .twoMebibytes ? 96 : 8 }
+    private var operationsPerRound: Int { setUp.configuration.isLarge ? 8 : 96 }
 
     func run() {
         var round = 1

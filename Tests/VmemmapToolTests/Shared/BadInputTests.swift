@@ -75,7 +75,7 @@ struct BadInputTests {
             (["stress", "--seed", "-1"], "The value '-1' is invalid for '--seed"),
             (["stress", "--duration", "-1s"], "it must be a whole number above 0, of ms, s, m or h"),
             (["stress", "--workers", "-1"], "--workers must be from 1 to 256, not -1."),
-            (["demo", "--page-size", "-2M"], "Please provide one of '2M' and '1G'"),
+            (["demo", "--page-size", "-2M"], "it must be a power of two of bytes, or of K, M or G, at most 16G"),
             (["inspect", "--tail-frames", "-1"], "--tail-frames must be at least 1, not -1."),
             (["plan", "--struct-page-size", "-64"], "Please provide one of the following"),
             (["demo", "--race", "-1"], "'--race' does not take any value"),

@@ -29,7 +29,8 @@ struct ExportUnitsTests {
         "duration_nanoseconds expected_frames expected_memfd_bytes gross_saving_bytes mapping_overhead_bytes "
         + "page_table_overhead_bytes template_overhead_bytes net_saving_bytes \(memory)"
     private static let plan = """
-        plan: scheme backing huge_page_bytes; pages tail_frames frames_populated frames_optimized mappings_optimized \
+        plan: scheme backing huge_page_bytes; base_page_bytes pages tail_frames frames_populated \
+        frames_optimized mappings_optimized \
         gross_saving_bytes overhead_bytes net_saving_bytes
         """
     private static let region =

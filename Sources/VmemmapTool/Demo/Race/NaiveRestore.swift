@@ -19,7 +19,7 @@ final class NaiveRestore {
         self.region = region
         shared = region.plan.replacements.filter { $0.protection == .readOnly }
         let longest = shared.map(\.count).max() ?? PageCount(1)
-        aside = try HostKernel.mapAnonymous(length: longest.bytes(pageSize: HostLimits.pageSize))
+        aside = try HostKernel.mapAnonymous(length: longest.bytes(pageSize: region.plan.geometry.basePageSize))
     }
 
     deinit { try? HostKernel.unmap(aside) }

@@ -9,6 +9,8 @@ struct EmulatedMemory: Hashable, Sendable {
     var pages: HugePageCount
     /// Their size.
     var pageSize: HugePageSize
+    /// The emulated base page.
+    var basePageSize: ByteCount = HostLimits.pageSize
     /// How their vmemmap is shared.
     var scheme: Scheme
     /// What the region consists of.
@@ -56,9 +58,9 @@ struct EmulatedMemory: Hashable, Sendable {
     private func plan(
         _ room: HostRoom, mappingLimit: MappingCount
     ) throws(ExperimentError) -> MappingPlan {
-        guard let geometry = Geometry(basePageSize: HostLimits.pageSize, hugePageSize: pageSize) else {
+        guard let geometry = Geometry(basePageSize: basePageSize, hugePageSize: pageSize) else {
             throw .notSupported(
-                "no huge page of \(pageSize.bytes) bytes has base pages of \(HostLimits.pageSize) bytes; use "
+                "no huge page of \(pageSize.bytes) bytes has base pages of \(basePageSize) bytes; use "
                     + "--page-size 1G"
             )
         }
@@ -74,7 +76,7 @@ struct EmulatedMemory: Hashable, Sendable {
         }
         guard plan.isWorthwhile else {
             throw .notSupported(
-                "with base pages of \(HostLimits.pageSize) bytes a huge page of \(pageSize.bytes) bytes has "
+                "with base pages of \(basePageSize) bytes a huge page of \(pageSize.bytes) bytes has "
                     + "\(geometry.vmemmapPagesPerHugePage) vmemmap pages; \(scheme.rawValue) keeps "
                     + "\(scheme.keptPages): use --page-size 1G"
             )

@@ -7,6 +7,8 @@ struct PlanBlock: Hashable, Sendable, Codable {
     let pages: HugePageCount
     /// The size of each.
     let hugePageBytes: ByteCount
+    /// The emulated base page. Where the host's page is smaller, a vmemmap page is several of its frames.
+    let basePageBytes: ByteCount
     /// How their vmemmap is shared.
     let scheme: Scheme
     /// What the region consists of.
@@ -21,9 +23,9 @@ struct PlanBlock: Hashable, Sendable, Codable {
     let freedPagesPerHugePage: PageCount
     /// The region.
     let regionBytes: ByteCount
-    /// Frames behind the region, populated.
+    /// The host's frames behind the region, populated.
     let framesPopulated: PageCount
-    /// Frames behind the region, optimized.
+    /// The host's frames behind the region, optimized.
     let framesOptimized: PageCount
     /// Mappings of the region, optimized.
     let mappingsOptimized: MappingCount
@@ -38,6 +40,7 @@ struct PlanBlock: Hashable, Sendable, Codable {
     init(_ plan: MappingPlan, cost: MappingCost) {
         pages = plan.hugePages
         hugePageBytes = plan.geometry.hugePageSize.bytes
+        basePageBytes = plan.geometry.basePageSize
         scheme = plan.scheme
         backing = plan.backing
         mapping = plan.mapping
@@ -45,8 +48,8 @@ struct PlanBlock: Hashable, Sendable, Codable {
         vmemmapPagesPerHugePage = plan.geometry.vmemmapPagesPerHugePage
         freedPagesPerHugePage = PageCount(plan.freedPages.count)
         regionBytes = plan.geometry.vmemmapBytesPerHugePage * plan.hugePages.rawValue
-        framesPopulated = plan.framesPopulated
-        framesOptimized = plan.framesOptimized
+        framesPopulated = plan.hostFrames(plan.framesPopulated)
+        framesOptimized = plan.hostFrames(plan.framesOptimized)
         mappingsOptimized = plan.regionMappings(.optimized)
         grossSavingBytes = plan.grossSaving
         overheadBytes = plan.overhead(cost)
@@ -63,10 +66,11 @@ extension PlanBlock {
                 .label("scheme", "How the vmemmap is shared.") { $0.scheme.rawValue },
                 .label("backing", "What the region consists of.") { $0.backing.rawValue },
                 .sizeLabel("huge_page_bytes", "The huge page.") { $0.hugePageBytes },
+                .bytes("base_page", "The emulated base page.") { $0.basePageBytes },
                 .count("pages", "Huge pages.") { $0.pages.rawValue },
                 .count("tail_frames", "Frames in a row that serve the tails.") { $0.tailFrames.rawValue },
-                .count("frames_populated", "Frames behind the region, populated.") { $0.framesPopulated.rawValue },
-                .count("frames_optimized", "Frames behind the region, optimized.") { $0.framesOptimized.rawValue },
+                .count("frames_populated", "The host's frames behind it, populated.") { $0.framesPopulated.rawValue },
+                .count("frames_optimized", "The host's frames behind it, optimized.") { $0.framesOptimized.rawValue },
                 .count("mappings_optimized", "Mappings of the region, optimized.") { $0.mappingsOptimized.rawValue },
                 .bytes("gross_saving", "What the frames given back amount to.") { $0.grossSavingBytes },
                 .bytes("overhead", "What the mappings for it cost the kernel.") { $0.overheadBytes },
@@ -78,9 +82,10 @@ extension PlanBlock {
 extension TailFrames {
     /// The longest run of a scheme, in frames, for huge pages of a size; nil where this host has none of them.
     static func longest(
-        _ scheme: Scheme, _ size: HugePageSize, structPageSize: ByteCount = StructPage.size
+        _ scheme: Scheme, _ size: HugePageSize, basePageSize: ByteCount = HostLimits.pageSize,
+        structPageSize: ByteCount = StructPage.size
     ) -> PageCount? {
-        Geometry(basePageSize: HostLimits.pageSize, hugePageSize: size, structPageSize: structPageSize).flatMap {
+        Geometry(basePageSize: basePageSize, hugePageSize: size, structPageSize: structPageSize).flatMap {
             geometry in
             try? MappingPlan(
                 geometry: geometry, scheme: scheme, hugePages: HugePageCount(1), tailFrames: .frames(PageCount(.max))

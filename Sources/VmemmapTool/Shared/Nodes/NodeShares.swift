@@ -99,6 +99,7 @@ extension EmulatedMemory {
         [
             "--pages", "\(pages)", "--page-size", pageSize.defaultValueDescription, "--scheme", scheme.rawValue,
             "--backing", backing.rawValue, "--tail-frames", "\(tailFrames)",
-        ] + (mapping == .pmd ? ["--pmd-mapped"] : []) + (construction == .optimized ? ["--at-boot"] : [])
+        ] + GeometryOptions.arguments(basePageSize: basePageSize)
+            + (mapping == .pmd ? ["--pmd-mapped"] : []) + (construction == .optimized ? ["--at-boot"] : [])
     }
 }

@@ -42,6 +42,7 @@ extension PlanBlock {
         }
         pages = sum(\.pages)
         hugePageBytes = plans[0].hugePageBytes
+        basePageBytes = plans[0].basePageBytes
         scheme = plans[0].scheme
         backing = plans[0].backing
         mapping = plans[0].mapping

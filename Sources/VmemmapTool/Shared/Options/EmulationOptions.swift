@@ -24,8 +24,7 @@ enum OptionHelp {
 
 /// The options that say what kind of huge pages a command emulates.
 struct HugePageOptions: ParsableArguments {
-    @Option(help: OptionHelp.pageSize)
-    var pageSize = HugePageSize.twoMebibytes
+    @OptionGroup var geometry: GeometryOptions
 
     @Option(help: OptionHelp.scheme)
     var scheme = Scheme.firstTail
@@ -40,13 +39,18 @@ struct HugePageOptions: ParsableArguments {
     var pmdMapped = false
 
     /// So many of them.
+    /// Their size.
+    var pageSize: HugePageSize { geometry.hugePageSize([scheme]) }
+
     func memory(_ pages: HugePageCount) -> EmulatedMemory {
         EmulatedMemory(
-            pages: pages, pageSize: pageSize, scheme: scheme, backing: backing, tailFrames: tailFrames.value,
-            mapping: pmdMapped ? .pmd : .pte)
+            pages: pages, pageSize: pageSize, basePageSize: geometry.basePageSize, scheme: scheme, backing: backing,
+            tailFrames: tailFrames.value, mapping: pmdMapped ? .pmd : .pte)
     }
 
-    func validate() throws { try TailFrames.check(tailFrames, for: [scheme], [pageSize]) }
+    func validate() throws {
+        try TailFrames.check(tailFrames, for: [scheme], [pageSize], basePageSize: geometry.basePageSize)
+    }
 }
 
 /// The options that say which huge pages a command runs on.
@@ -158,17 +162,26 @@ extension TailFrames: ParsedArgument {
     }
 
     /// The same, of what may be neither.
-    static func check(_ run: Given<TailFrames>, for schemes: [Scheme], _ sizes: [HugePageSize]) throws {
+    static func check(
+        _ run: Given<TailFrames>, for schemes: [Scheme], _ sizes: [HugePageSize],
+        basePageSize: ByteCount = HostLimits.pageSize
+    ) throws {
         try run.check("--tail-frames <R|auto>")
-        try check(run.value, for: schemes, sizes)
+        try check(run.value, for: schemes, sizes, basePageSize: basePageSize)
     }
 
     /// Throws where a run is asked for that is longer than any of the schemes has with any of the sizes: it would be
     /// cut short.
     ///
-    /// - Parameter isAutoTaken: whether the option takes auto, too.
+    /// - Parameters:
+    ///   - run: the run.
+    ///   - schemes: the schemes.
+    ///   - sizes: the sizes of huge page.
+    ///   - basePageSize: the base page.
+    ///   - isAutoTaken: whether the option takes auto, too.
     static func check(
-        _ run: TailFrames, for schemes: [Scheme], _ sizes: [HugePageSize], isAutoTaken: Bool = true
+        _ run: TailFrames, for schemes: [Scheme], _ sizes: [HugePageSize],
+        basePageSize: ByteCount = HostLimits.pageSize, isAutoTaken: Bool = true
     ) throws {
         guard case .frames(let asked) = run else { return }
         if schemes == [.head], asked > PageCount(1) {
@@ -177,7 +190,9 @@ extension TailFrames: ParsedArgument {
                     + "scheme."
             )
         }
-        let longest = schemes.flatMap { scheme in sizes.compactMap { TailFrames.longest(scheme, $0) } }.max()
+        let longest = schemes.flatMap { scheme in
+            sizes.compactMap { TailFrames.longest(scheme, $0, basePageSize: basePageSize) }
+        }.max()
         guard let longest, asked > longest else { return }
         throw ValidationError(
             "--tail-frames must be \(isAutoTaken ? "auto or " : "")from 1 to \(longest) here, not \(asked).")

@@ -94,7 +94,9 @@ struct FramePicture: Hashable, Sendable, Codable {
         var places = [Measured<Place>](repeating: .notMeasured, count: count)
         let size = layout.geometry.basePageSize
         try PageMap.forEachPage(of: process, in: range) { (view) throws(HostError) in
-            frames[(view.address - range.start).rawValue / size.rawValue] = Frame(view)
+            // Of several pages of the host the first tells.
+            let (index, rest) = (view.address - range.start).rawValue.quotientAndRemainder(dividingBy: size.rawValue)
+            if rest == 0 { frames[index] = Frame(view) }
         }
         let shown = (0..<count).filter { isShown($0, of: count) }
         try ProcMaps.forEach(of: process, overlapping: range) { (mapping) throws(HostError) in

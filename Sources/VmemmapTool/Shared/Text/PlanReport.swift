@@ -26,12 +26,20 @@ enum PlanReport {
     static func lines(_ plan: PlanBlock) -> [String] {
         [
             "plan    " + kernelMessage(plan),
-            "        \(Format.count(plan.framesPopulated.rawValue)) vmemmap pages in "
-                + "\(Format.count(plan.framesOptimized.rawValue)) frames, by "
-                + "\(Format.count(plan.mappingsOptimized.rawValue, "mapping"))",
+            "        \(vmemmapPages(plan)), by \(Format.count(plan.mappingsOptimized.rawValue, "mapping"))",
             "        saves \(Format.bytes(plan.grossSavingBytes)) gross, "
                 + "\(Format.bytes(plan.netSavingBytes)) net of \(Format.bytes(plan.overheadBytes)) for the mappings",
         ]
+    }
+
+    /// `4 096 vmemmap pages in 1 024 frames`: where a vmemmap page is one of the host's, as many as the host has frames
+    /// for, populated.
+    private static func vmemmapPages(_ plan: PlanBlock) -> String {
+        let pages = plan.vmemmapPagesPerHugePage.rawValue * plan.pages.rawValue
+        let (before, after) = (plan.framesPopulated.rawValue, plan.framesOptimized.rawValue)
+        if pages >= before { return "\(Format.count(before)) vmemmap pages in \(Format.count(after)) frames" }
+        return "\(Format.count(pages)) vmemmap pages of \(Format.bytes(plan.basePageBytes)), "
+            + "\(Format.count(before)) frames of the host, in \(Format.count(after))"
     }
 
     /// The huge pages and how they are shared, for a title.
@@ -54,6 +62,9 @@ enum PlanReport {
     /// How they are shared.
     static func setting(_ plan: PlanBlock) -> String {
         var setting = "\(plan.scheme.rawValue) scheme, \(plan.backing.rawValue) backing"
+        if plan.basePageBytes != HostLimits.pageSize {
+            setting += ", base pages of \(Format.bytes(plan.basePageBytes))"
+        }
         if plan.tailFrames > PageCount(1) { setting += ", tail frames \(plan.tailFrames)" }
         if plan.mapping == .pmd { setting += ", PMD-mapped region" }
         return setting
@@ -61,8 +72,7 @@ enum PlanReport {
 
     /// The kernel's own wording: `HugeTLB: 24 KiB vmemmap can be freed for a 2.00 MiB page`.
     static func kernelMessage(_ plan: PlanBlock) -> String {
-        let vmemmapPage = plan.regionBytes.rawValue / plan.framesPopulated.rawValue
-        let freed = ByteCount(plan.freedPagesPerHugePage.rawValue * vmemmapPage)
+        let freed = plan.freedPagesPerHugePage.bytes(pageSize: plan.basePageBytes)
         return KernelMessage.freed(freed, hugePage: plan.hugePageBytes)
     }
 }

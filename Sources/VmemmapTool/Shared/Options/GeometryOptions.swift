@@ -1,0 +1,70 @@
+import ArgumentParser
+import HostMemory
+import VmemmapEmulator
+
+/// The options that say how large base pages and huge pages are: those of this host, or of another architecture.
+struct GeometryOptions: ParsableArguments {
+    @Option(help: "The base page and the sizes of huge page of an architecture (default: this host's base page).")
+    var arch: Architecture?
+
+    @Option(
+        help: ArgumentHelp("Base page: 4K, 16K or 64K, this host's or larger.", valueName: "SIZE"),
+        transform: GeometryOptions.basePage)
+    var basePage: ByteCount?
+
+    @Option(
+        help: ArgumentHelp(
+            "Huge page size, a power of two (default: the one that a PMD maps, 2M with 4K base pages; with --arch its "
+                + "smallest of which something is freed).", valueName: "SIZE"),
+        transform: PlanCommand.pageSize)
+    var pageSize: HugePageSize?
+
+    private static func basePage(_ text: String) throws -> ByteCount {
+        guard let size = (try? MemorySize.parse(text))?.bytes, Geometry.basePageSizes.contains(size) else {
+            throw ValidationError("it must be 4K, 16K or 64K")
+        }
+        return size
+    }
+
+    /// The base page asked for.
+    var basePageSize: ByteCount { arch?.basePageSize ?? basePage ?? HostLimits.pageSize }
+
+    /// The size of huge page asked for.
+    ///
+    /// - Parameter schemes: of which one at least is to free something where the architecture decides.
+    func hugePageSize(_ schemes: [Scheme]) -> HugePageSize {
+        if let pageSize { return pageSize }
+        let ofArchitecture = arch?.hugePageSizes.first { size in
+            Geometry(basePageSize: basePageSize, hugePageSize: size).map { geometry in
+                schemes.contains { $0.freedPages(geometry) > .zero }
+            } ?? false
+        }
+        return ofArchitecture ?? HugePageSize(bytes: basePageSize * (basePageSize.rawValue / 8)) ?? .twoMebibytes
+    }
+
+    /// As on the command line of another process; nothing where it is the default.
+    static func arguments(basePageSize: ByteCount) -> [String] {
+        basePageSize == HostLimits.pageSize ? [] : ["--base-page", "\(basePageSize.rawValue >> 10)K"]
+    }
+
+    func validate() throws {
+        try OptionRule.check("--base-page", isGiven: basePage != nil, excludes: "--arch", isOtherGiven: arch != nil)
+        let name = "\(basePageSize.rawValue >> 10)K"
+        guard basePageSize >= HostLimits.pageSize else {
+            throw ValidationError(
+                "Base pages of \(name) are smaller than this host's, of \(HostLimits.pageSize.rawValue >> 10)K.")
+        }
+        guard let pageSize else { return }
+        if let arch, !arch.hugePageSizes.contains(pageSize) {
+            let sizes = arch.hugePageSizes.map(\.defaultValueDescription).joined(separator: ", ")
+            throw ValidationError(
+                "\(arch.rawValue) has huge pages of \(sizes), not of \(pageSize.defaultValueDescription).")
+        }
+        if pageSize.bytes <= basePageSize {
+            throw ValidationError(
+                "A huge page is larger than a base page, of \(name): not \(pageSize.defaultValueDescription).")
+        }
+    }
+}
+
+extension Architecture: ExpressibleByArgument {}

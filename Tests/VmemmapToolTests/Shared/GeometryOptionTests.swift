@@ -1,0 +1,42 @@
+import Testing
+
+@Suite("--arch, --base-page and --page-size")
+struct GeometryOptionTests {
+    @Test(
+        "Commands run on another architecture's pages, and all checks pass",
+        arguments: [
+            "demo --pages 3 --arch arm64-64k --scheme shared-tail", "demo --pages 2 --arch s390 --backing memfd",
+            "demo --pages 1 --arch powerpc-64k --scheme head", "demo --pages 2 --base-page 16K",
+            "savings --pages 2 --arch arm64-16k --page-size 1G --tail-frames auto",
+            "savings --pages 4 --arch arm64-64k --nodes 2",
+            "inspect --pages 3 --arch arm64-64k --scheme shared-tail --tail-frames 3",
+            "inspect --pages 3 --arch loongarch-16k --scheme head --backing memfd --restored",
+            "inspect --pages 4 --base-page 64K --nodes 2",
+            "stress --pages 4 --arch arm64-16k --duration 1s --seed 1 --scheme all",
+        ])
+    func runs(_ line: String) async throws {
+        let outcome = try await Command.run(line.split(separator: " ").map(String.init))
+        #expect(outcome.code == 0 && outcome.error.isEmpty, "\(outcome)")
+        #expect(outcome.output.contains(" checks passed\n"), "\(outcome)")
+    }
+
+    @Test(
+        "What cannot be is refused, and says why",
+        arguments: [
+            ("demo --base-page 8K", "it must be 4K, 16K or 64K"),
+            ("demo --base-page 16K --arch s390", "--base-page is not for --arch"),
+            ("demo --arch s390 --page-size 2M", "s390 has huge pages of 1M, 2G, not of 2M"),
+            ("demo --base-page 64K --page-size 64K", "A huge page is larger than a base page, of 64K: not 64K"),
+            ("demo --page-size 3M", "it must be a power of two"),
+        ])
+    func refused(_ line: String, _ reason: String) async throws {
+        let outcome = try await Command.run(line.split(separator: " ").map(String.init))
+        #expect(outcome.code == 64 && outcome.error.contains(reason), "\(outcome)")
+    }
+
+    @Test("A size of which nothing is freed is not supported")
+    func nothing() async throws {
+        let outcome = try await Command.run(["demo", "--arch", "arm64-16k", "--page-size", "2M"])
+        #expect(outcome.code == 4, "\(outcome)")
+    }
+}
