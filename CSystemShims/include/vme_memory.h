@@ -36,5 +36,7 @@ struct vme_access {
 struct vme_access vme_try_store(uint64_t *_Nonnull address, uint64_t value);
 struct vme_access vme_try_load(const uint64_t *_Nonnull address, uint64_t *_Nonnull value);
 struct vme_access vme_try_add(int32_t *_Nonnull address, int32_t delta);
+// Stores `value` if the counter is `*expected`, which becomes what was found.
+struct vme_access vme_try_replace(int32_t *_Nonnull address, int32_t *_Nonnull expected, int32_t value);
 
 #endif

@@ -62,6 +62,21 @@ package enum MemoryAccess {
         return outcome == .done ? value : nil
     }
 
+    /// Replaces the 32-bit counter at `address` by `value` if it is `expected`, in one atomic step, or reports the
+    /// fault that stops it. Processors fault on a read-only page whatever the counter is.
+    ///
+    /// - Returns: how it ended, and what the counter was.
+    /// - Safety: as for ``tryAdd(_:at:)``.
+    @unsafe package static func tryReplace(
+        _ expected: Int32, with value: Int32, at address: Address
+    ) -> (outcome: AccessOutcome, found: Int32) {
+        // SAFETY: as for tryStore; the word that was found is this function's own.
+        guard let counter = unsafe address.pointer(as: Int32.self) else { return (.refused, expected) }
+        var found = expected
+        let outcome = unsafe AccessOutcome(vme_try_replace(counter, &found, value))
+        return (outcome, found)
+    }
+
     /// Adds `delta` to the 32-bit counter at `address` in one atomic step, or reports the fault that stops it.
     ///
     /// - Safety: `address` is 4-byte aligned and lies in a mapping that stays (of whatever protection).

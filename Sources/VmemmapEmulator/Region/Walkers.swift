@@ -16,6 +16,12 @@ public final class Walkers: Sendable {
         public var wrong = 0
         /// Reads that faulted, because the memory had been taken away since the walker had found it.
         package var removed = 0
+        /// References taken and given back.
+        package var references = 0
+        /// Those of them that went to what had become another folio's meanwhile.
+        package var lateReferences = 0
+        /// Stores that met a page which is mapped read-only.
+        package var refused = 0
         /// One of the wrong reads.
         package var firstWrong: WrongRead?
 
@@ -126,6 +132,9 @@ private final class Walk: Sendable {
             $0.reads += seen.reads
             $0.wrong += seen.wrong
             $0.removed += seen.removed
+            $0.references += seen.references
+            $0.lateReferences += seen.lateReferences
+            $0.refused += seen.refused
             $0.firstWrong = $0.firstWrong ?? seen.firstWrong
         }
     }

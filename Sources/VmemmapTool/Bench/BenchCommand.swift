@@ -57,6 +57,9 @@ struct BenchCommand: ParsableCommand {
         transform: WholeNumber.parse)
     var growthFrom: Int?
 
+    @Flag(help: "Time compound_head alone, by encoding, order and state, and nothing else: --pairs passes of each.")
+    var readers = false
+
     @Flag(help: OptionHelp.raiseMapLimit)
     var raiseMapLimit = false
 
@@ -64,6 +67,7 @@ struct BenchCommand: ParsableCommand {
     @OptionGroup(title: "Terminal") var terminal: TerminalOptions
 
     func validate() throws {
+        if readers { try checkReaders() }
         try WholeNumber.check(pairs, of: "--pairs", in: 1...1000)
         try WholeNumber.check(walkers, of: "--walkers", in: 0...256)
         if let pages { try WholeNumber.check(pages, of: "--pages", in: 1...Int.max) }
@@ -81,7 +85,32 @@ struct BenchCommand: ParsableCommand {
         if let tailFrames { try TailFrames.check(tailFrames, for: scheme.values, [pageSize]) }
     }
 
+    /// Every encoding is measured, on huge pages of 2 MiB: what chooses among them would be ignored.
+    private func checkReaders() throws {
+        for (option, isGiven) in [
+            ("--page-size", pageSize != .twoMebibytes), ("--tail-frames", tailFrames != nil),
+            ("--walkers", walkers.defaultValueDescription != "0"), ("--histograms", histograms),
+            ("--growth-from", growthFrom != nil), ("--raise-map-limit", raiseMapLimit),
+        ] {
+            try OptionRule.check(option, isGiven: isGiven, excludes: "--readers", isOtherGiven: true)
+        }
+    }
+
+    private func runReaders() throws {
+        let exports = try export.open()
+        let progress = terminal.terminal.progress()
+        let result = try runOrExit { () throws(ExperimentError) in
+            defer { progress.clear() }
+            return try ReaderCostExperiment(pages: HugePageCount(pages ?? 1024), passes: pairs.value)
+                .run(progress: progress.show)
+        }
+        try exports.finish(result)
+        terminal.terminal.print(exports) { ReaderCostReport.lines(result, $0) }
+        if !result.holds { throw ExitCode.violation }
+    }
+
     func run() throws {
+        if readers { return try runReaders() }
         let exports = try export.open()
         // Before any thread is started.
         let signals = try SignalPutBack()

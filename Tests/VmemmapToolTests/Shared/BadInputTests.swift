@@ -79,6 +79,7 @@ struct BadInputTests {
             (["inspect", "--tail-frames", "-1"], "--tail-frames must be at least 1, not -1."),
             (["plan", "--struct-page-size", "-64"], "Please provide one of the following"),
             (["demo", "--race", "-1"], "'--race' does not take any value"),
+            (["demo", "--race", "frob"], "Please provide one of 'restore', 'gap' or 'speculative'"),
             (["demo", "--scheme", String(repeating: "x", count: 100_000)], "argument 3 has 100000 bytes"),
             (["demo", "--frobnicate"], "Unknown option '--frobnicate'"),
             (["frobnicate"], "frobnicate"),
@@ -109,6 +110,7 @@ struct BadInputTests {
         "An option that would be ignored is refused",
         arguments: [
             (["demo", "--race-seconds", "2"], "--race-duration is for --race"),
+            (["demo", "gap"], "What is raced is for --race"),
             (["demo", "--race", "--export-kpageflags", "x"], "--export-kpageflags is not for --race"),
             (
                 ["bench", "--pages", "16", "--growth-from", "4", "--peers", "ksm"],

@@ -139,8 +139,16 @@ struct ExportUnitsTests {
                 memory_bytes\(hugetlb)
                 """),
         Run(
+            arguments: ["bench", "--readers", "--pages", "4", "--pairs", "2"], command: "readers",
+            tables: """
+                reader: encoding order; is_optimized median_nanoseconds min_nanoseconds max_nanoseconds is_right
+                """),
+        Run(
             arguments: ["demo", "--race", "--race-seconds", "1", "--pages", "16"], command: "race",
-            tables: "side: way; pairs pairs_with_wrong_reads cycles reads wrong_reads duration_nanoseconds"),
+            tables:
+                "side: way; pairs pairs_with_wrong_reads cycles reads wrong_reads faults references "
+                + "duration_nanoseconds"
+        ),
     ]
 
     /// Has rows only where the kernel's page tables may be read.

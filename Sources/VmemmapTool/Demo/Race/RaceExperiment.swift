@@ -3,11 +3,13 @@ import VmemmapEmulator
 
 /// Hocko's question, put to the host: does a pfn walker notice that the vmemmap is remapped under it?
 ///
-/// The obvious restore and the engine's are run in pairs on the same huge pages under walkers, which count wrong reads
-/// of each. Optimizing is the engine's in both.
+/// A wrong way and the right one are run in pairs on the same huge pages under walkers, which count what goes wrong of
+/// each (``RaceKind``).
 struct RaceExperiment: Sendable {
     /// The huge pages.
     var memory: EmulatedMemory
+    /// What is raced.
+    var kind: RaceKind
     /// Threads that read.
     var walkers: Int
     /// How long each way is run, in all and at least.
@@ -19,8 +21,11 @@ struct RaceExperiment: Sendable {
     private static let stretchNanoseconds = 250_000_000
 
     /// A race over `memory`.
-    init(_ memory: EmulatedMemory, walkers: Int, nanosecondsEach: Int, seed: UInt64 = 1) {
+    init(
+        _ memory: EmulatedMemory, _ kind: RaceKind = .restore, walkers: Int, nanosecondsEach: Int, seed: UInt64 = 1
+    ) {
         self.memory = memory
+        self.kind = kind
         self.walkers = walkers
         self.nanosecondsEach = nanosecondsEach
         self.seed = seed
@@ -35,12 +40,12 @@ struct RaceExperiment: Sendable {
         let plan = try memory.planOnThisHost()
         return try ExperimentError.wrapping {
             let region = try VmemmapRegion(plan)
-            let naive = try NaiveRestore(region)
-            var sides = RaceResult.Way.allCases.map { RaceResult.Side(way: $0) }
+            let ways = try RaceWays(kind, region)
+            var sides = kind.ways.map { RaceResult.Side(way: $0) }
             var seeds = SplitMix64(seed: seed)
             while sides.contains(where: { $0.durationNanoseconds < nanosecondsEach || $0.pairs == 0 }) {
                 for index in sides.indices {
-                    try run(&sides[index], region, naive, seed: seeds.next())
+                    try run(&sides[index], ways, seed: seeds.next())
                     let elapsed = sides.reduce(0) { $0 + min($1.durationNanoseconds, nanosecondsEach) }
                     progress(.time("race", nanoseconds: elapsed, of: sides.count * nanosecondsEach))
                 }
@@ -48,24 +53,20 @@ struct RaceExperiment: Sendable {
             return RaceResult(
                 host: host,
                 configuration: RaceResult.Configuration(
-                    memory: MemoryBlock(memory), walkers: walkers, nanosecondsEach: nanosecondsEach, seed: seed),
+                    memory: MemoryBlock(memory), kind: kind, walkers: walkers, nanosecondsEach: nanosecondsEach,
+                    seed: seed),
                 plan: PlanBlock(plan, cost: host.mappingCost), sides: sides)
         }
     }
 
     /// Optimizes and restores everything again and again, one way, under walkers of its own.
-    private func run(
-        _ side: inout RaceResult.Side, _ region: VmemmapRegion, _ naive: NaiveRestore, seed: UInt64
-    ) throws {
-        let all = region.layout.allHugePages
+    private func run(_ side: inout RaceResult.Side, _ ways: RaceWays, seed: UInt64) throws {
         let length = min(Self.stretchNanoseconds, max(1, nanosecondsEach))
-        let walking = try Walkers(walkers, over: region, seed: seed)
+        let walking = try ways.walkers(walkers, side.way, seed: seed)
         defer { _ = walking.stop() }
         let start = HostKernel.monotonicNanoseconds()
         repeat {
-            try region.optimize(all, writers: .excluded)
-            if side.way == .naive { try naive.restoreAll() }
-            try region.restore(all, writers: .excluded)
+            try ways.cycle(side.way)
             side.cycles += 1
         } while HostKernel.monotonicNanoseconds() - start < length
         let seen = walking.stop()
@@ -74,6 +75,8 @@ struct RaceExperiment: Sendable {
         side.pairsWithWrongReads += seen.wrong > 0 ? 1 : 0
         side.reads += seen.reads
         side.wrongReads += seen.wrong
+        side.faults += seen.removed + seen.refused
+        side.references += seen.references
         if side.wrongRead.value == nil {
             side.wrongRead = Measured(
                 seen.firstWrong.map { RaceResult.WrongRead(frame: $0.frame.rawValue, word: $0.word) })

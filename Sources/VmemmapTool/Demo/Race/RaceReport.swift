@@ -1,18 +1,78 @@
 import VmemmapEmulator
 
-/// Two ways to restore beside each other, and what they settle, for people.
+/// Two ways beside each other, and what they settle, for people.
 enum RaceReport {
     /// The report, line by line.
     static func lines(_ result: RaceResult, _ style: Style = .plain) -> [String] {
         let walkers = Format.count(result.configuration.walkers, "walker")
+        let kind = result.configuration.kind
+        let name = kind == .restore ? "" : " \(kind.rawValue)"
         return style.wrapped(
-            ["vmemmap demo --race: \(PlanReport.title(result.plan)), \(walkers)", ""] + PlanReport.lines(result.host))
+            ["vmemmap demo --race\(name): \(PlanReport.title(result.plan)), \(walkers)", ""]
+                + PlanReport.lines(result.host))
             + [""] + result.tables.flatMap { $0.lines(style) }
-            + style.notes([
+            + style.notes(notes(kind)) + [""] + style.wrapped(verdict(result, style))
+    }
+
+    private static func notes(_ kind: RaceKind) -> [String] {
+        switch kind {
+        case .restore:
+            [
                 "naive: fresh memory is mapped over the tails, then what they showed is copied",
                 "into it. atomic: the engine's, pages are filled off to the side, then put in",
                 "place in one step. They run in pairs, on the same huge pages.",
-            ]) + [""] + style.wrapped(naive(result.side(.naive)) + [""] + atomic(result, style))
+            ]
+        case .gap:
+            [
+                "gap: the tails of a huge page are unmapped, then the shared frames mapped, as",
+                "where an entry must not be replaced by another (break-before-make). atomic: the",
+                "engine's, one over the other. They run in pairs, on the same huge pages.",
+            ]
+        case .speculative:
+            [
+                "Walkers add to the refcount of what they find, unless it is 0, while frames go",
+                "from base pages in use to huge pages and back. unchecked: as before Linux 6.11.",
+                "checked: in read-side sections, which whoever remaps waits for, once a batch.",
+                "faults: stores that met a read-only tail: an oops, in the kernel.",
+            ]
+        }
+    }
+
+    private static func verdict(_ result: RaceResult, _ style: Style) -> [String] {
+        switch result.configuration.kind {
+        case .restore: naive(result.side(.naive)) + [""] + atomic(result, style)
+        case .gap: gap(result, style)
+        case .speculative: speculative(result, style)
+        }
+    }
+
+    private static func gap(_ result: RaceResult, _ style: Style) -> [String] {
+        let (gap, atomic) = (result.side(.gap), result.side(.atomic))
+        return [
+            gap.faults > 0
+                ? "Readers faulted \(Format.count(gap.faults, "time")) in the gap, once in "
+                    + "\(Format.count(gap.reads / gap.faults, "read")): a kernel cannot take such a fault, which "
+                    + "is why arm64 has the optimization off."
+                : "Nobody looked into the gap in time: \(Format.count(gap.reads, "read")) without a fault. Give it "
+                    + "longer (--race-seconds), or more walkers.",
+            style.mark(result.holds)
+                + "\(Format.count(atomic.faults)) faults and \(Format.count(atomic.wrongReads)) wrong of "
+                + "\(Format.count(atomic.reads, "read")) where one mapping replaces the other in one step.",
+        ]
+    }
+
+    private static func speculative(_ result: RaceResult, _ style: Style) -> [String] {
+        let (wrong, right) = (result.side(.unchecked), result.side(.checked))
+        return [
+            wrong.faults > 0
+                ? "Unchecked, \(Format.count(wrong.faults, "store")) met a read-only tail, one in "
+                    + "\(Format.count(wrong.reads / wrong.faults, "operation"))."
+                : "Unchecked, no store met a read-only tail in \(Format.count(wrong.reads, "operation")). That does "
+                    + "not acquit it: give it longer (--race-seconds), or more walkers.",
+            style.mark(result.holds)
+                + "\(Format.count(right.faults)) of \(Format.count(right.reads, "operation")) did with the check and "
+                + "the grace period; \(Format.count(right.references, "reference")) taken.",
+        ]
     }
 
     private static func naive(_ side: RaceResult.Side) -> [String] {

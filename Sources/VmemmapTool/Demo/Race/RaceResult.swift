@@ -1,17 +1,25 @@
-/// What readers saw of two ways to restore.
+/// What readers saw of a wrong way and of the right one.
 struct RaceResult: Hashable, Sendable, Codable {
-    /// A way to restore.
+    /// A way to remap, or to read meanwhile.
     enum Way: String, Hashable, Sendable, Codable, CaseIterable {
         /// Map fresh memory in place, then copy into it.
         case naive
         /// The engine's: fill pages off to the side, then put them in place in one step.
         case atomic
+        /// Unmap the tails of a huge page, then map what they are to show.
+        case gap
+        /// Take references as before bd225530a4c7 (2024): nobody waits for readers, who know of no fake heads.
+        case unchecked
+        /// Take references in read-side sections that whoever remaps waits for.
+        case checked
     }
 
     /// What it was asked to do.
     struct Configuration: Hashable, Sendable, Codable {
         /// The huge pages.
         let memory: MemoryBlock
+        /// What is raced.
+        let kind: RaceKind
         /// Threads that read.
         let walkers: Int
         /// How long each way is run, in all and at least.
@@ -34,6 +42,10 @@ struct RaceResult: Hashable, Sendable, Codable {
         var reads = 0
         /// Reads that gave any other head than the right one.
         var wrongReads = 0
+        /// Reads that found nothing mapped, or stores that met a read-only page (SIGSEGV).
+        var faults = 0
+        /// References taken.
+        var references = 0
         /// How long it was run.
         var durationNanoseconds = 0
         /// One of the wrong reads; null where there was none.
@@ -54,14 +66,21 @@ struct RaceResult: Hashable, Sendable, Codable {
     let configuration: Configuration
     /// What was optimized and restored.
     let plan: PlanBlock
-    /// Both ways, the naive one first.
+    /// Both ways, the wrong one first.
     let sides: [Side]
 
     /// One way's figures.
     func side(_ way: Way) -> Side { sides.first { $0.way == way } ?? Side(way: way) }
 
-    /// Whether the engine was read, and never wrong. The naive way may be.
-    var holds: Bool { side(.atomic).reads > 0 && side(.atomic).cycles > 0 && side(.atomic).wrongReads == 0 }
+    /// The right way's figures.
+    var rightSide: Side { side(configuration.kind.ways[1]) }
+
+    /// Whether the right way was read, or took references, and nothing went wrong. The wrong way may have anything.
+    var holds: Bool {
+        let side = rightSide
+        let isTried = side.reads > 0 && side.cycles > 0 && (configuration.kind != .speculative || side.references > 0)
+        return isTried && side.wrongReads == 0 && side.faults == 0
+    }
 
     /// Wrong reads of the atomic way if it were wrong as often as the naive one; null where that was never wrong.
     var wrongReadsAtTheNaiveRate: Double? {
@@ -79,18 +98,35 @@ extension RaceResult: ExportableResult {
     var tables: [ExportTable] {
         [
             ExportTable(
-                "side", "What walkers saw of each way to restore.", sides,
+                "side", "What walkers saw of each way.", sides,
                 [
-                    .label("way", "The way: naive or atomic.") { $0.way.rawValue }.shown("restore"),
+                    .label("way", "The way: the wrong one, then the right one.") { $0.way.rawValue }
+                        .shown(configuration.kind == .restore ? "restore" : "way"),
                     .count("pairs", "Stretches of each way, one right after the other.") { $0.pairs }.shown("pairs"),
-                    .count("pairs_with_wrong_reads", "Those with a wrong read of this way.") { $0.pairsWithWrongReads }
-                        .shown("with\nwrong reads"),
+                    configuration.kind == .restore ? wrongPairs.shown("with\nwrong reads") : wrongPairs,
                     .count("cycles", "Cycles of optimizing and restoring everything.") { $0.cycles }.shown("cycles"),
                     .count("reads", "Reads of compound_head, each checked.") { $0.reads }.shown("reads"),
-                    .count("wrong_reads", "Reads that gave another head than the right one.") { $0.wrongReads }
-                        .shown("wrong reads"),
+                    configuration.kind == .speculative ? wrong : wrong.shown("wrong reads"),
+                    configuration.kind == .restore ? faults : faults.shown("faults"),
+                    configuration.kind == .speculative ? references.shown("references") : references,
                     .nanoseconds("duration", "How long it was run.") { $0.durationNanoseconds }.shown("time"),
                 ])
         ]
+    }
+
+    private var wrongPairs: ExportColumn<Side> {
+        .count("pairs_with_wrong_reads", "Those with a wrong read of this way.") { $0.pairsWithWrongReads }
+    }
+
+    private var wrong: ExportColumn<Side> {
+        .count("wrong_reads", "Reads that gave another head than the right one.") { $0.wrongReads }
+    }
+
+    private var faults: ExportColumn<Side> {
+        .count("faults", "Reads that found nothing mapped, or stores that met a read-only page.") { $0.faults }
+    }
+
+    private var references: ExportColumn<Side> {
+        .count("references", "References taken, and given back.") { $0.references }
     }
 }

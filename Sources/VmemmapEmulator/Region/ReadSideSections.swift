@@ -7,12 +7,15 @@ import Synchronization
 /// Readers count themselves in one of two counters, whichever is the current one. Who waits makes the other one
 /// current, and waits until the first is 0: everybody who was reading before is done then, and readers who come
 /// meanwhile do not hold the wait up.
-final class ReadSideSections: Sendable {
+package final class ReadSideSections: Sendable {
     private let current = Atomic(0)
     private let even = Atomic(0)
     private let odd = Atomic(0)
     /// One waits at a time: the counter that becomes current must be 0.
     private let turn = Guarded(())
+
+    /// Sections that nobody is in.
+    package init() {}
 
     /// Begins a section. Returns what ``leave(_:)`` is to be given.
     func enter() -> Int {
@@ -29,7 +32,7 @@ final class ReadSideSections: Sendable {
     func leave(_ section: Int) { counter(section) { $0.subtract(1, ordering: .sequentiallyConsistent) } }
 
     /// Waits until every section that has begun before has ended.
-    func wait() {
+    package func wait() {
         turn.withLock { _ in
             let before = current.add(1, ordering: .sequentiallyConsistent).oldValue & 1
             var waited = 0

@@ -1,0 +1,107 @@
+import HostMemory
+import VmemmapEmulator
+
+/// The life of a region's frames, over and over: base pages in use, freed, a huge page, optimized, in use, restored,
+/// base pages again. Walkers that take references meet them in each of these states.
+///
+/// Whatever is in use has one reference; what is to be freed or remapped is frozen at 0 first (`folio_ref_freeze()`),
+/// which waits until nobody else has one.
+struct FrameLives {
+    private let region: VmemmapRegion
+    /// Waited for before each remapping, once for all huge pages (c2a967f6ab0e); nil: nobody waits.
+    private let sections: ReadSideSections?
+    /// The word in compound_head of each huge page's tails.
+    private let tailWords: [UInt64]
+
+    private static let stayNanoseconds = 1_000_000
+    private static let longestFreezeNanoseconds = 10_000_000_000
+
+    /// - Parameters:
+    ///   - region: restored or populated, as it was built.
+    ///   - sections: those of the walkers.
+    init(_ region: VmemmapRegion, waitingFor sections: ReadSideSections?) {
+        self.region = region
+        self.sections = sections
+        let (layout, geometry) = (region.layout, region.plan.geometry)
+        tailWords = layout.allHugePages.map {
+            CompoundHead.tailWord(
+                region.plan.encoding, head: layout.vmemmap(of: $0).start, order: geometry.order,
+                structPageSize: geometry.structPageSize)
+        }
+    }
+
+    /// One life. Begins and ends with huge pages that are in use.
+    func live() throws {
+        let all = region.layout.allHugePages
+        for page in all { try freeze(head(of: page)) }
+        split()
+        for frame in region.layout.frames { try put(frame) }
+        HostKernel.sleep(nanoseconds: Self.stayNanoseconds)
+        for frame in region.layout.frames { try freeze(frame) }
+        join()
+        sections?.wait()
+        try region.optimize(all, writers: .excluded)
+        for page in all { try put(head(of: page)) }
+        HostKernel.sleep(nanoseconds: Self.stayNanoseconds)
+        for page in all { try freeze(head(of: page)) }
+        sections?.wait()
+        try region.restore(all, writers: .excluded)
+        for page in all { try put(head(of: page)) }
+    }
+
+    private func head(of page: HugePageIndex) -> PageFrameNumber { region.plan.geometry.headFrame(of: page) }
+
+    /// The frames of the huge pages become base pages: no tails any more, then no head.
+    private func split() {
+        for page in region.layout.allHugePages {
+            for frame in tails(of: page) { store(0, compoundHeadOf: frame) }
+            setHeadFlag(of: page, false)
+        }
+    }
+
+    /// Free base pages become huge pages (`prep_compound_page()`): the head first.
+    private func join() {
+        for (page, word) in zip(region.layout.allHugePages, tailWords) {
+            setHeadFlag(of: page, true)
+            for frame in tails(of: page) { store(word, compoundHeadOf: frame) }
+        }
+    }
+
+    private func tails(of page: HugePageIndex) -> Range<PageFrameNumber> {
+        let head = head(of: page)
+        return head.advanced(by: 1)..<head.advanced(by: region.plan.geometry.basePagesPerHugePage)
+    }
+
+    private func store(_ word: UInt64, compoundHeadOf frame: PageFrameNumber) {
+        // SAFETY: the struct page lies in the region, which is not optimized now and so is mapped read-write.
+        unsafe MemoryAccess.store(word, at: region.layout.structPage(of: frame) + StructPage.compoundHeadOffset)
+    }
+
+    private func setHeadFlag(of page: HugePageIndex, _ isSet: Bool) {
+        let flags = region.layout.structPage(of: head(of: page)) + StructPage.flagsOffset
+        // SAFETY: as above; nobody else writes to flags.
+        unsafe MemoryAccess.store(
+            isSet ? MemoryAccess.load(flags) | StructPage.headFlag : MemoryAccess.load(flags) & ~StructPage.headFlag,
+            at: flags)
+    }
+
+    /// Puts a frame in use that is frozen: nobody else writes to it (`set_page_refcounted()`).
+    private func put(_ frame: PageFrameNumber) throws { try region.addToRefcount(of: frame, 1) }
+
+    /// Takes the one reference back, once nobody has another.
+    private func freeze(_ frame: PageFrameNumber) throws {
+        let counter = region.layout.structPage(of: frame) + StructPage.refcountOffset
+        var deadline: Int?
+        while true {
+            // SAFETY: as above; the store survives a refusal.
+            let (outcome, found) = unsafe MemoryAccess.tryReplace(1, with: 0, at: counter)
+            if outcome == .done, found == 1 { return }
+            let now = HostKernel.monotonicNanoseconds()
+            guard outcome == .done, now < deadline ?? .max else {
+                throw ExperimentError.unexpected("frame \(frame) cannot be frozen: \(outcome), \(found) references")
+            }
+            deadline = deadline ?? now + Self.longestFreezeNanoseconds
+            HostKernel.yield()
+        }
+    }
+}

@@ -1,0 +1,64 @@
+import HostMemory
+import Testing
+import VmemmapEmulator
+
+@testable import VmemmapTool
+
+@Suite("Races with a gap, and with walkers that take references")
+struct RaceKindTests {
+    private static func race(
+        _ kind: RaceKind, _ scheme: Scheme, _ backing: Backing
+    ) throws -> RaceResult {
+        try RaceExperiment(
+            EmulatedMemory(pages: HugePageCount(8), pageSize: .twoMebibytes, scheme: scheme, backing: backing), kind,
+            walkers: 2, nanosecondsEach: 100_000_000
+        ).run()
+    }
+
+    @Test("Readers fault in a gap, and never under the engine", arguments: Scheme.allCases, Backing.allCases)
+    func gap(_ scheme: Scheme, _ backing: Backing) throws {
+        // On a busy host a walker may not look in time.
+        for _ in 0..<100 {
+            let result = try Self.race(.gap, scheme, backing)
+            #expect(result.holds && result.side(.atomic).faults == 0 && result.side(.gap).wrongReads == 0)
+            if result.side(.gap).faults == 0 { continue }
+            #expect(RaceReport.lines(result).contains { $0.hasPrefix("Readers faulted ") })
+            return
+        }
+        Issue.record("nobody looked into the gap in 100 runs")
+    }
+
+    @Test("With the check and the grace period no store meets a read-only tail", arguments: Scheme.allCases)
+    func checked(_ scheme: Scheme) throws {
+        let result = try Self.race(.speculative, scheme, .anonymous)
+        let side = result.side(.checked)
+        #expect(result.holds && side.faults == 0 && side.references > 0 && side.cycles > 0)
+        #expect(RaceReport.lines(result).contains { $0.hasPrefix("ok    0 of ") })
+    }
+
+    @Test("Without them one does")
+    func unchecked() throws {
+        for _ in 0..<100 where try Self.race(.speculative, .head, .memfd).side(.unchecked).faults > 0 { return }
+        Issue.record("no store met a read-only tail in 100 runs")
+    }
+
+    @Test("A fault under the right way is a violation")
+    func violation() throws {
+        let real = try Self.race(.speculative, .sharedTail, .anonymous)
+        var side = real.side(.checked)
+        side.faults = 1
+        let result = RaceResult(
+            host: real.host, configuration: real.configuration, plan: real.plan,
+            sides: [real.side(.unchecked), side])
+        #expect(!result.holds)
+        #expect(RaceReport.lines(result).contains { $0.hasPrefix("FAIL  1 of ") })
+    }
+
+    @Test("What readers pay is measured of every encoding, order and state, and every head is right")
+    func readers() throws {
+        let result = try ReaderCostExperiment(pages: HugePageCount(4), passes: 1).run()
+        #expect(result.holds && result.rows.count == 16)
+        #expect(result.rows.allSatisfy { $0.nanoseconds.min > 0 && $0.nanoseconds.max >= $0.nanoseconds.min })
+        #expect(ReaderCostReport.lines(result).contains { $0.contains("2.11, 2.54, 2.97 ns") })
+    }
+}
