@@ -30,7 +30,8 @@ enum {
     VME_PG_HWPOISON = 23,
     // The zone's number lies in the top bits of flags, three wide (ZONES_PGSHIFT without a node number above it).
     VME_ZONES_SHIFT = 61,
-    // HUGETLB_PAGE_DTOR of enum compound_dtor_id.
+    // COMPOUND_PAGE_DTOR and HUGETLB_PAGE_DTOR of enum compound_dtor_id.
+    VME_COMPOUND_PAGE_DTOR = 1,
     VME_HUGETLB_PAGE_DTOR = 2,
 };
 

@@ -68,6 +68,7 @@ struct SchemePlanTests {
             case .firstTail: isAnonymous + (run > 1 ? 1 : 0) + (tails - 1) / run
             case .head: isAnonymous + tails
             case .sharedTail: (tails + run - 1) / run
+            case .deviceDax: 0
             }
         #expect(plan.replacements.count == expected)
     }
@@ -83,7 +84,7 @@ struct SchemePlanTests {
             case _ where !plan.isWorthwhile: nil
             case (.firstTail, .anonymous): 1
             case (.head, .anonymous): 0
-            case (_, .memfd), (.sharedTail, _): nil
+            case (_, .memfd), (.sharedTail, _), (.deviceDax, _): nil
             }
         #expect(writable.map(\.first.rawValue) == (expected.map { [$0] } ?? []))
         #expect(writable.allSatisfy { $0.count == PageCount(1) && $0.frame == .own(0) })

@@ -19,7 +19,7 @@ struct TailFramesTests {
         var longest: Int {
             let tails = size == .twoMebibytes ? 7 : 4095
             return switch scheme {
-            case .firstTail: tails - 1
+            case .firstTail, .deviceDax: tails - 1
             case .head: 1
             case .sharedTail: tails
             }

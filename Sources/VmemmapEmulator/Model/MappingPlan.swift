@@ -161,7 +161,8 @@ public struct MappingPlan: Hashable, Sendable {
 
     /// The vmemmap pages that may be written while their huge page is optimized.
     package var writablePages: Range<VmemmapPageIndex> {
-        VmemmapPageIndex(0)..<VmemmapPageIndex(scheme.writablePages.rawValue)
+        let all = geometry.vmemmapPagesPerHugePage.rawValue
+        return VmemmapPageIndex(0)..<VmemmapPageIndex(min(scheme.writablePages.rawValue, max(1, all)))
     }
 
     // MARK: Frames

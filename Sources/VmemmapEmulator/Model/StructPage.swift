@@ -45,7 +45,8 @@ package enum StructPage {
         tail.mapping = VME_TAIL_MAPPING
         tail.mapcount = -1
         var firstTail = tail
-        firstTail.compound_dtor = UInt8(VME_HUGETLB_PAGE_DTOR)
+        // What device DAX has is a compound page, and no HugeTLB page.
+        firstTail.compound_dtor = UInt8(plan.scheme.isRemapped ? VME_HUGETLB_PAGE_DTOR : VME_COMPOUND_PAGE_DTOR)
         firstTail.compound_order = UInt8(geometry.order)
         firstTail.compound_mapcount = -1
         // compound_nr lies over the low half of mapping.

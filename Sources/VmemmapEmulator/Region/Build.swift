@@ -23,6 +23,9 @@ extension VmemmapRegion {
         guard plan.hugePages > .zero, plan.hugePages <= plan.geometry.mostPages else {
             throw VmemmapError(.build, .unusableCount(plan.hugePages))
         }
+        if !plan.scheme.isRemapped, construction == .populated {
+            throw VmemmapError(.build, .neverRemapped(plan.scheme))
+        }
         // A PMD is filled by frames that building optimized is there to avoid.
         if plan.mapping == .pmd, construction == .optimized { throw VmemmapError(.build, .pmdMappedAtBoot) }
         // Where struct pages do not fill whole vmemmap pages, the rest of the last one is padding.

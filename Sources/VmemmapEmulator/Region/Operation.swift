@@ -62,6 +62,7 @@ extension VmemmapRegion {
     ) throws(VmemmapError) -> VmemmapError.Residue {
         try checkRange(pages, operation)
         guard plan.isWorthwhile, !pages.isEmpty else { return VmemmapError.Residue() }
+        if !plan.scheme.isRemapped, operation != .mend { throw VmemmapError(operation, .neverRemapped(plan.scheme)) }
         states.begin(pages)
         defer { states.end(pages) }
         var reserved = MappingCount.zero

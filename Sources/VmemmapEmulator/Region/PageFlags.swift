@@ -26,6 +26,24 @@ extension VmemmapRegion {
         return kernelPageFlags(of: first..<first.advanced(by: layout.geometry.basePagesPerHugePage))
     }
 
+    /// What /proc/kpagecount would say of all frames of a huge page: how often each is mapped, on its own and with the
+    /// whole page (`page_mapcount()`), read off the real struct pages as a reader of the scheme sees them. 0 for one
+    /// whose struct page is in a gap. None for a huge page that is not of this region.
+    package func kernelPageCounts(ofHugePage page: HugePageIndex) -> [UInt64] {
+        guard layout.allHugePages.contains(page) else { return [] }
+        let first = layout.geometry.headFrame(of: page)
+        return (first..<first.advanced(by: layout.geometry.basePagesPerHugePage)).map { frame in
+            let address = layout.structPage(of: frame)
+            guard let head = readSurvivingGaps(address)?.head,
+                let own = load(address + StructPage.refcountOffset - ByteCount(4)),
+                let whole = load(head + layout.geometry.structPageSize + StructPage.destructorOffset)
+            else { return 0 }
+            // Both counts start at -1: mapcount is the low half of its word, compound_mapcount the high half.
+            let count = Int(Int32(truncatingIfNeeded: own)) + Int(Int32(truncatingIfNeeded: whole >> 32)) + 2
+            return UInt64(max(0, count))
+        }
+    }
+
     /// Nil where one of the struct pages that tell is not mapped.
     private func flags(ofStructPageAt address: Address) -> UInt64? {
         guard let head = readSurvivingGaps(address)?.head, let headFlags = load(head + StructPage.flagsOffset) else {

@@ -43,6 +43,8 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
         case notPMDMappable(region: ByteCount)
         /// A region built optimized has no frames to fill a PMD with.
         case pmdMappedAtBoot
+        /// Huge pages of the scheme are built optimized and stay so.
+        case neverRemapped(Scheme)
         /// The struct page of `frame` lies in a vmemmap page that shows another page's frame: it cannot be written
         /// until the huge page is restored.
         case sharedTail(frame: PageFrameNumber)
@@ -130,6 +132,9 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
                 "no part of the region of \(region) bytes could be mapped by a PMD: it takes 2 MiB of "
                     + "struct pages at least (64 huge pages of 2 MiB), transparent huge pages in the "
                     + "kernel, and 2 MiB of memory in one piece"
+            case .neverRemapped(let scheme):
+                "the \(scheme.rawValue) scheme is built optimized and stays so: nothing is remapped later "
+                    + "(--at-boot, where a command has it)"
             case .pmdMappedAtBoot:
                 "a region built optimized has no frames to fill a PMD with: use --pmd-mapped or --at-boot, not both"
             case .sharedTail(let frame):

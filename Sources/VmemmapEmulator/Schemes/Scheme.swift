@@ -10,20 +10,30 @@ public enum Scheme: String, Hashable, Sendable, Codable, CaseIterable {
     case head
     /// Linux 7.1: page 0 stays, the tails of all huge pages of a zone and an order show the same few pages.
     case sharedTail = "shared-tail"
+    /// Device DAX: page 0 and page 1 stay, the others show page 1 and stay writable. Built so, never restored.
+    case deviceDax = "device-dax"
+
+    /// The schemes of HugeTLB, which optimize and restore huge pages as they come and go. ``deviceDax`` does not.
+    public static let allCases: [Scheme] = [.firstTail, .head, .sharedTail]
 
     var rules: any SchemeRules {
         switch self {
         case .firstTail: FirstTailScheme()
         case .head: HeadScheme()
         case .sharedTail: SharedTailScheme()
+        case .deviceDax: DeviceDaxScheme()
         }
     }
+
+    /// Whether huge pages are optimized and restored as they come and go. Others are built optimized, and stay so.
+    public var isRemapped: Bool { rules.isRemapped }
 
     /// Vmemmap pages of each huge page that keep a frame of their own, with one tail frame. `RESERVE_VMEMMAP_NR` in v5
     /// patch 4, `HUGETLB_VMEMMAP_RESERVE_PAGES` today.
     public var keptPages: PageCount { PageCount(max(1, rules.ownPages(run: 1).upperBound.rawValue)) }
 
-    /// Vmemmap pages of an optimized huge page, from the first on, that may still be written.
+    /// Vmemmap pages of an optimized huge page, from the first on, that may still be written; more than there are where
+    /// it is all of them.
     public var writablePages: PageCount { rules.writablePages }
 
     /// Frames given back for each huge page with one tail frame: 6 or 4094, 7 or 4095. 0 where there is nothing to give

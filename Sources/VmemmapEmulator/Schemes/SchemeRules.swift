@@ -6,6 +6,10 @@ protocol SchemeRules: Sendable {
     /// Vmemmap pages, from the first on, that may be written while the huge page is optimized.
     var writablePages: PageCount { get }
 
+    /// Whether huge pages are optimized and restored as they come and go; false where they are built shared, once for
+    /// all.
+    var isRemapped: Bool { get }
+
     /// How a reader finds the head.
     var encoding: CompoundHead.Encoding { get }
 
@@ -34,15 +38,18 @@ enum TailSource: Sendable {
 }
 
 extension SchemeRules {
+    var isRemapped: Bool { true }
+
     /// Whether the tails show frames that all huge pages of a zone share.
     var usesTemplates: Bool { tailSource == .template }
 
     /// The vmemmap pages from `first` on, `run` at a time, all by the same frames.
     func repeated(
-        _ frame: MappingPlan.Replacement.Frame, from first: Int, to pages: Int, run: Int
+        _ frame: MappingPlan.Replacement.Frame, from first: Int, to pages: Int, run: Int,
+        _ protection: MappingPlan.ReplacementProtection = .readOnly
     ) -> [MappingPlan.Replacement] {
         stride(from: first, to: pages, by: run).map {
-            MappingPlan.Replacement($0, min(run, pages - $0), frame, .readOnly)
+            MappingPlan.Replacement($0, min(run, pages - $0), frame, protection)
         }
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import HostMemory
+import VmemmapEmulator
 
 /// `vmemmap hold`.
 struct HoldCommand: ParsableCommand {
@@ -27,6 +28,15 @@ struct HoldCommand: ParsableCommand {
     @Flag(help: "Restore the huge pages again before holding.")
     var restored = false
 
+    @Flag(help: "With --scheme device-dax: the struct pages in the device's own memory, where nothing is shared.")
+    var altmap = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Write kpageflags, kpagecount and kpagecgroup of the emulated memory into a folder that is there, for "
+                + "programs that take another for /proc.", valueName: "DIR"))
+    var exportProc: String?
+
     @Flag(help: ArgumentHelp("End with standard input too.", visibility: .hidden))
     var untilInputEnds = false
 
@@ -42,17 +52,35 @@ struct HoldCommand: ParsableCommand {
         }
         try nodes.count?.check(divides: emulation.pages.value, "huge pages")
         // Each node knows the flags of its own frames only.
+        for (option, isGiven) in [
+            ("--export-kpageflags", pageFlags.exportKpageflags != nil), ("--export-proc", exportProc != nil),
+        ] {
+            try OptionRule.check(option, isGiven: isGiven, excludes: "--nodes", isOtherGiven: nodes.count != nil)
+        }
+        let isDevice = !emulation.kind.scheme.isRemapped
         try OptionRule.check(
-            "--export-kpageflags", isGiven: pageFlags.exportKpageflags != nil, excludes: "--nodes",
-            isOtherGiven: nodes.count != nil)
+            "--altmap", isGiven: altmap, belongsTo: "--scheme device-dax", isOtherGiven: isDevice)
+        if isDevice, restored {
+            throw ValidationError("--scheme device-dax is never restored: leave --restored out.")
+        }
+    }
+
+    /// Throws where the kernel would not share the vmemmap of a device.
+    private func checkDevice() throws(ExperimentError) {
+        guard altmap, let geometry = Geometry(basePageSize: memory.basePageSize, hugePageSize: memory.pageSize),
+            let reason = DeviceVmemmap.refusal(geometry, isAltmap: altmap)
+        else { return }
+        throw .notSupported(reason)
     }
 
     private var memory: EmulatedMemory { boot.applied(to: emulation.memory) }
 
     func run() throws {
         if node.asNode { return try runAsNode() }
-        let files = try ExportFile.open([json.exportJson, pageFlags.exportKpageflags])
+        let files = try ExportFile.open(
+            [json.exportJson, pageFlags.exportKpageflags] + (exportProc.map(ProcExport.paths) ?? []))
         let (export, flagsFile) = (files[0], files[1])
+        let proc = exportProc.map { _ in ProcExport(files.dropFirst(2).compactMap(\.self)) }
         let ownsOutput = !files.contains { $0?.isStandardOutput == true } && !terminal.quiet
         // Before any thread is started: they inherit the blocked signals.
         let signals = try TerminationSignals()
@@ -60,7 +88,11 @@ struct HoldCommand: ParsableCommand {
         let progress = terminal.terminal.progress()
         let held = try runOrExit { () throws(ExperimentError) in
             defer { progress.clear() }
+            try checkDevice()
             return try experiment.begin(progress: progress.show)
+        }
+        if let proc {
+            try PageFlagsOption.check(try runOrExit { () throws(ExperimentError) in try held.write(proc) })
         }
         if let flagsFile {
             let flags = try runOrExit { () throws(ExperimentError) in try held.writePageFlags(to: flagsFile.write) }

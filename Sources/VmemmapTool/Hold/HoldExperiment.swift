@@ -29,7 +29,7 @@ struct HoldExperiment: Sendable {
             let region = try VmemmapRegion(plan, memory.construction) {
                 progress(.count("populated", $0.rawValue, of: $1.rawValue, unit: "vmemmap pages"))
             }
-            try region.optimize(region.layout.allHugePages, writers: .excluded)
+            if plan.scheme.isRemapped { try region.optimize(region.layout.allHugePages, writers: .excluded) }
             if restored { try region.restore(region.layout.allHugePages, writers: .excluded) }
             if touch { _ = region.visitEveryStructPage() }
             return HeldMemory(region, walkers: walkers > 0 ? try Walkers(walkers, over: region, seed: 1) : nil)
@@ -57,6 +57,11 @@ final class HeldMemory: Sendable {
     /// Writes the flags of the emulated frames, for page-types.
     func writePageFlags(to sink: PageFlagsSink) throws(ExperimentError) -> PageFlagsTally {
         try ExperimentError.wrapping { try PageFlagsTally.write(region, to: sink) }
+    }
+
+    /// Writes what /proc tells of frames, for the emulated ones.
+    func write(_ export: ProcExport) throws(ExperimentError) -> PageFlagsTally {
+        try ExperimentError.wrapping { try export.write(region) }
     }
 
     /// Stops the walkers. Returns what they have read; nil if there were none.

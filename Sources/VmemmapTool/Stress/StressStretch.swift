@@ -58,7 +58,7 @@ final class StressStretch {
     private static func tailFrames(_ scheme: Scheme, _ number: Int) -> TailFrames {
         switch scheme {
         case .head: .frames(PageCount(1))
-        case .firstTail: .frames(PageCount(number % 3 == 2 ? 3 : 1))
+        case .firstTail, .deviceDax: .frames(PageCount(number % 3 == 2 ? 3 : 1))
         case .sharedTail: .frames(PageCount(number % 3 == 2 ? 7 : 1))
         }
     }

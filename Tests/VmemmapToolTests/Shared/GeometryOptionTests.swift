@@ -8,10 +8,10 @@ struct GeometryOptionTests {
             "demo --pages 3 --arch arm64-64k --scheme shared-tail", "demo --pages 2 --arch s390 --backing memfd",
             "demo --pages 1 --arch powerpc-64k --scheme head", "demo --pages 2 --base-page 16K",
             "savings --pages 2 --arch arm64-16k --page-size 1G --tail-frames auto",
-            "savings --pages 4 --arch arm64-64k --nodes 2",
+            "savings --pages 4 --arch arm64-64k --nodes 2", "savings --pages 4 --scheme device-dax",
             "inspect --pages 3 --arch arm64-64k --scheme shared-tail --tail-frames 3",
             "inspect --pages 3 --arch loongarch-16k --scheme head --backing memfd --restored",
-            "inspect --pages 4 --base-page 64K --nodes 2",
+            "inspect --pages 3 --scheme device-dax", "inspect --pages 4 --base-page 64K --nodes 2",
             "stress --pages 4 --arch arm64-16k --duration 1s --seed 1 --scheme all",
         ])
     func runs(_ line: String) async throws {

@@ -64,6 +64,11 @@ struct EmulatedMemory: Hashable, Sendable {
                     + "--page-size 1G"
             )
         }
+        if !scheme.isRemapped, construction == .populated {
+            throw .notSupported(
+                "the \(scheme.rawValue) scheme is built optimized and never restored: use it with hold, inspect, plan "
+                    + "and savings")
+        }
         // A plan's figures must fit their numbers: more than memory could ever hold is refused by the plan for what it
         // can.
         let most = construction == .populated ? room.mostPages(geometry) : geometry.mostPages

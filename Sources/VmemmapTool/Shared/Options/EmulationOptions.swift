@@ -6,8 +6,9 @@ public import VmemmapEmulator
 /// default, its type is another.
 enum OptionHelp {
     static let pageSize: ArgumentHelp = "Huge page size."
-    static let scheme: ArgumentHelp =
-        "How their vmemmap is shared: first-tail (the v5 series), head (Linux 5.18 to 7.0) or shared-tail (7.1)."
+    static let scheme = ArgumentHelp(
+        "How their vmemmap is shared: first-tail (the v5 series), head (Linux 5.18 to 7.0), shared-tail (7.1), or "
+            + "device-dax, which is built so and never restored (hold, inspect, plan, savings).")
     static let backing: ArgumentHelp =
         "What the region consists of: anonymous memory with a file for shared frames, or one memfd."
     static let tailFrames = ArgumentHelp(
@@ -38,10 +39,10 @@ struct HugePageOptions: ParsableArguments {
     @Flag(help: "Map the region by PMDs, 2 MiB each; optimizing splits them, restoring 1 GiB pages merges them again.")
     var pmdMapped = false
 
-    /// So many of them.
     /// Their size.
     var pageSize: HugePageSize { geometry.hugePageSize([scheme]) }
 
+    /// So many of them.
     func memory(_ pages: HugePageCount) -> EmulatedMemory {
         EmulatedMemory(
             pages: pages, pageSize: pageSize, basePageSize: geometry.basePageSize, scheme: scheme, backing: backing,
@@ -109,7 +110,7 @@ struct AtBootOption: ParsableArguments {
     /// The same huge pages, built as asked for.
     func applied(to memory: EmulatedMemory) -> EmulatedMemory {
         var memory = memory
-        memory.construction = atBoot ? .optimized : .populated
+        memory.construction = atBoot || !memory.scheme.isRemapped ? .optimized : .populated
         return memory
     }
 
@@ -147,7 +148,10 @@ extension HugePageSize: ExpressibleByArgument {
     public static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
 }
 
-extension Scheme: ExpressibleByArgument {}
+extension Scheme: ExpressibleByArgument {
+    /// Those of HugeTLB, and device DAX.
+    public static var allValueStrings: [String] { (allCases + [.deviceDax]).map(\.rawValue) }
+}
 
 extension Backing: ExpressibleByArgument {}
 

@@ -29,6 +29,6 @@ enum OneOrAll<Value: ExpressibleByArgument & CaseIterable & Sendable>: Expressib
         }
     }
 
-    static var allValueStrings: [String] { Value.allValueStrings + ["all"] }
+    static var allValueStrings: [String] { Value.allCases.map(\.defaultValueDescription) + ["all"] }
     static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
 }

@@ -56,7 +56,7 @@ extension ExitCode {
         switch error.cause {
         case .host(let error): self.init(error)
         case .mappingLimit, .unusableCount: self = .shortage
-        case .basePageSize, .hugePageSize, .notPMDMappable: self = .notSupported
+        case .basePageSize, .hugePageSize, .notPMDMappable, .neverRemapped: self = .notSupported
         case .pmdMappedAtBoot, .unusableFirstZone, .unusableTailFrames, .unusableStructPage: self = .validationFailure
         case .sharedTail, .torn, .fault, .heldUp, .outOfRange, .frameOutOfRange: self = .failure
         }

@@ -1,0 +1,40 @@
+import HostMemory
+
+/// Device DAX (Linux 6.0 and later, `vmemmap_populate_compound_pages()`): page 0 and page 1 stay, every other tail page
+/// shows page 1, as in the v5 series, but for two things. It is built so, when the device's memory is added: nothing is
+/// ever remapped, neither there nor back. And tails stay writable: a store through one shows in all.
+struct DeviceDaxScheme: SchemeRules {
+    let writablePages = PageCount(.max)
+    let encoding = CompoundHead.Encoding.pointer
+    let tailSource = TailSource.ownTails
+    let isRemapped = false
+
+    /// A frame for every tail would free nothing.
+    func longestRun(tails: Int) -> Int { tails - 1 }
+
+    func ownPages(run: Int) -> Range<VmemmapPageIndex> { VmemmapPageIndex(1)..<VmemmapPageIndex(1 + run) }
+
+    func replacements(pages: Int, run: Int, _ backing: Backing) -> [MappingPlan.Replacement] {
+        let first = backing == .anonymous ? [MappingPlan.Replacement(1, run, .own(0), .readWrite)] : []
+        return first + repeated(.own(0), from: 1 + run, to: pages, run: run, .readWrite)
+    }
+}
+
+/// Whether the vmemmap of a device's memory can be shared (`vmemmap_can_optimize()`).
+package enum DeviceVmemmap {
+    /// Why it cannot; nil: it can.
+    ///
+    /// - Parameters:
+    ///   - geometry: the compound pages of the device.
+    ///   - isAltmap: whether the struct pages lie in the device's own memory (`struct vmem_altmap`).
+    package static func refusal(_ geometry: Geometry, isAltmap: Bool) -> String? {
+        if isAltmap {
+            return "with an altmap the struct pages lie in the device's own memory, and nothing is shared "
+                + "(vmemmap_can_optimize())"
+        }
+        if !geometry.hasPowerOfTwoStructPage { return "struct pages straddle vmemmap pages" }
+        let kept = Scheme.deviceDax.keptPages
+        if geometry.vmemmapPagesPerHugePage > kept { return nil }
+        return "a compound page has \(geometry.vmemmapPagesPerHugePage) vmemmap pages, of which \(kept) stay"
+    }
+}

@@ -1,0 +1,61 @@
+import FoundationEssentials
+import SystemPackage
+import Testing
+
+@Suite("hold --export-proc")
+struct ProcExportTests {
+    /// Counts heads, tails and huge pages of a folder that stands for /proc: a script, as anybody would write one.
+    private static let reader = """
+        import struct, sys
+        def words(name):
+            data = open(sys.argv[1] + "/" + name, "rb").read()
+            return struct.unpack("=%dQ" % (len(data) // 8), data)
+        flags = words("kpageflags")
+        bit = lambda n: sum(word >> n & 1 for word in flags)
+        print(len(flags), bit(15), bit(16), bit(17), len(words("kpagecount")), sum(words("kpagecount")),
+              len(words("kpagecgroup")), sum(words("kpagecgroup")))
+        """
+
+    private static let python = ["/usr/bin/python3", "/usr/local/bin/python3"].first {
+        FileManager.default.isExecutableFile(atPath: $0)
+    }
+
+    @Test(
+        "A script finds the heads, tails and huge pages, and nobody who maps them",
+        .enabled(if: python != nil, "there is no python3"))
+    func script() async throws {
+        for (options, expected) in [
+            (["--pages", "3", "--scheme", "head"], "1536 3 1533 1536 1536 0 1536 0"),
+            (["--pages", "2", "--scheme", "device-dax"], "1024 2 1022 0 1024 0 1024 0"),
+            (
+                ["--pages", "2", "--arch", "arm64-64k", "--scheme", "shared-tail"],
+                "16384 2 16382 16384 16384 0 16384 0"
+            ),
+        ] {
+            let folder = try TemporaryFolder()
+            let held = try await Command.run(
+                ["hold", "--until-input-ends", "--export-proc", folder.path.string] + options)
+            #expect(held.code == 0, "\(held)")
+            #expect(try folder.contents() == ["kpagecgroup", "kpagecount", "kpageflags"])
+            let outcome = try await Command.run(FilePath(Self.python ?? ""), ["-c", Self.reader, folder.path.string])
+            #expect(outcome.output == expected + "\n", "\(options): \(outcome)")
+        }
+    }
+
+    @Test("The folder must be there, no other export goes to one of its files, and nodes have none")
+    func refused() async throws {
+        let folder = try TemporaryFolder()
+        #expect(try await Command.run(["hold", "--export-proc", "/nowhere/at/all"]).code == 64)
+        let same = ["--export-kpageflags", folder.path("kpageflags"), "--export-proc", folder.path.string]
+        #expect(try await Command.run(["hold"] + same).code == 64)
+        #expect(try await Command.run(["hold", "--nodes", "2", "--export-proc", folder.path.string]).code == 64)
+    }
+
+    @Test("An altmap is refused with the kernel's reason, and is nothing for HugeTLB")
+    func altmap() async throws {
+        let refused = try await Command.run(["hold", "--scheme", "device-dax", "--altmap"])
+        #expect(refused.code == 4 && refused.error.contains("vmemmap_can_optimize()"), "\(refused)")
+        #expect(try await Command.run(["hold", "--altmap"]).code == 64)
+        #expect(try await Command.run(["demo", "--scheme", "device-dax"]).code == 4)
+    }
+}
