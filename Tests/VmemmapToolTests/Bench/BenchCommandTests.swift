@@ -11,9 +11,8 @@ struct BenchCommandTests {
         let lines = outcome.output.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
         #expect(lines.count <= 24)
         #expect(
-            lines.last
-                == "Note: no time is judged: 16 huge pages are too few (512 or more tell), and 2 pairs are too few "
-                + "(5 or more tell).")
+            lines.contains { $0.hasPrefix("Note: no time is judged: 16 huge pages are too few (512 or more tell), ") })
+        #expect(!lines.contains { $0.contains("slower") })
         #expect(lines.contains { $0.hasPrefix("kernel: ") || $0.hasPrefix("the kernel, per huge page") })
     }
 
@@ -45,15 +44,15 @@ struct BenchCommandTests {
             "$0" bench --pages 512 --pairs 1000 --peers baseline --export-json \(folder.path("b.json")) > out & pid=$!
             # Into the pairs: the signals are blocked from the first thread on.
             for _ in {1..500}; do [ "$(ls /proc/$pid/task | wc -l)" -ge 2 ] && break; sleep 0.02; done
-            sleep 1; kill -INT $pid; wait $pid; echo $? >&2; cat out
+            sleep 1; kill -TERM $pid; wait $pid; echo $? >&2; cat out
             """)
-        #expect(outcome.error.hasSuffix("130\n"), "\(outcome)")
+        #expect(outcome.error.hasSuffix("143\n"), "\(outcome)")
         let result = try JSON(text: folder.text("b.json"))
-        #expect(result["ended_by_signal"]?.double == 2)
+        #expect(result["ended_by_signal"]?.double == 15)
         let pairs = try #require(
             result["combinations"]?.elements.first?["outcome"]?["synchronous"]?["pairs"]?.elements)
         #expect((1..<1000).contains(pairs.count))
-        #expect(outcome.output.contains("Note: ended by signal 2: these are the pairs until then"))
+        #expect(outcome.output.contains("Note: ended by signal 15: these are the pairs until then"))
         #expect(outcome.output.contains("baseline: ended by a signal before it began"))
     }
 }

@@ -269,6 +269,6 @@ struct InspectTests {
         #expect(page.contains("Process \(result.pid), read from outside"))
         #expect(
             page.contains("Region \(result.regionStart), ") && page.contains("first-tail scheme, anonymous backing"))
-        #expect(page.contains("id=\"frames-now\"") && page.contains("6 optimized, 0 with frames of their own"))
+        #expect(page.contains("id=\"frames-now-t\"") && page.contains("6 optimized, 0 with frames of their own"))
     }
 }

@@ -70,7 +70,7 @@ struct AdviceTests {
 
     @Test(
         "A limit that leaves the kernel's own data no room is refused by name",
-        arguments: ["ulimit -v 40000", "ulimit -d 4096", "ulimit -d 8192"])
+        arguments: ["ulimit -v 40000", "ulimit -d 6144", "ulimit -d 8192"])
     func kernelData(_ limit: String) async throws {
         let outcome = try await Command.run("/bin/sh", Command.limited(limit, ["kernel"]))
         #expect(outcome.code == 3, "\(outcome)")
