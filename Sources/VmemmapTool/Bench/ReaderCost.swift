@@ -52,7 +52,8 @@ struct ReaderCostExperiment: Sendable {
             if pass > 0 { times.append(Double(nanoseconds) / Double(frames.count)) }
         }
         return ReaderCostResult.Row(
-            encoding: encoding, order: order, isOptimized: isOptimized, nanoseconds: Spread(times), isRight: isRight)
+            encoding: encoding, order: order, isOptimized: isOptimized, headNanoseconds: Spread(times), isRight: isRight
+        )
     }
 
     /// Drawn beforehand: a generator would cost as much as what is measured.
@@ -111,7 +112,7 @@ struct ReaderCostResult: Hashable, Sendable, Codable {
         /// Whether the huge pages were optimized.
         let isOptimized: Bool
         /// Of one compound_head, over the passes.
-        let nanoseconds: Spread
+        let headNanoseconds: Spread
         /// Whether the heads found add up to the right ones; always true of `plain`, which finds none.
         let isRight: Bool
     }
@@ -146,10 +147,10 @@ extension ReaderCostResult: ExportableResult {
                     .label("order", "In which order frames are visited.") { $0.order.rawValue }.shown("order"),
                     .truth("is_optimized", "Whether the huge pages were optimized.") { $0.isOptimized }
                         .shown("optimized"),
-                    .meanNanoseconds("median", "One compound_head, the middle pass.") { $0.nanoseconds.median }
+                    .meanNanoseconds("head_median", "One compound_head, the middle pass.") { $0.headNanoseconds.median }
                         .shown("median"),
-                    .meanNanoseconds("min", "The fastest pass.") { $0.nanoseconds.min }.shown("min"),
-                    .meanNanoseconds("max", "The slowest pass.") { $0.nanoseconds.max }.shown("max"),
+                    .meanNanoseconds("head_min", "The fastest pass.") { $0.headNanoseconds.min }.shown("min"),
+                    .meanNanoseconds("head_max", "The slowest pass.") { $0.headNanoseconds.max }.shown("max"),
                     .truth("is_right", "Whether the heads found add up to the right ones.") { $0.isRight },
                 ])
         ]

@@ -12,7 +12,7 @@ struct BadInputTests {
             (["demo", "--pages", ""], "it is not a whole number"),
             (["demo", "--pages", "1.5"], "it is not a whole number"),
             (["demo", "--pages", "99999999999999999999"], "it is larger than 9223372036854775807"),
-            (["demo", "--page-size", "3M"], "it must be a power of two of bytes"),
+            (["demo", "--page-size", "3M"], "it must be a power of two of bytes, or of K, M or G, at most 16G"),
             (
                 ["demo", "--scheme", "second-tail"],
                 "Please provide one of 'first-tail', 'head', 'shared-tail' or 'device-dax'"

@@ -141,7 +141,8 @@ struct ExportUnitsTests {
         Run(
             arguments: ["bench", "--readers", "--pages", "4", "--pairs", "2"], command: "readers",
             tables: """
-                reader: encoding order; is_optimized median_nanoseconds min_nanoseconds max_nanoseconds is_right
+                reader: encoding order; is_optimized head_median_nanoseconds head_min_nanoseconds \
+                head_max_nanoseconds is_right
                 """),
         Run(
             arguments: ["demo", "--race", "--race-seconds", "1", "--pages", "16"], command: "race",

@@ -17,7 +17,7 @@ struct GeometryOptionTests {
     func runs(_ line: String) async throws {
         let outcome = try await Command.run(line.split(separator: " ").map(String.init))
         #expect(outcome.code == 0 && outcome.error.isEmpty, "\(outcome)")
-        #expect(outcome.output.contains(" checks passed\n"), "\(outcome)")
+        #expect(outcome.output.contains(" checks passed"), "\(outcome)")
     }
 
     @Test(
