@@ -27,8 +27,13 @@ struct DemoCommand: ParsableCommand {
     @Flag(help: "Race a wrong way with the right one, and nothing else.")
     var race = false
 
-    @Argument(help: "With --race: what is raced (default: restore).")
-    var kind: RaceKind?
+    // As text: the value of an option that there is not is no kind of race, and not what is to be complained of.
+    @Argument(
+        help: ArgumentHelp(
+            "With --race: what is raced (default: restore).",
+            valueName: RaceKind.allCases.map(\.rawValue).joined(separator: "|")),
+        completion: .list(RaceKind.allCases.map(\.rawValue)))
+    var kind: String?
 
     @Option(
         name: [.customLong("race-duration"), .customLong("race-seconds")],
@@ -49,6 +54,7 @@ struct DemoCommand: ParsableCommand {
         }
         try OptionRule.check(
             "What is raced", isGiven: kind != nil, belongsTo: "--race", isOtherGiven: race)
+        _ = try raceKind
         try OptionRule.check(
             "--race-duration", isGiven: raceDuration != nil, belongsTo: "--race", isOtherGiven: race)
         try OptionRule.check(
@@ -58,7 +64,7 @@ struct DemoCommand: ParsableCommand {
     }
 
     func run() throws {
-        if race { return try run(kind ?? .restore) }
+        if race { return try run(raceKind) }
         if step { try EnterKey.check("--step") }
         let exports = try export.open(beside: pageFlags.exportKpageflags)
         if step, !exports.leaveStandardOutput {
@@ -99,6 +105,17 @@ struct DemoCommand: ParsableCommand {
             return style.wrapped(
                 ["vmemmap demo: \(PlanReport.title(plan))", ""] + PlanReport.lines(host)
                     + PlanReport.lines(plan))
+        }
+    }
+
+    private var raceKind: RaceKind {
+        get throws {
+            guard let kind else { return .restore }
+            guard let known = RaceKind(rawValue: kind) else {
+                throw ValidationError(
+                    "There is no race '\(kind)'. Please provide one of 'restore', 'gap' or 'speculative'.")
+            }
+            return known
         }
     }
 

@@ -34,7 +34,8 @@ struct HoldCommand: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Write kpageflags, kpagecount and kpagecgroup of the emulated memory into a folder that is there, for "
-                + "programs that take another for /proc.", valueName: "DIR"))
+                + "programs that take another for /proc.", valueName: "DIR"),
+        completion: .directory)
     var exportProc: String?
 
     @Flag(help: ArgumentHelp("End with standard input too.", visibility: .hidden))

@@ -76,7 +76,8 @@ struct StressCommand: ParsableCommand {
     @OptionGroup(title: "Export") var export: ExportOptions
 
     @Option(
-        help: ArgumentHelp("Write a line of JSON at each report, as it comes (JSON lines).", valueName: "FILE|-"))
+        help: ArgumentHelp("Write a line of JSON at each report, as it comes (JSON lines).", valueName: "FILE|-"),
+        completion: .file())
     var exportJsonl: String?
 
     @OptionGroup(title: "Terminal") var terminal: TerminalOptions

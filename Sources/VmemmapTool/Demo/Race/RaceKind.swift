@@ -1,7 +1,5 @@
-import ArgumentParser
-
 /// What is raced: a wrong way and the right one, in pairs under readers.
-enum RaceKind: String, Hashable, Sendable, Codable, CaseIterable, ExpressibleByArgument {
+enum RaceKind: String, Hashable, Sendable, Codable, CaseIterable {
     /// Restoring by mapping fresh memory in place and filling it there, beside the engine's way.
     case restore
     /// Optimizing with an unmapped gap, as arm64's break-before-make has it, beside the engine's way.
