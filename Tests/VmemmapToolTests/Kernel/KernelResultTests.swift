@@ -134,7 +134,9 @@ struct KernelResultTests {
         let result = try Self.result(few)
         let said = "he kernel's times are not judged: 64 huge pages are too few (512 or more tell)"
         #expect(KernelReport.lines(result).contains { $0.contains(said) })
-        #expect(MarkdownExport.text(result).contains("T" + said) && HTMLExport.text(result).contains("times are not judged: 64"))
+        #expect(
+            MarkdownExport.text(result).contains("T" + said)
+                && HTMLExport.text(result).contains("times are not judged: 64"))
         let pair = { (time: Int) in (Self.cycle(false, 512, fall: 0), Self.cycle(true, 512, fall: 3584, time: time)) }
         let enough = try Self.measurement([1000, 1010, 1020, 9000, 1030].map(pair))
         #expect(enough.fewestPages == HugePageCount(64), "the warm-up's")

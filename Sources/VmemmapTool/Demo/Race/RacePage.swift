@@ -4,46 +4,68 @@ import VmemmapEmulator
 extension RaceResult {
     /// What its page shows before the tables.
     var html: HTMLContent {
-        HTMLContent(
-            subject: "What readers see of two ways to restore",
+        let (wrong, right) = (sides[0], rightSide)
+        return HTMLContent(
+            subject: kind.subject,
             setting: "\(PlanReport.title(plan).capitalizedFirst); \(Format.count(configuration.walkers, "walker"))",
-            summary: "The naive way was wrong in \(share(.naive)) reads, the engine\u{2019}s in \(share(.atomic)).",
+            summary:
+                "\(kind.failures.capitalizedFirst): \(share(wrong)) \(kind.attempts) of the "
+                + "\(wrong.way.rawValue) way, \(share(right)) of the \(right.way.rawValue) one.",
             sections: [
                 HTMLSection(
-                    id: "wrong", title: "Wrong reads",
-                    body: [
-                        .paragraph(Markup(Self.explanation)),
-                        figure.markup,
-                    ])
+                    id: "wrong", title: kind.failures.capitalizedFirst,
+                    body: [.paragraph(Markup(RaceReport.notes(kind).joined(separator: " "))), figure.markup])
             ])
     }
 
-    private static let explanation =
-        "The naive way maps fresh memory in place and copies into it: until then a reader finds zeros. The engine fills "
-        + "pages off to the side and puts them in place in one step."
+    private var kind: RaceKind { configuration.kind }
 
-    private func share(_ way: Way) -> String {
-        let side = side(way)
-        return "\(Format.count(side.wrongReads)) of \(Format.count(side.reads))"
+    /// What went wrong: of restores what readers saw, of the others what made them fault.
+    private func failures(_ side: Side) -> Int { kind == .restore ? side.wrongReads : side.faults }
+
+    private func share(_ side: Side) -> String {
+        "\(Format.count(failures(side))) of \(Format.count(side.reads))"
     }
 
     private var figure: Figure {
         // As many as of a million: the two ways do not make as many reads in the same time.
         let rows = sides.map { side in
-            let rate = Double(side.wrongReads) * 1e6 / Double(max(1, side.reads))
+            let rate = Double(failures(side)) * 1e6 / Double(max(1, side.reads))
             return BarFigure.Row(
-                side.way == .naive ? "naive restore" : "the engine\u{2019}s restore",
+                side.way.rawValue,
                 .init(
-                    value: rate, text: "\(share(side.way)) reads, \(Format.decimal(rate, 1)) of a million",
-                    style: side.way == .naive ? "cost" : "accent"))
+                    value: rate, text: "\(share(side)) \(kind.attempts), \(Format.decimal(rate, 1)) of a million",
+                    style: side.way == rightSide.way ? "accent" : "cost"))
         }
         let most = rows.compactMap(\.bars.first??.value).max() ?? 0
         let figure = BarFigure(
-            rows: rows, axis: .ratios(upTo: most, count: 4), axisName: "wrong reads of a million")
+            rows: rows, axis: .ratios(upTo: most, count: 4), axisName: "\(kind.failures) of a million")
         return Figure(
-            id: "wrongreads", title: "Wrong reads of each way to restore", description: figure.description,
+            id: "wrongreads", title: "\(kind.failures.capitalizedFirst), by the way", description: figure.description,
             caption:
-                "Reads of compound_head by walkers, each checked, while every huge page was optimized and restored "
-                + "again and again.", draw: figure.draw)
+                "Of walkers, while every huge page was optimized and restored again and again.", draw: figure.draw)
     }
+}
+
+extension RaceKind {
+    /// What its page is about.
+    fileprivate var subject: String {
+        switch self {
+        case .restore: "What readers see of two ways to restore"
+        case .gap: "What readers see of a remap with a gap"
+        case .speculative: "What walkers do that take references"
+        }
+    }
+
+    /// What goes wrong, on the wrong way.
+    fileprivate var failures: String {
+        switch self {
+        case .restore: "wrong reads"
+        case .gap: "reads that faulted"
+        case .speculative: "stores that met a read-only tail"
+        }
+    }
+
+    /// What the walkers do.
+    fileprivate var attempts: String { self == .speculative ? "operations" : "reads" }
 }

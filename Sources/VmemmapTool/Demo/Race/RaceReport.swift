@@ -14,7 +14,8 @@ enum RaceReport {
             + style.notes(notes(kind)) + [""] + style.wrapped(verdict(result, style))
     }
 
-    private static func notes(_ kind: RaceKind) -> [String] {
+    /// What each way of a race does.
+    static func notes(_ kind: RaceKind) -> [String] {
         switch kind {
         case .restore:
             [
@@ -54,7 +55,7 @@ enum RaceReport {
                     + "\(Format.count(gap.reads / gap.faults, "read")): a kernel cannot take such a fault, which "
                     + "is why arm64 has the optimization off."
                 : "Nobody looked into the gap in time: \(Format.count(gap.reads, "read")) without a fault. Give it "
-                    + "longer (--race-seconds), or more walkers.",
+                    + "longer (--race-duration), or more walkers.",
             style.mark(result.holds)
                 + "\(Format.count(atomic.faults)) faults and \(Format.count(atomic.wrongReads)) wrong of "
                 + "\(Format.count(atomic.reads, "read")) where one mapping replaces the other in one step.",
@@ -68,7 +69,7 @@ enum RaceReport {
                 ? "Unchecked, \(Format.count(wrong.faults, "store")) met a read-only tail, one in "
                     + "\(Format.count(wrong.reads / wrong.faults, "operation"))."
                 : "Unchecked, no store met a read-only tail in \(Format.count(wrong.reads, "operation")). That does "
-                    + "not acquit it: give it longer (--race-seconds), or more walkers.",
+                    + "not acquit it: give it longer (--race-duration), or more walkers.",
             style.mark(result.holds)
                 + "\(Format.count(right.faults)) of \(Format.count(right.reads, "operation")) did with the check and "
                 + "the grace period; \(Format.count(right.references, "reference")) taken.",
@@ -82,7 +83,7 @@ enum RaceReport {
                 question,
                 "The naive way was not caught in \(Format.count(side.reads, "read")). That does not acquit it: between "
                     + "the two steps "
-                    + "the tails read as zeros, and nobody has looked in time. Give it longer (--race-seconds), or "
+                    + "the tails read as zeros, and nobody has looked in time. Give it longer (--race-duration), or "
                     + "more walkers.",
             ]
         }
