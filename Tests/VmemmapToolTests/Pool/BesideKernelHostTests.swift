@@ -33,6 +33,11 @@ extension HostSettingsTests {
         let outcome = try await Command.run([
             "pool", "--beside-kernel", "\(Command.repository)/scripts/examples/beside-kernel/\(name).pool",
         ])
+        // Memory in small pieces is the host's, and refused by name.
+        if outcome.code == 3, outcome.error.contains("in one piece each, and it found") {
+            #expect(try besideValues() == before)
+            try Test.cancel("no memory in large pieces: \(outcome.error)")
+        }
         #expect(outcome.code == 0 && outcome.output.contains("lines, no difference"), "\(outcome)")
         #expect(outcome.output.split(separator: "\n").filter { $0.hasPrefix("  2M") }.allSatisfy { $0.count <= 80 })
         #expect(try besideValues() == before)
