@@ -30,15 +30,15 @@ struct ReaderCostExperiment: Sendable {
     private func measure(
         _ encoding: ReaderCostResult.Encoding, _ region: VmemmapRegion
     ) throws -> [ReaderCostResult.Row] {
-        var rows = try ReaderCostResult.Order.allCases.map { try row(encoding, region, $0, isOptimized: false) }
+        var rows = try ReaderCostResult.Order.allCases.map { try row(encoding, region, $0, .populated) }
         try region.optimize(region.layout.allHugePages, writers: .excluded)
-        rows += try ReaderCostResult.Order.allCases.map { try row(encoding, region, $0, isOptimized: true) }
+        rows += try ReaderCostResult.Order.allCases.map { try row(encoding, region, $0, .optimized) }
         return rows
     }
 
     private func row(
         _ encoding: ReaderCostResult.Encoding, _ region: VmemmapRegion, _ order: ReaderCostResult.Order,
-        isOptimized: Bool
+        _ state: ReaderCostResult.State
     ) throws -> ReaderCostResult.Row {
         let frames = Self.frames(order, of: region)
         let expected = frames.reduce(UInt(0)) { $0 &+ region.layout.head(of: PageFrameNumber(Int($1))).rawValue }
@@ -52,8 +52,8 @@ struct ReaderCostExperiment: Sendable {
             if pass > 0 { times.append(Double(nanoseconds) / Double(frames.count)) }
         }
         return ReaderCostResult.Row(
-            encoding: encoding, order: order, isOptimized: isOptimized, headNanoseconds: Spread(times), isRight: isRight
-        )
+            encoding: encoding, order: order, state: state, headNanoseconds: Spread(times),
+            isRight: encoding == .plain ? .notMeasured : .value(isRight))
     }
 
     /// Drawn beforehand: a generator would cost as much as what is measured.
@@ -93,6 +93,11 @@ struct ReaderCostResult: Hashable, Sendable, Codable {
         case sequential, random
     }
 
+    /// What the huge pages are.
+    enum State: String, Hashable, Sendable, Codable, CaseIterable {
+        case populated, optimized
+    }
+
     /// What was asked for.
     struct Configuration: Hashable, Sendable, Codable {
         /// Huge pages of 2 MiB of each region.
@@ -109,12 +114,12 @@ struct ReaderCostResult: Hashable, Sendable, Codable {
         let encoding: Encoding
         /// The order.
         let order: Order
-        /// Whether the huge pages were optimized.
-        let isOptimized: Bool
+        /// What the huge pages were.
+        let state: State
         /// Of one compound_head, over the passes.
         let headNanoseconds: Spread
-        /// Whether the heads found add up to the right ones; always true of `plain`, which finds none.
-        let isRight: Bool
+        /// Whether the heads found add up to the right ones; null of `plain`, which finds none.
+        let isRight: Measured<Bool>
     }
 
     /// Where it was run.
@@ -125,7 +130,7 @@ struct ReaderCostResult: Hashable, Sendable, Codable {
     let rows: [Row]
 
     /// Whether every head found was right.
-    var holds: Bool { rows.allSatisfy(\.isRight) }
+    var holds: Bool { rows.allSatisfy { $0.isRight.value != false } }
 
     /// What was published of the kernel's compound_head: plain, and twice with fake heads. Taken from this project's
     /// notes on the kernel; on another machine, so that only the ratios can be compared.
@@ -145,13 +150,12 @@ extension ReaderCostResult: ExportableResult {
                         $0.encoding.rawValue
                     }.shown("encoding"),
                     .label("order", "In which order frames are visited.") { $0.order.rawValue }.shown("order"),
-                    .truth("is_optimized", "Whether the huge pages were optimized.") { $0.isOptimized }
-                        .shown("optimized"),
+                    .label("state", "What the huge pages were.") { $0.state.rawValue }.shown("state"),
                     .meanNanoseconds("head_median", "One compound_head, the middle pass.") { $0.headNanoseconds.median }
                         .shown("median"),
                     .meanNanoseconds("head_min", "The fastest pass.") { $0.headNanoseconds.min }.shown("min"),
                     .meanNanoseconds("head_max", "The slowest pass.") { $0.headNanoseconds.max }.shown("max"),
-                    .truth("is_right", "Whether the heads found add up to the right ones.") { $0.isRight },
+                    .truth("is_right", "Whether the heads found add up to the right ones.") { $0.isRight.value },
                 ])
         ]
     }

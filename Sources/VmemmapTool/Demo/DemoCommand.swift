@@ -53,8 +53,7 @@ struct DemoCommand: ParsableCommand {
             try RunTime.check(raceDuration, of: "--race-duration", in: 1_000_000_000...86_400_000_000_000)
         }
         try OptionRule.check(
-            "What is raced", isGiven: kind != nil, belongsTo: "--race", isOtherGiven: race)
-        _ = try raceKind
+            "What is raced", isGiven: kind.flatMap(RaceKind.init) != nil, belongsTo: "--race", isOtherGiven: race)
         try OptionRule.check(
             "--race-duration", isGiven: raceDuration != nil, belongsTo: "--race", isOtherGiven: race)
         try OptionRule.check(
@@ -64,7 +63,9 @@ struct DemoCommand: ParsableCommand {
     }
 
     func run() throws {
-        if race { return try run(raceKind) }
+        // Not before: of an option that there is not, the parser has complained by now.
+        let kind = try raceKind
+        if race { return try run(kind) }
         if step { try EnterKey.check("--step") }
         let exports = try export.open(beside: pageFlags.exportKpageflags)
         if step, !exports.leaveStandardOutput {

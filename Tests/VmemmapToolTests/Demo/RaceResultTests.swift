@@ -39,7 +39,7 @@ struct RaceResultTests {
     @Test("The page draws wrong reads, not durations")
     func page() throws {
         let page = HTMLExport.text(try Self.run(.head, .memfd, milliseconds: 20))
-        #expect(page.contains(">Wrong reads of each way to restore</title>"))
+        #expect(page.contains(">Wrong reads of each way</title>"))
         #expect(page.contains("of a million") && !page.contains("time, ms</text>"))
     }
 

@@ -141,7 +141,7 @@ struct ExportUnitsTests {
         Run(
             arguments: ["bench", "--readers", "--pages", "4", "--pairs", "2"], command: "readers",
             tables: """
-                reader: encoding order; is_optimized head_median_nanoseconds head_min_nanoseconds \
+                reader: encoding order state; head_median_nanoseconds head_min_nanoseconds \
                 head_max_nanoseconds is_right
                 """),
         Run(

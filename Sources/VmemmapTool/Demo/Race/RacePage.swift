@@ -41,7 +41,7 @@ extension RaceResult {
         let figure = BarFigure(
             rows: rows, axis: .ratios(upTo: most, count: 4), axisName: "\(kind.failures) of a million")
         return Figure(
-            id: "wrongreads", title: "\(kind.failures.capitalizedFirst), by the way", description: figure.description,
+            id: "wrongreads", title: "\(kind.failures.capitalizedFirst) of each way", description: figure.description,
             caption:
                 "Of walkers, while every huge page was optimized and restored again and again.", draw: figure.draw)
     }
