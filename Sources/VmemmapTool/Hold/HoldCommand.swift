@@ -55,6 +55,7 @@ struct HoldCommand: ParsableCommand {
         // Each node knows the flags of its own frames only.
         for (option, isGiven) in [
             ("--export-kpageflags", pageFlags.exportKpageflags != nil), ("--export-proc", exportProc != nil),
+            ("--altmap", altmap),
         ] {
             try OptionRule.check(option, isGiven: isGiven, excludes: "--nodes", isOtherGiven: nodes.count != nil)
         }
@@ -79,7 +80,7 @@ struct HoldCommand: ParsableCommand {
     func run() throws {
         if node.asNode { return try runAsNode() }
         let files = try ExportFile.open(
-            [json.exportJson, pageFlags.exportKpageflags] + (exportProc.map(ProcExport.paths) ?? []))
+            [json.exportJson, pageFlags.exportKpageflags] + (exportProc.map { try ProcExport.paths(in: $0) } ?? []))
         let (export, flagsFile) = (files[0], files[1])
         let proc = exportProc.map { _ in ProcExport(files.dropFirst(2).compactMap(\.self)) }
         let ownsOutput = !files.contains { $0?.isStandardOutput == true } && !terminal.quiet

@@ -49,6 +49,21 @@ struct ProcExportTests {
         let same = ["--export-kpageflags", folder.path("kpageflags"), "--export-proc", folder.path.string]
         #expect(try await Command.run(["hold"] + same).code == 64)
         #expect(try await Command.run(["hold", "--nodes", "2", "--export-proc", folder.path.string]).code == 64)
+        #expect(try await Command.run(["hold", "--export-proc", ""]).code == 64)
+    }
+
+    @Test("A file or a link that is there under one of the names is somebody else's, and stays")
+    func foreign() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("foreign", to: "kpagecount")
+        let file = try await Command.run(["hold", "--until-input-ends", "--export-proc", folder.path.string])
+        #expect(file.code == 64 && file.error.contains("kpagecount is there already"), "\(file)")
+        #expect(try folder.text("kpagecount") == "foreign" && folder.contents() == ["kpagecount"])
+        let other = try TemporaryFolder()
+        _ = try await Command.run("/bin/ln", ["-s", folder.path("nothing"), other.path("kpageflags")])
+        let link = try await Command.run(["hold", "--until-input-ends", "--export-proc", other.path.string])
+        #expect(link.code == 64, "\(link)")
+        #expect(try folder.contents() == ["kpagecount"])
     }
 
     @Test("An altmap is refused with the kernel's reason, and is nothing for HugeTLB")
@@ -56,6 +71,8 @@ struct ProcExportTests {
         let refused = try await Command.run(["hold", "--scheme", "device-dax", "--altmap"])
         #expect(refused.code == 4 && refused.error.contains("vmemmap_can_optimize()"), "\(refused)")
         #expect(try await Command.run(["hold", "--altmap"]).code == 64)
+        let nodes = ["--nodes", "2", "--scheme", "device-dax", "--altmap"]
+        #expect(try await Command.run(["hold"] + nodes).code == 64)
         #expect(try await Command.run(["demo", "--scheme", "device-dax"]).code == 4)
     }
 }

@@ -1,3 +1,4 @@
+import ArgumentParser
 import HostMemory
 import SystemPackage
 import VmemmapEmulator
@@ -11,8 +12,16 @@ struct ProcExport {
     private let files: [ExportFile]
 
     /// The files in a folder that is there.
-    static func paths(in folder: String) -> [String] {
-        ["kpageflags", "kpagecount", "kpagecgroup"].map { FilePath(folder).appending($0).string }
+    ///
+    /// - Throws: a usage error where one of them is there already, or a link of that name: nobody has named it, so that
+    ///   it may be somebody else's.
+    static func paths(in folder: String) throws(ValidationError) -> [String] {
+        if folder.isEmpty { throw ValidationError("--export-proc takes a folder, not an empty name.") }
+        let paths = ["kpageflags", "kpagecount", "kpagecgroup"].map { FilePath(folder).appending($0) }
+        for path in paths where (try? HostKernel.status(of: path, followingLinks: false)) != nil {
+            throw ValidationError("\(path) is there already: give --export-proc a folder without it, or remove it.")
+        }
+        return paths.map(\.string)
     }
 
     /// - Parameter files: open for ``paths(in:)``.
