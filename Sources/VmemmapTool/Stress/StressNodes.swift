@@ -56,9 +56,7 @@ struct StressNodesExperiment: Sendable {
         _ host: HostBlock, _ total: StressFigures, _ history: [StressMoment], wasEnded: Bool
     ) -> StressResult {
         StressResult(
-            host: host, seed: configuration.seed, pages: configuration.pages,
-            hugePageBytes: configuration.pageSize.bytes, walkers: configuration.walkers, workers: configuration.workers,
-            faults: configuration.faults, combinations: [], total: total, leftOut: [], footprints: [],
+            host: host, of: configuration, combinations: [], total: total, leftOut: [], footprints: [],
             history: history, checks: [], wasEnded: wasEnded, isComplete: false, violation: nil)
     }
 
@@ -131,10 +129,7 @@ extension StressResult {
         _ results: [StressResult], _ pids: [Int32], history: [StressMoment], wasEnded: Bool
     ) {
         self.init(
-            host: host, seed: configuration.seed, pages: configuration.pages,
-            hugePageBytes: configuration.pageSize.bytes, basePageBytes: configuration.basePageSize,
-            walkers: configuration.walkers, workers: configuration.workers,
-            faults: configuration.faults,
+            host: host, of: configuration,
             combinations: configuration.combinations.indices.compactMap { place in
                 let parts = results.compactMap { $0.combinations.dropFirst(place).first }
                 guard let first = parts.first else { return nil }

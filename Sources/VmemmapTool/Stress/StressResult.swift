@@ -146,7 +146,7 @@ struct StressResult: Hashable, Sendable, Codable {
     /// Their size.
     let hugePageBytes: ByteCount
     /// The base page of the region.
-    var basePageBytes: ByteCount = HostLimits.pageSize
+    let basePageBytes: ByteCount
     /// Threads that read.
     let walkers: Int
     /// Threads that remap.
@@ -176,6 +176,22 @@ struct StressResult: Hashable, Sendable, Codable {
 
     /// Whether nothing was found that must not be.
     var holds: Bool { violation == nil && total.wrongReads == 0 }
+}
+
+extension StressResult {
+    /// What came of a run as it was configured.
+    init(
+        host: HostBlock, of configuration: StressConfiguration, combinations: [StressCombinationResult],
+        total: StressFigures, leftOut: [String], footprints: [StressFootprint], history: [StressMoment],
+        checks: [Check], wasEnded: Bool, isComplete: Bool, violation: StressViolation?, nodes: [StressNode] = []
+    ) {
+        self.init(
+            host: host, seed: configuration.seed, pages: configuration.pages,
+            hugePageBytes: configuration.pageSize.bytes, basePageBytes: configuration.basePageSize,
+            walkers: configuration.walkers, workers: configuration.workers, faults: configuration.faults,
+            combinations: combinations, total: total, leftOut: leftOut, footprints: footprints, history: history,
+            checks: checks, wasEnded: wasEnded, isComplete: isComplete, violation: violation, nodes: nodes)
+    }
 }
 
 extension StressResult: ExportableResult {

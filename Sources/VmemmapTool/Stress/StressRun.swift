@@ -73,10 +73,7 @@ final class StressRun {
         isComplete: Bool
     ) -> StressResult {
         StressResult(
-            host: host, seed: configuration.seed, pages: configuration.pages,
-            hugePageBytes: configuration.pageSize.bytes, basePageBytes: configuration.basePageSize,
-            walkers: configuration.walkers, workers: configuration.workers, faults: configuration.faults,
-            combinations: combinations, total: figures(), leftOut: leftOut,
+            host: host, of: configuration, combinations: combinations, total: figures(), leftOut: leftOut,
             footprints: footprints, history: history.moments, checks: checks(violation),
             wasEnded: control.shouldEnd, isComplete: isComplete, violation: violation)
     }

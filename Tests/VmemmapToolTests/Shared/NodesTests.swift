@@ -128,7 +128,8 @@ struct NodesTests {
             backing: .memfd, setUp: 0, round: 0, states: [], mappings: [], lastOperations: [])
         let bad = StressResult(
             host: good.host, seed: runs[1].seed, pages: good.pages, hugePageBytes: good.hugePageBytes,
-            walkers: good.walkers, workers: good.workers, faults: good.faults, combinations: good.combinations,
+            basePageBytes: good.basePageBytes, walkers: good.walkers, workers: good.workers, faults: good.faults,
+            combinations: good.combinations,
             total: good.total, leftOut: good.leftOut, footprints: good.footprints, history: [], checks: good.checks,
             wasEnded: false, isComplete: true, violation: violation)
         func sum(_ results: [StressResult]) -> StressResult {
