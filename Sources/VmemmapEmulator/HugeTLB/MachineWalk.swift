@@ -48,9 +48,7 @@ struct MachineWalk: Walkable {
             seen.removed &+= 1
         case .wrong(let word, let expected):
             seen.reads &+= 1
-            seen.wrong &+= 1
-            seen.firstWrong =
-                seen.firstWrong ?? Walkers.WrongRead(frame: frame, word: word ?? 0, expectedHead: expected)
+            seen.noteWrong(word ?? 0, of: frame, expected: expected)
         }
     }
 }

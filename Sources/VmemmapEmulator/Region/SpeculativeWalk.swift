@@ -89,15 +89,12 @@ struct GapWalk: Walkable {
 
     @inline(__always)
     func visit(_ frame: PageFrameNumber, _ seen: inout Walkers.Tally) {
-        seen.reads &+= 1
-        let expected = region.layout.head(of: frame)
         guard let (head, word) = region.readSurvivingGaps(region.layout.structPage(of: frame)) else {
+            seen.reads &+= 1
             seen.removed &+= 1
             return
         }
-        if head == expected { return }
-        seen.wrong &+= 1
-        seen.firstWrong = seen.firstWrong ?? Walkers.WrongRead(frame: frame, word: word, expectedHead: expected)
+        seen.note(head, word, of: frame, expected: region.layout.head(of: frame))
     }
 }
 

@@ -27,6 +27,31 @@ public final class Walkers: Sendable {
 
         /// Nothing seen.
         public init() {}
+
+        /// Takes in a read of a frame's compound_head, which led to `head`.
+        @inline(__always)
+        mutating func note(_ head: Address, _ word: UInt64, of frame: PageFrameNumber, expected: Address) {
+            reads &+= 1
+            if head != expected { noteWrong(word, of: frame, expected: expected) }
+        }
+
+        /// Takes in that a read gave another head than the right one.
+        @inline(__always)
+        mutating func noteWrong(_ word: UInt64, of frame: PageFrameNumber, expected: Address) {
+            wrong &+= 1
+            firstWrong = firstWrong ?? WrongRead(frame: frame, word: word, expectedHead: expected)
+        }
+
+        /// Takes in what another walker has seen.
+        package static func += (sum: inout Tally, seen: Tally) {
+            sum.reads += seen.reads
+            sum.wrong += seen.wrong
+            sum.removed += seen.removed
+            sum.references += seen.references
+            sum.lateReferences += seen.lateReferences
+            sum.refused += seen.refused
+            sum.firstWrong = sum.firstWrong ?? seen.firstWrong
+        }
     }
 
     /// A read that gave the wrong head.
@@ -128,15 +153,7 @@ private final class Walk: Sendable {
             if isFirst { reading.add(1, ordering: .releasing) }
             isFirst = false
         }
-        tally.withLock {
-            $0.reads += seen.reads
-            $0.wrong += seen.wrong
-            $0.removed += seen.removed
-            $0.references += seen.references
-            $0.lateReferences += seen.lateReferences
-            $0.refused += seen.refused
-            $0.firstWrong = $0.firstWrong ?? seen.firstWrong
-        }
+        tally.withLock { $0 += seen }
     }
 }
 
@@ -164,13 +181,7 @@ extension VmemmapRegion: Walkable {
     func visit(_ frame: PageFrameNumber, _ seen: inout Walkers.Tally) {
         let address = layout.structPage(of: frame)
         let (head, word) = read(address)
-        let expected = layout.head(of: frame)
-        seen.reads &+= 1
-        if head != expected {
-            seen.wrong &+= 1
-            seen.firstWrong =
-                seen.firstWrong ?? Walkers.WrongRead(frame: frame, word: word, expectedHead: expected)
-        }
+        seen.note(head, word, of: frame, expected: layout.head(of: frame))
     }
 }
 

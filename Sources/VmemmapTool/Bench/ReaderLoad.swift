@@ -41,10 +41,7 @@ struct ReaderLoad: Hashable, Sendable, Codable {
         ) throws -> (optimize: Int, restore: Int) {
             let group = readers > 0 ? try Walkers(readers, over: region, seed: 1) : nil
             let times = (try timed(optimize).nanoseconds, try timed(restore).nanoseconds)
-            if let tally = group?.stop() {
-                seen.reads += tally.reads
-                seen.wrong += tally.wrong
-            }
+            if let tally = group?.stop() { seen += tally }
             return times
         }
         func engine(_ readers: Int) throws -> (optimize: Int, restore: Int) {
