@@ -45,7 +45,7 @@ extension RegionMemory {
             }
             try HostKernel.populate(part)
             // As when the region was built: what is refused stays mapped by PTEs.
-            try? blocks?.collapse(part)
+            blocks?.gather(part)
         } catch {
             try takeAway(part)
             throw error

@@ -77,9 +77,14 @@ final class PmdBlocks: Sendable {
         keepOffKhugepaged(range)
     }
 
-    /// Has PMDs map `part`, which is whole blocks, as far as there is memory for it.
-    func collapse(_ part: AddressRange) throws(HostError) {
-        defer { keepOffKhugepaged(part) }
+    /// Has PMDs map `part`, which is whole blocks and has frames, as far as there is memory for it.
+    func gather(_ part: AddressRange) {
+        try? collapse(part)
+        keepOffKhugepaged(part)
+    }
+
+    /// Wants huge pages in `part`, and has PMDs map it. The caller keeps khugepaged off afterwards.
+    private func collapse(_ part: AddressRange) throws(HostError) {
         if file?.mayHaveHugePages ?? true { try HostKernel.wantHugePages(part) }
         var patience = Self.readersPatience
         while true {
