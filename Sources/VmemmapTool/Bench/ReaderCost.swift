@@ -12,7 +12,7 @@ struct ReaderCostExperiment: Sendable {
     /// Reads of a pass: a few milliseconds.
     private static let reads = 1 << 20
 
-    /// Measures each in turn, pass by pass, so that a change of the host's load weighs on all.
+    /// Measures each encoding in turn, populated and then optimized.
     func run(progress: ProgressSink = { _ in }) throws(ExperimentError) -> ReaderCostResult {
         let host = try HostBlock.current()
         var rows: [ReaderCostResult.Row] = []

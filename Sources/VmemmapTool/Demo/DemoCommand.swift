@@ -113,8 +113,10 @@ struct DemoCommand: ParsableCommand {
         get throws {
             guard let kind else { return .restore }
             guard let known = RaceKind(rawValue: kind) else {
+                let names = RaceKind.allCases.map { "'\($0.rawValue)'" }
                 throw ValidationError(
-                    "There is no race '\(kind)'. Please provide one of 'restore', 'gap' or 'speculative'.")
+                    "There is no race '\(kind)'. Please provide one of "
+                        + "\(names.dropLast().joined(separator: ", ")) or \(names.last ?? "").")
             }
             return known
         }

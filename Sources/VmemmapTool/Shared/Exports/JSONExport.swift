@@ -58,11 +58,7 @@ enum JSONExport {
 
     /// A report of a run as one line, dated by this host's clock.
     static func line(_ report: some Encodable, command: String) throws -> String {
-        let encoder = JSONEncoder()
-        encoder.keyEncodingStrategy = .convertToSnakeCase
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let line = Line(command: command, reportedAt: Date.now.ISO8601Format(), report: report)
-        return String(decoding: try encoder.encode(line), as: UTF8.self) + "\n"
+        try encoded(Line(command: command, reportedAt: Date.now.ISO8601Format(), report: report))
     }
 
     /// The text of what has no tables.
@@ -72,10 +68,15 @@ enum JSONExport {
     ///   - command: the subcommand that made it.
     ///   - holds: the verdict, where there is one.
     static func text(_ result: some Encodable, command: String, holds: Bool? = nil) throws -> String {
+        try encoded(Envelope(command: command, holds: holds, result: result), .prettyPrinted)
+    }
+
+    private static func encoded(
+        _ value: some Encodable, _ layout: JSONEncoder.OutputFormatting = []
+    ) throws -> String {
         let encoder = JSONEncoder()
         encoder.keyEncodingStrategy = .convertToSnakeCase
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        let data = try encoder.encode(Envelope(command: command, holds: holds, result: result))
-        return String(decoding: data, as: UTF8.self) + "\n"
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, layout]
+        return String(decoding: try encoder.encode(value), as: UTF8.self) + "\n"
     }
 }

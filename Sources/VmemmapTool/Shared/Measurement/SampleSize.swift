@@ -10,9 +10,11 @@ enum SampleSize {
 
     /// Why nothing is judged by so few, with how many would do; nil if they are enough.
     static func shortfall(_ pages: HugePageCount, of size: ByteCount, pairs: Int) -> String? {
-        let base = HostLimits.pageSize.rawValue
-        let perPage = size.rawValue / base * StructPage.size.rawValue / base
-        let least = Swift.max(1, (leastVmemmapPages + perPage - 1) / Swift.max(1, perPage))
+        let geometry = HugePageSize(bytes: size).flatMap {
+            Geometry(basePageSize: HostLimits.pageSize, hugePageSize: $0)
+        }
+        let perPage = Swift.max(1, geometry?.vmemmapPagesPerHugePage.rawValue ?? 1)
+        let least = (leastVmemmapPages + perPage - 1) / perPage
         var lacks: [String] = []
         if pages.rawValue < least {
             lacks.append(few(pages.rawValue, "huge page", least))

@@ -7,7 +7,7 @@ enum FrameLetters {
     /// A private page has a frame of its own, and so a letter of its own; whether it is one of another picture's cannot
     /// be told, and so it gets a new one there.
     static func labels(_ pictures: [FramePicture]) -> [[String]] {
-        let hidesNumbers = pictures.contains { $0.vmemmapPages.contains { $0.frame == .anonymous } }
+        let hidesNumbers = hidesNumbers(pictures)
         var known: [FramePicture.Frame: String] = [:]
         var count = 0
         return pictures.map { picture in
@@ -20,6 +20,10 @@ enum FrameLetters {
                 return "\(letter)  \(name(page.frame))"
             }
         }
+    }
+
+    private static func hidesNumbers(_ pictures: [FramePicture]) -> Bool {
+        pictures.contains { $0.vmemmapPages.contains { $0.frame == .anonymous } }
     }
 
     /// A to Z, then A1 and so on.
@@ -39,7 +43,7 @@ enum FrameLetters {
 
     /// What is said below a drawing with letters; empty of one with frame numbers.
     static func note(_ pictures: [FramePicture]) -> [String] {
-        guard pictures.contains(where: { $0.vmemmapPages.contains { $0.frame == .anonymous } }) else { return [] }
+        guard hidesNumbers(pictures) else { return [] }
         return ["A letter is a frame; root sees their numbers."]
             + (pictures.count > 1
                 ? ["Whether a private frame of after is one of before, only root is told."] : [])
