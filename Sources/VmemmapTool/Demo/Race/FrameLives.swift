@@ -1,13 +1,15 @@
 import HostMemory
 import VmemmapEmulator
 
-/// The life of a region's frames, over and over: base pages in use, freed, a huge page, optimized, in use, restored,
+/// The life of frames, over and over: base pages in use, freed, a huge page, optimized, in use, restored,
 /// base pages again. Walkers that take references meet them in each of these states.
 ///
 /// Whatever is in use has one reference; what is to be freed or remapped is frozen at 0 first (`folio_ref_freeze()`),
 /// which waits until nobody else has one.
 struct FrameLives {
     private let region: VmemmapRegion
+    /// The huge pages whose frames they are.
+    private let pages: Range<HugePageIndex>
     /// Waited for before each remapping, once for all huge pages (c2a967f6ab0e); nil: nobody waits.
     private let sections: ReadSideSections?
     /// The word in compound_head of each huge page's tails.
@@ -17,13 +19,15 @@ struct FrameLives {
     private static let longestFreezeNanoseconds = 10_000_000_000
 
     /// - Parameters:
-    ///   - region: restored or populated, as it was built.
+    ///   - region: where they lie.
+    ///   - pages: the huge pages, restored or populated, as they were built.
     ///   - sections: those of the walkers.
-    init(_ region: VmemmapRegion, waitingFor sections: ReadSideSections?) {
+    init(_ region: VmemmapRegion, _ pages: Range<HugePageIndex>, waitingFor sections: ReadSideSections?) {
         self.region = region
+        self.pages = pages
         self.sections = sections
         let (layout, geometry) = (region.layout, region.plan.geometry)
-        tailWords = layout.allHugePages.map {
+        tailWords = pages.map {
             CompoundHead.tailWord(
                 region.plan.encoding, head: layout.vmemmap(of: $0).start, order: geometry.order,
                 structPageSize: geometry.structPageSize)
@@ -32,28 +36,29 @@ struct FrameLives {
 
     /// One life. Begins and ends with huge pages that are in use.
     func live() throws {
-        let all = region.layout.allHugePages
-        for page in all { try freeze(head(of: page)) }
+        for page in pages { try freeze(head(of: page)) }
         split()
-        for frame in region.layout.frames { try put(frame) }
+        for frame in frames { try put(frame) }
         HostKernel.sleep(nanoseconds: Self.stayNanoseconds)
-        for frame in region.layout.frames { try freeze(frame) }
+        for frame in frames { try freeze(frame) }
         join()
         sections?.wait()
-        try region.optimize(all, writers: .excluded)
-        for page in all { try put(head(of: page)) }
+        try region.optimize(pages, writers: .excluded)
+        for page in pages { try put(head(of: page)) }
         HostKernel.sleep(nanoseconds: Self.stayNanoseconds)
-        for page in all { try freeze(head(of: page)) }
+        for page in pages { try freeze(head(of: page)) }
         sections?.wait()
-        try region.restore(all, writers: .excluded)
-        for page in all { try put(head(of: page)) }
+        try region.restore(pages, writers: .excluded)
+        for page in pages { try put(head(of: page)) }
     }
+
+    private var frames: Range<PageFrameNumber> { head(of: pages.lowerBound)..<head(of: pages.upperBound) }
 
     private func head(of page: HugePageIndex) -> PageFrameNumber { region.plan.geometry.headFrame(of: page) }
 
     /// The frames of the huge pages become base pages: no tails any more, then no head.
     private func split() {
-        for page in region.layout.allHugePages {
+        for page in pages {
             for frame in tails(of: page) { store(0, compoundHeadOf: frame) }
             setHeadFlag(of: page, false)
         }
@@ -61,7 +66,7 @@ struct FrameLives {
 
     /// Free base pages become huge pages (`prep_compound_page()`): the head first.
     private func join() {
-        for (page, word) in zip(region.layout.allHugePages, tailWords) {
+        for (page, word) in zip(pages, tailWords) {
             setHeadFlag(of: page, true)
             for frame in tails(of: page) { store(word, compoundHeadOf: frame) }
         }

@@ -24,9 +24,9 @@ final class NaiveRestore {
 
     deinit { try? HostKernel.unmap(aside) }
 
-    /// Restores every huge page of the region, which must be optimized.
-    func restoreAll() throws(HostError) {
-        for page in region.layout.allHugePages {
+    /// Restores huge pages, which must be optimized.
+    func restore(_ pages: Range<HugePageIndex>) throws(HostError) {
+        for page in pages {
             for replacement in shared { try restore(replacement, of: page) }
         }
     }

@@ -59,16 +59,13 @@ struct RaceExperiment: Sendable {
         }
     }
 
-    /// Optimizes and restores everything again and again, one way, under walkers of its own.
+    /// Optimizes and restores some of the huge pages after others, one way, under walkers of its own.
     private func run(_ side: inout RaceResult.Side, _ ways: RaceWays, seed: UInt64) throws {
         let length = min(Self.stretchNanoseconds, max(1, nanosecondsEach))
         let walking = try ways.walkers(walkers, side.way, seed: seed)
         defer { _ = walking.stop() }
         let start = HostKernel.monotonicNanoseconds()
-        repeat {
-            try ways.cycle(side.way)
-            side.cycles += 1
-        } while HostKernel.monotonicNanoseconds() - start < length
+        repeat { side.cycles += try ways.cycleNext(side.way) } while HostKernel.monotonicNanoseconds() - start < length
         let seen = walking.stop()
         side.durationNanoseconds += HostKernel.monotonicNanoseconds() - start
         side.pairs += 1

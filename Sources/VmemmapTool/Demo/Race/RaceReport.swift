@@ -56,7 +56,7 @@ enum RaceReport {
                     + "is why arm64 has the optimization off."
                 : "Nobody looked into the gap in time: \(Format.count(gap.reads, "read")) without a fault. Give it "
                     + "longer (--race-duration), or more walkers.",
-            style.mark(result.holds)
+            style.mark(result.outcome)
                 + "\(Format.count(atomic.faults)) faults and \(Format.count(atomic.wrongReads)) wrong of "
                 + "\(Format.count(atomic.reads, "read")) where one mapping replaces the other in one step.",
         ]
@@ -70,7 +70,7 @@ enum RaceReport {
                     + "\(Format.count(wrong.reads / wrong.faults, "operation"))."
                 : "Unchecked, no store met a read-only tail in \(Format.count(wrong.reads, "operation")). That does "
                     + "not acquit it: give it longer (--race-duration), or more walkers.",
-            style.mark(result.holds)
+            style.mark(result.outcome)
                 + "\(Format.count(right.faults)) of \(Format.count(right.reads, "operation")) did with the check and "
                 + "the grace period; \(Format.count(right.references, "reference")) taken.",
         ]
@@ -113,7 +113,7 @@ enum RaceReport {
         }
         guard let expected = result.wrongReadsAtTheNaiveRate else {
             return answer + [
-                style.mark(true)
+                style.mark(result.outcome)
                     + "0 of \(Format.count(side.reads, "read")) wrong under the engine; with nothing caught of the "
                     + "naive way, "
                     + "that says little."

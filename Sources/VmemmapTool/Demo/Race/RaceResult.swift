@@ -36,7 +36,7 @@ struct RaceResult: Hashable, Sendable, Codable {
         var pairs = 0
         /// Pairs with a wrong read of this way.
         var pairsWithWrongReads = 0
-        /// Cycles of optimizing and restoring every huge page.
+        /// Huge pages optimized and restored, each as often as it was.
         var cycles = 0
         /// Reads of the walkers, each checked.
         var reads = 0
@@ -82,6 +82,13 @@ struct RaceResult: Hashable, Sendable, Codable {
         return isTried && side.wrongReads == 0 && side.faults == 0
     }
 
+    /// What the right way's figures show: without a wrong read or a fault of the wrong way, that nothing was looked at
+    /// closely enough.
+    var outcome: Check.Outcome {
+        let wrong = side(configuration.kind.ways[0])
+        return !holds ? .failed : wrong.wrongReads + wrong.faults > 0 ? .passed : .notMeasured
+    }
+
     /// Wrong reads of the atomic way if it were wrong as often as the naive one; null where that was never wrong.
     var wrongReadsAtTheNaiveRate: Double? {
         let naive = side(.naive)
@@ -104,7 +111,8 @@ extension RaceResult: ExportableResult {
                         .shown(configuration.kind == .restore ? "restore" : "way"),
                     .count("pairs", "Stretches of each way, one right after the other.") { $0.pairs }.shown("pairs"),
                     configuration.kind == .restore ? wrongPairs.shown("with\nwrong reads") : wrongPairs,
-                    .count("cycles", "Cycles of optimizing and restoring everything.") { $0.cycles }.shown("cycles"),
+                    .count("cycles", "Huge pages optimized and restored, each as often as it was.") { $0.cycles }.shown(
+                        "cycles"),
                     .count("reads", "Reads of compound_head, each checked.") { $0.reads }.shown("reads"),
                     configuration.kind == .speculative ? wrong : wrong.shown("wrong reads"),
                     configuration.kind == .restore ? faults : faults.shown("faults"),
