@@ -65,10 +65,10 @@ struct ExportTests {
 
                 What a row is.
 
-                | name | frames | duration_nanoseconds | speed_ratio | known |
+                | name | frames | duration | speed | known |
                 | :--- | ---: | ---: | ---: | ---: |
-                | a,"b"\\|\\\\c d | 12 | 1500000000 | 1.25 | 1 |
-                | none |  |  |  | 0 |
+                | a,"b"\\|\\\\c d | 12 | 1.50 s | 1.250 | yes |
+                | none |  |  |  | no |
 
                 """))
     }

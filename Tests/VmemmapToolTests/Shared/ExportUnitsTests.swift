@@ -171,14 +171,14 @@ struct ExportUnitsTests {
 
     /// CSV and Prometheus text beside the tables of Markdown.
     private func checkTables(_ run: Run, _ texts: [String: String]) throws {
-        let tables = Table.all(inMarkdown: try #require(texts["markdown"]))
+        let tables = Table.all(inMarkdown: try #require(texts["markdown"]), run.tables)
         #expect(tables.map(\.summary).joined(separator: "\n") == run.tables)
 
         let csv = try #require(texts["csv"])
         #expect(csv.split(separator: "\n").first.map(String.init) == tables[0].names.joined(separator: ","))
 
         let samples = Self.samples(try #require(texts["prometheus"]))
-        var expected: [String: Double] = [:]
+        var expected: [String: Shown] = [:]
         for table in tables { expected.merge(table.samples("vmemmap_\(run.name)")) { first, _ in first } }
         let figures = samples.filter { !$0.key.hasSuffix("_holds") || $0.key.contains("{") }.filter {
             !$0.key.hasPrefix("vmemmap_\(run.name)_info{") && $0.key != "vmemmap_\(run.name)_start_timestamp_seconds"
@@ -186,7 +186,7 @@ struct ExportUnitsTests {
         #expect(Set(figures.keys) == Set(expected.keys))
         for (key, value) in expected {
             let found = try #require(figures[key], "\(key)")
-            #expect(abs(found - value) <= 1e-12 * abs(value), "\(key): \(found), not \(value)")
+            #expect(value.isShown(of: found), "\(key): \(found), not \(value)")
         }
     }
 
@@ -202,12 +202,14 @@ struct ExportUnitsTests {
 
         var figures: [String: Set<Double>] = [:]
         value.figures(into: &figures)
-        for table in Table.all(inMarkdown: try #require(texts["markdown"])) {
+        for table in Table.all(inMarkdown: try #require(texts["markdown"]), run.tables) {
             for column in table.figureColumns {
                 let name = table.names[column]
                 let known = try #require(figures[name], "no \(name) in JSON, for \(table.name)")
-                for cell in table.rows.compactMap({ Double($0[column]) }) {
-                    #expect(known.contains(cell), "\(table.name) \(name) \(cell) is no figure of the JSON's")
+                for cell in table.rows.compactMap({ Shown($0[column]) }) {
+                    #expect(
+                        known.contains { cell.isShown(of: $0) },
+                        "\(table.name) \(name) \(cell) is no figure of the JSON's")
                 }
             }
         }
@@ -238,6 +240,47 @@ struct ExportUnitsTests {
     }
 }
 
+/// A figure as people read it, with its unit.
+private struct Shown {
+    /// In bytes, nanoseconds, or things.
+    var value: Double
+    /// What its last digit stands for.
+    var step: Double
+
+    private static let units: [(name: String, factor: Double)] = [
+        ("KiB", 0x1p10), ("MiB", 0x1p20), ("GiB", 0x1p30), ("TiB", 0x1p40), ("B", 1), ("ns", 1), ("us", 1e3),
+        ("ms", 1e6), ("s", 1e9),
+    ]
+
+    /// Nil of what was not measured.
+    init?(_ cell: String) {
+        if cell == "yes" || cell == "no" {
+            (value, step) = (cell == "yes" ? 1 : 0, 0)
+            return
+        }
+        let unit = Self.units.first { cell.hasSuffix(" \($0.name)") }
+        let digits = (unit.map { cell.dropLast($0.name.count) } ?? cell[...]).filter { $0 != " " }
+        guard let number = Double(digits) else { return nil }
+        let decimals = digits.firstIndex(of: ".").map { digits.distance(from: $0, to: digits.endIndex) - 1 } ?? 0
+        let factor = unit?.factor ?? 1
+        value = number * factor
+        step = (0..<decimals).reduce(factor) { step, _ in step / 10 }
+    }
+
+    /// Whether an exact figure, rounded, is shown so.
+    func isShown(of exact: Double) -> Bool { abs(exact - value) <= 0.5001 * step }
+
+    /// As a whole number.
+    var whole: String { "\(Int(value))" }
+
+    /// In another unit.
+    func divided(by divisor: Double) -> Self {
+        var other = self
+        (other.value, other.step) = (value / divisor, step / divisor)
+        return other
+    }
+}
+
 /// A table of a Markdown export.
 private struct Table {
     let name: String
@@ -260,21 +303,24 @@ private struct Table {
         "script",
     ]
 
+    /// Labels that are sizes.
+    private static let sizes: Set<String> = ["huge_page_bytes", "page_size"]
+
     /// What must stand in Prometheus text: base units, one unit a metric, no free text, and nothing of what was not
     /// measured.
-    func samples(_ prefix: String) -> [String: Double] {
-        var samples: [String: Double] = [:]
+    func samples(_ prefix: String) -> [String: Shown] {
+        var samples: [String: Shown] = [:]
         for row in rows {
             // The figures of checks: what is counted, with its unit at the end, is a part of the metric's name.
             let metric = name == "check_figure" ? names.firstIndex(of: "name") : nil
             let labels = names.indices.filter { isLabel[$0] && $0 != metric && !Self.texts.contains(names[$0]) }
-                .map { "\(names[$0])=\"\(row[$0])\"" }
+                .map { "\(names[$0])=\"\(Self.sizes.contains(names[$0]) ? Shown(row[$0])?.whole ?? "" : row[$0])\"" }
             let suffix = labels.isEmpty ? "" : "{\(labels.joined(separator: ","))}"
             if let outcome = names.firstIndex(of: "outcome"), row[outcome] != "not_measured" {
-                samples["\(prefix)_\(name)_passed\(suffix)"] = row[outcome] == "passed" ? 1 : 0
+                samples["\(prefix)_\(name)_passed\(suffix)"] = Shown(row[outcome] == "passed" ? "1" : "0")
             }
             for column in figureColumns {
-                guard let value = Double(row[column]) else { continue }
+                guard let value = Shown(row[column]) else { continue }
                 let counted = metric.map { row[$0] } ?? ""
                 if !counted.isEmpty {
                     let stem = counted.hasSuffix("_bytes") ? counted.dropLast(6) : counted[...]
@@ -284,20 +330,26 @@ private struct Table {
                 }
                 let isTime = names[column].hasSuffix("_nanoseconds")
                 let base = isTime ? names[column].dropLast("_nanoseconds".count) + "_seconds" : names[column][...]
-                samples["\(prefix)_\(name)_\(base)\(suffix)"] = isTime ? value / 1e9 : value
+                samples["\(prefix)_\(name)_\(base)\(suffix)"] = isTime ? value.divided(by: 1e9) : value
             }
         }
         return samples
     }
 
-    static func all(inMarkdown text: String) -> [Table] {
+    /// - Parameter expected: the tables that there must be. Headings have no units: they are taken from there.
+    static func all(inMarkdown text: String, _ expected: String) -> [Table] {
         var tables: [Table] = []
+        let names = expected.split(separator: "\n").reduce(into: [Substring: [String: String]]()) { names, table in
+            let words = table.split { " ;:".contains($0) }
+            names[words.first ?? "", default: [:]] = Dictionary(
+                words.dropFirst().map { (withoutUnit($0), String($0)) }, uniquingKeysWith: { $1 })
+        }
         for line in text.split(separator: "\n") {
             if line.hasPrefix("## ") { tables.append(Table(name: String(line.dropFirst(3)))) }
             guard line.hasPrefix("| "), var table = tables.popLast() else { continue }
             let cells = cells(line)
             if table.names.isEmpty {
-                table.names = cells
+                table.names = cells.map { names[table.name[...]]?[$0] ?? $0 }
             } else if table.isLabel.isEmpty {
                 table.isLabel = cells.map { $0.hasPrefix(":") }
             } else {
@@ -306,6 +358,11 @@ private struct Table {
             tables.append(table)
         }
         return tables
+    }
+
+    private static func withoutUnit(_ name: Substring) -> String {
+        let unit = ["_bytes", "_nanoseconds", "_ratio"].first { name.hasSuffix($0) && name != "huge_page_bytes" }
+        return String(name.dropLast(unit?.count ?? 0))
     }
 
     /// The cells between the bars, without what keeps Markdown from taking a character for more than it is.

@@ -25,9 +25,15 @@ enum MarkdownExport {
     private static func lines(_ table: ExportTable) -> [String] {
         [
             "## \(table.name)", "", table.help, "",
-            line(table.headings.map { escaped($0.name) }),
+            line(table.headings.map { escaped($0.key) }),
             line(table.headings.map { $0.unit.isText ? ":---" : "---:" }),
-        ] + table.rows.map { row in line(row.map { escaped($0.plain ?? "") }) }
+        ] + table.rows.map { row in line(zip(table.headings, row).map { escaped(text($1, $0) ?? "") }) }
+    }
+
+    /// Words as in every export, figures and sizes with their units: it is for people, who paste it. Times that tell
+    /// rows apart are not rounded.
+    private static func text(_ cell: ExportTable.Cell, _ heading: ExportTable.Heading) -> String? {
+        heading.unit.isText && heading.measure != .bytes ? cell.plain : heading.text(cell)
     }
 
     private static func line(_ cells: [String]) -> String { "| " + cells.joined(separator: " | ") + " |" }
