@@ -5,6 +5,7 @@ import VmemmapEmulator
 enum PlanAnswer {
     /// The sentences, a line each.
     static func lines(_ result: PlanResult) -> [String] {
+        if result.configuration.schemes == [.deviceDax] { return [forecast(result), deviceDax] }
         guard let architecture = result.configuration.architecture.value.flatMap(Architecture.init(rawValue:)) else {
             return [forecast(result), pools(result), state(result.kernel), missingSizes(result)].compactMap(\.self)
         }
@@ -13,13 +14,17 @@ enum PlanAnswer {
 
     /// What would be freed of the memory asked for.
     private static func forecast(_ result: PlanResult) -> String {
-        let (forecast, scheme) = (result.forecast, result.kernelScheme)
+        let forecast = result.forecast
+        let isDevice = result.configuration.schemes == [.deviceDax]
+        let scheme = isDevice ? Scheme.deviceDax : result.kernelScheme
         let version = KernelVersion(release: result.host.kernelRelease).map { "Linux \($0)" } ?? "Linux"
         let who =
-            result.isElsewhere || missingSizes(result) != nil
-            ? "A kernel with the \(scheme.rawValue) scheme"
-            : "This host's kernel (\(version), \(scheme.rawValue) scheme)"
-        let rows = forecast.rows.filter { $0.isKernelScheme }
+            isDevice
+            ? "A kernel with this memory as device DAX"
+            : result.isElsewhere || missingSizes(result) != nil
+                ? "A kernel with the \(scheme.rawValue) scheme"
+                : "This host's kernel (\(version), \(scheme.rawValue) scheme)"
+        let rows = forecast.rows.filter { $0.scheme == scheme }
         guard !rows.isEmpty else { return "Its own scheme, \(scheme.rawValue), was not asked for." }
         let whole = Format.bytes(forecast.structPageBytes)
         guard !result.configuration.pools.isEmpty else {
@@ -38,6 +43,12 @@ enum PlanAnswer {
         return "\(who) would free \(Format.bytes(net)) of \(whole) of struct pages of these "
             + "\(Format.bytes(forecast.memoryBytes)), page tables deducted.\(share ?? "")"
     }
+
+    /// Linux's condition (`vmemmap_can_optimize()`).
+    private static let deviceDax =
+        "Linux has that since 5.19, and nothing turns it on or off: the struct pages are built so where a device is "
+        + "aligned to its huge pages (ndctl create-namespace --mode devdax --align) and they lie in main memory "
+        + "(--map mem), not on the device."
 
     /// Which of the sizes of huge page this host's kernel does not have; nil where it has all, or does not tell.
     private static func missingSizes(_ result: PlanResult) -> String? {

@@ -8,7 +8,11 @@ enum SavingsReport {
         let plan = result.plan
         let head =
             style.wrapped(
-                ["vmemmap savings: \(Format.bytes(memory(plan))) of HugeTLB memory, \(PlanReport.title(plan))", ""]
+                [
+                    "vmemmap savings: \(Format.bytes(memory(plan))) of "
+                        + (plan.scheme.isRemapped ? "HugeTLB" : "device DAX") + " memory, \(PlanReport.title(plan))",
+                    "",
+                ]
                     + PlanReport.lines(result.host) + PlanReport.lines(plan) + nodes(result)) + [""]
         guard !result.rows.isEmpty else { return head + ["A dry run: nothing was mapped."] }
         let since = result.construction == .populated ? "since populated" : "from nothing"

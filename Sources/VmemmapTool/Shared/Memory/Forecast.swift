@@ -126,8 +126,10 @@ extension Forecast {
             .bytes("kernel_page_table", "What it spends on page tables.") { $0.kernelPageTableBytes }
                 .shown("page\ntables", drop: 2),
             .bytes("kernel_net", "What is left for the kernel's user.") { $0.kernelNetBytes }.shown("kernel:\nnet"),
-            .truth("is_kernel_scheme", "Whether this host's kernel optimizes by that scheme.") { $0.isKernelScheme }
-                .shown("this\nkernel"),
+            .truth("is_kernel_scheme", "Whether this host's kernel optimizes HugeTLB's by that scheme.") {
+                $0.isKernelScheme
+            }
+            .shown("this\nkernel"),
         ]
     }
 

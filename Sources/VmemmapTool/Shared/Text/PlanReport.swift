@@ -73,6 +73,11 @@ enum PlanReport {
     /// The kernel's own wording: `HugeTLB: 24 KiB vmemmap can be freed for a 2.00 MiB page`.
     static func kernelMessage(_ plan: PlanBlock) -> String {
         let freed = plan.freedPagesPerHugePage.bytes(pageSize: plan.basePageBytes)
+        guard plan.scheme.isRemapped else {
+            return
+                "\(Format.bytes(freed)) of vmemmap are never allocated for \(Format.bytes(plan.hugePageBytes)) of the "
+                + "device"
+        }
         return KernelMessage.freed(freed, hugePage: plan.hugePageBytes)
     }
 }
