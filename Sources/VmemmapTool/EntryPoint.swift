@@ -22,11 +22,15 @@ package enum EntryPoint {
         if CommandLine.arguments.count == 3, CommandLine.arguments[1] == Guardian.word {
             Glibc.exit(Guardian.run(FilePath(CommandLine.arguments[2])))
         }
-        ChangedSettings.notice.withLock { $0 = Output.error }
+        ChangedSettings.notice.withLock { $0 = { Output.error($0) } }
         do {
             var command = try VmemmapCommand.parseAsRoot(
                 CommandArguments.prepared(CommandLine.arguments.dropFirst()))
-            try command.run()
+            do {
+                try command.run()
+            } catch let error as ValidationError {
+                fail(error, in: type(of: command))
+            }
         } catch let error as HostError {
             Output.error(ErrorText.line(.host(error)))
             Glibc.exit(ExitCode(error).rawValue)
@@ -39,5 +43,15 @@ package enum EntryPoint {
             Output.print(VmemmapCommand.fullMessage(for: error) + "\n")
         }
         Glibc.exit(Output.exitCode.rawValue)
+    }
+
+    /// Ends with a usage error found while a command runs, as the parser does with those it finds before: with the
+    /// usage of that command.
+    private static func fail(_ error: ValidationError, in command: any ParsableCommand.Type) -> Never {
+        let name = "\(Tool.name) \(command.configuration.commandName ?? "")"
+        Output.error(
+            "\(error.message)\nUsage: \(VmemmapCommand.usageString(for: command))\n"
+                + "  See '\(name) --help' for more information.", as: "Error")
+        Glibc.exit(ExitCode.validationFailure.rawValue)
     }
 }

@@ -13,8 +13,8 @@ struct BenchCommand: ParsableCommand {
 
             What has no room on this host, and peers that may not be used (KSM and the kernel's own pool need root), \
             get a row that \
-            says why. SIGINT and SIGTERM end it with the pairs that there are, and 128 and their number; a second one \
-            at once. Exits with 3 if nothing fits, with 2 if a reader saw a wrong head \
+            says why. SIGINT, SIGTERM and SIGHUP end it with the pairs that there are, and 128 and their number; a \
+            second one at once. Exits with 3 if nothing fits, with 2 if a reader saw a wrong head \
             (--walkers) or the kernel's own optimization loses memory (--peers kernel).
             """)
 
@@ -26,7 +26,7 @@ struct BenchCommand: ParsableCommand {
     @Option(help: OptionHelp.pageSize)
     var pageSize = HugePageSize.twoMebibytes
 
-    @Option(help: OptionHelp.scheme)
+    @Option(help: OptionHelp.hugeTLBScheme)
     var scheme = OneOrAll<Scheme>.one(.firstTail)
 
     @Option(help: OptionHelp.backing)

@@ -11,7 +11,7 @@ struct HoldCommand: ParsableCommand {
             Example: vmemmap hold --pages 64 --touch
             Example: vmemmap inspect --pid PID  # meanwhile, in another terminal
 
-            Waits for Enter, SIGINT or SIGTERM, then cleans up.
+            Waits for Enter, SIGINT, SIGTERM or SIGHUP, then cleans up.
             """)
 
     @OptionGroup(title: "Emulated memory") var emulation: EmulationOptions

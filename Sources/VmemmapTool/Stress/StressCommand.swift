@@ -16,8 +16,8 @@ struct StressCommand: ParsableCommand {
             Exports are written anew at each report, so that a power cut loses no more than what came after it.
 
             Exits with 2 if a check fails, and shows what led to it; rerun with --seed to repeat the operations. \
-            SIGINT and SIGTERM \
-            end the run with a verdict on what was run, a second one ends it at once.
+            SIGINT, SIGTERM \
+            and SIGHUP end the run with a verdict on what was run, a second one ends it at once.
 
             For --faults host, RLIMIT_AS and RLIMIT_NOFILE are lowered, vm.max_map_count is reached, frames are \
             budgeted and, as root, a \
@@ -42,7 +42,7 @@ struct StressCommand: ParsableCommand {
 
     @OptionGroup var geometry: GeometryOptions
 
-    @Option(help: OptionHelp.scheme)
+    @Option(help: OptionHelp.hugeTLBScheme)
     var scheme = OneOrAll<Scheme>.one(.firstTail)
 
     @Option(help: OptionHelp.backing)
@@ -89,6 +89,7 @@ struct StressCommand: ParsableCommand {
         try duration.check("--duration <\(RunTime.valueName)>")
         try reportEvery.check("--report-every <\(RunTime.valueName)>")
         try WholeNumber.check(workers, of: "--workers", in: 1...256)
+        try geometry.check(frees: scheme.values)
         try nodes.count?.check(divides: numberOfPages.rawValue, "huge pages", atLeast: 2)
         if let cycles { try nodes.count?.check(divides: cycles, "cycles") }
     }

@@ -28,15 +28,20 @@ struct GeometryOptionTests {
             ("demo --arch s390 --page-size 2M", "s390 has huge pages of 1M, 2G, not of 2M"),
             ("demo --base-page 64K --page-size 64K", "A huge page is larger than a base page, of 64K: not 64K"),
             ("demo --page-size 3M", "it must be a power of two"),
+            ("demo --arch arm64-16k --page-size 2M", "has nothing to free: use --page-size 32M or 1G."),
+            ("stress --arch arm64-64k --page-size 2M", "has nothing to free: use --page-size 512M or 16G."),
+            ("hold --scheme device-dax --pmd-mapped", "device-dax has no frames to fill the PMDs of --pmd-mapped"),
         ])
     func refused(_ line: String, _ reason: String) async throws {
         let outcome = try await Command.run(line.split(separator: " ").map(String.init))
         #expect(outcome.code == 64 && outcome.error.contains(reason), "\(outcome)")
     }
 
-    @Test("A size of which nothing is freed is not supported")
+    @Test("A size of which nothing is freed is not supported, and what is advised is")
     func nothing() async throws {
-        let outcome = try await Command.run(["demo", "--arch", "arm64-16k", "--page-size", "2M"])
-        #expect(outcome.code == 4, "\(outcome)")
+        let small = ["savings", "--pages", "2", "--base-page", "64K", "--page-size"]
+        let outcome = try await Command.run(small + ["2M"])
+        #expect(outcome.code == 4 && outcome.error.contains("use --page-size 256M or larger"), "\(outcome)")
+        #expect(try await Command.run(small + ["256M"]).code == 0)
     }
 }

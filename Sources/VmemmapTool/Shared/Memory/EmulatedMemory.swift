@@ -55,13 +55,26 @@ struct EmulatedMemory: Hashable, Sendable {
         return try HostRoom.current().limitNeeded(for: plan)
     }
 
+    /// The way out where a size is too small: the smallest of which the scheme frees something.
+    private var largerSize: String {
+        var bytes = basePageSize
+        while let size = HugePageSize(bytes: bytes) {
+            if let geometry = Geometry(basePageSize: basePageSize, hugePageSize: size),
+                scheme.freedPages(geometry) > .zero
+            {
+                return ": use --page-size \(size.defaultValueDescription) or larger"
+            }
+            bytes = bytes * 2
+        }
+        return ""
+    }
+
     private func plan(
         _ room: HostRoom, mappingLimit: MappingCount
     ) throws(ExperimentError) -> MappingPlan {
         guard let geometry = Geometry(basePageSize: basePageSize, hugePageSize: pageSize) else {
             throw .notSupported(
-                "no huge page of \(pageSize.bytes) bytes has base pages of \(basePageSize) bytes; use "
-                    + "--page-size 1G"
+                "no huge page of \(pageSize.bytes) bytes has base pages of \(basePageSize) bytes\(largerSize)"
             )
         }
         if !scheme.isRemapped, construction == .populated {
@@ -83,7 +96,7 @@ struct EmulatedMemory: Hashable, Sendable {
             throw .notSupported(
                 "with base pages of \(basePageSize) bytes a huge page of \(pageSize.bytes) bytes has "
                     + "\(geometry.vmemmapPagesPerHugePage) vmemmap pages; \(scheme.rawValue) keeps "
-                    + "\(scheme.keptPages): use --page-size 1G"
+                    + "\(scheme.keptPages)\(largerSize)"
             )
         }
         return plan

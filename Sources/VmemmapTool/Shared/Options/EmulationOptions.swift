@@ -6,6 +6,8 @@ public import VmemmapEmulator
 /// default, its type is another.
 enum OptionHelp {
     static let pageSize: ArgumentHelp = "Huge page size."
+    static let hugeTLBScheme = ArgumentHelp(
+        "How their vmemmap is shared: first-tail (the v5 series), head (Linux 5.18 to 7.0) or shared-tail (7.1).")
     static let scheme = ArgumentHelp(
         "How their vmemmap is shared: first-tail (the v5 series), head (Linux 5.18 to 7.0), shared-tail (7.1), or "
             + "device-dax, which is built so and never restored (hold, inspect, plan, savings).")
@@ -51,6 +53,7 @@ struct HugePageOptions: ParsableArguments {
 
     func validate() throws {
         try TailFrames.check(tailFrames, for: [scheme], [pageSize], basePageSize: geometry.basePageSize)
+        try geometry.check(frees: [scheme])
     }
 }
 
@@ -116,8 +119,9 @@ struct AtBootOption: ParsableArguments {
 
     /// Throws where the options exclude each other.
     func check(_ kind: HugePageOptions) throws {
-        if atBoot, kind.pmdMapped {
-            throw ValidationError("--at-boot has no frames to fill the PMDs of --pmd-mapped with: use one of the two.")
+        if kind.pmdMapped, atBoot || !kind.scheme.isRemapped {
+            let cause = atBoot ? "--at-boot" : "--scheme \(kind.scheme.rawValue)"
+            throw ValidationError("\(cause) has no frames to fill the PMDs of --pmd-mapped with: use one of the two.")
         }
     }
 }
@@ -141,8 +145,11 @@ extension HugePageSize: ExpressibleByArgument {
         return "\(kibibytes)K"
     }
 
-    /// Every size there is.
-    public static var allValueStrings: [String] { ["2M", "1G"] }
+    /// Those of x86-64, which the pool and the benchmark have.
+    static let ofBench: [HugePageSize] = [.twoMebibytes, .oneGibibyte]
+
+    /// Those.
+    public static var allValueStrings: [String] { ofBench.map(\.defaultValueDescription) }
 
     /// Those.
     public static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }

@@ -34,12 +34,23 @@ struct GeometryOptions: ParsableArguments {
     /// - Parameter schemes: of which one at least is to free something where the architecture decides.
     func hugePageSize(_ schemes: [Scheme]) -> HugePageSize {
         if let pageSize { return pageSize }
-        let ofArchitecture = arch?.hugePageSizes.first { size in
-            Geometry(basePageSize: basePageSize, hugePageSize: size).map { geometry in
-                schemes.contains { $0.freedPages(geometry) > .zero }
-            } ?? false
-        }
-        return ofArchitecture ?? HugePageSize(bytes: basePageSize * (basePageSize.rawValue / 8)) ?? .twoMebibytes
+        return arch?.hugePageSizes.first { frees($0, schemes) } ?? HugePageSize(
+            bytes: basePageSize * (basePageSize.rawValue / 8)) ?? .twoMebibytes
+    }
+
+    private func frees(_ size: HugePageSize, _ schemes: [Scheme]) -> Bool {
+        let geometry = Geometry(basePageSize: basePageSize, hugePageSize: size)
+        return schemes.contains { scheme in geometry.map { scheme.freedPages($0) > .zero } ?? false }
+    }
+
+    /// Throws where a size is asked for of which an architecture's kernel frees nothing, under any of the schemes.
+    func check(frees schemes: [Scheme]) throws {
+        guard let arch, let pageSize else { return }
+        if frees(pageSize, schemes) { return }
+        let sizes = arch.hugePageSizes.filter { frees($0, schemes) }.map(\.defaultValueDescription)
+        throw ValidationError(
+            "Of huge pages of \(pageSize.defaultValueDescription) \(arch.rawValue) has nothing to free: use "
+                + "--page-size " + sizes.joined(separator: " or ") + ".")
     }
 
     /// As on the command line of another process; nothing where it is the default.

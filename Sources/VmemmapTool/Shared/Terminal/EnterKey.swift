@@ -27,7 +27,7 @@ enum EnterKey {
                 throw .host(error)
             }
             if count == 0 {
-                throw .refused("standard input has ended, and nobody can press Enter any more; run it in a terminal")
+                throw .notFound("standard input has ended, and nobody can press Enter any more; run it in a terminal")
             }
         } while byte[0] != UInt8(ascii: "\n")
     }

@@ -69,9 +69,9 @@ enum Output {
     }
 
     /// Writes a line to standard error. What it quotes from others cannot steer the terminal.
-    static func error(_ line: String) {
+    static func error(_ line: String, as prefix: String = Tool.name) {
         let lines = line.split(separator: "\n", omittingEmptySubsequences: false).map { Format.visible($0) }
         try? HostKernel.write(
-            Array("\(Tool.name): \(lines.joined(separator: "\n"))\n".utf8), to: .standardError, name: "standard error")
+            Array("\(prefix): \(lines.joined(separator: "\n"))\n".utf8), to: .standardError, name: "standard error")
     }
 }

@@ -79,8 +79,10 @@ enum ErrorText {
     }
 
     private static func line(_ shortage: Shortage, _ sizing: Sizing) -> String {
+        let isOne = shortage.asked == HugePageCount(1)
         let asked =
-            "\(Format.count(shortage.asked.rawValue)) huge pages of \(Format.bytes(shortage.pageSize.bytes))"
+            "\(Format.count(shortage.asked.rawValue, "huge page")) of \(Format.bytes(shortage.pageSize.bytes))"
+        let need = "\(asked) \(isOne ? "needs" : "need")"
         let fits =
             shortage.largest > HugePageCount(0)
             ? "\(shortage.largest) fit: use \(largest(shortage, sizing))"
@@ -92,22 +94,22 @@ enum ErrorText {
             let limit = limit(shortage)
             let wayOut =
                 if let limit, limit <= most {
-                    ", or raise it (as root: sysctl vm.max_map_count=\(limit), or --raise-map-limit of savings and "
-                        + "bench)"
+                    ", or raise it (as root: sysctl vm.max_map_count=\(limit), or --raise-map-limit of savings"
+                        + (HugePageSize.ofBench.contains(shortage.pageSize) ? " and bench)" : ")")
                 } else {
                     "; it cannot be raised so far, the most is \(most)"
                 }
             let atMost = shortage.limit >= most ? "at most " : ""
-            return "\(asked) need \(needed) mappings, but vm.max_map_count is \(atMost)\(shortage.limit), "
+            return "\(need) \(needed) mappings, but vm.max_map_count is \(atMost)\(shortage.limit), "
                 + "\(shortage.available) of them free; \(fits)\(wayOut)"
         case .memory(let source):
             let needed = shortage.needed.map { Format.bytes(ByteCount($0)) } ?? "more memory than can be counted"
-            return "\(asked) need \(needed), but \(source) leaves \(Format.bytes(ByteCount(shortage.available))); "
+            return "\(need) \(needed), but \(source) leaves \(Format.bytes(ByteCount(shortage.available))); "
                 + "\(fits), or \(source.contains("limit") ? raise(shortage) : "free memory")"
         case .contiguousMemory:
             return
-                "\(asked) are to be allocated by the host in one piece each, and it found not one, with "
-                + "\(Format.bytes(ByteCount(shortage.available))) of memory available in smaller pieces (as root: "
+                "\(asked) \(isOne ? "is" : "are") to be allocated by the host in one piece each, and it found not one, "
+                + "with \(Format.bytes(ByteCount(shortage.available))) of memory available in smaller pieces (as root: "
                 + "sysctl vm.compact_memory=1, or reserve them at boot: "
                 + "hugepagesz=\(shortage.pageSize.bytes.rawValue >> 20)M "
                 + "hugepages=\(shortage.asked))"
