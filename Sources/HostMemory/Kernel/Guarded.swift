@@ -37,7 +37,7 @@ package struct Guarded<Value: ~Copyable>: ~Copyable, Sendable {
         }
 
         /// Waits until nobody else has the value, and hands it to `body`.
-        @inlinable
+        @inlinable @inline(__always)
         package borrowing func withLock<Result: ~Copyable, Failure: Error>(
             _ body: (inout sending Value) throws(Failure) -> sending Result
         ) throws(Failure) -> sending Result {

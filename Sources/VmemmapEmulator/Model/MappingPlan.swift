@@ -26,6 +26,13 @@ public struct MappingPlan: Hashable, Sendable {
     /// The mappings that replace vmemmap pages of one huge page, in the order in which they are made. Empty where the
     /// scheme frees nothing.
     package let replacements: [Replacement]
+    /// The vmemmap pages that keep a frame of their own which others show. On the anonymous backing they are copied to
+    /// the memory file; on memfd they are in it already.
+    package let ownPages: Range<VmemmapPageIndex>
+    /// The vmemmap pages whose frame is given back.
+    package let freedPages: Range<VmemmapPageIndex>
+    /// Template frames in the memory file for each zone.
+    public let templatesPerZone: PageCount
     /// 1 where the head's vmemmap page stays in its mapping, in front of the first replacement.
     private let boundaryAfterHead: Int
 
@@ -119,23 +126,22 @@ public struct MappingPlan: Hashable, Sendable {
             return (geometry.basePageSize * frames, MappingCount(mappings))
         }
         self.tailFrames = PageCount(run)
-        self.replacements = shape.replacements(run)
+        replacements = shape.replacements(run)
+        let pages = geometry.vmemmapPagesPerHugePage.rawValue
+        let isWorthwhile = !replacements.isEmpty
+        ownPages = isWorthwhile ? shape.ownPages(run) : .none
+        freedPages = VmemmapPageIndex(isWorthwhile ? shape.keptPages(run) : pages)..<VmemmapPageIndex(pages)
+        templatesPerZone = PageCount(isWorthwhile ? shape.templates(run) : 0)
         boundaryAfterHead = shape.boundaryAfterHead
     }
 
     /// So that sums of frames and of what mappings cost fit.
     private static let longestRegion = ByteCount(1 << 56)
 
-    private var shape: HugePageShape { HugePageShape(geometry, scheme, backing) }
-
     /// Whether optimizing frees anything.
     public var isWorthwhile: Bool { !replacements.isEmpty }
 
     // MARK: Pages of one huge page
-
-    /// The vmemmap pages that keep a frame of their own which others show. On the anonymous backing they are copied to
-    /// the memory file; on memfd they are in it already.
-    package var ownPages: Range<VmemmapPageIndex> { isWorthwhile ? shape.ownPages(tailFrames.rawValue) : .none }
 
     /// The vmemmap pages whose mapping is replaced: from the first one to the last of the huge page.
     package var replacedPages: Range<VmemmapPageIndex> {
@@ -145,16 +151,10 @@ public struct MappingPlan: Hashable, Sendable {
 
     /// Whether a restore maps the huge page's vmemmap by PMDs again: for gigantic pages, and only for them (v5 patch
     /// 18).
-    public var mergesOnRestore: Bool { mapping == .pmd && geometry.isGigantic && isWorthwhile }
+    package var mergesOnRestore: Bool { mapping == .pmd && geometry.isGigantic && isWorthwhile }
 
     /// Neighbouring huge pages that are restored by one call: as many as 512 vmemmap pages are of, 64 at most.
     package var hugePagesAtOnce: Int { max(1, min(64, 512 / geometry.vmemmapPagesPerHugePage.rawValue)) }
-
-    /// The vmemmap pages whose frame is given back.
-    package var freedPages: Range<VmemmapPageIndex> {
-        let kept = isWorthwhile ? shape.keptPages(tailFrames.rawValue) : geometry.vmemmapPagesPerHugePage.rawValue
-        return VmemmapPageIndex(kept)..<VmemmapPageIndex(geometry.vmemmapPagesPerHugePage.rawValue)
-    }
 
     /// The vmemmap page that is replaced and can still be written: what writers must be kept from while it is copied.
     package var rewritablePage: VmemmapPageIndex? { replacements.first { $0.protection == .readWrite }?.first }
@@ -169,9 +169,6 @@ public struct MappingPlan: Hashable, Sendable {
 
     /// Frames in the memory file for each optimized huge page alone, on the anonymous backing.
     public var sharedFramesPerHugePage: PageCount { PageCount(ownPages.count) }
-
-    /// Template frames in the memory file for each zone.
-    public var templatesPerZone: PageCount { PageCount(isWorthwhile ? shape.templates(tailFrames.rawValue) : 0) }
 
     /// Template frames for all zones.
     public var templates: PageCount { templatesPerZone * zones }

@@ -317,18 +317,27 @@ final class HugePageStates: Sendable {
 
     /// What is not as it should be, seen from an operation on `pages`: complete but for what belongs to the whole
     /// region.
-    func residue(of pages: Range<HugePageIndex>) -> VmemmapError.Residue {
+    ///
+    /// - Parameter isDone: whether what the operation has changed is what was asked for.
+    func residue(of pages: Range<HugePageIndex>, isDone: Bool) -> VmemmapError.Residue {
+        // By one look at all of them: mostly there is nothing to say of any.
+        let suspects = book.withLock { book in
+            pages.filter { page in
+                let entry = book.entries[page.rawValue]
+                return entry.hasStaleFrames || entry.state.isTorn || (entry.isChanged && !isDone) || blocks != nil
+            }
+        }
         var residue = VmemmapError.Residue()
         let framesPerHugePage =
             plan.backing == .anonymous ? plan.sharedFramesPerHugePage : PageCount(plan.freedPages.count)
-        for page in pages {
+        for page in suspects {
             let entry = entry(page)
             if entry.hasStaleFrames { residue.staleFrames = residue.staleFrames + framesPerHugePage }
             let state = state(of: page)
             // What is merely displaced is counted in bytes.
             if let torn = state.tear, entry.state.isTorn || !torn.isUsable {
                 residue.torn.append(torn)
-            } else if entry.isChanged {
+            } else if entry.isChanged, !isDone {
                 residue.appendNotPutBack(page)
             }
         }

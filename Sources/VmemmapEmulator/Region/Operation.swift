@@ -87,10 +87,7 @@ extension VmemmapRegion {
             }
         }
         reclaim(pages)
-        var residue = residue(of: pages)
-        // What is changed is what was asked for.
-        residue.notPutBack = []
-        return residue
+        return residue(of: pages, isDone: true)
     }
 
     private func mendWithReserve(_ pages: Range<HugePageIndex>) throws(HostError) {
@@ -229,8 +226,8 @@ extension VmemmapRegion {
     }
 
     /// What is not as it should be, seen from an operation on `pages`.
-    private func residue(of pages: Range<HugePageIndex>) -> VmemmapError.Residue {
-        var residue = states.residue(of: pages)
+    private func residue(of pages: Range<HugePageIndex>, isDone: Bool) -> VmemmapError.Residue {
+        var residue = states.residue(of: pages, isDone: isDone)
         residue.orphanedBytes = parts.memory.orphans.bytes
         residue.displacedBytes = parts.blocks?.displacedBytes ?? .zero
         return residue
@@ -239,6 +236,6 @@ extension VmemmapRegion {
     private func failure(
         _ operation: VmemmapError.Operation, _ cause: VmemmapError.Cause, _ pages: Range<HugePageIndex>
     ) -> VmemmapError {
-        VmemmapError(operation, cause, residue: residue(of: pages))
+        VmemmapError(operation, cause, residue: residue(of: pages, isDone: false))
     }
 }
