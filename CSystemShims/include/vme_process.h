@@ -38,7 +38,7 @@ char *_Nullable *_Nonnull vme_environment(void);
 
 // Has malloc make no further heaps. With a C library other than glibc nothing is done.
 void vme_heap_share(void);
-// The same, and gives the calling thread's `length` bytes (less than 32 MiB) of free room, in
+// The same, and gives the calling thread's heap `length` bytes (less than 32 MiB) of free room, in
 // address space only, which malloc keeps. Returns whether that is the main thread's heap, which grows by brk. A C
 // library other than glibc: false, and nothing is done. mallopt and sbrk are not standard.
 bool vme_heap_reserve(size_t length);

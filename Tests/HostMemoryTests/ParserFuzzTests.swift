@@ -24,7 +24,7 @@ struct ParserFuzzTests {
         await #expect(processExitsWith: .success) { [seed = seed as UInt64] in
             let texts = [Fixtures.rollup4_19, Fixtures.rollup5_15, Fixtures.rollup6_18]
             fuzz(texts, seed: seed) { text in
-                if let rollup = SmapsRollup(text) { #expect(rollup.rss >= .zero && rollup.sharedBytes >= .zero) }
+                if let rollup = SmapsRollup(text) { #expect(rollup.rss >= .zero && rollup.pss >= .zero) }
             }
         }
     }

@@ -24,11 +24,6 @@ extension HugeTLBPool {
             name: "\(folderName(of: pageSize))/\(file)", path: path, lock: lock, isExclusive: true)
     }
 
-    /// Whether the kernel splits huge pages of this size into smaller ones of a pool (Linux 5.16).
-    package static func canDemote(pagesOf pageSize: ByteCount) -> Bool {
-        (try? demotion(pageSize).checkWritable()) != nil
-    }
-
     /// Makes `count` free huge pages smaller ones of another pool, or as many as there are: of a node's, or of all.
     /// Which ones, the kernel chooses.
     package static func demote(_ count: Int, pagesOf pageSize: ByteCount, onNode node: Int? = nil) throws(HostError) {

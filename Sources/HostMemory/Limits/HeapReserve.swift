@@ -14,8 +14,8 @@ package enum HeapReserve {
     /// main thread's. The corresponding C function is `mallopt`.
     package static func share() { vme_heap_share() }
 
-    /// The same, and gives the calling thread's ``size``
-    /// of free room, which takes no frames until it is used. Called again, it fills the room up.
+    /// The same, and gives the calling thread's heap ``size`` of free room, which takes no frames until it is used.
+    /// Called again, it fills the room up.
     ///
     /// To be called first on the main thread, before there are others: its heap is the only one then. The corresponding
     /// C function is `mallopt`.

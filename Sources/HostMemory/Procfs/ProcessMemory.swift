@@ -10,39 +10,19 @@ package struct SmapsRollup: Hashable, Sendable {
     package let rss: ByteCount
     /// The same, each frame divided by its number of mappings (Pss).
     package let pss: ByteCount
-    /// The anonymous part of Pss; nil before Linux 5.4.
-    package let pssAnon: ByteCount?
-    /// The shared-memory part of Pss, memory files included; nil before Linux 5.4.
-    package let pssShmem: ByteCount?
-    /// Private_Clean + Private_Dirty.
-    package let privateBytes: ByteCount
-    /// Shared_Clean + Shared_Dirty.
-    package let sharedBytes: ByteCount
-    /// Pages that belong to no file (Anonymous).
-    package let anonymous: ByteCount
     /// The part of anonymous memory in transparent huge pages (AnonHugePages).
     package let anonHugePages: ByteCount?
     /// Shared memory that PMDs map (ShmemPmdMapped).
     package let shmemPmdMapped: ByteCount?
 
-    /// Parses the file's text; nil if a field that every version has is missing or a sum does not fit.
+    /// Parses the file's text; nil if the first two are not there.
     package init?(_ text: String) {
         let fields = ProcFields(text)
-        guard let rss = fields.kibibytes("Rss"), let pss = fields.kibibytes("Pss"),
-            let privateClean = fields.kibibytes("Private_Clean"), let privateDirty = fields.kibibytes("Private_Dirty"),
-            let sharedClean = fields.kibibytes("Shared_Clean"), let sharedDirty = fields.kibibytes("Shared_Dirty"),
-            let privateBytes = privateClean.adding(privateDirty), let sharedBytes = sharedClean.adding(sharedDirty),
-            let anonymous = fields.kibibytes("Anonymous")
-        else { return nil }
+        guard let rss = fields.kibibytes("Rss"), let pss = fields.kibibytes("Pss") else { return nil }
         self.rss = rss
         self.pss = pss
-        self.pssAnon = fields.kibibytes("Pss_Anon")
-        self.pssShmem = fields.kibibytes("Pss_Shmem")
-        self.privateBytes = privateBytes
-        self.sharedBytes = sharedBytes
-        self.anonymous = anonymous
-        self.anonHugePages = fields.kibibytes("AnonHugePages")
-        self.shmemPmdMapped = fields.kibibytes("ShmemPmdMapped")
+        anonHugePages = fields.kibibytes("AnonHugePages")
+        shmemPmdMapped = fields.kibibytes("ShmemPmdMapped")
     }
 
     /// Reads it for this process.

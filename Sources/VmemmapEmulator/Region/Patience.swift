@@ -1,6 +1,6 @@
 import HostMemory
 
-/// How long the host is asked again for what a reader's reference to a page stands in the way of.
+/// How long a call is repeated that the host refuses while some reader has a reference to the page.
 ///
 /// The reader may have been put off its processor while it holds the reference, for as long as a busy scheduler likes:
 /// a number of tries alone, or of yields, can pass while it does not run once. So the pauses grow, and it takes both a

@@ -1,4 +1,4 @@
-public import HostMemory
+package import HostMemory
 import SystemPackage
 
 /// The blocks of a region that PMDs map, and the owner of what is known of them: the marks on those that this code has
@@ -354,10 +354,10 @@ final class PmdBlocks: Sendable {
 
 extension VmemmapRegion {
     /// The blocks of a PMD-mapped region that optimizing has split and no restore has merged: the marks of v5 patch 13.
-    public var splitBlocks: [AddressRange] { parts.blocks?.markedBlocks ?? [] }
+    package var splitBlocks: [AddressRange] { parts.blocks?.markedBlocks ?? [] }
 
     /// What PMDs map of the region. Throws `HostError` before Linux 6.7, which does not tell.
-    public func pmdMappedBytes() throws(HostError) -> ByteCount {
+    package func pmdMappedBytes() throws(HostError) -> ByteCount {
         try TransparentHugePages.pmdMapped(in: range).reduce(.zero) { $0 + $1.length }
     }
 }

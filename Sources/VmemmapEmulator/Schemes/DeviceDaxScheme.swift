@@ -1,6 +1,6 @@
 import HostMemory
 
-/// Device DAX (Linux 6.0 and later, `vmemmap_populate_compound_pages()`): page 0 and page 1 stay, every other tail page
+/// Device DAX (since Linux 5.19, `vmemmap_populate_compound_pages()`): page 0 and page 1 stay, every other tail page
 /// shows page 1, as in the v5 series, but for two things. It is built so, when the device's memory is added: nothing is
 /// ever remapped, neither there nor back. And tails stay writable: a store through one shows in all.
 struct DeviceDaxScheme: SchemeRules {

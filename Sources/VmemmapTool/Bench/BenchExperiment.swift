@@ -43,7 +43,7 @@ struct BenchExperiment: Sendable {
         _ changes: BenchHostChanges, control: BenchControl = BenchControl(), progress: ProgressSink = { _ in }
     ) throws(ExperimentError) -> BenchResult {
         let host = try HostBlock.current()
-        let pages = try pagesToMeasure()
+        let pages = try pagesToMeasure(changes.pages)
         var combinations: [BenchCombination] = []
         var shortage: ExperimentError?
         let pairsOfEach = pairsOfEach(changes)
@@ -131,8 +131,11 @@ struct BenchExperiment: Sendable {
         try memory(scheme, backing, pages).planOnThisHost(keepingFree: Self.spareMappings)
     }
 
-    func pagesToMeasure() throws(ExperimentError) -> HugePageCount {
-        if let pages { return pages }
+    /// As many as asked for, or as fit.
+    ///
+    /// - Parameter found: how many that is, once it has been looked at.
+    func pagesToMeasure(_ found: HugePageCount? = nil) throws(ExperimentError) -> HugePageCount {
+        if let pages = found ?? pages { return pages }
         var fitting = Self.letterPages
         for (scheme, backing) in schemesAndBackings {
             do throws(ExperimentError) {

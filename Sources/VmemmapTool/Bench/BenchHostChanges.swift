@@ -1,8 +1,11 @@
 import HostLab
 import HostMemory
+import VmemmapEmulator
 
 /// The settings of the host that a benchmark changes, noted and guarded before it starts.
 struct BenchHostChanges: Sendable {
+    /// How many huge pages that is for: with the limit raised; nil where nothing was looked at.
+    let pages: HugePageCount?
     /// Puts vm.max_map_count back; nil where it is not raised.
     let mapLimit: ChangedSettings?
     /// Puts KSM's tunables back; nil where KSM is not measured.
@@ -16,7 +19,7 @@ struct BenchHostChanges: Sendable {
 
     /// Nothing is changed.
     static let none = BenchHostChanges(
-        mapLimit: nil, ksm: nil, ksmRefusal: nil, pool: nil, kernelRefusal: nil)
+        pages: nil, mapLimit: nil, ksm: nil, ksmRefusal: nil, pool: nil, kernelRefusal: nil)
 
     /// All that are to be put back.
     var settings: [ChangedSettings] { [ksm, mapLimit, pool].compactMap(\.self) }
@@ -28,10 +31,12 @@ extension BenchExperiment {
     /// - Throws: ``ExperimentError`` where the limit may not be raised. A peer that may not be used is no error.
     func prepare(raisingMapLimit: Bool) throws(ExperimentError) -> BenchHostChanges {
         let mapLimit = raisingMapLimit ? try raisedMapLimit() : nil
+        let pages = try pagesToMeasure()
         let (ksm, ksmRefusal) = peers.contains(.ksm) ? try prepareKsm() : (nil, nil)
-        let (pool, kernelRefusal) = peers.contains(.kernel) ? try preparePool() : (nil, nil)
+        let (pool, kernelRefusal) = peers.contains(.kernel) ? try preparePool(pages) : (nil, nil)
         return BenchHostChanges(
-            mapLimit: mapLimit, ksm: ksm, ksmRefusal: ksmRefusal, pool: pool, kernelRefusal: kernelRefusal)
+            pages: pages, mapLimit: mapLimit, ksm: ksm, ksmRefusal: ksmRefusal, pool: pool, kernelRefusal: kernelRefusal
+        )
     }
 
     private func raisedMapLimit() throws(ExperimentError) -> ChangedSettings? {
@@ -66,9 +71,9 @@ extension BenchExperiment {
         }
     }
 
-    private func preparePool() throws(ExperimentError) -> (ChangedSettings?, refusal: String?) {
+    private func preparePool(_ pages: HugePageCount) throws(ExperimentError) -> (ChangedSettings?, refusal: String?) {
         do throws(ExperimentError) {
-            return (try kernelMeasurement().guardSettings(), nil)
+            return (try kernelMeasurement(pages).guardSettings(), nil)
         } catch {
             guard let reason = Self.reasonToGoOn(error) else { throw error }
             return (nil, reason)
@@ -76,7 +81,7 @@ extension BenchExperiment {
     }
 
     /// The kernel's own pool, with as many huge pages as the emulator has.
-    func kernelMeasurement() throws(ExperimentError) -> KernelMeasurement {
-        KernelMeasurement(pages: try pagesToMeasure(), pageSize: pageSize, pairs: pairs)
+    func kernelMeasurement(_ pages: HugePageCount) -> KernelMeasurement {
+        KernelMeasurement(pages: pages, pageSize: pageSize, pairs: pairs)
     }
 }

@@ -19,7 +19,9 @@ extension BenchExperiment {
         if control.signal != nil { return (PeerRow(notMeasured: BenchControl.reason), nil) }
         guard let pool = changes.pool else { return (PeerRow(notMeasured: "its settings are not guarded"), nil) }
         do throws(ExperimentError) {
-            let measurement = try kernelMeasurement().run(pool, progress: progress) { control.signal == nil }
+            let measurement = try kernelMeasurement(pagesToMeasure(changes.pages)).run(pool, progress: progress) {
+                control.signal == nil
+            }
             return (PeerRow(KernelPeer(measurement: measurement)), nil)
         } catch .brokenKernel(let trial) {
             return (PeerRow(notMeasured: trial.text), trial)

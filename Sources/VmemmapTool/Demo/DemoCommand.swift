@@ -27,7 +27,7 @@ struct DemoCommand: ParsableCommand {
     @Flag(help: "Race a wrong way with the right one, and nothing else.")
     var race = false
 
-    // As text: the value of an option that there is not is no kind of race, and not what is to be complained of.
+    // As text: of `--frobnicate gap` the parser must complain of the option, and not of `gap`.
     @Argument(
         help: ArgumentHelp(
             "With --race: what is raced (default: restore).",
@@ -63,7 +63,7 @@ struct DemoCommand: ParsableCommand {
     }
 
     func run() throws {
-        // Not before: of an option that there is not, the parser has complained by now.
+        // Not in validate(): unknown options are told before it.
         let kind = try raceKind
         if race { return try run(kind) }
         if step { try EnterKey.check("--step") }

@@ -124,7 +124,7 @@ struct InspectExperiment: Sendable {
         let pss = view.frames.isEmpty ? nil : try KernelPages.proportionalShare(of: view.frames)
         return InspectResult.Figures(
             distinctFrames: frames.distinct, swappedPages: frames.swapped, presentPages: frames.present,
-            smapsRssBytes: smaps.rss, smapsPssBytes: smaps.pss, pssBytes: Measured(pss),
+            smapsRssBytes: smaps.rss, smapsPssBytes: smaps.pss, regionPssBytes: Measured(pss),
             processRssBytes: Measured(rollup?.rss),
             processPssBytes: Measured(rollup?.pss),
             regionMappings: try ProcMaps.count(of: process, overlapping: range), memfdBytes: Measured(memfd))

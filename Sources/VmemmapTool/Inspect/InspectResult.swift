@@ -27,7 +27,7 @@ struct InspectResult: Hashable, Sendable, Codable {
         let smapsPssBytes: ByteCount
         /// The region's proportional share: its present pages, each divided by its frame's mappings in
         /// /proc/kpagecount. Null without root, and where the kernel knows nothing of a frame (``KernelPages``).
-        let pssBytes: Measured<ByteCount>
+        let regionPssBytes: Measured<ByteCount>
         /// Rss of the process: smaps_rollup. Null before Linux 4.14.
         let processRssBytes: Measured<ByteCount>
         /// Pss of the process: smaps_rollup. Null before Linux 4.14.
@@ -96,8 +96,8 @@ extension ExportColumn {
             .bytes("smaps_pss", "Pss of smaps, summed: rounded down in every mapping.") {
                 region($0).figures.smapsPssBytes
             }.shown("smaps\nPSS"),
-            .bytes("pss", "Present pages, each divided by its frame's mappings (kpagecount).") {
-                region($0).figures.pssBytes.value
+            .bytes("region_pss", "Present pages, each divided by its frame's mappings (kpagecount).") {
+                region($0).figures.regionPssBytes.value
             }.shown("PSS"),
             .bytes("process_rss", "Rss of the process (smaps_rollup).") { region($0).figures.processRssBytes.value }
                 .shown("process\nRSS"),

@@ -7,10 +7,12 @@ final class RaisedMapLimit: Sendable {
     private let signals: SignalPutBack
     private let settings: [ChangedSettings]
 
-    /// - Parameter neededLimit: works out what it has to be.
-    init(_ neededLimit: () throws(ExperimentError) -> MappingCount) throws {
+    /// - Parameters:
+    ///   - neededLimit: works out what it has to be.
+    ///   - sizing: the option that says how much the command is to do.
+    init(_ neededLimit: () throws(ExperimentError) -> MappingCount, _ sizing: ErrorText.Sizing) throws {
         signals = try SignalPutBack()
-        let needed = try runOrExit(.memory, neededLimit)
+        let needed = try runOrExit(sizing, neededLimit)
         do throws(SettingRefusal) {
             settings = try MapCountLimit.raise(to: needed).map { [$0] } ?? []
         } catch {

@@ -60,7 +60,7 @@ struct SavingsCommand: ParsableCommand {
     private func resultOfThisProcess(_ exports: Exports) throws -> SavingsResult {
         var experiment = SavingsExperiment(try memory)
         experiment.samplesMemory = exports.showMemoryOverTime
-        let limit = raiseMapLimit && !dryRun ? try RaisedMapLimit(experiment.neededMapLimit) : nil
+        let limit = raiseMapLimit && !dryRun ? try RaisedMapLimit(experiment.neededMapLimit, sizing) : nil
         defer { limit?.putBack() }
         let progress = terminal.terminal.progress()
         return try runOrExit(sizing) { () throws(ExperimentError) in

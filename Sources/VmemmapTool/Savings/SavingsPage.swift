@@ -4,9 +4,8 @@ import VmemmapEmulator
 extension SavingsResult {
     /// What its page shows before the tables.
     var html: HTMLContent {
-        let memory = plan.hugePageBytes * plan.pages.rawValue
-        return HTMLContent(
-            subject: "\(Format.bytes(memory)) of HugeTLB memory in \(PlanReport.hugePages(plan))",
+        HTMLContent(
+            subject: "\(PlanReport.memory(plan)) in \(PlanReport.hugePages(plan))",
             setting: PlanReport.setting(plan).capitalizedFirst, summary: summary,
             highlights: highlights,
             sections: parts + time + CoverLetter(self).sections

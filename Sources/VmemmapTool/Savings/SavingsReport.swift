@@ -8,11 +8,7 @@ enum SavingsReport {
         let plan = result.plan
         let head =
             style.wrapped(
-                [
-                    "vmemmap savings: \(Format.bytes(memory(plan))) of "
-                        + (plan.scheme.isRemapped ? "HugeTLB" : "device DAX") + " memory, \(PlanReport.title(plan))",
-                    "",
-                ]
+                ["vmemmap savings: \(PlanReport.memory(plan)), \(PlanReport.title(plan))", ""]
                     + PlanReport.lines(result.host) + PlanReport.lines(plan) + nodes(result)) + [""]
         guard !result.rows.isEmpty else { return head + ["A dry run: nothing was mapped."] }
         let since = result.construction == .populated ? "since populated" : "from nothing"
@@ -57,6 +53,4 @@ enum SavingsReport {
                 + "\(Format.bytes(result.plan.regionBytes)).", "",
         ]
     }
-
-    private static func memory(_ plan: PlanBlock) -> ByteCount { plan.hugePageBytes * plan.pages.rawValue }
 }

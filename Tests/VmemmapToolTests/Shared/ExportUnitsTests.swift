@@ -35,8 +35,8 @@ struct ExportUnitsTests {
         """
     private static let region =
         "region_start; region_length_bytes pages_optimized pages_unoptimized pages_neither distinct_frames "
-        + "swapped_pages present_pages smaps_rss_bytes smaps_pss_bytes pss_bytes process_rss_bytes process_pss_bytes "
-        + "region_mappings memfd_bytes"
+        + "swapped_pages present_pages smaps_rss_bytes smaps_pss_bytes region_pss_bytes process_rss_bytes "
+        + "process_pss_bytes region_mappings memfd_bytes"
     private static let forecast =
         "scheme huge_page_bytes; pages freed_per_page_bytes freed_bytes kernel_page_table_bytes kernel_net_bytes "
         + "is_kernel_scheme tail_frames mappings exceeds_map_limit mapping_overhead_bytes emulation_net_bytes"

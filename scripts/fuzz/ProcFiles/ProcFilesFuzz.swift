@@ -100,20 +100,10 @@ private func processFiles(_ text: String) {
 }
 
 private func printed(_ rollup: SmapsRollup) -> String {
-    let optional = [
-        ("Pss_Anon", rollup.pssAnon), ("Pss_Shmem", rollup.pssShmem), ("AnonHugePages", rollup.anonHugePages),
-        ("ShmemPmdMapped", rollup.shmemPmdMapped),
-    ].compactMap { name, bytes in bytes.map { "\(name): \(kibibytes($0))\n" } }
-    return """
-        Rss: \(kibibytes(rollup.rss))
-        Pss: \(kibibytes(rollup.pss))
-        Private_Clean: \(kibibytes(rollup.privateBytes))
-        Private_Dirty: 0 kB
-        Shared_Clean: 0 kB
-        Shared_Dirty: \(kibibytes(rollup.sharedBytes))
-        Anonymous: \(kibibytes(rollup.anonymous))
-
-        """ + optional.joined()
+    let optional = [("AnonHugePages", rollup.anonHugePages), ("ShmemPmdMapped", rollup.shmemPmdMapped)].compactMap {
+        name, bytes in bytes.map { "\(name): \(kibibytes($0))\n" }
+    }
+    return "Rss: \(kibibytes(rollup.rss))\nPss: \(kibibytes(rollup.pss))\n" + optional.joined()
 }
 
 private func kibibytes(_ bytes: ByteCount) -> String { "\(bytes.rawValue / 1024) kB" }

@@ -66,8 +66,9 @@ struct NodeShares: Sendable {
         } catch .shortage(let shortage) where shortage.resource == .mappings {
             let needed =
                 shortage.largest.rawValue == 0 ? nil : (memory.pages.rawValue - 1) / shortage.largest.rawValue + 1
+            let mappings = shortage.needed.map { "\($0)" } ?? "more"
             throw .refused(
-                "\(Format.count(share.pages.rawValue)) huge pages a node need \(shortage.needed ?? .max) mappings, but "
+                "\(Format.count(share.pages.rawValue)) huge pages a node need \(mappings) mappings, but "
                     + "vm.max_map_count is \(shortage.limit), \(shortage.available) of them free; use --nodes auto"
                     + (needed.map { " or --nodes \($0)" } ?? ""))
         }

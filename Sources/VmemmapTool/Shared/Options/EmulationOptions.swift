@@ -148,10 +148,10 @@ extension HugePageSize: ExpressibleByArgument {
     /// Those of x86-64, which the pool and the benchmark have.
     static let ofBench: [HugePageSize] = [.twoMebibytes, .oneGibibyte]
 
-    /// Those.
+    /// Those of x86-64.
     public static var allValueStrings: [String] { ofBench.map(\.defaultValueDescription) }
 
-    /// Those.
+    /// What a shell offers: the same.
     public static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
 }
 

@@ -42,13 +42,15 @@ enum Format {
 
     /// In ns, us, ms or s, to a tenth of the unit; seconds below ten to a hundredth.
     static func duration(nanoseconds: Int) -> String {
-        let time = Double(nanoseconds)
-        return switch nanoseconds {
-        case ..<10_000: "\(nanoseconds) ns"
+        nanoseconds < 10_000 ? "\(nanoseconds) ns" : longDuration(nanoseconds: Double(nanoseconds))
+    }
+
+    private static func longDuration(nanoseconds time: Double) -> String {
+        switch time {
         // What rounds to 1000 of a unit is 1 of the next.
         case ..<999_950: decimal(time / 1e3, 1) + " us"
         case ..<999_950_000: decimal(time / 1e6, 1) + " ms"
-        default: decimal(time / 1e9, nanoseconds < 9_995_000_000 ? 2 : 1) + " s"
+        default: decimal(time / 1e9, time < 9_995_000_000 ? 2 : 1) + " s"
         }
     }
 
@@ -56,8 +58,9 @@ enum Format {
     static func duration(nanoseconds: Double) -> String {
         guard nanoseconds.isFinite, nanoseconds.magnitude < 1e18 else { return "-" }
         if nanoseconds < 0 { return "-" + duration(nanoseconds: -nanoseconds) }
-        return (1000..<10_000).contains(nanoseconds)
-            ? decimal(nanoseconds / 1000, 1) + " us" : duration(nanoseconds: Int(nanoseconds.rounded()))
+        // Not to a whole number first: that would be rounded twice.
+        return nanoseconds < 1000
+            ? duration(nanoseconds: Int(nanoseconds.rounded())) : longDuration(nanoseconds: nanoseconds)
     }
 
     /// With this many decimals, rounded; in powers of ten where that would be too long; `-` for what is no number.

@@ -42,6 +42,12 @@ enum PlanReport {
             + "\(Format.count(before)) frames of the host, in \(Format.count(after))"
     }
 
+    /// `16.00 GiB of HugeTLB memory`.
+    static func memory(_ plan: PlanBlock) -> String {
+        "\(Format.bytes(plan.hugePageBytes * plan.pages.rawValue)) of "
+            + (plan.scheme.isRemapped ? "HugeTLB" : "device DAX") + " memory"
+    }
+
     /// The huge pages and how they are shared, for a title.
     static func title(_ plan: PlanBlock) -> String {
         "\(Format.count(plan.pages.rawValue)) x \(Format.bytes(plan.hugePageBytes)) huge pages, \(setting(plan))"
