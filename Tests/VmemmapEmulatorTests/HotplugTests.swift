@@ -98,8 +98,10 @@ struct HotplugTests {
     @Test("What cannot be is refused, and nothing has changed")
     func refused() throws {
         let machine = try Self.boot()
-        #expect(throws: HugeTLBError(.noMemoryBlocks(.mebibytes(64)))) { try machine.plug(.mebibytes(64)) }
-        #expect(throws: HugeTLBError(.noMemoryBlocks(.zero))) { try machine.plug(.zero) }
+        #expect(throws: HugeTLBError(.noMemoryBlocks(.mebibytes(64), of: Self.block))) {
+            try machine.plug(.mebibytes(64))
+        }
+        #expect(throws: HugeTLBError(.noMemoryBlocks(.zero, of: Self.block))) { try machine.plug(.zero) }
         #expect(throws: HugeTLBError(.noRoom(Self.block * 3, of: Self.block * 2))) { try machine.plug(Self.block * 3) }
         #expect(throws: HugeTLBError(.notPlugged(.zero, of: .zero))) { try machine.offline(waitsForReaders: false) }
         try machine.plug(Self.block)

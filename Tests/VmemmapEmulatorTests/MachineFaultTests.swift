@@ -106,7 +106,7 @@ struct MachineFaultTests {
                 try step.prepare(machine)
                 let comment = "call \(number), \(failures) failures"
                 let (_, outcome) = InjectedFault(first: number, failures: failures).during { step.run(machine) }
-                let used = EmulatedMachine.sizes.reduce(0) {
+                let used = MachineSizes.x86.hugePages.reduce(0) {
                     $0 + machine.hugePages($1).total.rawValue * ($1.bytes.rawValue >> 12)
                 }
                 let memmap = machine.memmap()
@@ -114,7 +114,7 @@ struct MachineFaultTests {
                 if failures == 1 { #expect(memmap.setAsidePages == 0, "\(comment)") }
                 if memmap.setAsidePages == 0 { try machine.expectHeads() }
                 // Asked again with nothing in the way, everything goes back.
-                for size in EmulatedMachine.sizes where machine.region(size) != nil {
+                for size in MachineSizes.x86.hugePages where machine.region(size) != nil {
                     let change = try machine.empty(size)
                     #expect(change.refusal == nil && machine.hugePages(size).total == .zero, "\(comment)")
                 }
@@ -169,7 +169,7 @@ struct MachineFaultTests {
                     step.expectCounts(machine, refusal, comment)
                     #expect(machine.framesOfBudgetAndVmemmap == all, "\(comment)")
                     try machine.expectWhole()
-                    for size in EmulatedMachine.sizes where machine.region(size) != nil {
+                    for size in MachineSizes.x86.hugePages where machine.region(size) != nil {
                         #expect(try machine.empty(size).refusal == nil, "\(comment)")
                         #expect(machine.hugePages(size).total == .zero, "\(comment)")
                     }
@@ -197,7 +197,7 @@ struct MachineFaultTests {
         #expect(outcome.failed > 1 && refusal?.errnoName == "ENOMEM")
         step.expectCounts(machine, refusal, "\(step)")
         try machine.expectWhole()
-        for size in EmulatedMachine.sizes where machine.region(size) != nil {
+        for size in MachineSizes.x86.hugePages where machine.region(size) != nil {
             #expect(try machine.empty(size).refusal == nil)
             #expect(machine.hugePages(size).total == .zero)
         }

@@ -260,7 +260,7 @@ struct RandomPoolRun {
                 self.found.append("\(what): \(String(describing: found)), must be \(String(describing: expected))")
             }
         }
-        for size in EmulatedMachine.sizes {
+        for size in MachineSizes.x86.hugePages {
             let info = machine.hugePages(size)
             let pool = model.pools[size] ?? PoolModel.Pool()
             check("\(size.bytes) total", info.total.rawValue, pool.total)
@@ -276,7 +276,7 @@ struct RandomPoolRun {
             }
         }
         let memmap = machine.memmap()
-        let templates = EmulatedMachine.sizes.reduce(0) {
+        let templates = MachineSizes.x86.hugePages.reduce(0) {
             $0 + (machine.region($1)?.plan.templates.rawValue ?? 0)
         }
         check("boot pages", memmap.bootPages.rawValue, model.bootPages)
@@ -318,7 +318,7 @@ struct RandomPoolRun {
 
     /// The frames behind the machine's memory, and what its memory files hold.
     private mutating func checkFrames() throws {
-        let views = EmulatedMachine.sizes.compactMap { machine.region($0) }
+        let views = MachineSizes.x86.hugePages.compactMap { machine.region($0) }
         var frames = model.blocks * 8 - model.freedPages
         var files: [Int] = []
         for view in views {

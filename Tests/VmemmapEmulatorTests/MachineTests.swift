@@ -40,7 +40,7 @@ struct MachineTests {
     func growAndShrink(_ configuration: MachineConfiguration) throws {
         let machine = try EmulatedMachine(configuration)
         let before = machine.memmap()
-        for size in EmulatedMachine.sizes {
+        for size in MachineSizes.x86.hugePages {
             let count = HugePageCount(size == .oneGibibyte ? 2 : 70)
             let change = try machine.setPool(size, to: count)
             #expect(change.got == count && change.refusal == nil)
@@ -48,7 +48,7 @@ struct MachineTests {
             #expect(info.total == count && info.free == count && info.optimized == count && info.surplus == .zero)
             try machine.expectWhole()
         }
-        for size in EmulatedMachine.sizes {
+        for size in MachineSizes.x86.hugePages {
             #expect(try machine.setPool(size, to: .zero).got == .zero)
             try machine.expectWhole()
         }
@@ -205,7 +205,7 @@ struct MachineTests {
 
     @Test("A reservation that memory does not suffice for gives back what it gathered, optimized pages included")
     func reservationsBeyondMemory() throws {
-        for size in EmulatedMachine.sizes {
+        for size in MachineSizes.x86.hugePages {
             let machine = try Self.boot { $0.memory = size == .oneGibibyte ? .gibibytes(2) : .mebibytes(32) }
             try machine.setOvercommit(size, HugePageCount(100))
             #expect(throws: HugeTLBError(.noContiguousMemory(size))) { try machine.reserve(size, HugePageCount(17)) }
@@ -686,7 +686,7 @@ struct MachineTests {
     @Test("A free huge page that is promised to somebody is neither dissolved nor demoted")
     func promisedStays() throws {
         let machine = try Self.boot()
-        for size in EmulatedMachine.sizes {
+        for size in MachineSizes.x86.hugePages {
             try machine.setPool(size, to: HugePageCount(1))
             try machine.reserve(size, HugePageCount(1))
             let frame = try #require(
@@ -809,23 +809,25 @@ extension EmulatedMachine {
     /// many frames stand behind the region as there are vmemmap pages with one.
     func expectWhole(_ location: SourceLocation = #_sourceLocation) throws {
         flush()
-        let small = try #require(region(.twoMebibytes), sourceLocation: location)
+        let small = try #require(region(configuration.sizes.block), sourceLocation: location)
         var wrong: [PageFrameNumber] = []
         var freed = PageCount.zero
         var zones: [HugePageSize: Set<Int>] = [:]
         var absent = PageCount.zero
-        for frame in stride(from: small.layout.frames.lowerBound, to: small.layout.frames.upperBound, by: 512) {
+        let pages = small.plan.geometry.basePagesPerHugePage
+        let offsets = [0, 1, 5, 63, 64, 65, 128, 200, pages - 64, pages - 1].filter { (0..<pages).contains($0) }
+        for frame in stride(from: small.layout.frames.lowerBound, to: small.layout.frames.upperBound, by: pages) {
             guard observeHead(of: frame) != .absent else {
                 absent += small.plan.geometry.vmemmapPagesPerHugePage
                 continue
             }
             let page = hugePage(of: frame)
             let view = page.flatMap { region($0.size) } ?? small
-            if let page, page.head == frame, view.hugePageStates[page.index.rawValue] == .optimized {
+            if let page, page.head == frame, try view.state(of: page.index) == .optimized {
                 freed += PageCount(view.plan.freedPages.count)
                 zones[page.size, default: []].insert(view.plan.zone(of: page.index))
             }
-            for offset in [0, 1, 5, 63, 64, 65, 128, 200, 448, 511] {
+            for offset in offsets {
                 let frame = frame.advanced(by: offset)
                 let expected = view.layout.structPage(of: page?.head ?? frame)
                 if view.compoundHead(of: frame) != expected { wrong.append(frame) }
@@ -836,10 +838,12 @@ extension EmulatedMachine {
             sum + (region(used.key)?.plan.templatesPerZone ?? .zero) * used.value.count
         }
         let frames = try FrameCount.count(in: range).distinct
-        #expect(frames == small.plan.framesPopulated - absent - freed + templates, sourceLocation: location)
+        #expect(
+            frames == small.plan.hostFrames(small.plan.framesPopulated - absent - freed + templates),
+            sourceLocation: location)
         #expect(frames == expectedFrames(), sourceLocation: location)
         let counted = memmap().allocatorPages + memmap().bootPages
-        let all = EmulatedMachine.sizes.reduce(PageCount.zero) { $0 + (region($1)?.plan.templates ?? .zero) }
+        let all = sizes.reduce(PageCount.zero) { $0 + (region($1)?.plan.templates ?? .zero) }
         #expect(counted == small.plan.framesPopulated - absent - freed + all, sourceLocation: location)
     }
 }

@@ -127,14 +127,14 @@ struct OddValueTests {
     @Test("Machines of odd memory, struct pages and tail frames are refused with what is wrong", arguments: odd)
     func configurations(value: Int) async {
         await #expect(processExitsWith: .success) { [value] in
-            let sizes = Self.odd.compactMap { HugePageSize(bytes: ByteCount($0)) } + EmulatedMachine.sizes
+            let sizes = Self.odd.compactMap { HugePageSize(bytes: ByteCount($0)) } + MachineSizes.x86.hugePages
             func cause(_ change: (inout MachineConfiguration) -> Void) -> VmemmapError.Cause? {
                 var configuration = MachineConfiguration(memory: .mebibytes(4))
                 change(&configuration)
-                for size in sizes where !EmulatedMachine.sizes.contains(size) {
+                for size in sizes where !MachineSizes.x86.hugePages.contains(size) {
                     #expect(configuration.plan(size) == nil)
                 }
-                _ = EmulatedMachine.sizes.map { configuration.plan($0) }
+                _ = MachineSizes.x86.hugePages.map { configuration.plan($0) }
                 do throws(VmemmapError) {
                     _ = try EmulatedMachine(configuration)
                     return nil

@@ -60,7 +60,7 @@ struct PoolModel {
         // Cut in the middle, where a gigantic page would be.
         let cut = (blocks / 512 + 1) / 2 * 512
         zones = blocks < 1024 ? [0..<blocks] : [0..<cut, cut..<blocks]
-        shapes = EmulatedMachine.sizes.reduce(into: [:]) { shapes, size in
+        shapes = MachineSizes.x86.hugePages.reduce(into: [:]) { shapes, size in
             guard let plan = machine.region(size)?.plan else { return }
             let pages = plan.geometry.vmemmapPagesPerHugePage.rawValue
             shapes[size] = Shape(

@@ -88,17 +88,17 @@ extension EmulatedMachine {
                 splitPageTables: book.deposits.inUse, optimizeFailures: book.optimizeFailures,
                 mappingLimitFailures: book.mappingLimitFailures, memoryFailures: book.memoryFailures,
                 restoreFailures: book.restoreFailures,
-                setAsidePages: book.setAside.reduce(0) { $0 + $1.size.bytes.rawValue / HostLimits.pageSize.rawValue },
+                setAsidePages: book.setAside.reduce(0) { $0 + configuration.sizes.pages(in: $1.size) },
                 frameBudget: book.budget?.left,
                 freePages: book.zones.reduce(0) { $0 + $1.freePages })
         }
     }
 
-    /// Frames that there must be behind the region: one for each vmemmap page that has its own, and the templates that
-    /// show.
+    /// This host's frames that there must be behind the region: those of each vmemmap page that has its own, and of the
+    /// templates that show.
     public func expectedFrames() -> PageCount {
         let present = vmemmapPages - book.withLock { $0.memoryBlocks.absentVmemmapPages }
-        return views.reduce(present) { sum, entry in
+        let pages = views.reduce(present) { sum, entry in
             let (size, view) = entry
             let optimized = optimizedPages(pool(size))
             let zones = Set(optimized.map { view.plan.zone(of: $0) }).count
@@ -106,6 +106,7 @@ extension EmulatedMachine {
             return sum - freed
                 + view.plan.templatesPerZone * zones
         }
+        return smallView.plan.hostFrames(pages)
     }
 
     /// What a struct page says, and what stands behind it.

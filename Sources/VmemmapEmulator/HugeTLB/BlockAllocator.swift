@@ -1,9 +1,9 @@
 /// Which base pages of a zone are free: the page allocator, as far as huge pages need one. A pure value.
 ///
-/// Memory is kept in blocks of a 2 MiB huge page (order 9 with 4 KiB base pages). A block is free as a whole, in use as
-/// a whole, or broken into base pages. A 1 GiB huge page takes as many free blocks in a row at a multiple of its size
-/// (`alloc_contig_pages()`); a 2 MiB one any free block (`alloc_pages()` of order 9). Blocks and base pages are taken
-/// where least is left, so that what is free stays in one piece as long as possible.
+/// Memory is kept in blocks of the smaller huge page (of x86-64, 2 MiB: order 9). A block is free as a whole, in use as
+/// a whole, or broken into base pages. A gigantic page takes as many free blocks in a row at a multiple of its size
+/// (`alloc_contig_pages()`); a smaller one any free block (`alloc_pages()` of its order). Blocks and base pages are
+/// taken where least is left, so that what is free stays in one piece as long as possible.
 package struct BlockAllocator: Sendable {
     /// The frames that it hands out.
     package let frames: Range<PageFrameNumber>
@@ -28,8 +28,8 @@ package struct BlockAllocator: Sendable {
     /// - Parameters:
     ///   - frames: from a multiple of a block's size on; of a block that they do not fill at the end, base pages are
     ///     handed out, and never the whole.
-    ///   - blockPages: base pages of a 2 MiB huge page.
-    ///   - giganticPages: base pages of a 1 GiB huge page.
+    ///   - blockPages: base pages of a block.
+    ///   - giganticPages: base pages of a gigantic page.
     package init(_ frames: Range<PageFrameNumber>, blockPages: Int, giganticPages: Int) {
         self.blockPages = blockPages
         giganticBlocks = giganticPages / blockPages
@@ -110,14 +110,14 @@ package struct BlockAllocator: Sendable {
         return frame(ofBlock: block).advanced(by: page)
     }
 
-    /// A block for a 2 MiB huge page; nil if none is free as a whole.
+    /// A block for a huge page; nil if none is free as a whole.
     package mutating func takeBlock() -> PageFrameNumber? {
         guard let block = tightestFreeBlock() else { return nil }
         take(block)
         return frame(ofBlock: block)
     }
 
-    /// As many blocks in a row as a 1 GiB huge page needs, at a multiple of its size; nil if they are free nowhere.
+    /// As many blocks in a row as a gigantic page needs, at a multiple of its size; nil if they are free nowhere.
     package mutating func takeGigantic() -> PageFrameNumber? {
         guard let stretch = freeBlocks.firstIndex(of: giganticBlocks) else { return nil }
         for block in blocks(ofGigantic: stretch) { take(block) }

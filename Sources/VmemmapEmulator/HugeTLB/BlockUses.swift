@@ -1,6 +1,6 @@
 package import HostMemory
 
-/// What each 2 MiB block of a machine's memory is used as, for those who check what readers see.
+/// What each block of a machine's memory is used as, for those who check what readers see.
 ///
 /// A frame that is in a huge page must lead to its head at every moment, whether its vmemmap is optimized or not; a
 /// frame that is in none must lead to itself. Only while struct pages are rewritten, as memory becomes a huge page or
@@ -18,8 +18,10 @@ package final class BlockUses: Sendable {
         package static let absent: Uses = []
         /// In no huge page: each frame leads to itself.
         package static let plain = Uses(rawValue: 1)
-        /// A huge page of 2 MiB, or a part of one of 1 GiB.
-        package static func huge(_ size: HugePageSize) -> Uses { Uses(rawValue: size == .oneGibibyte ? 4 : 2) }
+        /// A huge page of the block's size.
+        package static let huge = Uses(rawValue: 2)
+        /// A part of a gigantic page.
+        package static let gigantic = Uses(rawValue: 4)
     }
 
     /// The uses of a block at a moment. Two equal ones: nothing was rewritten between them.
@@ -83,10 +85,14 @@ package final class BlockUses: Sendable {
 }
 
 extension EmulatedMachine {
-    /// The 2 MiB blocks of a huge page.
+    /// The blocks of a huge page.
     func blocks(of page: HugePageIndex, _ size: HugePageSize) -> Range<Int> {
-        page.rawValue * size.blocks..<(page.rawValue + 1) * size.blocks
+        let count = configuration.sizes.blocks(in: size)
+        return page.rawValue * count..<(page.rawValue + 1) * count
     }
+
+    /// What the blocks of a huge page are used as.
+    func use(_ size: HugePageSize) -> BlockUses.Uses { size == configuration.sizes.block ? .huge : .gigantic }
 
     /// What a reader of a frame's struct page finds, held against what the frame is used as.
     package enum HeadSeen: Hashable, Sendable {
@@ -120,7 +126,7 @@ extension EmulatedMachine {
             let after = uses.moment(ofBlock: block)
             let isStable = after == before
             if seen == nil, !isStable, after.uses == .absent { return .removed }
-            let allowed = isStable ? before.uses : [.plain, .huge(.twoMebibytes), .huge(.oneGibibyte)]
+            let allowed = isStable ? before.uses : [.plain, .huge, .gigantic]
             guard let seen, isLegal(seen.head, of: frame, allowed) else {
                 return .wrong(word: seen?.word, expected: expectedHead(of: frame, before.uses))
             }
@@ -138,19 +144,18 @@ extension EmulatedMachine {
     private func isLegal(_ head: Address, of frame: PageFrameNumber, _ uses: BlockUses.Uses) -> Bool {
         let layout = smallView.layout
         if uses.contains(.plain), head == layout.structPage(of: frame) { return true }
-        if uses.contains(.huge(.twoMebibytes)), head == layout.head(of: frame) { return true }
-        guard uses.contains(.huge(.oneGibibyte)) else { return false }
+        if uses.contains(.huge), head == layout.head(of: frame) { return true }
+        guard uses.contains(.gigantic) else { return false }
         return head == giganticHead(of: frame)
     }
 
     private func giganticHead(of frame: PageFrameNumber) -> Address {
-        let span = smallView.layout.geometry.basePagesPerHugePage * HugePageSize.oneGibibyte.blocks
-        return smallView.layout.structPage(of: PageFrameNumber(frame.rawValue / span * span))
+        smallView.layout.structPage(of: PageFrameNumber(frame.rawValue / pagesPerGigantic * pagesPerGigantic))
     }
 
     private func expectedHead(of frame: PageFrameNumber, _ uses: BlockUses.Uses) -> Address {
-        if uses.contains(.huge(.oneGibibyte)) { return giganticHead(of: frame) }
-        return uses.contains(.huge(.twoMebibytes))
+        if uses.contains(.gigantic) { return giganticHead(of: frame) }
+        return uses.contains(.huge)
             ? smallView.layout.head(of: frame) : smallView.layout.structPage(of: frame)
     }
 }

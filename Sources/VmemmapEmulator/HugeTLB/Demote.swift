@@ -3,10 +3,10 @@ import Synchronization
 
 // Gigantic pages made smaller ones: what happens when somebody writes to demote (`demote_store()`).
 extension EmulatedMachine {
-    /// Makes a free 1 GiB page 512 of 2 MiB (`demote_free_hugetlb_folios()`). Restores that page's vmemmap and no
-    /// other's; the new pages are optimized if new ones are.
+    /// Makes a free gigantic page as many smaller ones (`demote_free_hugetlb_folios()`): on x86-64 one of 1 GiB becomes
+    /// 512 of 2 MiB. Restores that page's vmemmap and no other's; the new pages are optimized if new ones are.
     ///
-    /// - Throws: when it is in use or promised, is none of 1 GiB, has a memory error, or its vmemmap cannot be
+    /// - Throws: when it is in use or promised, is not gigantic, has a memory error, or its vmemmap cannot be
     ///   restored: the pool is as before then.
     public func demote(_ frame: PageFrameNumber) throws(HugeTLBError) {
         try checkFrame(frame)
@@ -15,17 +15,17 @@ extension EmulatedMachine {
             // The pool's own count falls, whatever is surplus.
             let taken = try takeFree(frame, isSurplus: { state, _ in state.persistent == .zero }) {
                 (page) throws(HugeTLBError) in
-                guard page.size == .oneGibibyte else { throw HugeTLBError(.notAHugePage(frame)) }
+                guard page.size == configuration.sizes.gigantic else { throw HugeTLBError(.notAHugePage(frame)) }
                 if HugePageFields(head: page.head, smallView.layout).isPoisoned {
                     throw HugeTLBError(.poisoned(page.index, page.size))
                 }
             }
             guard let taken else { throw HugeTLBError(.notAHugePage(frame)) }
-            if let refusal = demoteTaken([(taken.page.index, taken.isSurplus)]) { throw refusal }
+            if let refusal = demoteTaken([(taken.page.index, taken.isSurplus)], taken.page.size) { throw refusal }
         }
     }
 
-    /// Demotes free 1 GiB pages: as many as asked for, or as there are.
+    /// Demotes free gigantic pages: as many as asked for, or as there are.
     ///
     /// As in the kernel, one free page that nobody has been promised is looked for, and then as many are taken as are
     /// asked for: promised ones too.
@@ -36,7 +36,8 @@ extension EmulatedMachine {
     /// - Throws: when the vmemmap of one cannot be restored, or all free ones have memory errors. Those before it are
     ///   demoted.
     public func demote(_ count: HugePageCount, onNode node: Int? = nil) throws(HugeTLBError) {
-        let size = HugePageSize.oneGibibyte
+        let sizes = configuration.sizes
+        guard let size = sizes.gigantic else { throw HugeTLBError(.noDemotion(sizes.block, to: sizes.block)) }
         let view = try view(size)
         guard count >= .zero else { throw HugeTLBError(.unusableCount(count)) }
         if configuration.keepsPages { throw HugeTLBError(.keepsPages) }
@@ -56,7 +57,7 @@ extension EmulatedMachine {
                 }
                 guard let taken else { return }
                 if taken.isEmpty { throw HugeTLBError(.allPoisoned(size)) }
-                if let refusal = demoteTaken(taken) { throw refusal }
+                if let refusal = demoteTaken(taken, size) { throw refusal }
                 left -= HugePageCount(taken.count)
             }
         }
@@ -64,18 +65,19 @@ extension EmulatedMachine {
 
     /// Demotes gigantic pages that have left the pool, up to the first that cannot be restored; that and the ones after
     /// it are the pool's again.
-    private func demoteTaken(_ taken: [(HugePageIndex, isSurplus: Bool)]) -> HugeTLBError? {
-        let size = HugePageSize.oneGibibyte
+    private func demoteTaken(
+        _ taken: [(HugePageIndex, isSurplus: Bool)], _ size: HugePageSize
+    ) -> HugeTLBError? {
+        let smaller = configuration.sizes.block
         var none = PageCount.zero
         // The one that was taken last is restored first.
         let order = Array(taken.map(\.0).reversed())
         let (count, refusal) = restore(order, size, &none, until: endOfWaiting())
         var prepared = PreparedPages()
         for page in order.prefix(count).reversed() {
-            let first = page.rawValue * size.blocks
-            prepare((first..<(first + size.blocks)).map { HugePageIndex($0) }, .twoMebibytes, &prepared)
+            prepare(blocks(of: page, size).map { HugePageIndex($0) }, smaller, &prepared)
         }
-        enterPool(prepared.ready.reversed(), .twoMebibytes) { $0.addFree($1) }
+        enterPool(prepared.ready.reversed(), smaller) { $0.addFree($1) }
         // The pool's own were counted out first, so those that are demoted are.
         for place in count..<order.count {
             putBack(

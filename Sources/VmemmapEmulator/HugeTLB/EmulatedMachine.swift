@@ -1,7 +1,7 @@
 package import HostMemory
 
 /// An emulated machine with memory in two zones, each base page of it described by its struct page in a real region,
-/// and huge pages of 2 MiB and 1 GiB on it: the HugeTLB layer (`mm/hugetlb.c`).
+/// and huge pages of one size or two on it (``MachineSizes``): the HugeTLB layer (`mm/hugetlb.c`).
 ///
 /// One region stands for the vmemmap; each size of huge page sees it through a ``VmemmapRegion`` of its own. Which part
 /// of memory is a huge page, of which size, is decided here, so the two never meet.
@@ -15,7 +15,7 @@ public final class EmulatedMachine: Sendable {
     /// Vmemmap pages of all its memory.
     let vmemmapPages: PageCount
     let views: [HugePageSize: VmemmapRegion]
-    /// The view as huge pages of 2 MiB, which every machine has.
+    /// The view as huge pages of a block, which every machine has.
     let smallView: VmemmapRegion
     let book: Guarded<Book>
     /// One change of a pool's size at a time (`resize_lock`).
@@ -23,13 +23,15 @@ public final class EmulatedMachine: Sendable {
     let worker: DeferredWorker<PageID>
     /// Every base page.
     package let frames: Range<PageFrameNumber>
-    /// What each 2 MiB block may be read as.
+    /// Base pages of a gigantic page.
+    let pagesPerGigantic: Int
+    /// What each block may be read as.
     package let uses: BlockUses
     /// Held by who touches struct pages by their frames' numbers, and by who takes struct pages away.
     let presence = Guarded(())
     /// The walkers that read what they have found.
     let readers = ReadSideSections()
-    /// The struct pages of a free block of 2 MiB, in each zone.
+    /// The struct pages of a free block, in each zone.
     let plainBlocks: [[UInt64]]
 
     /// What the machine knows of itself. Everything but the struct pages.
@@ -75,14 +77,14 @@ public final class EmulatedMachine: Sendable {
         let size: HugePageSize
     }
 
-    /// The sizes of huge page that x86-64 and arm64 with 4 KiB base pages have.
-    public static let sizes: [HugePageSize] = [.twoMebibytes, .oneGibibyte]
+    /// The sizes of huge page that it has, the smaller first.
+    public var sizes: [HugePageSize] { configuration.sizes.hugePages }
 
     /// Boots a machine: maps the struct pages of its memory, all of it free.
     ///
-    /// - Throws: `VmemmapError` when the host refuses, the memory holds not one block of 2 MiB or more than fit an
-    ///   address space, no PMD maps a part of its vmemmap although one is to, there is no struct page of that size, or
-    ///   no such number of tail frames.
+    /// - Throws: `VmemmapError` when the host refuses, the base page is smaller than its own, the memory holds not one
+    ///   block or more than fit an address space, no PMD maps a part of its vmemmap although one is to, there is no
+    ///   struct page of that size, or no such number of tail frames.
     public convenience init(_ configuration: MachineConfiguration) throws(VmemmapError) {
         try self.init(configuration, budget: .process)
     }
@@ -94,9 +96,13 @@ public final class EmulatedMachine: Sendable {
         progress: BuildProgress = { _, _ in }
     ) throws(VmemmapError) {
         self.configuration = configuration
+        let sizes = configuration.sizes
+        guard sizes.basePage >= HostLimits.pageSize else {
+            throw VmemmapError(.build, .basePageSize(wanted: sizes.basePage, host: HostLimits.pageSize))
+        }
         var plans: [HugePageSize: MappingPlan] = [:]
-        for size in Self.sizes { plans[size] = try configuration.checkedPlan(size) }
-        guard let small = plans[.twoMebibytes] else {
+        for size in sizes.hugePages { plans[size] = try configuration.checkedPlan(size) }
+        guard let small = plans[sizes.block] else {
             throw VmemmapError(.build, .unusableCount(HugePageCount(configuration.blocks)))
         }
         frames = PageFrameNumber(0)..<PageFrameNumber(configuration.frames)
@@ -118,13 +124,14 @@ public final class EmulatedMachine: Sendable {
         }
         smallView = try VmemmapRegion(small, over: memory, templatesAt: length, budget, store)
         if configuration.mapping == .pmd { try smallView.checkPMDMapped() }
-        var views = [HugePageSize.twoMebibytes: smallView]
-        if let gigantic = plans[.oneGibibyte] {
+        var views = [sizes.block: smallView]
+        if let size = sizes.gigantic, let gigantic = plans[size] {
             let templatesAt = length + small.templates.bytes(pageSize: pageSize)
-            views[.oneGibibyte] = try VmemmapRegion(gigantic, over: memory, templatesAt: templatesAt, budget, store)
+            views[size] = try VmemmapRegion(gigantic, over: memory, templatesAt: templatesAt, budget, store)
         }
         self.views = views
         let pagesPerBlock = small.geometry.basePagesPerHugePage
+        pagesPerGigantic = sizes.blocksPerGigantic * pagesPerBlock
         let memoryBlocks = configuration.memoryBlocks(small.geometry)
         var origins = FrameOrigins(pages: vmemmapPages, absent: memoryBlocks.absentVmemmapPages)
         for plan in plans.values { origins.addTemplates(plan.templates) }
@@ -133,7 +140,8 @@ public final class EmulatedMachine: Sendable {
                 hstates: plans.mapValues { HState($0.geometry.hugePageSize, border: configuration.border($0)) },
                 zones: Self.zones(configuration, pagesPerBlock: pagesPerBlock), memoryBlocks: memoryBlocks,
                 isOptimizing: configuration.optimizesAtBoot, hasNodes: configuration.nodes > 1, origins: origins,
-                deposits: PageTableDeposits(pmds: vmemmapPages.rawValue / small.geometry.pagesPerPmd)))
+                deposits: PageTableDeposits(
+                    pmds: sizes.mapsVmemmapByPMDs ? vmemmapPages.rawValue / small.geometry.pagesPerPmd : 0)))
         worker = DeferredWorker()
         uses = BlockUses(configuration.blocks)
         plainBlocks = (0..<small.zones).map { StructPage.plain(pagesPerBlock, zone: $0, small.geometry) }
@@ -148,7 +156,7 @@ public final class EmulatedMachine: Sendable {
         return zones.map { zone in
             var zone = BlockAllocator(
                 PageFrameNumber(zone.lowerBound)..<PageFrameNumber(zone.upperBound), blockPages: pagesPerBlock,
-                giganticPages: HugePageSize.oneGibibyte.blocks * pagesPerBlock)
+                giganticPages: configuration.sizes.blocksPerGigantic * pagesPerBlock)
             for reserved in configuration.reserved { zone.withhold(configuration.frames(in: reserved)) }
             zone.withhold(PageFrameNumber(configuration.bootFrames)..<PageFrameNumber(configuration.frames))
             return zone

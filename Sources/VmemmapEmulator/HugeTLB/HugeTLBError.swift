@@ -49,7 +49,7 @@ public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
         /// The frame is not of this machine, or of memory that is not there (-ENXIO).
         case noSuchFrame(PageFrameNumber)
         /// Memory comes and goes in whole memory blocks (-EINVAL).
-        case noMemoryBlocks(ByteCount)
+        case noMemoryBlocks(ByteCount, of: ByteCount)
         /// As much memory cannot be plugged in (-EINVAL).
         case noRoom(ByteCount, of: ByteCount)
         /// As much memory was not plugged in (-EINVAL).
@@ -126,8 +126,8 @@ public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
             "huge pages of \(size.bytes) bytes are not demoted to \(smaller.bytes) bytes"
         case .noSuchNode(let node): "this machine has no node \(node)"
         case .noSuchFrame(let frame): "this machine has no frame \(frame)"
-        case .noMemoryBlocks(let bytes):
-            "memory comes and goes in whole memory blocks of \(MemoryBlocks.bytes) bytes, and \(bytes) bytes are not"
+        case .noMemoryBlocks(let bytes, let block):
+            "memory comes and goes in whole memory blocks of \(block) bytes, and \(bytes) bytes are not"
         case .noRoom(let bytes, let room):
             "\(bytes) bytes cannot be plugged in: there is room for \(room) (boot with a larger hotplug=)"
         case .notPlugged(let bytes, let all):

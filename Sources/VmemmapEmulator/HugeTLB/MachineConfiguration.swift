@@ -33,12 +33,14 @@ public struct MachineConfiguration: Hashable, Sendable {
 
     /// Emulated memory, in whole base pages: what does not fill one at the end is not there.
     public var memory: ByteCount
-    /// The last of it, which is not there at boot and can be plugged in: whole memory blocks of 128 MiB, and what is
-    /// before it is, too.
+    /// Its base page and its huge pages.
+    public var sizes = MachineSizes.x86
+    /// The last of it, which is not there at boot and can be plugged in: whole memory blocks
+    /// (``MachineSizes/memoryBlock``), and what is before it is, too.
     package var pluggable = ByteCount.zero
     /// How many nodes the memory is of, 1 or 2. Of two, the first has ZONE_NORMAL and the second ZONE_MOVABLE.
     package var nodes = 1
-    /// Where the second zone begins, a multiple of 2 MiB; nil: in the middle, and never within a 1 GiB page.
+    /// Where the second zone begins, a multiple of a block; nil: in the middle, and never within a gigantic page.
     package var zoneBorder: ByteCount?
     /// Memory that is there and belongs to nobody (`Reserved` of the firmware's map): no huge page contains any of it.
     package var reserved: [Range<ByteCount>] = []
@@ -90,39 +92,39 @@ public struct MachineConfiguration: Hashable, Sendable {
     }
 
     /// What optimizing huge pages of one size does; nil where the memory holds not one, or the machine has none of that
-    /// size (``EmulatedMachine/sizes``), or cannot be booted: the initializer of ``EmulatedMachine`` says why.
+    /// size (``sizes``), or cannot be booted: the initializer of ``EmulatedMachine`` says why.
     public func plan(_ size: HugePageSize) -> MappingPlan? { (try? checkedPlan(size)) ?? nil }
 
     /// The same, and why there can be no such machine.
     func checkedPlan(_ size: HugePageSize) throws(VmemmapError) -> MappingPlan? {
-        guard EmulatedMachine.sizes.contains(size) else { return nil }
-        let geometry = Geometry(
-            basePageSize: HostLimits.pageSize, hugePageSize: size, structPageSize: structPageSize)
+        guard sizes.hugePages.contains(size) else { return nil }
+        let geometry = Geometry(basePageSize: sizes.basePage, hugePageSize: size, structPageSize: structPageSize)
         guard let geometry else { throw VmemmapError(.build, .unusableStructPage(structPageSize)) }
         let pages = memory.rawValue / size.bytes.rawValue
         guard pages > 0 else { return nil }
         guard HugePageCount(pages) <= geometry.mostPages else {
             throw VmemmapError(.build, .unusableCount(HugePageCount(pages)))
         }
+        let firstZone = min(pages, max(1, blocksInFirstZone / sizes.blocks(in: size)))
         return try MappingPlan(
             geometry: geometry, scheme: scheme, backing: backing, mapping: mapping, hugePages: HugePageCount(pages),
-            firstZone: HugePageCount(min(pages, max(1, blocksInFirstZone / size.blocks))), tailFrames: tailFrames)
+            firstZone: HugePageCount(firstZone), tailFrames: tailFrames)
     }
 
     /// Base pages.
-    var frames: Int { memory.rawValue / HostLimits.pageSize.rawValue }
+    var frames: Int { memory.rawValue / sizes.basePage.rawValue }
 
-    /// Whole blocks of 2 MiB.
-    var blocks: Int { memory.rawValue / HugePageSize.twoMebibytes.bytes.rawValue }
+    /// Whole blocks.
+    var blocks: Int { memory.rawValue / sizes.block.bytes.rawValue }
 
     /// Base pages that are there at boot.
-    package var bootFrames: Int { (memory - pluggable).rawValue / HostLimits.pageSize.rawValue }
+    package var bootFrames: Int { (memory - pluggable).rawValue / sizes.basePage.rawValue }
 
     /// The first half of the memory is ZONE_NORMAL, the second ZONE_MOVABLE, cut where a gigantic page would be unless
     /// ``zoneBorder`` says otherwise; less than two of those are one zone.
     var blocksInFirstZone: Int {
-        if let zoneBorder { return zoneBorder.rawValue / HugePageSize.twoMebibytes.bytes.rawValue }
-        let gigantic = HugePageSize.oneGibibyte.blocks
+        if let zoneBorder { return zoneBorder.rawValue / sizes.block.bytes.rawValue }
+        let gigantic = sizes.blocksPerGigantic
         let stretches = blocks / gigantic
         return stretches > 1 ? (stretches + 1) / 2 * gigantic : blocks
     }
@@ -136,24 +138,21 @@ extension MachineConfiguration {
 
     /// The gigantic page that the border of the zones would lie in.
     var giganticAcrossZones: HugePageIndex? {
-        let (page, rest) = blocksInFirstZone.quotientAndRemainder(dividingBy: HugePageSize.oneGibibyte.blocks)
+        let (page, rest) = blocksInFirstZone.quotientAndRemainder(dividingBy: sizes.blocksPerGigantic)
         return blocksInFirstZone < blocks && rest != 0 ? HugePageIndex(page) : nil
     }
 
     /// What is there at boot, and what is not.
     func memoryBlocks(_ geometry: Geometry) -> MemoryBlocks {
-        MemoryBlocks(bootFrames: bootFrames, blocks: pluggable.rawValue / MemoryBlocks.bytes.rawValue, geometry)
+        let size = sizes.memoryBlock
+        return MemoryBlocks(
+            size, bootFrames: bootFrames, blocks: pluggable.rawValue / size.rawValue, geometry)
     }
 
     /// The base pages that some memory has a byte of.
     func frames(in memory: Range<ByteCount>) -> Range<PageFrameNumber> {
-        let pageSize = HostLimits.pageSize.rawValue
+        let pageSize = sizes.basePage.rawValue
         return PageFrameNumber(
             memory.lowerBound.rawValue / pageSize)..<PageFrameNumber((memory.upperBound.rawValue - 1) / pageSize + 1)
     }
-}
-
-extension HugePageSize {
-    /// Blocks of 2 MiB in one huge page.
-    var blocks: Int { bytes.rawValue / HugePageSize.twoMebibytes.bytes.rawValue }
 }

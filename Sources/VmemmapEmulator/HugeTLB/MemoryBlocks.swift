@@ -10,9 +10,8 @@ struct MemoryBlocks: Hashable, Sendable {
         case present(isSelfHosted: Bool)
     }
 
-    /// What comes and goes at once: a section of x86-64 (`MIN_MEMORY_BLOCK_SIZE`).
-    static let bytes = ByteCount.mebibytes(128)
-
+    /// What comes and goes at once (`memory_block_size_bytes()`).
+    let bytes: ByteCount
     /// Frames of a memory block.
     let framesPerBlock: Int
     /// Vmemmap pages that describe a memory block: whole ones, with a struct page of at least 32 bytes.
@@ -25,12 +24,14 @@ struct MemoryBlocks: Hashable, Sendable {
     /// Boot memory, and no block that is there.
     ///
     /// - Parameters:
+    ///   - bytes: the size of a memory block.
     ///   - bootFrames: whole memory blocks, unless `blocks` is 0.
     ///   - blocks: how many can come and go.
     ///   - geometry: of the machine's struct pages.
-    init(bootFrames: Int, blocks: Int, _ geometry: Geometry) {
+    init(_ bytes: ByteCount, bootFrames: Int, blocks: Int, _ geometry: Geometry) {
+        self.bytes = bytes
         self.bootFrames = bootFrames
-        framesPerBlock = Self.bytes.rawValue / geometry.basePageSize.rawValue
+        framesPerBlock = bytes.rawValue / geometry.basePageSize.rawValue
         vmemmapPagesPerBlock = framesPerBlock * geometry.structPageSize.rawValue / geometry.basePageSize.rawValue
         states = Array(repeating: .absent, count: blocks)
     }

@@ -4,6 +4,8 @@ package import HostMemory
 package struct MemoryChange: Hashable, Sendable {
     /// Its frames.
     package let frames: Range<PageFrameNumber>
+    /// The base page, which each of them is of.
+    package let basePageSize: ByteCount
     /// Vmemmap pages that describe it.
     package let vmemmapPages: PageCount
     /// Those of them that lie in the memory itself.
@@ -12,7 +14,7 @@ package struct MemoryChange: Hashable, Sendable {
     package let isPresent: Bool
 }
 
-// Memory that is plugged in and taken out (`mm/memory_hotplug.c`), in memory blocks of 128 MiB. Its vmemmap comes and
+// Memory that is plugged in and taken out (`mm/memory_hotplug.c`), in memory blocks. Its vmemmap comes and
 // goes with it.
 extension EmulatedMachine {
     /// Plugs memory in, behind what is there (`add_memory()`, `online_pages()`).
@@ -22,7 +24,7 @@ extension EmulatedMachine {
     /// would free are not the page allocator's.
     ///
     /// - Parameters:
-    ///   - bytes: whole memory blocks of 128 MiB.
+    ///   - bytes: whole memory blocks (``MachineSizes/memoryBlock``).
     ///   - isSelfHosted: whether the memory has its own vmemmap.
     /// - Throws: `HugeTLBError` where there is no room for as much, no memory for its vmemmap, or the host refuses:
     ///   nothing has changed then.
@@ -32,7 +34,7 @@ extension EmulatedMachine {
         return try resizing.withLock { (_) throws(HugeTLBError) in
             let memory = book.withLock { $0.memoryBlocks }
             guard let blocks = memory.absentBlocks(count) else {
-                throw HugeTLBError(.noRoom(bytes, of: MemoryBlocks.bytes * memory.count { $0 == .absent }))
+                throw HugeTLBError(.noRoom(bytes, of: memory.bytes * memory.count { $0 == .absent }))
             }
             let pages = vmemmapPages(of: blocks, memory)
             let needed = isSelfHosted ? PageCount.zero : PageCount(pages.count)
@@ -50,7 +52,7 @@ extension EmulatedMachine {
             }
             let frames = memory.frames(of: blocks)
             writePlainStructPages(of: frames)
-            uses.declare(twoMebibyteBlocks(of: frames), as: .plain)
+            uses.declare(wholeBlocks(of: frames), as: .plain)
             book.withLock { book in
                 // Counted even where it is the memory's own (`section_activate()`).
                 book.origins.restore(pages)
@@ -61,7 +63,7 @@ extension EmulatedMachine {
                 }
             }
             return MemoryChange(
-                frames: frames, vmemmapPages: PageCount(pages.count),
+                frames: frames, basePageSize: configuration.sizes.basePage, vmemmapPages: PageCount(pages.count),
                 selfHostedPages: isSelfHosted ? PageCount(pages.count) : .zero, isPresent: true)
         }
     }
@@ -84,23 +86,23 @@ extension EmulatedMachine {
             mendSetAside()
             let memory = book.withLock { $0.memoryBlocks }
             guard let blocks = memory.presentBlocks(count) else {
-                throw HugeTLBError(.notPlugged(bytes ?? .zero, of: MemoryBlocks.bytes * memory.count { $0 != .absent }))
+                throw HugeTLBError(.notPlugged(bytes ?? .zero, of: memory.bytes * memory.count { $0 != .absent }))
             }
             let frames = memory.frames(of: blocks)
-            for block in twoMebibyteBlocks(of: frames) {
+            for block in wholeBlocks(of: frames) {
                 try dissolve(PageFrameNumber(block * smallView.layout.geometry.basePagesPerHugePage))
             }
             try keepBack(blocks, memory)
             return try presence.withLock { (_) throws(HugeTLBError) in
                 // From here on nobody finds it; who has found it before may still read.
-                uses.declare(twoMebibyteBlocks(of: frames), as: .absent)
+                uses.declare(wholeBlocks(of: frames), as: .absent)
                 if waitsForReaders { readers.wait() }
                 do throws(HugeTLBError) {
                     try change(blocks, to: .absent) { (part) throws(HostError) in try self.memory.takeAway(part) }
                 } catch {
                     writePlainStructPages(of: frames)
                     for error in book.withLock({ $0.errors(in: frames) }) { markPoisoned(error) }
-                    uses.declare(twoMebibyteBlocks(of: frames), as: .plain)
+                    uses.declare(wholeBlocks(of: frames), as: .plain)
                     giveBack(blocks, memory)
                     throw error
                 }
@@ -122,8 +124,9 @@ extension EmulatedMachine {
     // MARK: Steps
 
     private func memoryBlocks(in bytes: ByteCount) throws(HugeTLBError) -> Int {
-        let (count, rest) = bytes.rawValue.quotientAndRemainder(dividingBy: MemoryBlocks.bytes.rawValue)
-        guard count > 0, rest == 0 else { throw HugeTLBError(.noMemoryBlocks(bytes)) }
+        let size = configuration.sizes.memoryBlock
+        let (count, rest) = bytes.rawValue.quotientAndRemainder(dividingBy: size.rawValue)
+        guard count > 0, rest == 0 else { throw HugeTLBError(.noMemoryBlocks(bytes, of: size)) }
         return count
     }
 
@@ -131,7 +134,7 @@ extension EmulatedMachine {
     func removePluggable() throws(VmemmapError) {
         let memory = book.withLock { $0.memoryBlocks }
         guard let blocks = memory.absentBlocks(memory.count { _ in true }), !blocks.isEmpty else { return }
-        uses.declare(twoMebibyteBlocks(of: memory.frames(of: blocks)), as: .absent)
+        uses.declare(wholeBlocks(of: memory.frames(of: blocks)), as: .absent)
         try remap(making: MappingCount(memory.borders)) { () throws(HostError) in
             try self.memory.takeAway(vmemmap(of: memory.frames(of: blocks)))
         }
@@ -204,8 +207,8 @@ extension EmulatedMachine {
             book.forgetErrors(in: frames)
         }
         return MemoryChange(
-            frames: frames, vmemmapPages: PageCount(pages.count), selfHostedPages: PageCount(selfHosted),
-            isPresent: false)
+            frames: frames, basePageSize: configuration.sizes.basePage, vmemmapPages: PageCount(pages.count),
+            selfHostedPages: PageCount(selfHosted), isPresent: false)
     }
 
     // MARK: Places
@@ -229,7 +232,7 @@ extension EmulatedMachine {
             start: start, length: smallView.layout.geometry.structPageSize * frames.count)
     }
 
-    private func twoMebibyteBlocks(of frames: Range<PageFrameNumber>) -> Range<Int> {
+    private func wholeBlocks(of frames: Range<PageFrameNumber>) -> Range<Int> {
         let perBlock = smallView.layout.geometry.basePagesPerHugePage
         return (frames.lowerBound.rawValue / perBlock)..<(frames.upperBound.rawValue / perBlock)
     }

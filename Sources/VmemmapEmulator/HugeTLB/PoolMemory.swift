@@ -21,7 +21,7 @@ extension EmulatedMachine {
         guard let geometry = views[size]?.layout.geometry else { return [] }
         return book.withLock { book in
             var taken: [HugePageIndex] = []
-            while taken.count < count, let frame = book.takeInTurn(size, allowed) {
+            while taken.count < count, let frame = book.takeInTurn(size, configuration.sizes, allowed) {
                 taken.append(geometry.hugePage(of: frame))
             }
             return taken
@@ -37,7 +37,7 @@ extension EmulatedMachine {
     ) {
         guard let view = views[size] else { return }
         for page in pages {
-            uses.rewrite(blocks(of: page, size), as: .huge(size)) { writeCompoundStructPages(of: page, view) }
+            uses.rewrite(blocks(of: page, size), as: use(size)) { writeCompoundStructPages(of: page, view) }
         }
         guard isOptimized else { return prepared.ready += pages }
         let refusals = optimize(pages, size, &prepared.notOptimized)
@@ -151,21 +151,23 @@ extension EmulatedMachine {
 
 extension EmulatedMachine.Book {
     /// Takes memory for a huge page from the node whose turn it is, or from the next that has some.
-    fileprivate mutating func takeInTurn(_ size: HugePageSize, _ allowed: Range<Int>) -> PageFrameNumber? {
-        let pages = PageCount(size.bytes.rawValue / HostLimits.pageSize.rawValue)
+    fileprivate mutating func takeInTurn(
+        _ size: HugePageSize, _ sizes: MachineSizes, _ allowed: Range<Int>
+    ) -> PageFrameNumber? {
+        let pages = PageCount(sizes.pages(in: size))
         if let budget, budget.isShared, budget.left < pages { return nil }
         for _ in allowed {
             let node = change(size) { $0.nextNodeToAllocate(allowed) }
-            guard let frame = take(size, onNode: node) else { continue }
+            guard let frame = take(isGigantic: size == sizes.gigantic, onNode: node) else { continue }
             if budget?.isShared == true { _ = budget?.take(pages) }
             return frame
         }
         return nil
     }
 
-    private mutating func take(_ size: HugePageSize, onNode node: Int) -> PageFrameNumber? {
+    private mutating func take(isGigantic: Bool, onNode node: Int) -> PageFrameNumber? {
         for zone in zonesOfNode(node) {
-            let frame = size == .oneGibibyte ? zones[zone].takeGigantic() : zones[zone].takeBlock()
+            let frame = isGigantic ? zones[zone].takeGigantic() : zones[zone].takeBlock()
             if let frame { return frame }
         }
         return nil

@@ -69,8 +69,8 @@ extension EmulatedMachine {
         _ size: HugePageSize, to asked: HugePageCount, onNode node: Int? = nil,
         progress: (HugePageCount) -> Void = { _ in }
     ) throws(HugeTLBError) -> PoolChange {
-        guard size == .oneGibibyte, let across = configuration.giganticAcrossZones, let view = views[size],
-            view.layout.allHugePages.contains(across)
+        guard size == configuration.sizes.gigantic, let across = configuration.giganticAcrossZones,
+            let view = views[size], view.layout.allHugePages.contains(across)
         else { return try setPool(size, to: asked, onNode: node, progress: progress) }
         let first = view.layout.geometry.headFrame(of: across)
         let frames = first..<first.advanced(by: view.layout.geometry.basePagesPerHugePage)

@@ -180,8 +180,9 @@ extension EmulatedMachine {
         page.rawValue * view.plan.geometry.vmemmapPagesPerHugePage.rawValue
     }
 
-    /// The PMDs that map the vmemmap of a huge page: a part of one, or eight.
+    /// The PMDs that map the vmemmap of a huge page: a part of one, or eight; none where PMDs map no vmemmap.
     private func pmds(of page: HugePageIndex, _ view: VmemmapRegion) -> Range<Int> {
+        guard configuration.sizes.mapsVmemmapByPMDs else { return 0..<0 }
         let pagesPerPmd = view.plan.geometry.pagesPerPmd
         let first = firstPage(of: page, view)
         let end = first + view.plan.geometry.vmemmapPagesPerHugePage.rawValue

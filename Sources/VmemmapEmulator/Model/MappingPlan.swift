@@ -154,7 +154,7 @@ public struct MappingPlan: Hashable, Sendable {
     package var mergesOnRestore: Bool { mapping == .pmd && geometry.isGigantic && isWorthwhile }
 
     /// Neighbouring huge pages that are restored by one call: as many as 512 vmemmap pages are of, 64 at most.
-    package var hugePagesAtOnce: Int { max(1, min(64, 512 / geometry.vmemmapPagesPerHugePage.rawValue)) }
+    package var hugePagesAtOnce: Int { max(1, min(64, 512 / max(1, geometry.vmemmapPagesPerHugePage.rawValue))) }
 
     /// The vmemmap page that is replaced and can still be written: what writers must be kept from while it is copied.
     package var rewritablePage: VmemmapPageIndex? { replacements.first { $0.protection == .readWrite }?.first }

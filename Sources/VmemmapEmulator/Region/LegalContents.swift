@@ -65,18 +65,18 @@ package struct LegalContents: Sendable {
 
     /// What the pages of a machine's memory may hold.
     package init(of machine: EmulatedMachine) {
-        self.init(EmulatedMachine.sizes.compactMap { machine.region($0) }, uses: machine.uses, brand: nil)
+        self.init(machine.sizes.compactMap { machine.region($0) }, uses: machine.uses, brand: nil)
     }
 
     private init(_ regions: [VmemmapRegion], uses: BlockUses?, brand: UInt64?) {
         precondition(regions.allSatisfy { $0.plan.geometry.structPageSize == StructPage.size })
         self.uses = uses
         self.brand = brand
-        views = regions.map {
+        views = regions.enumerated().map { number, region in
             View(
-                geometry: $0.plan.geometry, layout: $0.layout, tailSource: $0.plan.tailSource,
-                encoding: $0.plan.encoding,
-                pages: $0.plan.hugePages.rawValue, use: .huge($0.plan.geometry.hugePageSize))
+                geometry: region.plan.geometry, layout: region.layout, tailSource: region.plan.tailSource,
+                encoding: region.plan.encoding, pages: region.plan.hugePages.rawValue,
+                use: number == 0 ? .huge : .gigantic)
         }
         let first = regions.first?.plan
         wordsPerPage = (first?.geometry.basePageSize.rawValue ?? 0) / 8

@@ -39,6 +39,37 @@ enum Architecture: String, CaseIterable, Sendable, Codable {
         return mebibytes.compactMap { HugePageSize(bytes: ByteCount(Int($0 * 1048576))) }
     }
 
+    /// What a PMD maps.
+    private var pmdBytes: ByteCount {
+        switch self {
+        case .x86, .arm64With4K, .powerpc, .riscv: .mebibytes(2)
+        case .arm64With16K, .loongarch: .mebibytes(32)
+        case .arm64With64K: .mebibytes(512)
+        case .s390: .mebibytes(1)
+        }
+    }
+
+    /// The sizes of an emulated machine, which has two at most: the one that a PMD maps, and the largest, if that is
+    /// another. The latter is what a PUD maps; on arm64 with larger base pages, where a PUD would map more than HugeTLB
+    /// has, it is a run of 32 PMDs.
+    var machineSizes: MachineSizes? {
+        HugePageSize(bytes: pmdBytes).flatMap { block in
+            MachineSizes(
+                basePage: basePageSize, block: block, gigantic: hugePageSizes.last { $0.bytes > block.bytes })
+        }
+    }
+
+    /// That of this host; nil where it is none of these.
+    static var ofHost: Architecture? {
+        #if arch(x86_64)
+            .x86
+        #elseif arch(arm64)
+            [.arm64With4K, .arm64With16K, .arm64With64K].first { $0.basePageSize == HostLimits.pageSize }
+        #else
+            nil
+        #endif
+    }
+
     /// Whether mainline has HugeTLB vmemmap optimization there (ARCH_WANT_OPTIMIZE_HUGETLB_VMEMMAP).
     var isInMainline: Bool { whyNotInMainline == nil }
 

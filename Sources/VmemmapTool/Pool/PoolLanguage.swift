@@ -24,8 +24,9 @@ enum PoolLanguage {
 
     /// What holds for every line.
     static let rules = """
-        SIZE is 2M or 1G. A PFN is the number of a base page, or #N+OFFSET in the N-th huge page allocated or touched. \
-        "# " begins a comment. A line has at most \(longestLine) bytes.
+        SIZE is 2M or 1G, or what the machine's architecture has in their place. A PFN is the number of a base page, \
+        or #N+OFFSET in the N-th huge page allocated or touched. "# " begins a comment. A line has at most \
+        \(longestLine) bytes.
         """
 
     /// Every line.
@@ -44,9 +45,9 @@ enum PoolLanguage {
         Entry("touch SIZE [N]", "Use huge pages that are mapped, reserved ones first; SIGBUS where there is none."),
         Entry("poison PFN", "A memory error in that base page."),
         Entry("dissolve PFN", "Dissolve the free huge page around that base page."),
-        Entry("demote PFN", "Demote the free 1 GiB page around that base page."),
+        Entry("demote PFN", "Demote the free 1G page around that base page."),
         Entry("demote 1G N [node=K]", "As if N were written to demote, of all nodes or of one."),
-        Entry("demote_size 1G 2M", "As if 2M were written to demote_size."),
+        Entry("demote_size 1G 2M", "As if 2M were written to demote_size. Both sizes are the architecture's."),
         Entry(
             "budget FRAMES [shared]|off",
             "How many frames splits and restores may take; shared: all the memory that is left, for huge pages, too."),
@@ -55,8 +56,8 @@ enum PoolLanguage {
             "How many huge pages the cgroup of all users may use, or with rsvd. reserve and use."),
         Entry(
             "hotplug SIZE [memmap_on_memory]",
-            "Plug in memory, in blocks of 128M. Its vmemmap comes from the page allocator, or with memmap_on_memory "
-                + "lies in itself."),
+            "Plug in memory, in blocks of 128M (512M with base pages of 64K). Its vmemmap comes from the page "
+                + "allocator, or with memmap_on_memory lies in itself."),
         Entry(
             "offline [SIZE] [wait]",
             "Take out what was plugged in last, or all of it; wait: after everybody who was reading is done."),
@@ -74,17 +75,21 @@ enum PoolLanguage {
 
     /// The words of `boot`. Of values with a bar between them the first is the default.
     static let bootWords = [
-        Entry("memory=SIZE", "How much memory there is, such as 257M or 4G: a multiple of 4K. It must be given."),
+        Entry("memory=SIZE", "How much memory there is, such as 257M or 4G: whole base pages. It must be given."),
+        Entry(
+            "arch=\(names(Architecture.self, first: .x86))",
+            "Whose base page and huge pages it has: of the latter the size that a PMD maps, and the largest, as 512M "
+                + "and 16G of arm64-64k. Without it, 2M and 1G on this host's base page."),
         Entry(
             "hugepages=N",
             "How many huge pages there are (default: 0); of two nodes 0:N,1:N. After its hugepagesz=, once for each."),
-        Entry("hugepagesz=2M|1G", "The size that the next hugepages= is of."),
-        Entry("default_hugepagesz=2M|1G", "The size of hugepages= alone, and that of meminfo."),
+        Entry("hugepagesz=SIZE", "The size that the next hugepages= is of."),
+        Entry("default_hugepagesz=SIZE", "The size of hugepages= alone, and that of meminfo (default: 2M)."),
         Entry("hugetlb_free_vmemmap=off|on", "Whether huge pages are optimized."),
         Entry("nodes=1|2", "How many nodes there are; each has the same share of the memory."),
         Entry("reserved=FIRST-END,...", "Memory that no huge page may contain, such as 512M-513M (default: none)."),
-        Entry("hotplug=SIZE", "Room for memory that is plugged in later: a multiple of 128M (default: none)."),
-        Entry("zone_border=SIZE", "Where the second zone begins, a multiple of 2M (default: in the middle)."),
+        Entry("hotplug=SIZE", "Room for memory that is plugged in later: whole blocks, see hotplug (default: none)."),
+        Entry("zone_border=SIZE", "Where the second zone begins: between two pages of 2M (default: in the middle)."),
         Entry("scheme=\(names(Scheme.self, first: .firstTail))", "How vmemmap is shared."),
         Entry("backing=\(names(Backing.self, first: .anonymous))", "What the region consists of."),
         Entry("tail_frames=1|N|auto", "How many frames serve the tails of a huge page."),
@@ -113,7 +118,9 @@ enum PoolLanguage {
     static let figures = [
         Entry("\(PoolFigure.ofPools.joined(separator: "|")) SIZE", "Of the pool of a size."),
         Entry("\(PoolFigure.ofNodes.joined(separator: "|")) SIZE node=K", "Of the same on a node, 0 or 1."),
-        Entry(PoolFigure.ofMachine.joined(separator: "|"), "Of the whole machine."),
+        Entry(
+            PoolFigure.ofMachine.joined(separator: "|"),
+            "Of the whole machine. Of the host, distinct_frames: 16 for a vmemmap page of 64K."),
     ]
 
     private static let defaults = MachineConfiguration(memory: .zero)

@@ -91,6 +91,8 @@ struct PoolFigures: Hashable, Sendable, Codable {
         let optimizedPages: Int
     }
 
+    /// The machine's base page. Where the host's is smaller, a vmemmap page is several of its frames.
+    let basePageBytes: ByteCount
     /// Each pool.
     let pools: [Pool]
     /// nr_memmap_pages.

@@ -5,6 +5,12 @@ import VmemmapEmulator
 extension PoolScript {
     static func boot(_ words: [Substring]) throws(PoolScriptError) -> PoolStatement {
         var boot = PoolBoot(configuration: MachineConfiguration(memory: .zero))
+        // Sizes are its, wherever it stands.
+        let sizes = try words.first { $0.hasPrefix("arch=") }.map { (word) throws(PoolScriptError) in
+            try self.sizes(word.dropFirst("arch=".count))
+        }
+        boot.configuration.sizes = sizes ?? .x86
+        boot.defaultSize = boot.configuration.sizes.block
         // The size that a `hugepages=` is of, while it follows one.
         var size: HugePageSize?
         var keys: Set<Substring> = []
@@ -17,12 +23,13 @@ extension PoolScript {
             switch key {
             case "hugepagesz", "default_hugepagesz":
                 if size != nil { throw withoutPages }
-                size = try self.size(value)
+                size = try self.size(value, boot.configuration.sizes)
                 if key == "default_hugepagesz" {
                     boot.defaultSize = size ?? boot.defaultSize
                     // It may stand alone.
                     size = nil
                 }
+            case "arch": break
             case "hugepages":
                 try add(value, size ?? boot.defaultSize, &boot)
                 size = nil
@@ -30,7 +37,8 @@ extension PoolScript {
             }
         }
         guard keys.contains("memory") else {
-            throw PoolScriptError(found: "no memory", expected: "memory=SIZE of at least 2M")
+            let least = boot.configuration.sizes.block.bytes.argument
+            throw PoolScriptError(found: "no memory", expected: "memory=SIZE of at least \(least)")
         }
         if size != nil { throw withoutPages }
         boot.configuration.memory = try withPluggable(boot.configuration)
@@ -98,18 +106,28 @@ extension PoolScript {
     /// Nothing that is asked for is rounded, cut short or left out.
     private static func check(_ boot: PoolBoot) throws(PoolScriptError) {
         let configuration = boot.configuration
-        guard configuration.memory.rawValue.isMultiple(of: HostLimits.pageSize.rawValue),
-            configuration.memory >= HugePageSize.twoMebibytes.bytes
+        let sizes = configuration.sizes
+        let (block, basePage) = (sizes.block.bytes.argument, sizes.basePage.argument)
+        guard configuration.memory.rawValue.isMultiple(of: sizes.basePage.rawValue),
+            configuration.memory >= sizes.block.bytes
         else {
             throw PoolScriptError(
-                found: "memory=\(configuration.memory)", expected: "at least 2M, and a multiple of 4K")
+                found: "memory=\(configuration.memory)", expected: "at least \(block), and a multiple of \(basePage)")
         }
         if configuration.nodes > 1, configuration.pluggable > .zero {
             throw PoolScriptError(found: "hotplug= with nodes=\(configuration.nodes)", expected: "one of them alone")
         }
-        if configuration.nodes > 1, configuration.memory < HugePageSize.oneGibibyte.bytes * 2 {
+        if configuration.mapping == .pmd, configuration.pluggable > .zero, sizes.basePage > .kibibytes(4) {
             throw PoolScriptError(
-                found: "nodes=\(configuration.nodes)", expected: "memory= of at least 2G for two nodes")
+                found: "hotplug= with pmd_mapped=on",
+                expected: "one of them alone: with base pages of \(basePage) a memory block has less than 2M of vmemmap"
+            )
+        }
+        let least = (sizes.gigantic ?? sizes.block).bytes * 2
+        if configuration.nodes > 1, configuration.memory < least {
+            throw PoolScriptError(
+                found: "nodes=\(configuration.nodes)",
+                expected: "memory= of at least \(least.argument) for two nodes")
         }
         if let node = boot.pools.compactMap(\.node).first(where: { $0 >= configuration.nodes }) {
             throw PoolScriptError(found: "hugepages= on node \(node)", expected: "nodes=2 with it")
@@ -121,10 +139,11 @@ extension PoolScript {
         }
         if let border = configuration.zoneBorder {
             guard configuration.nodes == 1, border < configuration.memory - configuration.pluggable,
-                border.rawValue.isMultiple(of: HugePageSize.twoMebibytes.bytes.rawValue)
+                border.rawValue.isMultiple(of: sizes.block.bytes.rawValue)
             else {
                 throw PoolScriptError(
-                    found: "zone_border=\(border)", expected: "a multiple of 2M within the memory of a single node")
+                    found: "zone_border=\(border)",
+                    expected: "a multiple of \(block) within the memory of a single node")
             }
         }
         try checkTailFrames(configuration)
@@ -132,14 +151,15 @@ extension PoolScript {
 
     /// All the memory that there can be.
     private static func withPluggable(_ configuration: MachineConfiguration) throws(PoolScriptError) -> ByteCount {
-        let block = ByteCount.mebibytes(128).rawValue
+        let size = configuration.sizes.memoryBlock
+        let block = size.rawValue
         if configuration.pluggable == .zero { return configuration.memory }
         guard configuration.memory.rawValue.isMultiple(of: block),
             configuration.pluggable.rawValue.isMultiple(of: block)
         else {
             throw PoolScriptError(
                 found: "memory=\(configuration.memory) hotplug=\(configuration.pluggable)",
-                expected: "multiples of a memory block of 128M")
+                expected: "multiples of a memory block of \(size.argument)")
         }
         let (sum, isTooMuch) = configuration.memory.rawValue.addingReportingOverflow(configuration.pluggable.rawValue)
         guard !isTooMuch else {
@@ -150,8 +170,10 @@ extension PoolScript {
 
     private static func checkTailFrames(_ configuration: MachineConfiguration) throws(PoolScriptError) {
         guard case .frames(let asked) = configuration.tailFrames else { return }
-        let longest = [HugePageSize.twoMebibytes, .oneGibibyte].filter { $0.bytes <= configuration.memory }.compactMap {
-            TailFrames.longest(configuration.scheme, $0, structPageSize: configuration.structPageSize)
+        let sizes = configuration.sizes
+        let longest = sizes.hugePages.filter { $0.bytes <= configuration.memory }.compactMap {
+            TailFrames.longest(
+                configuration.scheme, $0, basePageSize: sizes.basePage, structPageSize: configuration.structPageSize)
         }.max()
         if let longest, asked > longest {
             throw PoolScriptError(
@@ -161,6 +183,17 @@ extension PoolScript {
     }
 
     // MARK: Values
+
+    /// The sizes of an architecture, by its name.
+    private static func sizes(_ name: Substring) throws(PoolScriptError) -> MachineSizes {
+        guard let sizes = try choice(name, names(Architecture.self)).machineSizes, sizes.basePage >= HostLimits.pageSize
+        else {
+            throw PoolScriptError(
+                found: "arch=\(name)",
+                expected: "an architecture with base pages of this host's \(HostLimits.pageSize.argument), or larger")
+        }
+        return sizes
+    }
 
     /// Ranges of memory such as `512M-640M`, several with commas between them.
     private static func ranges(_ value: Substring) throws(PoolScriptError) -> [Range<ByteCount>] {

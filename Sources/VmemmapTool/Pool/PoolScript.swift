@@ -12,7 +12,11 @@ struct PoolScriptError: Error, Hashable, Sendable {
 /// Reads a line. Pure.
 enum PoolScript {
     /// The statement of a line; nil for an empty line or a comment (`#` and a space).
-    static func parse(_ line: Substring) throws(PoolScriptError) -> PoolStatement? {
+    ///
+    /// - Parameter sizes: those of the machine that it is for. A boot line names its own.
+    static func parse(
+        _ line: Substring, _ sizes: MachineSizes = .x86
+    ) throws(PoolScriptError) -> PoolStatement? {
         let words = line.split(whereSeparator: \.isWhitespace)
         guard let first = words.first, first != "#" else { return nil }
         let arguments = Array(words.dropFirst().prefix { $0 != "#" })
@@ -20,79 +24,81 @@ enum PoolScript {
             throw PoolScriptError(
                 found: quoted(first), expected: "one of \(parsers.keys.sorted().joined(separator: ", "))")
         }
-        return try parser(arguments)
+        return try parser(arguments, sizes)
     }
 
-    private typealias Parser = @Sendable ([Substring]) throws(PoolScriptError) -> PoolStatement
+    private typealias Parser = @Sendable ([Substring], MachineSizes) throws(PoolScriptError) -> PoolStatement
 
     private static let parsers: [String: Parser] = [
-        "boot": { (words) throws(PoolScriptError) in try boot(words) },
-        "sysctl": { (words) throws(PoolScriptError) in try sysctl(words) },
-        "nr_hugepages": { (words) throws(PoolScriptError) in
+        "boot": { (words, _) throws(PoolScriptError) in try boot(words) },
+        "sysctl": { (words, _) throws(PoolScriptError) in try sysctl(words) },
+        "nr_hugepages": { (words, sizes) throws(PoolScriptError) in
             let (node, words) = try splitNode(words)
-            let (size, count) = try sizeAndCount(words)
+            let (size, count) = try sizeAndCount(words, of: sizes)
             return .pool(size, count, node: node)
         },
-        "nr_overcommit_hugepages": { (words) throws(PoolScriptError) in
-            let (size, count) = try sizeAndCount(words)
+        "nr_overcommit_hugepages": { (words, sizes) throws(PoolScriptError) in
+            let (size, count) = try sizeAndCount(words, of: sizes)
             return .overcommit(size, count)
         },
-        "alloc": { (words) throws(PoolScriptError) in
-            let (size, count) = try sizeAndCount(words, defaultCount: 1)
+        "alloc": { (words, sizes) throws(PoolScriptError) in
+            let (size, count) = try sizeAndCount(words, defaultCount: 1, of: sizes)
             return .allocate(size, count)
         },
-        "reserve": { (words) throws(PoolScriptError) in
+        "reserve": { (words, sizes) throws(PoolScriptError) in
             let kind = words.count == 3 ? try choice(words[2], names(PoolMapping.self)) : .private
-            let (size, count) = try sizeAndCount(Array(words.prefix(2) + words.dropFirst(3)))
+            let (size, count) = try sizeAndCount(Array(words.prefix(2) + words.dropFirst(3)), of: sizes)
             return .reserve(size, count, kind)
         },
-        "unreserve": { (words) throws(PoolScriptError) in
-            let (size, count) = try sizeAndCount(words)
+        "unreserve": { (words, sizes) throws(PoolScriptError) in
+            let (size, count) = try sizeAndCount(words, of: sizes)
             return .unreserve(size, count)
         },
-        "touch": { (words) throws(PoolScriptError) in
-            let (size, count) = try sizeAndCount(words, defaultCount: 1)
+        "touch": { (words, sizes) throws(PoolScriptError) in
+            let (size, count) = try sizeAndCount(words, defaultCount: 1, of: sizes)
             return .touch(size, count)
         },
-        "free": { (words) throws(PoolScriptError) in
+        "free": { (words, _) throws(PoolScriptError) in
             words == ["all"] ? .free(nil) : .free(try frame(words))
         },
-        "poison": { (words) throws(PoolScriptError) in .poison(try frame(words)) },
-        "dissolve": { (words) throws(PoolScriptError) in .dissolve(try frame(words)) },
-        "demote": { (words) throws(PoolScriptError) in
+        "poison": { (words, _) throws(PoolScriptError) in .poison(try frame(words)) },
+        "dissolve": { (words, _) throws(PoolScriptError) in .dissolve(try frame(words)) },
+        "demote": { (words, sizes) throws(PoolScriptError) in
             if words.count <= 1 { return .demote(try frame(words)) }
             let (node, words) = try splitNode(words)
-            let (size, count) = try sizeAndCount(words)
+            let (size, count) = try sizeAndCount(words, of: sizes)
             return .demotePages(size, count, node: node)
         },
-        "demote_size": { (words) throws(PoolScriptError) in
+        "demote_size": { (words, sizes) throws(PoolScriptError) in
             guard words.count == 2 else {
-                throw PoolScriptError(found: "\(words.count) words", expected: "1G and the size that they become: 2M")
+                throw PoolScriptError(
+                    found: "\(words.count) words",
+                    expected: "two sizes, the first demoted to the second: \(names(sizes))")
             }
-            return .demoteSize(try size(words[0]), to: try size(words[1]))
+            return .demoteSize(try size(words[0], sizes), to: try size(words[1], sizes))
         },
-        "page": { (words) throws(PoolScriptError) in .page(try frame(words)) },
-        "budget": { (words) throws(PoolScriptError) in
+        "page": { (words, _) throws(PoolScriptError) in .page(try frame(words)) },
+        "budget": { (words, _) throws(PoolScriptError) in
             if words == ["off"] { return .budget(nil, isShared: false) }
             let isShared = words.count == 2 && words[1] == "shared"
             let frames = try number(isShared ? [words[0]] : words, "a number of frames, with shared or without; or off")
             return .budget(PageCount(frames), isShared: isShared)
         },
-        "cgroup": { (words) throws(PoolScriptError) in try cgroup(words) },
-        "hotplug": { (words) throws(PoolScriptError) in
+        "cgroup": { (words, sizes) throws(PoolScriptError) in try cgroup(words, sizes) },
+        "hotplug": { (words, _) throws(PoolScriptError) in
             let isSelfHosted = words.last == "memmap_on_memory"
             return .hotplug(try memory(isSelfHosted ? words.dropLast() : words), isSelfHosted: isSelfHosted)
         },
-        "offline": { (words) throws(PoolScriptError) in
+        "offline": { (words, _) throws(PoolScriptError) in
             let waits = words.last == "wait"
             let rest = waits ? words.dropLast() : words[...]
             return .offline(rest.isEmpty ? nil : try memory(Array(rest)), waitsForReaders: waits)
         },
-        "walkers": { (words) throws(PoolScriptError) in try walkers(words) },
-        "flush": { (words) throws(PoolScriptError) in try alone(words, .flush) },
-        "meminfo": { (words) throws(PoolScriptError) in try alone(words, .meminfo) },
-        "vmstat": { (words) throws(PoolScriptError) in try alone(words, .vmstat) },
-        "expect": { (words) throws(PoolScriptError) in try expect(words) },
+        "walkers": { (words, _) throws(PoolScriptError) in try walkers(words) },
+        "flush": { (words, _) throws(PoolScriptError) in try alone(words, .flush) },
+        "meminfo": { (words, _) throws(PoolScriptError) in try alone(words, .meminfo) },
+        "vmstat": { (words, _) throws(PoolScriptError) in try alone(words, .vmstat) },
+        "expect": { (words, sizes) throws(PoolScriptError) in try expect(words, sizes) },
     ]
 
     // MARK: Statements
@@ -118,25 +124,30 @@ enum PoolScript {
         return .walk(count, isSleeping: isSleeping)
     }
 
-    private static func cgroup(_ words: [Substring]) throws(PoolScriptError) -> PoolStatement {
-        let expected = "2M or 1G, and max=N or rsvd.max=N, with off for no limit"
+    private static func cgroup(
+        _ words: [Substring], _ sizes: MachineSizes
+    ) throws(PoolScriptError) -> PoolStatement {
+        let expected = "\(names(sizes)), and max=N or rsvd.max=N, with off for no limit"
         let parts = words.last?.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false) ?? []
         guard words.count == 2, parts.count == 2, ["max", "rsvd.max"].contains(parts[0]) else {
             throw PoolScriptError(found: quoted(words.joined(separator: " ")), expected: expected)
         }
         let limit = parts[1] == "off" ? nil : HugePageCount(try number([parts[1]], expected))
-        return .cgroup(try size(words[0]), limit, isOfReservations: parts[0] == "rsvd.max")
+        return .cgroup(try size(words[0], sizes), limit, isOfReservations: parts[0] == "rsvd.max")
     }
 
-    private static func expect(_ words: [Substring]) throws(PoolScriptError) -> PoolStatement {
+    private static func expect(
+        _ words: [Substring], _ sizes: MachineSizes
+    ) throws(PoolScriptError) -> PoolStatement {
         let outcomes = PoolLanguage.outcomes
         if words.count == 1, outcomes.contains(String(words[0])) { return .expectOutcome(String(words[0])) }
         let name = words.first.map(String.init) ?? "nothing"
         if PoolFigure.ofPools.contains(name), words.count == 3 {
-            return .expect(.hugePages(name, try size(words[1])), try number([words[2]], "a number"))
+            return .expect(.hugePages(name, try size(words[1], sizes)), try number([words[2]], "a number"))
         }
         if PoolFigure.ofNodes.contains(name), words.count == 4, let node = try node(words[2]) {
-            return .expect(.nodePages(name, try size(words[1]), node: node), try number([words[3]], "a number"))
+            return .expect(
+                .nodePages(name, try size(words[1], sizes), node: node), try number([words[3]], "a number"))
         }
         if PoolFigure.ofMachine.contains(name), words.count == 2 {
             return .expect(.machine(name), try number([words[1]], "a number"))
@@ -167,12 +178,12 @@ enum PoolScript {
     }
 
     private static func sizeAndCount(
-        _ words: [Substring], defaultCount: Int? = nil
+        _ words: [Substring], defaultCount: Int? = nil, of sizes: MachineSizes
     ) throws(PoolScriptError) -> (HugePageSize, HugePageCount) {
         guard let first = words.first, words.count <= 2 else {
-            throw PoolScriptError(found: "\(words.count) words", expected: "2M or 1G, and a number")
+            throw PoolScriptError(found: "\(words.count) words", expected: "\(names(sizes)), and a number")
         }
-        let size = try size(first)
+        let size = try size(first, sizes)
         if words.count == 1, let defaultCount { return (size, HugePageCount(defaultCount)) }
         return (size, HugePageCount(try number(Array(words.dropFirst()), "a number of huge pages")))
     }
@@ -188,8 +199,14 @@ enum PoolScript {
         word.hasPrefix("node=") ? try choice(word.dropFirst(5), ["0": 0, "1": 1]) : nil
     }
 
-    static func size(_ word: Substring) throws(PoolScriptError) -> HugePageSize {
-        try choice(word, ["2M": .twoMebibytes, "1G": .oneGibibyte])
+    /// A size of huge page, one that the machine has.
+    static func size(_ word: Substring, _ sizes: MachineSizes) throws(PoolScriptError) -> HugePageSize {
+        try choice(word, Dictionary(uniqueKeysWithValues: sizes.hugePages.map { ($0.bytes.argument, $0) }))
+    }
+
+    /// The sizes that there are, for a message.
+    private static func names(_ sizes: MachineSizes) -> String {
+        sizes.hugePages.map(\.bytes.argument).joined(separator: " or ")
     }
 
     static func names<Value: RawRepresentable<String> & CaseIterable>(_ type: Value.Type) -> [String: Value] {

@@ -44,11 +44,13 @@ enum PoolScriptReport {
     private static func booted(
         _ configuration: MachineConfiguration, _ pools: [PoolSized]
     ) -> [String] {
+        let basePage = configuration.sizes.basePage
         var lines = [
             "  \(Format.bytes(configuration.memory - configuration.pluggable)) of memory, "
+                + (basePage == HostLimits.pageSize ? "" : "base pages of \(Format.bytes(basePage)), ")
                 + "\(configuration.scheme.rawValue) scheme, \(configuration.backing.rawValue) backing"
         ]
-        let plans = EmulatedMachine.sizes.compactMap(configuration.plan)
+        let plans = configuration.sizes.hugePages.compactMap(configuration.plan)
         if plans.contains(where: { !$0.geometry.hasPowerOfTwoStructPage }) {
             lines.append("  " + KernelMessage.crossing(configuration.structPageSize))
         }
@@ -72,8 +74,8 @@ enum PoolScriptReport {
     }
 
     private static func memory(_ change: MemoryChange) -> [String] {
-        let bytes = ByteCount(change.frames.count * HostLimits.pageSize.rawValue)
-        let vmemmap = change.vmemmapPages.bytes(pageSize: HostLimits.pageSize)
+        let bytes = change.basePageSize * change.frames.count
+        let vmemmap = change.vmemmapPages.bytes(pageSize: change.basePageSize)
         let place =
             change.selfHostedPages == .zero
             ? "from the page allocator"

@@ -8,7 +8,8 @@ extension PoolSession {
         guard let machine else { return nil }
         let memmap = machine.memmap()
         return PoolFigures(
-            pools: EmulatedMachine.sizes.map { size in
+            basePageBytes: machine.configuration.sizes.basePage,
+            pools: machine.sizes.map { size in
                 let info = machine.hugePages(size)
                 return PoolFigures.Pool(
                     hugePageBytes: size.bytes, totalPages: info.total.rawValue, freePages: info.free.rawValue,

@@ -53,7 +53,7 @@ final class PoolSession {
     func run(_ line: Substring) throws(PoolSessionError) -> PoolOutcome? {
         let statement: PoolStatement?
         do throws(PoolScriptError) {
-            statement = try PoolScript.parse(line)
+            statement = try PoolScript.parse(line, machine?.configuration.sizes ?? .x86)
         } catch {
             throw .script(error)
         }
@@ -115,7 +115,7 @@ final class PoolSession {
         // More than an address space holds has no plan: that of a part is refused for all of it.
         var part = configuration
         part.memory = min(configuration.memory, ByteCount(1 << 44))
-        let size = HugePageSize.twoMebibytes
+        let size = configuration.sizes.block
         guard let plan = part.plan(size) else { return }
         do throws(ExperimentError) {
             // Optimizing is the script's business, and so are its mappings.
@@ -136,6 +136,7 @@ final class PoolSession {
     // MARK: Statements
 
     private func run(_ statement: PoolStatement, _ machine: EmulatedMachine) throws(PoolSessionError) -> PoolOutcome {
+        let sizes = machine.configuration.sizes
         switch statement {
         case .boot, .expectOutcome: return .done
         case .optimize(let isOptimizing): machine.setOptimizing(isOptimizing)
@@ -162,13 +163,13 @@ final class PoolSession {
         case .demotePages(let size, let count, let node):
             return attempt { () throws(HugeTLBError) in
                 // Only the larger size has the file.
-                guard size == .oneGibibyte else { throw HugeTLBError(.noDemotion(size, to: size)) }
+                guard size == sizes.gigantic else { throw HugeTLBError(.noDemotion(size, to: size)) }
                 try machine.demote(count, onNode: node)
                 return .done
             }
         case .demoteSize(let size, let smaller):
             return attempt { () throws(HugeTLBError) in
-                guard size == .oneGibibyte, smaller == .twoMebibytes, machine.region(size) != nil else {
+                guard size == sizes.gigantic, smaller == sizes.block, machine.region(size) != nil else {
                     throw HugeTLBError(.noDemotion(size, to: smaller))
                 }
                 return .done
@@ -196,10 +197,8 @@ final class PoolSession {
             removedReads = seen.removed
             return .walked(seen)
         case .meminfo:
-            let sizes =
-                EmulatedMachine.sizes.filter { $0 == defaultSize }
-                + EmulatedMachine.sizes.filter { $0 != defaultSize }
-            return .meminfo(sizes.map(machine.hugePages), try figures(machine))
+            let ordered = [defaultSize] + machine.sizes.filter { $0 != defaultSize }
+            return .meminfo(ordered.map(machine.hugePages), try figures(machine))
         case .vmstat: return .vmstat(machine.memmap(), try figures(machine))
         case .page(let frame):
             let number = try self.frame(frame)
@@ -243,7 +242,8 @@ final class PoolSession {
     ) -> PageCount? {
         guard change.optimizeRefusal?.isMappingLimit == true, let room = roomBefore else { return nil }
         let memory = EmulatedMemory(
-            pages: change.got, pageSize: size, scheme: configuration.scheme, backing: configuration.backing,
+            pages: change.got, pageSize: size, basePageSize: configuration.sizes.basePage,
+            scheme: configuration.scheme, backing: configuration.backing,
             tailFrames: .auto)
         return (try? memory.plan(on: room))?.tailFrames
     }
@@ -346,7 +346,7 @@ final class PoolSession {
                         expected: allocated.isEmpty
                             ? "an alloc before it" : "#1 to #\(allocated.count), the huge pages allocated so far"))
             }
-            let length = page.page.size.bytes.rawValue / HostLimits.pageSize.rawValue
+            let length = try booted().configuration.sizes.pages(in: page.page.size)
             guard offset < length else {
                 throw .script(
                     PoolScriptError(

@@ -25,7 +25,7 @@ enum PoolStatement: Hashable, Sendable {
     case poison(PoolFrame)
     /// Dissolves the free huge page around a frame.
     case dissolve(PoolFrame)
-    /// Demotes the free 1 GiB page around a frame.
+    /// Demotes the free gigantic page around a frame.
     case demote(PoolFrame)
     /// Writes demote, of one node or of all.
     case demotePages(HugePageSize, HugePageCount, node: Int?)

@@ -33,6 +33,7 @@ extension PoolResult: ExportableResult {
                     .text("expected", "What that was to be.") { $0.expectation.value?.expected ?? "" },
                     .text("measured", "What it was.") { $0.expectation.value?.measured ?? "" },
                     .nanoseconds("duration", "What it took.") { $0.durationNanoseconds },
+                    .bytes("base_page", "The machine's base page.") { $0.machine.value?.basePageBytes },
                     .count("memmap_pages", "nr_memmap_pages.") { $0.machine.value?.memmapPages.rawValue },
                     .count("memmap_boot_pages", "nr_memmap_boot_pages.") {
                         $0.machine.value?.memmapBootPages.rawValue
@@ -40,7 +41,7 @@ extension PoolResult: ExportableResult {
                     .count("split_page_tables", "Page tables that splitting PMDs has taken.") {
                         $0.machine.value?.splitPageTables
                     },
-                    .count("distinct_frames", "Different frames behind the struct pages (pagemap).") {
+                    .count("distinct_frames", "This host's frames behind the struct pages (pagemap).") {
                         $0.machine.value?.measured.distinctFrames.rawValue
                     },
                     .count("expected_frames", "Those that the counters make one expect.") {

@@ -22,10 +22,9 @@ struct StressConfiguration: Hashable, Sendable {
 
     /// Huge pages of the region, and of the machine, which is a second one.
     var pages: HugePageCount = HugePageCount(256)
-    /// Their size. The machine has huge pages of both sizes, if its memory holds a 1 GiB page.
+    /// Their size. The machine has huge pages of both of its sizes, if its memory holds a gigantic one.
     var pageSize: HugePageSize = .twoMebibytes
-    /// The base page of the region. The machine beside it has the host's, its two sizes of huge page, and as many
-    /// struct pages.
+    /// The base page of the region, and of the machine beside it, which has as many struct pages.
     var basePageSize: ByteCount = HostLimits.pageSize
     /// Run one after the other, each on every backing.
     var schemes: [Scheme] = [.firstTail]
@@ -46,6 +45,16 @@ struct StressConfiguration: Hashable, Sendable {
     var faults: Faults = .off
     /// From one line of progress to the next.
     var reportEveryNanoseconds: Int = 5_000_000_000
+
+    /// The machine's: those of the first architecture that has huge pages of the region's size on its base page, or
+    /// none; of which something is freed.
+    var machineSizes: MachineSizes {
+        let known = Architecture.allCases.compactMap(\.machineSizes).filter { sizes in
+            let block = Geometry(basePageSize: sizes.basePage, hugePageSize: sizes.block)
+            return sizes.basePage == basePageSize && block.map { $0.vmemmapPagesPerHugePage > PageCount(1) } ?? false
+        }
+        return known.first { $0.hugePages.contains(pageSize) } ?? known.first ?? .x86
+    }
 
     /// Whether an operation takes so long that few are enough: with 1 MiB of struct pages in a huge page and more.
     var isLarge: Bool { Self.isLarge(pageSize, basePageSize) }

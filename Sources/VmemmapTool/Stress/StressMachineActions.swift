@@ -47,12 +47,15 @@ extension StressWorker {
 
     /// Small pages where the machine is too small for gigantic ones.
     private func size(_ isGigantic: Bool) -> HugePageSize {
-        (isGigantic || setUp.configuration.isLarge) && setUp.machine.region(.oneGibibyte) != nil
-            ? .oneGibibyte : .twoMebibytes
+        let sizes = setUp.machine.configuration.sizes
+        guard isGigantic || setUp.configuration.isLarge, let gigantic = sizes.gigantic,
+            setUp.machine.region(gigantic) != nil
+        else { return sizes.block }
+        return gigantic
     }
 
     private func frame(_ place: UInt32) -> PageFrameNumber {
-        PageFrameNumber(Self.place(place, setUp.machine.region(.twoMebibytes)?.layout.frames.count ?? 1))
+        PageFrameNumber(Self.place(place, setUp.small?.layout.frames.count ?? 1))
     }
 
     private func setPool(_ size: HugePageSize, _ share: UInt32) -> StressOutcome {
@@ -109,7 +112,7 @@ extension StressWorker {
     private func poison(_ pick: UInt32, _ place: UInt32, _ state: State) -> StressOutcome {
         if state.held.isEmpty { return .nothing }
         let page = state.held[Self.place(pick, state.held.count)]
-        let frame = page.head.advanced(by: Self.place(place, page.size.bytes.rawValue / HostLimits.pageSize.rawValue))
+        let frame = page.head.advanced(by: Self.place(place, setUp.machine.configuration.sizes.pages(in: page.size)))
         let isAllowed = setUp.poisoned.withLock { poisoned in
             if poisoned.count >= Self.mostErrors { return poisoned.contains(frame) }
             poisoned.insert(frame)

@@ -62,13 +62,13 @@ struct StressOracle {
         setUp.counters.mendedPages.count(setUp.region.hugePageStates.count(where: \.isTorn))
         guard mend(setUp.region, "the region") else { return false }
         // Writing nr_hugepages mends what is set aside, whatever is written.
-        for size in EmulatedMachine.sizes where setUp.machine.memmap().setAsidePages > 0 {
+        for size in setUp.machine.sizes where setUp.machine.memmap().setAsidePages > 0 {
             setUp.counters.mendedPages.count()
             _ = try? setUp.machine.setPool(size, to: setUp.machine.pool(size).persistent)
         }
         setUp.machine.flush()
         let aside = setUp.machine.memmap().setAsidePages
-        let views = EmulatedMachine.sizes.compactMap { setUp.machine.region($0) }
+        let views = setUp.machine.sizes.compactMap { setUp.machine.region($0) }
         // A view that the host still refuses to mend says why they are set aside.
         guard views.allSatisfy({ mend($0, "the machine") }) else { return false }
         look(at: .setAsideIsMended)
@@ -96,7 +96,7 @@ struct StressOracle {
 
     /// Frees huge pages whose restore is put off, waits for the deferred work, and has the counts exactly.
     private func shrinkExactly() {
-        let size = HugePageSize.twoMebibytes
+        let size = setUp.machine.configuration.sizes.block
         let before = setUp.machine.pool(size)
         let asked = max(0, before.total.rawValue - 12)
         guard let change = try? setUp.machine.setPool(size, to: HugePageCount(asked)) else { return }
@@ -132,11 +132,11 @@ struct StressOracle {
     private func checkCounts() {
         let held = workers.flatMap { worker in worker.state.withLock { $0.held } }
         var used = 0
-        for size in EmulatedMachine.sizes {
+        for size in setUp.machine.sizes {
             let info = setUp.machine.hugePages(size)
             let active = held.count { $0.size == size }
             let reserved = workers.reduce(0) { $0 + $1.state.withLock { $0.reserved[size] ?? 0 } }
-            used += info.total.rawValue * (size.bytes.rawValue / HostLimits.pageSize.rawValue)
+            used += info.total.rawValue * setUp.machine.configuration.sizes.pages(in: size)
             look(at: .poolCountsAddUp)
             let isExact = info.total.rawValue - info.free.rawValue == active && info.reserved.rawValue == reserved
             if isExact, info.reserved <= info.free, info.surplus <= info.total, info.optimized <= info.total {
@@ -146,7 +146,7 @@ struct StressOracle {
                 .poolCountsAddUp,
                 "\(size.bytes): \(info); in use by workers: \(active), reserved by them: \(reserved)")
         }
-        let frames = setUp.machine.region(.twoMebibytes)?.layout.frames.count ?? 0
+        let frames = setUp.small?.layout.frames.count ?? 0
         let lost = setUp.poisoned.withLock { $0 }.count { setUp.machine.hugePage(of: $0) == nil }
         let free = setUp.machine.memmap().freePages
         look(at: .basePagesAddUp)
@@ -158,7 +158,7 @@ struct StressOracle {
 
     /// Frames that the machine's huge pages have given back.
     private var freedByMachine: PageCount {
-        EmulatedMachine.sizes.reduce(.zero) { sum, size in
+        setUp.machine.sizes.reduce(.zero) { sum, size in
             guard let view = setUp.machine.region(size) else { return sum }
             return sum + PageCount(view.plan.freedPages.count) * optimizedCount(view)
         }
@@ -186,10 +186,10 @@ struct StressOracle {
 
     private func checkMachineMemory(_ pages: StrideTo<Int>) throws(HostError) {
         let machine = setUp.machine
-        guard let small = machine.region(.twoMebibytes) else { return }
+        guard let small = setUp.small else { return }
         let memmap = machine.memmap()
         let expected = small.plan.framesPopulated - freedByMachine
-        let views = EmulatedMachine.sizes.compactMap { machine.region($0) }
+        let views = machine.sizes.compactMap { machine.region($0) }
         let templates = views.reduce(PageCount.zero) { $0 + $1.plan.templates }
         try expect(
             .memmapCountersAgree, "frames for the memory map",
@@ -210,7 +210,7 @@ struct StressOracle {
     }
 
     private func checkMachineFile(_ views: [VmemmapRegion]) throws(HostError) {
-        let pageSize = HostLimits.pageSize
+        let pageSize = setUp.machine.configuration.sizes.basePage
         switch setUp.combination.backing {
         case .anonymous:
             for view in views {

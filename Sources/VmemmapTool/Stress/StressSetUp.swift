@@ -90,9 +90,12 @@ final class StressSetUp: Sendable {
 
     var contendedPages: Range<Int> { configuration.pages.rawValue / 2..<configuration.pages.rawValue }
 
+    /// The machine's memory as huge pages of its smaller size.
+    var small: VmemmapRegion? { machine.region(machine.configuration.sizes.block) }
+
     /// Huge pages optimized and restored so far, by the region and by the machine.
     var turns: (optimized: Int, restored: Int) {
-        ([region] + EmulatedMachine.sizes.compactMap { machine.region($0) }).reduce((0, 0)) {
+        ([region] + machine.sizes.compactMap { machine.region($0) }).reduce((0, 0)) {
             ($0.0 + $1.turns.optimized, $0.1 + $1.turns.restored)
         }
     }

@@ -31,8 +31,9 @@ final class StressStretch {
         fileSystem = number.isMultiple(of: 2) ? nil : run.fileSystem(for: plan)
         let store = fileSystem.map { FrameStore.fileSystem($0) } ?? .memory
         var machine = MachineConfiguration(
-            memory: Self.machineMemory(plan), scheme: combination.scheme,
+            memory: Self.machineMemory(plan, configuration.machineSizes), scheme: combination.scheme,
             backing: combination.backing, tailFrames: .frames(plan.tailFrames), optimizesAtBoot: true)
+        machine.sizes = configuration.machineSizes
         // The kernel's own lists put off what v5 puts off; and then everything at once, where calls can be failed.
         machine.release = number.isMultiple(of: 2) ? .deferred : .synchronous
         let (built, region) = try ExperimentError.wrapping {
@@ -47,10 +48,10 @@ final class StressStretch {
     }
 
     /// Memory with as many bytes of struct pages as the region has, in whole huge pages of the smaller size.
-    private static func machineMemory(_ plan: MappingPlan) -> ByteCount {
+    private static func machineMemory(_ plan: MappingPlan, _ sizes: MachineSizes) -> ByteCount {
         let vmemmap = plan.geometry.vmemmapBytesPerHugePage.rawValue * plan.hugePages.rawValue
-        let bytes = vmemmap / StructPage.size.rawValue * HostLimits.pageSize.rawValue
-        let small = HugePageSize.twoMebibytes.bytes
+        let bytes = vmemmap / StructPage.size.rawValue * sizes.basePage.rawValue
+        let small = sizes.block.bytes
         return small * ((bytes + small.rawValue - 1) / small.rawValue)
     }
 
@@ -224,7 +225,7 @@ final class StressStretch {
     /// of that, what would be seen at the end is not looked at.
     private func takeDown() throws(HostError) {
         var isWhole = giveBackHeld()
-        for size in EmulatedMachine.sizes where setUp.machine.region(size) != nil { isWhole = empty(size) && isWhole }
+        for size in setUp.machine.sizes where setUp.machine.region(size) != nil { isWhole = empty(size) && isWhole }
         setUp.machine.flush()
         do throws(VmemmapError) {
             try setUp.region.restore(setUp.region.layout.allHugePages, writers: .excluded)
@@ -240,7 +241,7 @@ final class StressStretch {
         if isWhole {
             try oracle.check(nil, part: nil)
             run.counters.looked(at: .everythingIsBack)
-            for size in EmulatedMachine.sizes where setUp.machine.hugePages(size).total > .zero {
+            for size in setUp.machine.sizes where setUp.machine.hugePages(size).total > .zero {
                 setUp.report(
                     StressFinding(.everythingIsBack, "\(size.bytes): \(setUp.machine.hugePages(size))"))
             }

@@ -12,7 +12,7 @@ struct StressWalker {
         self.setUp = setUp
         generator = SplitMix64(
             seed: StressSeed.derive(setUp.configuration.seed, 3, UInt64(setUp.number), UInt64(number)))
-        small = setUp.machine.region(.twoMebibytes)
+        small = setUp.small
     }
 
     /// Between two looks at the flag, and two entries in the counters.

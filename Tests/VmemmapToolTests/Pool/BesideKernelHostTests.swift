@@ -10,13 +10,13 @@ extension HostSettingsTests {
     /// What it changes, and the sizes of both pools.
     private static let besideSettings =
         [HostSetting.optimizeVmemmap]
-        + EmulatedMachine.sizes.map(\.bytes).flatMap {
+        + MachineSizes.x86.hugePages.map(\.bytes).flatMap {
             [HugeTLBPool.exclusiveSize(ofPagesOf: $0), HugeTLBPool.overcommit(ofPagesOf: $0)]
         }
 
     /// Whether both pools are there and empty, and the kernel has the optimization.
     private static let canCompare: Bool = {
-        let pools = EmulatedMachine.sizes.map { HugeTLBPool.current(ofPagesOf: $0.bytes) }
+        let pools = MachineSizes.x86.hugePages.map { HugeTLBPool.current(ofPagesOf: $0.bytes) }
         return pools.allSatisfy { $0?.pages == .zero } && (try? HostSetting.optimizeVmemmap.value()) != nil
             && (try? HostLimits.hostAvailableMemory()).map { $0 >= .gibibytes(8) } == true
     }()

@@ -61,11 +61,23 @@ struct BesideKernelTests {
             "boot memory=1G policy=pool-only", "boot memory=2G nodes=2", "nr_hugepages 2M 1 node=1",
             "demote 1G 1 node=1", "demote 2M 3",
             "hotplug 128M", "offline", "cgroup 2M max=1", "boot memory=1G keep_pages=on",
-            "boot memory=1G struct_page_size=56",
+            "boot memory=1G struct_page_size=56", "boot memory=1G arch=s390", "boot memory=4G arch=arm64-64k",
         ])
     func refusals(_ line: String) throws {
         let script = try BesideScript([line], scheme: .head)
         #expect(script.lines.isEmpty && script.refusals.map(\.statement) == [line])
+    }
+
+    @Test("A script for another architecture is refused for that, and this host's may be named")
+    func architecture() throws {
+        let script = try BesideScript(["boot arch=arm64-64k memory=4G", "nr_hugepages 512M 1"], scheme: .head)
+        #expect(script.refusals.map(\.number) == [1])
+        #expect(
+            script.refusals.first?.reason
+                == "this host is no arm64-64k: leave arch= out")
+        let host = try #require(Architecture.ofHost)
+        let named = try BesideScript(["boot memory=4G arch=\(host.rawValue)"], scheme: .head)
+        #expect(named.refusals.isEmpty && named.lines.count == 1)
     }
 
     @Test("A boot line is a plain machine of the kernel's scheme, and the rest by sysctl and sysfs")

@@ -4,7 +4,8 @@ import Testing
 @Suite("vmemmap pool")
 struct PoolCommandTests {
     static let stories = [
-        "boot-gigantic", "boot-memory", "deferred", "demote", "dimm-failed", "hotplug", "memory-failure", "nodes",
+        "arm64-64k", "boot-gigantic", "boot-memory", "deferred", "demote", "dimm-failed", "hotplug", "memory-failure",
+        "nodes",
         "opt-in",
         "page-tables", "pfn-walkers", "policies", "reservations", "restore-fails", "schemes", "struct-page-size",
         "surplus", "zone-border",
@@ -38,6 +39,26 @@ struct PoolCommandTests {
         #expect(outcome.code == 0, "\(outcome)")
         #expect(outcome.output.contains("  ok    "))
         #expect(!outcome.output.contains("FAIL"))
+    }
+
+    @Test("Of a size that no machine has the line is told, with those that there are")
+    func sizeNotThere() async throws {
+        let outcome = try await Command.shell(
+            "printf 'boot arch=arm64-64k memory=4G\\nnr_hugepages 512M 1\\nalloc 2M\\n' | \"$0\" pool")
+        #expect(outcome.code == 64, "\(outcome)")
+        #expect(outcome.error.hasSuffix(":3: found '2M', expected 16G or 512M\n"), "\(outcome)")
+    }
+
+    @Test("A size of which nothing is freed is in the pool like others, and the kernel's message says so")
+    func notOptimizable() async throws {
+        let script =
+            "boot arch=powerpc-64k memory=2G hugetlb_free_vmemmap=on\\nnr_hugepages 2M 5\\n"
+            + "expect HugePages_Total 2M 5\\nexpect HugePages_Optimized 2M 0\\nnr_hugepages 1G 1\\n"
+            + "expect HugePages_Optimized 1G 1\\n"
+        let outcome = try await Command.shell("printf '\(script)' | \"$0\" pool")
+        #expect(outcome.code == 0, "\(outcome)")
+        #expect(outcome.output.contains("  HugeTLB: 0 KiB vmemmap can be freed for a 2.00 MiB page\n"), "\(outcome)")
+        #expect(outcome.output.contains("  2.00 GiB of memory, base pages of 64 KiB, first-tail scheme"), "\(outcome)")
     }
 
     @Test("A script's comments are told, in their places, and every line breaks at words")

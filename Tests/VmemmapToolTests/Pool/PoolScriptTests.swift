@@ -122,10 +122,80 @@ struct PoolScriptTests {
             ("reserve 2M 1 mine", "private or shared"), ("nr_hugepages 2M 1 node=2", "0 or 1"),
             ("expect HugePages_Rsvd 2M node=1 3", "HugePages_Total"),
             ("walkers 0", "from 1 to 64, or off"), ("walkers", "from 1 to 64, or off"), ("walkers off off", "or off"),
+            ("boot memory=4G arch=arm64", "arm64-16k or arm64-4k or arm64-64k"), ("boot memory=4G arch=", "s390"),
+            ("boot memory=4G arch=s390 arch=s390", "each of them once"),
+            ("boot arch=arm64-64k", "memory=SIZE of at least 512M"),
+            ("boot memory=256M arch=arm64-64k", "at least 512M, and a multiple of 64K"),
+            ("boot memory=524304K arch=arm64-64k", "at least 512M, and a multiple of 64K"),
+            ("boot memory=4G arch=arm64-64k hugepagesz=2M hugepages=1", "16G or 512M"),
+            ("boot memory=4G hugepagesz=32M hugepages=1 arch=s390", "1M or 2G"),
+            ("boot memory=4G arch=loongarch-16k default_hugepagesz=1G", "32M"),
+            ("boot arch=arm64-16k memory=256M hotplug=64M", "a memory block of 128M"),
+            ("boot arch=arm64-64k memory=512M hotplug=128M", "a memory block of 512M"),
+            ("boot arch=arm64-64k memory=1G hotplug=512M pmd_mapped=on", "one of them alone"),
+            ("boot arch=arm64-64k memory=16G nodes=2", "at least 32G"),
+            ("boot arch=arm64-64k memory=4G zone_border=2M", "a multiple of 512M"),
+            ("boot arch=arm64-64k memory=4G tail_frames=7", "at most 6"),
+            ("boot arch=powerpc-64k memory=512M tail_frames=2", "at most 1"),
         ])
     func errors(_ line: String, _ expected: String) {
         let error = #expect(throws: PoolScriptError.self) { _ = try PoolScript.parse(line[...]) }
         #expect(error?.expected.contains(expected) == true, "\(String(describing: error))")
+    }
+
+    @Test("A boot line's sizes are its architecture's, wherever that stands, and so are those of every line after it")
+    func architectures() throws {
+        let sizes = try #require(Architecture.arm64With64K.machineSizes)
+        let gigantic = try #require(sizes.gigantic)
+        var configuration = MachineConfiguration(memory: .gibibytes(32))
+        configuration.sizes = sizes
+        let boot = PoolBoot(
+            configuration: configuration, defaultSize: sizes.block,
+            pools: [
+                PoolBoot.Pool(size: gigantic, node: nil, count: 1),
+                PoolBoot.Pool(size: sizes.block, node: nil, count: 2),
+            ])
+        for line in ["arch=arm64-64k hugepagesz=16G hugepages=1", "hugepagesz=16G hugepages=1 arch=arm64-64k"] {
+            let line = "boot memory=32G \(line) hugepagesz=512M hugepages=2"
+            #expect(try PoolScript.parse(line[...]) == .boot(boot))
+        }
+        #expect(try PoolScript.parse("alloc 512M 3", sizes) == .allocate(sizes.block, 3))
+        #expect(try PoolScript.parse("demote 16G 1", sizes) == .demotePages(gigantic, 1, node: nil))
+        #expect(
+            try PoolScript.parse("expect HugePages_Free 512M 1", sizes)
+                == .expect(.hugePages("HugePages_Free", sizes.block), 1))
+        let lines = [
+            "nr_hugepages 2M 1", "alloc 1G", "reserve 2M 1", "unreserve 2M 1", "touch 1G", "demote 1G 1",
+            "demote_size 1G 2M", "cgroup 2M max=1", "expect HugePages_Free 2M 1", "nr_overcommit_hugepages 32M 1",
+            "expect HugePages_Free 2M node=0 1",
+        ]
+        for line in lines {
+            let error = #expect(throws: PoolScriptError.self) { try PoolScript.parse(line[...], sizes) }
+            #expect(error?.expected == "16G or 512M", "\(line): \(String(describing: error))")
+        }
+    }
+
+    @Test("Each architecture has the size that a PMD maps and the largest, and on this host that boots")
+    func machineSizes() throws {
+        let all: [Architecture: [Int]] = [
+            .x86: [2, 1024], .arm64With4K: [2, 1024], .arm64With16K: [32, 1024], .arm64With64K: [512, 16384],
+            .powerpc: [2, 1024], .s390: [1, 2048], .loongarch: [32], .riscv: [2, 1024],
+        ]
+        for architecture in Architecture.allCases {
+            let sizes = try #require(architecture.machineSizes)
+            #expect(sizes.hugePages.map { $0.bytes.rawValue >> 20 } == all[architecture])
+            #expect(sizes.basePage == architecture.basePageSize)
+            guard sizes.basePage >= HostLimits.pageSize else { continue }
+            let session = PoolSession()
+            let size = sizes.block.bytes.argument
+            _ = try session.run("boot arch=\(architecture.rawValue) memory=1G hugetlb_free_vmemmap=on")
+            for line in [
+                "nr_hugepages \(size) 2", "alloc \(size)", "poison #1+3", "free all", "nr_hugepages \(size) 0",
+            ] {
+                let outcome = try #require(try session.run(line[...]))
+                #expect(outcome.refusal == nil && outcome.remark == nil, "\(architecture) \(line): \(outcome)")
+            }
+        }
     }
 
     @Test("A long word is shortened in the message, and what would break the line is written out")

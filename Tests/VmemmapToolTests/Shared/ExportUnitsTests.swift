@@ -121,8 +121,8 @@ struct ExportUnitsTests {
             arguments: ["pool", "\(Command.repository)/scripts/examples/surplus.pool"],
             tables: """
                 line: line statement refusal remark expects expected measured; holds duration_nanoseconds \
-                memmap_pages memmap_boot_pages split_page_tables distinct_frames expected_frames mappings \
-                page_table_bytes
+                base_page_bytes memmap_pages memmap_boot_pages split_page_tables distinct_frames expected_frames \
+                mappings page_table_bytes
                 pool: line huge_page_bytes; total_pages free_pages reserved_pages surplus_pages optimized_pages
                 """),
         Run(

@@ -25,6 +25,8 @@ enum PoolScriptsFuzz {
             "boot memory=16M scheme=shared-tail backing=memfd tail_frames=auto keep_pages=off pmd_mapped=off "
                 + "struct_page_size=64\nsysctl vm.hugetlb_optimize_vmemmap=1\nnr_hugepages 2M 4\n"
                 + "nr_hugepages 1G 1\ndemote 0\nexpect free_pages 2048\n",
+            "boot arch=s390 memory=8M hugepages=2 hugetlb_free_vmemmap=on\nnr_hugepages 1M 3\npoison 255\n"
+                + "boot arch=arm64-64k memory=512M hotplug=512M\nalloc 512M\nhotplug 512M\ndemote 16G 1\noffline\n",
         ]
 
     static func main() { unsafe FuzzSupport.run(seeds: seeds) { unsafe test($0, $1) } }
@@ -35,14 +37,18 @@ enum PoolScriptsFuzz {
 public func test(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let lines = unsafe FuzzSupport.text(bytes, count).split(separator: "\n")
     var isSmall = lines.count <= 32
+    var sizes = MachineSizes.x86
     for line in lines {
-        guard let statement = try? PoolScript.parse(line) else { continue }
+        guard let statement = try? PoolScript.parse(line, sizes) else { continue }
         let printed = ScriptText.line(statement)
-        FuzzSupport.require((try? PoolScript.parse(printed[...])) == statement, "\(statement): \(printed)")
+        FuzzSupport.require((try? PoolScript.parse(printed[...], sizes)) == statement, "\(statement): \(printed)")
         if case .boot(let boot) = statement {
             let configuration = boot.configuration
+            sizes = configuration.sizes
             // A larger one takes longer, and nothing else. Waiting for memory that does not come takes half a second.
-            isSmall = isSmall && configuration.memory <= .mebibytes(64) && configuration.restoreFailure != .wait
+            isSmall =
+                isSmall && configuration.memory.rawValue / configuration.sizes.basePage.rawValue <= 1 << 14
+                && configuration.restoreFailure != .wait
         }
     }
     if isSmall { run(lines) }

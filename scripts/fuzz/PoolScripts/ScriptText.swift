@@ -56,8 +56,10 @@ enum ScriptText {
         let reserved = configuration.reserved.map {
             "\($0.lowerBound == .zero ? "0" : "\($0.lowerBound.rawValue / 1024)K")-\($0.upperBound.rawValue / 1024)K"
         }
+        let architecture = Architecture.allCases.first { $0.machineSizes == configuration.sizes }
         return [
-            "boot", "memory=\((configuration.memory - configuration.pluggable).rawValue / 1024)K",
+            "boot", architecture.map { "arch=\($0.rawValue)" } ?? "",
+            "memory=\((configuration.memory - configuration.pluggable).rawValue / 1024)K",
             configuration.pluggable == .zero ? "" : "hotplug=\(configuration.pluggable.rawValue / 1024)K",
             configuration.zoneBorder.map { "zone_border=\($0.rawValue / 1024)K" } ?? "",
             "default_hugepagesz=\(text(boot.defaultSize))",
@@ -72,7 +74,7 @@ enum ScriptText {
         ].joined(separator: " ")
     }
 
-    private static func text(_ size: HugePageSize) -> String { size == .oneGibibyte ? "1G" : "2M" }
+    private static func text(_ size: HugePageSize) -> String { size.bytes.argument }
 
     private static func text(_ node: Int?) -> String { node.map { " node=\($0)" } ?? "" }
 

@@ -239,7 +239,7 @@ final class BesideRun {
         guard let machine = session.machine else {
             throw .script(PoolScriptError(found: "no machine", expected: "boot memory=SIZE before anything else"))
         }
-        for (index, size) in EmulatedMachine.sizes.enumerated() {
+        for (index, size) in MachineSizes.x86.hugePages.enumerated() {
             let pool = machine.pool(size)
             counts.pools[index].totalPages = pool.total.rawValue
             counts.pools[index].freePages = pool.free.rawValue

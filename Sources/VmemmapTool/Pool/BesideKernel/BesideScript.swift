@@ -49,9 +49,12 @@ struct BesideScript {
     init(_ texts: [String], scheme: Scheme, nodes: Int = 1) throws(BesideScriptError) {
         self.scheme = scheme
         self.nodes = nodes
+        // So that a script for another architecture is refused for that, and not for its sizes.
+        var sizes = MachineSizes.x86
         for (index, text) in texts.enumerated() {
             do throws(PoolScriptError) {
-                guard let statement = try PoolScript.parse(text[...]) else { continue }
+                guard let statement = try PoolScript.parse(text[...], sizes) else { continue }
+                if case .boot(let boot) = statement { sizes = boot.configuration.sizes }
                 let words = text.split(whereSeparator: \.isWhitespace).prefix { $0 != "#" }.map(String.init)
                 add(statement, words, index + 1)
             } catch {
@@ -131,6 +134,12 @@ struct BesideScript {
             guard parts.count == 2 else { return .refused("it has no counterpart on the host") }
             let value = parts[1]
             switch parts[0] {
+            case "arch":
+                // Pools are compared by x86-64's sizes.
+                guard value == Architecture.ofHost?.rawValue, Architecture.ofHost?.machineSizes == .x86 else {
+                    return .refused("this host is no \(value): leave arch= out")
+                }
+                kept.append(word)
             case "memory", "backing", "tail_frames", "pmd_mapped", "release": kept.append(word)
             case "scheme":
                 guard value == scheme.rawValue else {

@@ -26,7 +26,7 @@ final class HostPools: PoolPeer {
         try Self.checkSupport()
         let user = HugePageUser()
         self.user = user
-        let sizes = EmulatedMachine.sizes.map(\.bytes)
+        let sizes = MachineSizes.x86.hugePages.map(\.bytes)
         do throws(SettingRefusal) {
             settings = try ChangedSettings(
                 guarding: sizes.map { HugeTLBPool.exclusiveSize(ofPagesOf: $0) }
@@ -62,7 +62,7 @@ final class HostPools: PoolPeer {
         try ExperimentError.wrapping {
             try ExperimentError.checkCanChangePools(
                 "changing the host's pools of huge pages takes root: sudo vmemmap pool --beside-kernel ...")
-            for size in EmulatedMachine.sizes where HugeTLBPool.current(ofPagesOf: size.bytes) == nil {
+            for size in MachineSizes.x86.hugePages where HugeTLBPool.current(ofPagesOf: size.bytes) == nil {
                 throw ExperimentError.notSupported(
                     "this kernel has no pool of \(Format.bytes(size.bytes)) huge pages, or hides "
                         + "/sys/kernel/mm/hugepages; it takes both, 2 MiB and 1 GiB")
@@ -72,7 +72,7 @@ final class HostPools: PoolPeer {
 
     /// Counts are compared as they are, and a pool is emptied: neither goes with huge pages of somebody else's.
     private static func checkUnused() throws(ExperimentError) {
-        for size in EmulatedMachine.sizes.map(\.bytes) {
+        for size in MachineSizes.x86.hugePages.map(\.bytes) {
             guard let pool = HugeTLBPool.current(ofPagesOf: size), let pages = pool.pages, let free = pool.free else {
                 throw .host(HugeTLBPool.hidden(pagesOf: size))
             }
@@ -185,7 +185,7 @@ final class HostPools: PoolPeer {
     private func reset() throws(HostError) {
         let user = user
         try settings.during { () throws(HostError) in user.letGo() }
-        for size in EmulatedMachine.sizes.map(\.bytes) {
+        for size in MachineSizes.x86.hugePages.map(\.bytes) {
             let overcommit = HugeTLBPool.overcommit(ofPagesOf: size)
             if try overcommit.value() != 0 { try settings.set(overcommit, to: 0) }
             try settings.set(HugeTLBPool.exclusiveSize(ofPagesOf: size), to: 0)
@@ -230,7 +230,7 @@ final class HostPools: PoolPeer {
 
     private func counts() throws(HostError) -> PoolCounts {
         var counts = PoolCounts.zero
-        for (index, size) in EmulatedMachine.sizes.enumerated() {
+        for (index, size) in MachineSizes.x86.hugePages.enumerated() {
             guard let pool = HugeTLBPool.current(ofPagesOf: size.bytes), let pages = pool.pages, let free = pool.free,
                 let reserved = pool.reserved, let surplus = pool.surplus
             else { throw HugeTLBPool.hidden(pagesOf: size.bytes) }

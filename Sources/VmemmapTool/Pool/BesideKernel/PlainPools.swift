@@ -30,7 +30,7 @@ final class PlainPools: PoolPeer {
 
     /// Pools of no huge page.
     init(_ scheme: Scheme) {
-        freedPages = EmulatedMachine.sizes.reduce(into: [:]) { freed, size in
+        freedPages = MachineSizes.x86.hugePages.reduce(into: [:]) { freed, size in
             let geometry = Geometry(basePageSize: HostLimits.pageSize, hugePageSize: size)
             freed[size] = geometry.map { scheme.freedPages($0).rawValue }
         }
@@ -93,7 +93,7 @@ final class PlainPools: PoolPeer {
     func counts(expecting expected: PoolCounts) -> PoolCounts {
         var counts = PoolCounts.zero
         var saved = 0
-        for (index, size) in EmulatedMachine.sizes.enumerated() {
+        for (index, size) in MachineSizes.x86.hugePages.enumerated() {
             let pool = pools[size] ?? Pool()
             counts.pools[index].totalPages = pool.total
             counts.pools[index].freePages = pool.free.count

@@ -85,7 +85,7 @@ struct PoolCounts: Hashable, Sendable, Codable {
 
     /// Nothing at all.
     static let zero = PoolCounts(
-        pools: EmulatedMachine.sizes.map { Pool(hugePageBytes: $0.bytes) }, memmapChangePages: .value(0))
+        pools: MachineSizes.x86.hugePages.map { Pool(hugePageBytes: $0.bytes) }, memmapChangePages: .value(0))
 
     /// The figures that these and another's have both, by what they are called: those of nodes only where there are as
     /// many of them.

@@ -137,13 +137,7 @@ extension HugePageSize: ExpressibleByArgument {
     }
 
     /// As it is written on the command line.
-    public var defaultValueDescription: String {
-        let kibibytes = bytes.rawValue >> 10
-        for (unit, shift) in [("G", 20), ("M", 10)] where kibibytes >> shift > 0 {
-            return "\(kibibytes >> shift)\(unit)"
-        }
-        return "\(kibibytes)K"
-    }
+    public var defaultValueDescription: String { bytes.argument }
 
     /// Those of x86-64, which the pool and the benchmark have.
     static let ofBench: [HugePageSize] = [.twoMebibytes, .oneGibibyte]
@@ -153,6 +147,17 @@ extension HugePageSize: ExpressibleByArgument {
 
     /// What a shell offers: the same.
     public static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
+}
+
+extension ByteCount {
+    /// As a size of page, or a few of them, is written on the command line and in a script.
+    var argument: String {
+        let kibibytes = rawValue >> 10
+        for (unit, shift) in [("G", 20), ("M", 10)] where kibibytes >> shift > 0 {
+            return "\(kibibytes >> shift)\(unit)"
+        }
+        return "\(kibibytes)K"
+    }
 }
 
 extension Scheme: ExpressibleByArgument {
