@@ -69,7 +69,7 @@ enum RaceReport {
                 ? "Unchecked, \(Format.count(wrong.faults, "store")) met a read-only tail, one in "
                     + "\(Format.count(wrong.reads / wrong.faults, "operation"))."
                 : "Unchecked, no store met a read-only tail in \(Format.count(wrong.reads, "operation")). That does "
-                    + "not acquit it: give it longer (--race-duration), or more walkers.",
+                    + "not acquit it: give it longer (--race-duration), or fewer huge pages (--pages 16).",
             style.mark(result.outcome)
                 + "\(Format.count(right.faults)) of \(Format.count(right.reads, "operation")) did with the check and "
                 + "the grace period; \(Format.count(right.references, "reference")) taken.",
