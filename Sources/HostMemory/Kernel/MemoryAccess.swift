@@ -1,7 +1,7 @@
 import CSystemShims
 
 /// How a store that may fault ended.
-public enum AccessOutcome: Hashable, Sendable {
+package enum AccessOutcome: Hashable, Sendable {
     /// It was made.
     case done
     /// The page is mapped but does not allow it: SIGSEGV with si_code SEGV_ACCERR (2).

@@ -19,7 +19,7 @@ extension VmemmapRegion {
             let outcome = unsafe MemoryAccess.tryAdd(delta, at: counter)
             if outcome == .done { return }
             guard outcome == .refused || outcome == .unmapped else {
-                throw VmemmapError(.write, .fault(outcome, frame: frame))
+                throw VmemmapError(.write, .fault("\(outcome)", frame: frame))
             }
             try waitOrRefuse(frame, outcome, &wait)
         }
@@ -69,7 +69,7 @@ extension VmemmapRegion {
                 throw VmemmapError(.write, .sharedTail(frame: frame))
             }
             // The operation ended between the store and the look at the state, unless that happens again and again.
-            if wait.isFoundIdleTooOften() { throw VmemmapError(.write, .fault(outcome, frame: frame)) }
+            if wait.isFoundIdleTooOften() { throw VmemmapError(.write, .fault("\(outcome)", frame: frame)) }
         }
         HugePageStates.backOff(&wait.pauses)
     }

@@ -50,8 +50,8 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
         case sharedTail(frame: PageFrameNumber)
         /// A failed operation has torn the huge page: it has to be mended first.
         case torn(HugePageIndex)
-        /// A store into a page that ought to be writable faulted.
-        case fault(AccessOutcome, frame: PageFrameNumber)
+        /// A store into a page that ought to be writable faulted: how.
+        case fault(String, frame: PageFrameNumber)
         /// An operation on the huge page, or on its block, kept a writer waiting for longer than any operation takes.
         case heldUp(HugePageIndex)
         /// The region has no such huge pages: only those below `hugePages`.
