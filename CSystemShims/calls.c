@@ -96,14 +96,6 @@ int64_t vme_punch_hole(int fd, int64_t offset, int64_t length)
     return result_of(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length));
 }
 
-int64_t vme_terminal_columns(int fd)
-{
-    struct winsize size;
-    if (ioctl(fd, TIOCGWINSZ, &size) != 0)
-        return -(int64_t)errno;
-    return size.ws_col;
-}
-
 // struct pm_scan_arg of linux/fs.h (Linux 6.7).
 struct scan_arguments {
     uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;

@@ -114,9 +114,3 @@ struct vme_access vme_try_replace(int32_t *address, int32_t *expected, int32_t v
         __atomic_compare_exchange_n(address, expected, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
     return leave();
 }
-
-void vme_store_words(uint64_t *address, const uint64_t *words, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        vme_store_release(address + i, words[i]);
-}

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -169,14 +168,7 @@ int64_t vme_end_with_parent(void)
     return prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 ? -(int64_t)errno : 0;
 }
 
-// MARK: Locks and the environment
-
-int64_t vme_flock(int fd, int operation)
-{
-    if (flock(fd, operation) == 0)
-        return 1;
-    return errno == EWOULDBLOCK ? 0 : -(int64_t)errno;
-}
+// MARK: The environment
 
 char **vme_environment(void)
 {

@@ -24,16 +24,14 @@ int64_t vme_move(uintptr_t from, size_t length, uintptr_t to);
 // memfd_create: GNU-only. Close-on-exec and sealable; not executable where the kernel knows MFD_NOEXEC_SEAL (6.3).
 // huge_page_shift: the logarithm of the size of its huge pages; 0 for base pages.
 int64_t vme_memfd_create(const char *_Nonnull name, unsigned huge_page_shift);
-// fcntl(F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW): variadic and GNU-only.
+// fcntl(F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW): the constants are GNU-only.
 int64_t vme_seal_length(int fd);
 // fallocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE): GNU-only. Gives the range's frames back to the host.
 int64_t vme_punch_hole(int fd, int64_t offset, int64_t length);
-// ioctl(TIOCGWINSZ): the columns of the terminal that `fd` is. ioctl is variadic.
-int64_t vme_terminal_columns(int fd);
 
 // ioctl(PAGEMAP_SCAN) (Linux 6.7) on /proc/PID/pagemap: the parts of [start, end) in `category` (PAGE_IS_*), as up to
-// `most` triples of start, end and categories. ioctl is variadic, and the structure is younger than the system headers
-// of many. Returns how many triples there are; `*scanned` is where it stopped.
+// `most` triples of start, end and categories. The structure is younger than the system headers of many, and its number
+// is a macro. Returns how many triples there are; `*scanned` is where it stopped.
 int64_t vme_scan_page_map(
     int pagemap, uint64_t category, uintptr_t start, uintptr_t end, uint64_t *_Nonnull triples, size_t most,
     uint64_t *_Nonnull scanned);

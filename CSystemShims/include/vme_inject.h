@@ -1,6 +1,6 @@
 // Failing the n-th call on purpose. The state is the calling thread's own, so that tests and stress workers that run
 // side by side do not see each other's faults. Disarmed, the cost is one thread-local load and a branch that is
-// never taken.
+// never taken. In C, since Swift has no thread-local variables.
 #ifndef VME_INJECT_H
 #define VME_INJECT_H
 

@@ -5,6 +5,9 @@
 // (check_mremap_params), so others may map in between; at the limit the second look (prep_move_vma) then refuses, and
 // leaves a gap where the target was. So a move has its turn alone. Calls that may make a mapping share theirs: the
 // kernel's own lock keeps them apart.
+//
+// In C, since fork frees the lock in the child, where only what is safe in a signal handler may run: Swift cannot
+// promise that.
 #ifndef VME_MAPPING_TURNS_H
 #define VME_MAPPING_TURNS_H
 

@@ -19,9 +19,6 @@ static inline void vme_store_release(uint64_t *_Nonnull address, uint64_t value)
     __atomic_store_n(address, value, __ATOMIC_RELEASE);
 }
 
-// Stores `count` words, each in one step: memcpy promises nothing to those who read meanwhile.
-void vme_store_words(uint64_t *_Nonnull address, const uint64_t *_Nonnull words, size_t count);
-
 // How an access ended: signal 0 if it was made, otherwise the signal and si_code of the fault that stopped it.
 struct vme_access {
     int32_t signal;

@@ -31,8 +31,6 @@ void vme_fork_probe_end(struct vme_fork_probe probe);
 // prctl takes a variable number of arguments, which Swift cannot call.
 int64_t vme_end_with_parent(void);
 
-// flock: in Swift the structure of the same name hides the function. 1 if it is done, 0 if another has the lock.
-int64_t vme_flock(int fd, int operation);
 // environ: Swift refuses a global variable that anybody may set.
 char *_Nullable *_Nonnull vme_environment(void);
 

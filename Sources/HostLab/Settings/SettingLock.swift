@@ -71,9 +71,7 @@ package final class SettingLock: Sendable {
                 permissions: [.ownerReadWrite])
             do throws(HostError) {
                 try check(file, path)
-                let isLocked = try HostKernel.call(.open, .file(path.string)) {
-                    vme_flock(file.rawValue, LOCK_EX | LOCK_NB)
-                }
+                let isLocked = try HostKernel.call(.open, .file(path.string)) { lock(file) }
                 // Removed meanwhile, it is no lock any more: another process would make a new one.
                 if isLocked == 1, try HostKernel.status(of: file, name: path.string).linkCount == 1 { return file }
             } catch {
@@ -84,6 +82,12 @@ package final class SettingLock: Sendable {
             guard HostKernel.monotonicNanoseconds() - start < patienceNanoseconds else { return nil }
             HostKernel.sleep(nanoseconds: 5_000_000)
         }
+    }
+
+    /// 1 if it is locked now, 0 if another process has it.
+    private static func lock(_ file: FileDescriptor) -> Int64 {
+        if flock(file.rawValue, LOCK_EX | LOCK_NB) == 0 { return 1 }
+        return errno == EWOULDBLOCK ? 0 : -Int64(errno)
     }
 
     /// Refuses with EPERM what is not a plain file of this user's with one name: somebody else could have it locked, or
@@ -147,7 +151,7 @@ package final class SettingLock: Sendable {
     package func release() {
         guard isOpen.exchange(false, ordering: .acquiringAndReleasing) else { return }
         empty()
-        _ = vme_flock(descriptor.rawValue, LOCK_UN)
+        _ = flock(descriptor.rawValue, LOCK_UN)
         try? HostKernel.close(descriptor)
     }
 

@@ -1,4 +1,3 @@
-import CSystemShims
 import Glibc
 package import SystemPackage
 
@@ -6,8 +5,10 @@ extension HostKernel {
     /// The columns of the terminal that a descriptor is; nil if it is none, or does not say. The corresponding C
     /// function is `ioctl` with TIOCGWINSZ.
     package static func terminalColumns(_ file: FileDescriptor) -> Int? {
-        let columns = vme_terminal_columns(file.rawValue)
-        return columns > 0 ? Int(columns) : nil
+        var size = winsize()
+        // SAFETY: the kernel fills in the structure, which is the one that TIOCGWINSZ takes.
+        let result = unsafe ioctl(file.rawValue, UInt(TIOCGWINSZ), &size)
+        return result == 0 && size.ws_col > 0 ? Int(size.ws_col) : nil
     }
 
     /// Those of the named variables of the environment that are set. The corresponding C function is `getenv`.

@@ -30,13 +30,11 @@ extension EmulatedMachine {
         }
     }
 
-    /// Stores the words of struct pages, each in one step.
+    /// Stores the words of struct pages, each in one step: a copy in bulk promises nothing to those who read meanwhile.
     private func store(_ structPages: [UInt64], at address: Address) {
         // SAFETY: the target lies in the region and is writable, since its huge page is not optimized; each word is
         // aligned.
-        unsafe structPages.withUnsafeBufferPointer { words in
-            guard let source = words.baseAddress, let target = unsafe address.pointer(as: UInt64.self) else { return }
-            unsafe vme_store_words(target, source, words.count)
-        }
+        guard let target = unsafe address.pointer(as: UInt64.self) else { return }
+        for index in structPages.indices { unsafe vme_store_release(target + index, structPages[index]) }
     }
 }
