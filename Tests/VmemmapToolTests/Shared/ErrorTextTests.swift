@@ -113,6 +113,20 @@ struct ErrorTextTests {
         #expect(try line(.memfd, privateOnly) == nil)
     }
 
+    @Test("A part of a host's room keeps all else that is known of it")
+    func parts() {
+        var room = self.room()
+        room.limits = [HostRoom.MemoryLimit(left: .gibibytes(2), source: "RLIMIT_AS", countsSharedMemory: true)]
+        let half = HostRoom.MemoryLimit(left: .gibibytes(1), source: "half of RLIMIT_AS", countsSharedMemory: true)
+        for part in [room.half, room.half.withoutMappingLimit, room.half.keepingFree(MappingCount(10))] {
+            #expect(part.memory == .gibibytes(12) && part.memorySource == "half of MemAvailable")
+            #expect(part.limits == [half] && part.parts == 2)
+        }
+        // A node's own process has limits of its own.
+        #expect(room.half.ofOneNode.limits.isEmpty && room.half.ofNodes(2).limits.isEmpty)
+        #expect(room.half.ofOneNode.parts == 2 && room.half.ofNodes(2).parts == 2)
+    }
+
     @Test("Absurd counts overflow nothing", arguments: [1 << 40, 1 << 60, Int.max])
     func absurd(_ pages: Int) throws {
         for size in [HugePageSize.twoMebibytes, .oneGibibyte] {

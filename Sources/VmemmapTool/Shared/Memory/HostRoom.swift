@@ -35,13 +35,13 @@ struct Shortage: Hashable, Sendable {
 /// What this host has to give to one experiment, asked once, before anything is mapped.
 struct HostRoom: Hashable, Sendable {
     /// vm.max_map_count.
-    let mappingLimit: MappingCount
+    var mappingLimit: MappingCount
     /// Mappings the process has.
-    let mappingsInUse: MappingCount
+    var mappingsInUse: MappingCount
     /// Memory that can be had.
-    let memory: ByteCount
+    var memory: ByteCount
     /// The name of the figure that says so.
-    let memorySource: String
+    var memorySource: String
     /// What else limits memory: the process's own limits.
     var limits: [MemoryLimit] = []
     /// Among how many that need as much the memory is divided.
@@ -50,9 +50,9 @@ struct HostRoom: Hashable, Sendable {
     /// A limit of the process's own memory.
     struct MemoryLimit: Hashable, Sendable {
         /// What is left of it beside the stacks of the process's threads; below 0 where it has no room for those.
-        let left: ByteCount
+        var left: ByteCount
         /// Its name.
-        let source: String
+        var source: String
         /// Whether shared memory counts too: RLIMIT_AS counts all of a region, RLIMIT_DATA what is private.
         let countsSharedMemory: Bool
     }
@@ -129,30 +129,31 @@ struct HostRoom: Hashable, Sendable {
 
     /// The same host with vm.max_map_count out of the way: the kernel's own bound is an int.
     var withoutMappingLimit: HostRoom {
-        HostRoom(
-            mappingLimit: MappingCount(Int(Int32.max)), mappingsInUse: mappingsInUse, memory: memory,
-            memorySource: memorySource, limits: limits)
+        var room = self
+        room.mappingLimit = MappingCount(Int(Int32.max))
+        return room
     }
 
     /// The same host with so many mappings more taken: for who measures and must not come near the limit, where the
     /// budget counts every mapping of the process anew.
     func keepingFree(_ mappings: MappingCount) -> HostRoom {
-        HostRoom(
-            mappingLimit: mappingLimit, mappingsInUse: mappingsInUse + mappings, memory: memory,
-            memorySource: memorySource, limits: limits)
+        var room = self
+        room.mappingsInUse = mappingsInUse + mappings
+        return room
     }
 
     /// Half of what is free: for one of two that need as much.
     var half: HostRoom {
-        HostRoom(
-            mappingLimit: mappingsInUse + MappingCount((mappingLimit - mappingsInUse).rawValue / 2),
-            mappingsInUse: mappingsInUse, memory: ByteCount(memory.rawValue / 2),
-            memorySource: "half of \(memorySource)",
-            limits: limits.map {
-                MemoryLimit(
-                    left: ByteCount($0.left.rawValue / 2), source: "half of \($0.source)",
-                    countsSharedMemory: $0.countsSharedMemory)
-            }, parts: parts * 2)
+        var room = self
+        room.mappingLimit = mappingsInUse + MappingCount((mappingLimit - mappingsInUse).rawValue / 2)
+        room.memory = ByteCount(memory.rawValue / 2)
+        room.memorySource = "half of \(memorySource)"
+        for index in limits.indices {
+            room.limits[index].left = ByteCount(limits[index].left.rawValue / 2)
+            room.limits[index].source = "half of \(limits[index].source)"
+        }
+        room.parts = parts * 2
+        return room
     }
 
     /// Mappings that the process may make meanwhile, where a limit is worked out.

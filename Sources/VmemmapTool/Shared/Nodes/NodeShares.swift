@@ -81,16 +81,17 @@ extension HostRoom {
 
     /// The same host for `nodes` processes together: mappings and a process's own limits are each one's own.
     func ofNodes(_ nodes: Int) -> HostRoom {
-        HostRoom(
-            mappingLimit: withoutMappingLimit.mappingLimit, mappingsInUse: mappingsInUse,
-            memory: memory - Self.nodeMemory * nodes, memorySource: memorySource, parts: parts)
+        var room = ofOneNode.withoutMappingLimit
+        room.memory = memory - Self.nodeMemory * nodes
+        return room
     }
 
-    /// The same host for the mappings of a node: whether there is memory for all of them is asked apart.
+    /// The same host for the mappings of a node: whether there is memory for all of them is asked apart. What the
+    /// process's own limits leave is left out on purpose: each node has limits of its own, and sees to them.
     var ofOneNode: HostRoom {
-        HostRoom(
-            mappingLimit: mappingLimit, mappingsInUse: mappingsInUse, memory: memory, memorySource: memorySource,
-            parts: parts)
+        var room = self
+        room.limits = []
+        return room
     }
 }
 
