@@ -110,43 +110,68 @@ struct MappingBudgetTests {
         let host = Host(limit: 1000, inUse: 100)
         let budget = host.budget()
         let free = 1000 - 100
-        try budget.reserve(MappingCount(free - 10))
-        #expect(throws: MappingBudget.Refusal.self) { try budget.reserve(MappingCount(11)) }
-        try budget.reserve(MappingCount(10))
+        let large = try budget.reserve(MappingCount(free - 10))
+        #expect(throws: MappingBudget.Refusal.self) { _ = try budget.reserve(MappingCount(11)) }
+        let small = try budget.reserve(MappingCount(10))
         #expect(host.counted == 3)
-        budget.settle(reserved: MappingCount(free - 10), made: .zero)
-        try budget.reserve(MappingCount(free - 10))
+        large.end()
+        try budget.reserve(MappingCount(free - 10)).end()
+        small.end()
+    }
+
+    @Test("However an operation ends, what it has reserved and not made is had again, and what it has made is not")
+    func thrown() throws {
+        struct Stop: Error {}
+        let budget = Host(limit: 10_000, inUse: 100).budget()
+        try budget.take(MappingCount(1))
+        let balance = budget.balance
+        func operation() throws {
+            var mappings = try budget.reserve(MappingCount(100))
+            mappings.note(made: MappingCount(30))
+            try mappings.reserve(MappingCount(50))
+            mappings.note(made: MappingCount(-10))
+            #expect(mappings.made == MappingCount(20))
+            #expect(budget.balance == balance - MappingCount(150))
+            throw Stop()
+        }
+        #expect(throws: Stop.self) { try operation() }
+        #expect(budget.balance == balance - MappingCount(20))
     }
 
     @Test("A count that falls into a restore leaves what the restore has removed for it to be put back")
     func countDuringRestore() throws {
         let host = Host(limit: 1000, inUse: 800)
         let budget = host.budget()
-        budget.note(made: MappingCount(-500))
+        var restore = budget.begin()
+        restore.note(made: MappingCount(-500))
         host.inUse.withLock { $0 = 300 }
-        #expect(throws: MappingBudget.Refusal.self) { try budget.reserve(MappingCount(201)) }
-        try budget.reserve(MappingCount(200))
+        #expect(throws: MappingBudget.Refusal.self) { _ = try budget.reserve(MappingCount(201)) }
+        let before = try budget.reserve(MappingCount(200))
         // The restore is done, and what it removed is had once.
-        budget.settle(reserved: .zero, made: MappingCount(-500))
-        try budget.reserve(MappingCount(500))
-        #expect(throws: MappingBudget.Refusal.self) { try budget.reserve(MappingCount(1)) }
+        restore.end()
+        let after = try budget.reserve(MappingCount(500))
+        #expect(throws: MappingBudget.Refusal.self) { _ = try budget.reserve(MappingCount(1)) }
+        before.end()
+        after.end()
     }
 
     @Test("A count that falls into an optimize takes what is made already for once, not twice")
     func countDuringOptimize() throws {
         let host = Host(limit: 1000, inUse: 100)
         let budget = host.budget()
-        try budget.reserve(MappingCount(700))
-        budget.note(made: MappingCount(600))
+        var optimize = try budget.reserve(MappingCount(700))
+        optimize.note(made: MappingCount(600))
         host.inUse.withLock { $0 = 700 }
-        #expect(throws: MappingBudget.Refusal.self) { try budget.reserve(MappingCount(201)) }
-        try budget.reserve(MappingCount(200))
+        #expect(throws: MappingBudget.Refusal.self) { _ = try budget.reserve(MappingCount(201)) }
+        let before = try budget.reserve(MappingCount(200))
         // It is put back: what it made is had again, and what it had reserved.
-        budget.note(made: MappingCount(-600))
-        budget.settle(reserved: MappingCount(700), made: .zero)
-        try budget.reserve(MappingCount(700))
+        optimize.note(made: MappingCount(-600))
+        optimize.end()
+        let after = try budget.reserve(MappingCount(700))
         host.inUse.withLock { $0 = 100 }
-        #expect(throws: MappingBudget.Refusal.self) { try budget.reserve(MappingCount(1)) }
+        #expect(throws: MappingBudget.Refusal.self) { _ = try budget.reserve(MappingCount(1)) }
+        before.end()
+        after.end()
     }
 
     @Test("A raised limit is noticed at the next count")
@@ -181,7 +206,7 @@ struct MappingBudgetTests {
         let refused = Atomic(0)
         let threads = try (0..<4).map { _ throws(HostError) in
             try HostThread {
-                for _ in 0..<1000 where (try? budget.reserve(MappingCount(2))) == nil {
+                for _ in 0..<1000 where (try? budget.take(MappingCount(2))) == nil {
                     refused.add(1, ordering: .relaxed)
                 }
                 budget.giveBack(MappingCount(500))
@@ -197,22 +222,25 @@ struct MappingBudgetTests {
 
     @Test("The process's own budget grants what any process has")
     func process() throws {
-        try MappingBudget.process.reserve(MappingCount(8))
-        MappingBudget.process.settle(reserved: MappingCount(8), made: .zero)
+        _ = try MappingBudget.process.reserve(MappingCount(8))
     }
+}
+
+extension MappingBudget.Reservation {
+    /// Ends the operation here.
+    fileprivate consuming func end() {}
 }
 
 extension MappingBudget {
     /// An operation that makes what it reserves.
     fileprivate func take(_ count: MappingCount) throws(Refusal) {
-        try reserve(count)
-        note(made: count)
-        settle(reserved: count, made: count)
+        var mappings = try reserve(count)
+        mappings.note(made: count)
     }
 
     /// An operation that removes mappings.
     fileprivate func giveBack(_ count: MappingCount) {
-        note(made: .zero - count)
-        settle(reserved: .zero, made: .zero - count)
+        var mappings = begin()
+        mappings.note(made: .zero - count)
     }
 }

@@ -120,8 +120,7 @@ struct FaultSweep {
             limit: { () throws(HostError) in MappingCount(1_000_000) }, inUse: { () throws(HostError) in .zero })
         self.budget = budget
         // Its only count is made here: what is granted from now on is in the balance.
-        try budget.reserve(MappingCount(1))
-        budget.settle(reserved: MappingCount(1), made: .zero)
+        _ = try budget.reserve(MappingCount(1))
         region = try fault.region(budget)
         sum = budget.balance + region.mappingsBeyondPopulated
     }
@@ -198,7 +197,7 @@ struct FaultSweep {
         #expect(budget.balance + region.mappingsBeyondPopulated == sum, "\(comment)")
         // Nothing is set aside any more: a count adds nothing to what the process has.
         let refusal = #expect(throws: MappingBudget.Refusal.self, "\(comment)") {
-            try budget.reserve(MappingCount(2_000_000))
+            _ = try budget.reserve(MappingCount(2_000_000))
         }
         guard case .exceeded(let figures) = refusal else { return }
         #expect(figures.inUse == .zero, "\(comment)")

@@ -37,8 +37,7 @@ struct RestoreBatchTests {
         let writers = Writers.excluded
         let budget = MappingBudget(
             limit: { () throws(HostError) in MappingCount(1_000_000) }, inUse: { () throws(HostError) in .zero })
-        try budget.reserve(MappingCount(1))
-        budget.settle(reserved: MappingCount(1), made: .zero)
+        _ = try budget.reserve(MappingCount(1))
         let region = try VmemmapRegion(shape.plan(), budget: budget)
         let sum = budget.balance
         var found: [MappingCount] = []

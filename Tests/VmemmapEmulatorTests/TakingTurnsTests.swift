@@ -13,44 +13,46 @@ struct TakingTurnsTests {
 
     @Test("Whoever waits for many huge pages goes before those who come later for one of them")
     func order() {
-        let (one, many) = (region.page(0), region.pages(0..<4))
-        book.begin(one)
-        let long = book.wait(for: many)
-        #expect(!book.take(long))
+        var first: HugePageStates.Claim? = book.claim(region.page(0))
+        let long = book.wait(for: region.pages(0..<4))
+        #expect(!isTaken(long))
         let short = book.wait(for: region.page(3))
         // Free, and somebody's who came first.
-        #expect(!book.take(short))
-        book.end(one)
-        #expect(!book.take(short))
-        #expect(book.take(long))
-        #expect(!book.take(short))
-        book.end(many)
-        #expect(book.take(short))
-        book.end(region.page(3))
+        #expect(!isTaken(short))
+        give(&first)
+        #expect(!isTaken(short))
+        var many = book.take(long)
+        #expect(many?.pages == region.pages(0..<4))
+        #expect(!isTaken(short))
+        give(&many)
+        #expect(isTaken(short))
     }
 
     @Test("Nobody waits for those who wait for other huge pages")
     func apart() {
-        book.begin(region.page(0))
+        var first: HugePageStates.Claim? = book.claim(region.page(0))
         let long = book.wait(for: region.pages(0..<4))
-        #expect(!book.take(long))
-        book.begin(region.pages(4..<8))
-        book.end(region.pages(4..<8))
-        book.end(region.page(0))
-        #expect(book.take(long))
-        book.end(region.pages(0..<4))
+        #expect(!isTaken(long))
+        _ = book.claim(region.pages(4..<8))
+        give(&first)
+        #expect(isTaken(long))
     }
+
+    /// Whether it is a ticket's turn: taken, its huge pages are given back at once.
+    private func isTaken(_ ticket: Int) -> Bool { book.take(ticket) != nil }
+
+    private func give(_ claim: inout HugePageStates.Claim?) { claim = nil }
 
     @Test("A writer waits for the batch that an operation is at, not for all that it has taken")
     func writers() throws {
         try region.optimize(region.all, writers: .excluded)
         let (kept, tail) = (region.frame(inVmemmapPage: 0, of: 1), region.frame(inVmemmapPage: 5, of: 1))
-        book.begin(region.all)
+        var claim: HugePageStates.Claim? = book.claim(region.all)
         book.setAtWork(region.page(0), true)
         try region.addToRefcount(of: kept, 1)
         #expect(throws: VmemmapError(.write, .sharedTail(frame: tail))) { try region.addToRefcount(of: tail, 1) }
         book.setAtWork(region.page(0), false)
-        book.end(region.all)
+        give(&claim)
         try region.restore(region.all, writers: .excluded)
         try region.addToRefcount(of: tail, 1)
     }

@@ -40,7 +40,7 @@ package final class MappingBudget: Sendable {
 
     /// At every moment, the process's mappings, `outstanding` and `allowance` come to the limit at most. That holds
     /// whenever a count falls into an operation, since a mapping is noted as made only after it is there, and as
-    /// removed before it goes: until the operation is settled, what it has removed is set aside for it to be put back.
+    /// removed before it goes: until the operation ends, what it has removed is set aside for it to be put back.
     private struct Account {
         /// Mappings that may be granted before the next count.
         var allowance = 0
@@ -57,9 +57,50 @@ package final class MappingBudget: Sendable {
         self.inUse = inUse
     }
 
-    /// Sets `count` mappings aside for an operation, or says why not. Counts the process's mappings if the account has
-    /// run low. To be followed by ``note(made:)`` and ``settle(reserved:made:)``.
-    package func reserve(_ count: MappingCount) throws(Refusal) {
+    /// What an operation has to do with the budget from its beginning to its end: the mappings that are set aside for
+    /// it, and those that it makes. It ends when this goes, in whatever way: what it has not made can be had again
+    /// then, and what it has removed too.
+    package struct Reservation: ~Copyable, Sendable {
+        private let budget: MappingBudget
+        private var reserved = MappingCount.zero
+        /// What the operation has made so far: fewer than it has reserved as a rule, and below zero for one that has
+        /// removed mappings.
+        package private(set) var made = MappingCount.zero
+
+        fileprivate init(_ budget: MappingBudget) { self.budget = budget }
+
+        /// Sets `count` more mappings aside, or says why not. Counts the process's mappings if the account has run low.
+        package mutating func reserve(_ count: MappingCount) throws(Refusal) {
+            try budget.grant(count)
+            reserved = reserved + count
+        }
+
+        /// Tells that the operation has made mappings, or (below zero) that it is about to remove some.
+        package mutating func note(made count: MappingCount) {
+            budget.account.withLock { $0.outstanding -= count.rawValue }
+            made = made + count
+        }
+
+        deinit {
+            let unused = (reserved - made).rawValue
+            budget.account.withLock { account in
+                account.outstanding -= unused
+                account.allowance += unused
+            }
+        }
+    }
+
+    /// Begins an operation, with nothing set aside for it yet.
+    package func begin() -> Reservation { Reservation(self) }
+
+    /// Begins an operation with `count` mappings set aside for it, or says why not.
+    package func reserve(_ count: MappingCount) throws(Refusal) -> Reservation {
+        var reservation = begin()
+        try reservation.reserve(count)
+        return reservation
+    }
+
+    private func grant(_ count: MappingCount) throws(Refusal) {
         // The count is made under the lock: who else runs low meanwhile gets what is left after this one.
         try account.withLock { (account) throws(Refusal) in
             if count.rawValue > account.allowance { try self.count(&account, for: count) }
@@ -71,18 +112,6 @@ package final class MappingBudget: Sendable {
     /// What may be granted before the next count, less what operations under way have been granted: where no count
     /// comes in between, it falls by every mapping made and rises by every one removed.
     package var balance: MappingCount { account.withLock { MappingCount($0.allowance) } }
-
-    /// Tells that an operation has made mappings, or (below zero) that it is about to remove some.
-    package func note(made: MappingCount) { account.withLock { $0.outstanding -= made.rawValue } }
-
-    /// Ends an operation that reserved some mappings and made others: fewer as a rule, and below zero for one that
-    /// removed mappings. All that it made has been told to ``note(made:)``.
-    package func settle(reserved: MappingCount, made: MappingCount) {
-        account.withLock { account in
-            account.outstanding -= (reserved - made).rawValue
-            account.allowance += (reserved - made).rawValue
-        }
-    }
 
     private func count(_ account: inout Account, for asked: MappingCount) throws(Refusal) {
         let state: Exceeded

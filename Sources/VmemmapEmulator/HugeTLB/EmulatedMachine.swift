@@ -117,17 +117,16 @@ public final class EmulatedMachine: Sendable {
             memory = try RegionMemory(
                 length: length, alignment: plans.values.map(RegionMemory.alignment).max() ?? .zero,
                 templates: templates, configuration.backing, configuration.mapping, isPopulated: true,
-                hasDirectWriters: true,
-                store: store, progress: progress)
+                hasDirectWriters: true, budget: budget, store: store, progress: progress)
         } catch {
             throw VmemmapError(.build, .host(error))
         }
-        smallView = try VmemmapRegion(small, over: memory, templatesAt: length, budget, store)
+        smallView = try VmemmapRegion(small, over: memory, templatesAt: length, store)
         if configuration.mapping == .pmd { try smallView.checkPMDMapped() }
         var views = [sizes.block: smallView]
         if let size = sizes.gigantic, let gigantic = plans[size] {
             let templatesAt = length + small.templates.bytes(pageSize: pageSize)
-            views[size] = try VmemmapRegion(gigantic, over: memory, templatesAt: templatesAt, budget, store)
+            views[size] = try VmemmapRegion(gigantic, over: memory, templatesAt: templatesAt, store)
         }
         self.views = views
         let pagesPerBlock = small.geometry.basePagesPerHugePage

@@ -157,25 +157,23 @@ extension EmulatedMachine {
 
     /// Makes so many mappings more, or fewer.
     private func remap(making made: MappingCount, _ body: () throws(HostError) -> Void) throws(VmemmapError) {
-        let budget = smallView.budget
         // What fails half-way may have divided the part at both ends.
         let most = MappingCount(2)
+        var mappings = memory.budget.begin()
         do throws(MappingBudget.Refusal) {
-            try budget.reserve(most)
+            try mappings.reserve(most)
         } catch {
             throw VmemmapError(.build, .init(error, perHugePage: most))
         }
         // Those that go are told before, those that come after.
-        budget.note(made: min(made, .zero))
+        mappings.note(made: min(made, .zero))
         do throws(HostError) {
             try body()
         } catch {
-            budget.note(made: .zero - min(made, .zero))
-            budget.settle(reserved: most, made: .zero)
+            mappings.note(made: .zero - mappings.made)
             throw VmemmapError(.build, .host(error))
         }
-        budget.note(made: max(made, .zero))
-        budget.settle(reserved: most, made: made)
+        mappings.note(made: max(made, .zero))
     }
 
     /// Takes the frames of blocks out of the page allocator, all or none.

@@ -45,17 +45,16 @@ extension VmemmapRegion {
     /// Builds every huge page optimized, one after the other: only pages that stay are ever written.
     func buildOptimized(_ progress: BuildProgress) throws(VmemmapError) {
         guard plan.isWorthwhile else { return prepareStructPages() }
-        let all = layout.allHugePages
-        states.begin(all)
-        defer { states.end(all) }
-        let reserved = try reserve(states.mappingsToOptimize(all), .build, all)
-        defer { budget.settle(reserved: reserved, made: states.mappingsMade(by: all)) }
+        let claim = states.claim(layout.allHugePages)
+        let all = claim.pages
+        var mappings = budget.begin()
+        try reserve(states.mappingsToOptimize(all), &mappings, .build, all)
         do throws(HostError) {
             try parts.withScratchPage { (scratch) throws(HostError) in
                 for page in all {
                     let one = page.alone
                     try writeKeptPages(of: page, scratch)
-                    try working(on: one, to: .optimized) { () throws(HostError) in
+                    try working(on: one, to: .optimized, &mappings) { () throws(HostError) in
                         var replaced = 0
                         try parts.replace(page, &replaced)
                         states.move(one, to: .optimized, isChanged: false)

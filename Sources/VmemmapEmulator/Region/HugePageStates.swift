@@ -2,8 +2,8 @@ import HostMemory
 
 /// The one owner of what is known of a region's huge pages: the state of each, and who works on which.
 ///
-/// An operation takes its huge pages with ``begin(_:)``, moves each from one state to the next, and gives them back
-/// with ``end(_:)``; nobody else changes them meanwhile. These are all the transitions:
+/// An operation takes its huge pages with ``claim(_:)``, moves each from one state to the next, and gives them back
+/// when the claim goes; nobody else changes them meanwhile. These are all the transitions:
 ///
 ///     populated ──optimize──▶ optimized ──restore──▶ restored ──optimize──▶ optimized
 ///
@@ -16,60 +16,46 @@ import HostMemory
 /// is torn and where its contents live (``TornHugePage``). Blocks that PMDs map have a tear of their own, since several
 /// huge pages share one; ``PmdBlocks`` owns those, and ``state(of:)`` takes them into account.
 final class HugePageStates: Sendable {
-    struct Entry {
-        /// The huge page's own state, without what is torn of the blocks that it shares.
-        var state: HugePageState = .populated
-        /// The operation that has taken it, by its ticket; 0: nobody has.
-        var holder = 0
-        /// Of the batch that the operation is at: writers wait.
-        var isAtWork = false
-        /// Moved to its state by the operation that holds it.
-        var isChanged = false
-        /// The memory file has frames for it that no vmemmap page shows.
-        var hasStaleFrames = false
-        /// A mapping begins at its head even where the huge page before it is not optimized: one of the two was moved
-        /// in without the other.
-        var startsMapping = false
+    typealias Entry = HugePageBook.Entry
 
-        var isOptimized: Bool { state == .optimized }
-    }
+    /// Huge pages that an operation has taken. They are given back when this goes.
+    struct Claim: ~Copyable {
+        let pages: Range<HugePageIndex>
+        private let ticket: Int
+        private let states: HugePageStates
 
-    /// Huge pages that have gone from one state to another since the region was built, put-backs included.
-    struct Changes {
-        var optimized = 0
-        var restored = 0
-    }
+        fileprivate init(_ pages: Range<HugePageIndex>, _ ticket: Int, _ states: HugePageStates) {
+            self.pages = pages
+            self.ticket = ticket
+            self.states = states
+        }
 
-    private struct Book {
-        var entries: [Entry]
-        var changes = Changes()
-        /// Who waits for which huge pages, in the order in which they came.
-        var waiting: [(ticket: Int, pages: Range<HugePageIndex>)] = []
-        var nextTicket = 0
-        /// The mappings that each operation under way has made so far, by its ticket.
-        var made: [Int: Int] = [:]
+        deinit { states.giveBack(pages, ticket) }
     }
 
     private let plan: MappingPlan
     private let layout: VmemmapLayout
     private let blocks: PmdBlocks?
-    private let book: Guarded<Book>
+    private let book: Guarded<HugePageBook>
 
     init(_ plan: MappingPlan, _ layout: VmemmapLayout, _ blocks: PmdBlocks?) {
         self.plan = plan
         self.layout = layout
         self.blocks = blocks
-        book = Guarded(Book(entries: Array(repeating: Entry(), count: plan.hugePages.rawValue)))
+        book = Guarded(HugePageBook(plan))
     }
 
     // MARK: Taking and giving back
 
     /// Takes all of `pages`, waiting until nobody has any of them, nor came first and waits for some of them. Takes
     /// none before it can take all, so two never wait for each other.
-    func begin(_ pages: Range<HugePageIndex>) {
+    func claim(_ pages: Range<HugePageIndex>) -> Claim {
         let ticket = wait(for: pages)
         var waited = 0
-        while !take(ticket) { Self.backOff(&waited) }
+        while true {
+            if let claim = take(ticket) { return claim }
+            Self.backOff(&waited)
+        }
     }
 
     /// Gets in line for `pages`.
@@ -82,23 +68,24 @@ final class HugePageStates: Sendable {
     }
 
     /// Takes the huge pages that a ticket is for if it is its turn.
-    func take(_ ticket: Int) -> Bool {
-        book.withLock { book in
-            guard let place = book.waiting.firstIndex(where: { $0.ticket == ticket }) else { return false }
+    func take(_ ticket: Int) -> Claim? {
+        let taken: Range<HugePageIndex>? = book.withLock { book in
+            guard let place = book.waiting.firstIndex(where: { $0.ticket == ticket }) else { return nil }
             let pages = book.waiting[place].pages
-            if book.waiting[..<place].contains(where: { $0.pages.overlaps(pages) }) { return false }
-            for page in pages where book.entries[page.rawValue].holder != 0 { return false }
+            if book.waiting[..<place].contains(where: { $0.pages.overlaps(pages) }) { return nil }
+            for page in pages where book.entries[page.rawValue].holder != 0 { return nil }
             for page in pages { book.entries[page.rawValue].holder = ticket }
             book.made[ticket] = 0
             book.waiting.remove(at: place)
-            return true
+            return pages
         }
+        guard let taken else { return nil }
+        return Claim(taken, ticket, self)
     }
 
-    /// Gives `pages` back.
-    func end(_ pages: Range<HugePageIndex>) {
+    private func giveBack(_ pages: Range<HugePageIndex>, _ ticket: Int) {
         book.withLock { book in
-            if let page = pages.first { book.made[book.entries[page.rawValue].holder] = nil }
+            book.made[ticket] = nil
             for page in pages {
                 book.entries[page.rawValue].holder = 0
                 book.entries[page.rawValue].isChanged = false
@@ -164,7 +151,7 @@ final class HugePageStates: Sendable {
         }
     }
 
-    var changes: Changes { book.withLock { $0.changes } }
+    var changes: HugePageBook.Changes { book.withLock { $0.changes } }
 
     // MARK: Changing
 
@@ -183,7 +170,7 @@ final class HugePageStates: Sendable {
         count(page.alone) { set(&$0, page, state) }
     }
 
-    private func set(_ book: inout Book, _ page: HugePageIndex, _ state: HugePageState) {
+    private func set(_ book: inout HugePageBook, _ page: HugePageIndex, _ state: HugePageState) {
         if state == .optimized { book.changes.optimized += 1 } else { book.changes.restored += 1 }
         book.entries[page.rawValue].state = state
         if showsFileFrames(state) { book.entries[page.rawValue].hasStaleFrames = false }
@@ -228,34 +215,23 @@ final class HugePageStates: Sendable {
         book.withLock { MappingCount(mappingsBegun(in: page, $0)) }
     }
 
-    private func mappingsBegun(in page: HugePageIndex, _ book: Book) -> Int {
+    private func mappingsBegun(in page: HugePageIndex, _ book: HugePageBook) -> Int {
         let edges = blocks?.edges(in: layout.vmemmap(of: page)) ?? []
         let start = layout.vmemmap(of: page).start
-        let isBegunAtHead = page.rawValue == 0 || edges.contains(start) || isBoundary(before: page, book)
-        return plan.boundariesInside(book.entries[page.rawValue].state) + edges.count { $0 != start }
-            + (isBegunAtHead ? 1 : 0)
+        let isBegunAtHead = page.rawValue == 0 || edges.contains(start) || book.isBoundary(before: page)
+        return book.boundaries(inside: page) + edges.count { $0 != start } + (isBegunAtHead ? 1 : 0)
     }
 
     /// Whether a mapping ends where `page` begins, going by the states of the two that meet there.
     func isBoundary(before page: HugePageIndex) -> Bool {
         if blocks?.edges(in: layout.vmemmap(of: page)).contains(layout.vmemmap(of: page).start) == true { return true }
-        return book.withLock { isBoundary(before: page, $0) }
-    }
-
-    private func isBoundary(before page: HugePageIndex, _ book: Book) -> Bool {
-        let (before, own) = (book.entries[page.rawValue - 1], book.entries[page.rawValue])
-        return own.startsMapping || plan.isBoundary(between: before.state, and: own.state)
+        return book.withLock { $0.isBoundary(before: page) }
     }
 
     /// Notes that neighbouring huge pages were moved in by one call: they are one mapping, which stays apart from what
     /// is before and behind it. An anonymous mapping keeps the page offset it was made with.
     func noteMoved(_ pages: Range<HugePageIndex>) {
-        count(pages) { book in
-            for page in pages { book.entries[page.rawValue].startsMapping = page == pages.lowerBound }
-            if pages.upperBound.rawValue < book.entries.count {
-                book.entries[pages.upperBound.rawValue].startsMapping = true
-            }
-        }
+        count(pages) { $0.noteMoved(pages) }
     }
 
     /// Notes that a refused call has left the mapping cut where `page` begins.
@@ -265,19 +241,12 @@ final class HugePageStates: Sendable {
 
     /// Mappings that huge pages add in the states they are in, those included that begin behind the last of them.
     func mappings(of pages: Range<HugePageIndex>) -> MappingCount {
-        book.withLock { MappingCount(boundaries(of: pages, $0)) }
+        book.withLock { MappingCount($0.boundaries(of: pages)) }
     }
 
     /// The most that optimizing all of `pages` may add to them.
     func mappingsToOptimize(_ pages: Range<HugePageIndex>) -> MappingCount {
-        book.withLock { book in
-            let first = pages.lowerBound
-            let isBegun =
-                first.rawValue > 0
-                && (plan.isBoundary(between: .populated, and: .optimized) || isBoundary(before: first, book))
-            let most = plan.mappings(.optimized).rawValue * pages.count + (isBegun ? 1 : 0)
-            return MappingCount(most - boundaries(of: pages, book))
-        }
+        book.withLock { MappingCount($0.mostAdded(byOptimizing: pages)) }
     }
 
     /// The mappings that the operation which has taken `pages` has made so far.
@@ -287,30 +256,9 @@ final class HugePageStates: Sendable {
         }
     }
 
-    /// Where mappings end in huge pages, before them and behind them; also at the end of the region, where another view
-    /// of the same memory may go on.
-    private func boundaries(of pages: Range<HugePageIndex>, _ book: Book) -> Int {
-        guard let last = pages.last else { return 0 }
-        let isEnded =
-            last.rawValue + 1 < book.entries.count
-            ? isBoundary(before: pages.upperBound, book)
-            : plan.isBoundary(between: book.entries[last.rawValue].state, and: .populated)
-        return pages.reduce(isEnded ? 1 : 0) { sum, page in
-            sum + plan.boundariesInside(book.entries[page.rawValue].state)
-                + (page.rawValue > 0 && isBoundary(before: page, book) ? 1 : 0)
-        }
-    }
-
-    /// Changes what is known of `pages`, and counts the mappings that this makes for the operation that has taken them:
-    /// under the lock, since a boundary belongs to two huge pages, which two operations may have.
-    private func count(_ pages: Range<HugePageIndex>, _ change: (inout Book) -> Void) {
-        guard let first = pages.first else { return }
-        book.withLock { book in
-            let before = boundaries(of: pages, book)
-            change(&book)
-            let (holder, after) = (book.entries[first.rawValue].holder, boundaries(of: pages, book))
-            book.made[holder]? += after - before
-        }
+    /// Under the lock, since a boundary belongs to two huge pages, which two operations may have.
+    private func count(_ pages: Range<HugePageIndex>, _ change: (inout HugePageBook) -> Void) {
+        book.withLock { $0.counting(pages, change) }
     }
 
     // MARK: What failed operations have left

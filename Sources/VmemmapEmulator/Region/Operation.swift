@@ -63,26 +63,24 @@ extension VmemmapRegion {
         try checkRange(pages, operation)
         guard plan.isWorthwhile, !pages.isEmpty else { return VmemmapError.Residue() }
         if !plan.scheme.isRemapped, operation != .mend { throw VmemmapError(operation, .neverRemapped(plan.scheme)) }
-        states.begin(pages)
-        defer { states.end(pages) }
-        var reserved = MappingCount.zero
+        let claim = states.claim(pages)
         // What mending maps or unmaps counts too.
-        defer { budget.settle(reserved: reserved, made: states.mappingsMade(by: pages)) }
+        var mappings = budget.begin()
         // Whatever has used the reserve, the next operation finds it; where there is no room, the next optimize says
         // so.
         defer { try? MappingReserve.process.fill() }
         do throws(HostError) {
-            try mendWithReserve(pages)
+            try mendWithReserve(claim, &mappings)
         } catch {
             throw failure(operation, .host(error), pages)
         }
         if operation != .mend {
             // A restore ends with fewer mappings than it began with, and lives on the headroom.
             let needed = operation == .optimize ? states.mappingsToOptimize(pages) : .zero
-            reserved = try reserve(needed, operation, pages)
-            let refusal = advance(pages, operation, writers)
+            try reserve(needed, &mappings, operation, pages)
+            let refusal = advance(claim, operation, writers, &mappings)
             if let refusal {
-                undo(pages, operation, writers)
+                undo(claim, operation, writers, &mappings)
                 throw failure(operation, .host(refusal), pages)
             }
         }
@@ -90,57 +88,64 @@ extension VmemmapRegion {
         return residue(of: pages, isDone: true)
     }
 
-    private func mendWithReserve(_ pages: Range<HugePageIndex>) throws(HostError) {
+    private func mendWithReserve(
+        _ claim: borrowing HugePageStates.Claim, _ mappings: inout MappingBudget.Reservation
+    ) throws(HostError) {
         do throws(HostError) {
-            try mendTorn(pages)
+            try mendTorn(claim, &mappings)
         } catch {
             guard error.code == .outOfMemory, MappingReserve.process.letGo() else { throw error }
-            try mendTorn(pages)
+            try mendTorn(claim, &mappings)
         }
     }
 
     /// Makes what earlier failures have torn whole: first the blocks, which other huge pages share.
-    private func mendTorn(_ pages: Range<HugePageIndex>) throws(HostError) {
-        try parts.blocks?.mend(around: layout.vmemmap(of: pages))
-        while let run = states.nextRun(in: pages, atMost: 1, where: { $0.state.isTorn }),
+    private func mendTorn(
+        _ claim: borrowing HugePageStates.Claim, _ mappings: inout MappingBudget.Reservation
+    ) throws(HostError) {
+        try parts.blocks?.mend(around: layout.vmemmap(of: claim.pages))
+        while let run = states.nextRun(in: claim.pages, atMost: 1, where: { $0.state.isTorn }),
             let torn = states.entry(run.lowerBound).state.tear
-        { try working(on: run, to: .restored) { () throws(HostError) in try remapper.mend(torn) } }
+        { try working(on: run, to: .restored, &mappings) { () throws(HostError) in try remapper.mend(torn) } }
     }
 
     /// Carries the operation out, batch by batch, up to the end or the first refusal.
     private func advance(
-        _ pages: Range<HugePageIndex>, _ operation: VmemmapError.Operation, _ writers: Writers
+        _ claim: borrowing HugePageStates.Claim, _ operation: VmemmapError.Operation, _ writers: Writers,
+        _ mappings: inout MappingBudget.Reservation
     ) -> HostError? {
         let length = batchLength(operation, writers)
-        var rest = pages
+        var rest = claim.pages
         while let batch = states.nextRun(
             in: rest, atMost: length, where: { $0.isOptimized == (operation == .restore) })
         {
-            if let failure = carryOut(operation, batch, writers, isChanged: true) { return failure }
-            rest = batch.upperBound..<pages.upperBound
+            if let failure = carryOut(operation, batch, writers, isChanged: true, &mappings) { return failure }
+            rest = batch.upperBound..<claim.pages.upperBound
         }
         return nil
     }
 
     /// Takes back what a failed operation has done. Stops where that is refused too: what stays is marked as changed.
     private func undo(
-        _ pages: Range<HugePageIndex>, _ operation: VmemmapError.Operation, _ writers: Writers
+        _ claim: borrowing HugePageStates.Claim, _ operation: VmemmapError.Operation, _ writers: Writers,
+        _ mappings: inout MappingBudget.Reservation
     ) {
         let inverse = operation == .restore ? VmemmapError.Operation.optimize : .restore
         let length = batchLength(inverse, writers)
-        while let batch = states.nextRun(in: pages, atMost: length, where: { $0.isChanged }) {
-            if carryOut(inverse, batch, writers, isChanged: false) != nil { break }
+        while let batch = states.nextRun(in: claim.pages, atMost: length, where: { $0.isChanged }) {
+            if carryOut(inverse, batch, writers, isChanged: false, &mappings) != nil { break }
         }
         // A second attempt at what the failure left; what still cannot be reclaimed is reported.
-        reclaim(pages)
+        reclaim(claim.pages)
     }
 
     /// Optimizes or restores a batch, up to the end or the first refusal.
     private func carryOut(
-        _ operation: VmemmapError.Operation, _ batch: Range<HugePageIndex>, _ writers: Writers, isChanged: Bool
+        _ operation: VmemmapError.Operation, _ batch: Range<HugePageIndex>, _ writers: Writers, isChanged: Bool,
+        _ mappings: inout MappingBudget.Reservation
     ) -> HostError? {
         let state = operation == .restore ? HugePageState.restored : .optimized
-        return working(on: batch, to: state) {
+        return working(on: batch, to: state, &mappings) {
             let result = operation == .restore ? restoreWithReserve(batch, writers) : optimizeSplit(batch, writers)
             states.move(batch.prefix(result.completed), to: state, isChanged: isChanged)
             return result.failure
@@ -180,25 +185,27 @@ extension VmemmapRegion {
     /// Brings `pages` to a state by `work`, and tells writers, who wait meanwhile, and the budget: of mappings that go
     /// before they do, of new ones after.
     func working<Result, Failure: Error>(
-        on pages: Range<HugePageIndex>, to state: HugePageState, _ work: () throws(Failure) -> Result
+        on pages: Range<HugePageIndex>, to state: HugePageState, _ mappings: inout MappingBudget.Reservation,
+        _ work: () throws(Failure) -> Result
     ) throws(Failure) -> Result {
         let before = states.mappingsMade(by: pages)
         // All that may go; what does not is made again.
         let going = state == .optimized ? .zero : .zero - states.mappings(of: pages)
-        if going < .zero { budget.note(made: going) }
+        if going < .zero { mappings.note(made: going) }
         states.setAtWork(pages, true)
         defer {
             states.setAtWork(pages, false)
-            budget.note(made: states.mappingsMade(by: pages) - before - going)
+            mappings.note(made: states.mappingsMade(by: pages) - before - going)
         }
         return try work()
     }
 
     /// Sets aside what an operation will map.
     func reserve(
-        _ needed: MappingCount, _ operation: VmemmapError.Operation, _ pages: Range<HugePageIndex>
-    ) throws(VmemmapError) -> MappingCount {
-        if needed == .zero { return .zero }
+        _ needed: MappingCount, _ mappings: inout MappingBudget.Reservation, _ operation: VmemmapError.Operation,
+        _ pages: Range<HugePageIndex>
+    ) throws(VmemmapError) {
+        if needed == .zero { return }
         do throws(HostError) {
             // It is there unless a refusal has used it up. Before the budget looks, so that it is counted.
             try MappingReserve.process.fill()
@@ -206,11 +213,10 @@ extension VmemmapRegion {
             throw failure(operation, .host(error), pages)
         }
         do throws(MappingBudget.Refusal) {
-            try budget.reserve(needed)
+            try mappings.reserve(needed)
         } catch {
             throw failure(operation, .init(error, perHugePage: plan.mappings(.optimized)), pages)
         }
-        return needed
     }
 
     // MARK: Leftovers

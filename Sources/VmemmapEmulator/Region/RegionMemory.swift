@@ -9,9 +9,11 @@ final class RegionMemory: Sendable {
     let blocks: PmdBlocks?
     /// Staging that could not be unmapped.
     let orphans: Orphans
+    /// What may be mapped.
+    let budget: MappingBudget
     private let shield: ForkShield
     /// Mappings of views that are gone, which go with the memory.
-    private let leaving = Guarded<[(mappings: MappingCount, budget: MappingBudget)]>([])
+    private let leaving: Guarded<MappingBudget.Reservation>
 
     /// The alignment that a mask-encoded compound head needs: that of the struct pages of a huge page, which are a
     /// power of two then. 32 MiB at least: those of 1 GiB, of 128 bytes.
@@ -31,6 +33,7 @@ final class RegionMemory: Sendable {
     ///   - hasDirectWriters: whether somebody stores to struct pages without asking ``HugePageStates``, as a machine
     ///     does.
     ///   - fileName: the memory file's name, for others to see.
+    ///   - budget: what may be mapped of it.
     ///   - store: where its memory file takes its frames.
     ///   - progress: told how far populating is.
     ///
@@ -38,8 +41,8 @@ final class RegionMemory: Sendable {
     /// limits, 7).
     init(
         length: ByteCount, alignment: ByteCount, templates: ByteCount, _ backing: Backing, _ mapping: RegionMapping,
-        isPopulated: Bool, hasDirectWriters: Bool = false, fileName: String = MemoryFile.regionName, store: FrameStore,
-        progress: BuildProgress
+        isPopulated: Bool, hasDirectWriters: Bool = false, fileName: String = MemoryFile.regionName,
+        budget: MappingBudget, store: FrameStore, progress: BuildProgress
     ) throws(HostError) {
         let orphans = Orphans()
         let file = backing == .memfd ? try MemoryFile(name: fileName, length: length + templates, in: store) : nil
@@ -64,25 +67,20 @@ final class RegionMemory: Sendable {
         self.range = range
         self.file = file
         self.orphans = orphans
+        self.budget = budget
+        leaving = Guarded(budget.begin())
     }
 
-    /// Gives a view's mappings back to its budget when the memory is unmapped.
-    func settleOnceUnmapped(_ mappings: MappingCount, _ budget: MappingBudget) {
-        budget.note(made: .zero - mappings)
-        leaving.withLock { $0.append((mappings, budget)) }
+    /// Gives a view's mappings back to the budget when the memory is unmapped.
+    func giveBackOnceUnmapped(_ mappings: MappingCount) {
+        leaving.withLock { $0.note(made: .zero - mappings) }
     }
 
-    // Nothing reads the region any more. A refusal leaks address space and mappings; only the budgets can be told.
+    // Nothing reads the region any more. A refusal leaks address space and mappings; only the budget can be told.
     deinit {
         shield.remove()
         let isGone = (try? HostKernel.unmapRegion(range)) != nil
-        for (mappings, budget) in leaving.withLock({ $0 }) {
-            if isGone {
-                budget.settle(reserved: .zero, made: .zero - mappings)
-            } else {
-                budget.note(made: mappings)
-            }
-        }
+        if !isGone { leaving.withLock { $0.note(made: .zero - $0.made) } }
     }
 
     /// Gives every page a frame, so many at a time that a call takes a second at most where the host is slow.

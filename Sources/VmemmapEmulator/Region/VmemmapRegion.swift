@@ -18,9 +18,9 @@ public final class VmemmapRegion: Sendable {
 
     let parts: RegionParts
     let remapper: any Remapper
-    let budget: MappingBudget
 
     var states: HugePageStates { parts.states }
+    var budget: MappingBudget { parts.memory.budget }
 
     /// Maps the region and fills its struct pages as the kernel's prep of compound pages would.
     ///
@@ -47,11 +47,11 @@ public final class VmemmapRegion: Sendable {
                 length: length, alignment: RegionMemory.alignment(plan),
                 templates: plan.templates.bytes(pageSize: plan.geometry.basePageSize), plan.backing,
                 plan.mapping, isPopulated: construction == .populated, fileName: RegionLabel(plan).memoryFileName,
-                store: store, progress: progress)
+                budget: budget, store: store, progress: progress)
         } catch {
             throw VmemmapError(.build, .host(error))
         }
-        try self.init(plan, over: memory, templatesAt: length, budget, store)
+        try self.init(plan, over: memory, templatesAt: length, store)
         do throws(HostError) {
             try markGuardPages()
         } catch {
@@ -73,13 +73,10 @@ public final class VmemmapRegion: Sendable {
     ///   - memory: as the plan's backing and mapping have it. Views of the same memory must not work on the same part
     ///     of it at the same time.
     ///   - templatesAt: where in the memory's file the templates of this view lie.
-    ///   - budget: what may be mapped.
     ///   - store: where a memory file of its own takes its frames.
     init(
-        _ plan: MappingPlan, over memory: RegionMemory, templatesAt: ByteCount, _ budget: MappingBudget,
-        _ store: FrameStore
+        _ plan: MappingPlan, over memory: RegionMemory, templatesAt: ByteCount, _ store: FrameStore
     ) throws(VmemmapError) {
-        self.budget = budget
         let layout = VmemmapLayout(geometry: plan.geometry, base: memory.range.start, hugePages: plan.hugePages)
         do throws(HostError) {
             if plan.isWorthwhile { try MappingReserve.process.fill() }
@@ -104,7 +101,7 @@ public final class VmemmapRegion: Sendable {
         for page in layout.allHugePages {
             if let staging = states.entry(page).state.tear?.staging { parts.memory.orphans.unmap(staging) }
         }
-        parts.memory.settleOnceUnmapped(states.mappings(of: layout.allHugePages), budget)
+        parts.memory.giveBackOnceUnmapped(states.mappings(of: layout.allHugePages))
     }
 
     /// The memory file behind the region, for the C baseline that the engine is measured against.
