@@ -102,6 +102,6 @@ struct HiddenFilesTests {
         }
         let json = try await Self.run("mount --bind empty \(file) && \"$V\" inspect --pages 4 -q --export-json -")
         #expect(json.code == 0, "\(json)")
-        if file == "/proc/kpagecount" { #expect(json.output.contains("\"pss_bytes\" : null")) }
+        if file == "/proc/kpagecount" { #expect(json.output.contains("\"region_pss_bytes\" : null")) }
     }
 }
