@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import HostMemory
 import VmemmapEmulator
 
@@ -67,6 +68,7 @@ struct BenchCommand: ParsableCommand {
     @OptionGroup(title: "Terminal") var terminal: TerminalOptions
 
     func validate() throws {
+        try Scheme.check(areRemapped: scheme.values)
         if readers { try checkReaders() }
         try WholeNumber.check(pairs, of: "--pairs", in: 1...1000)
         try WholeNumber.check(walkers, of: "--walkers", in: 0...256)
@@ -119,7 +121,11 @@ struct BenchCommand: ParsableCommand {
         }
         // Where nothing is changed, too: the signals are blocked now, and somebody must take them.
         let control = BenchControl()
-        try signals.watch(changes.settings) { control.end(by: $0) }
+        let isWatched = isatty(2) == 1 && !terminal.quiet
+        try signals.watch(changes.settings) { signal in
+            control.end(by: signal)
+            if isWatched { Output.error("ending with the pair under way; a second signal ends it at once") }
+        }
         defer { SignalPutBack.putBack(changes.settings) }
         let progress = terminal.terminal.progress()
         let result = try runOrExit { () throws(ExperimentError) in

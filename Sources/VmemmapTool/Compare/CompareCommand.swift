@@ -10,7 +10,8 @@ struct CompareCommand: ParsableCommand {
             Example: vmemmap compare old.json new.json --fail-above 10
 
             Of a median, the range over its runs tells noise: two figures differ if each lies outside the other's \
-            range. Counts and amounts differ if they are not the same.
+            range. Counts and amounts differ if they are not the same. Of the whole process's memory and mappings, \
+            which differ a little from run to run, it is unknown, and --fail-above leaves them out.
             """)
 
     @Argument(help: "The older export: what --export-json wrote.", completion: .file(extensions: ["json"]))

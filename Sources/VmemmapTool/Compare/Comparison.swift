@@ -58,11 +58,19 @@ struct Comparison: Sendable {
         _ table: String, _ labels: String, _ heading: ExportTable.Heading, _ old: ExportTable.MeasuredFigure,
         _ new: ExportTable.MeasuredFigure
     ) -> ComparisonResult.Row {
-        ComparisonResult.Row(
+        let found = verdict(heading.unit, old, new)
+        return ComparisonResult.Row(
             table: table, row: labels, figure: heading.name, unit: heading.unit, old: Measured(old.value),
             new: Measured(new.value), oldRange: Measured(old.range.map { [$0.lowerBound, $0.upperBound] }),
             newRange: Measured(new.range.map { [$0.lowerBound, $0.upperBound] }),
-            verdict: verdict(heading.unit, old, new))
+            verdict: found == .differs && isOfProcess(heading.name) ? .unknown : found)
+    }
+
+    /// Whether a figure is of a whole process, which differs a little from run to run: by its threads' stacks and its
+    /// heap.
+    static func isOfProcess(_ figure: String) -> Bool {
+        ["rss_bytes", "pss_bytes", "page_table_bytes", "mappings", "mapping_cost_bytes"].contains(figure)
+            || figure.hasPrefix("process_")
     }
 
     /// What a difference is worth.

@@ -75,7 +75,10 @@ struct ComparisonResult: Hashable, Sendable, Codable {
     /// What is too large. A time without a range counts: nothing says that it is noise.
     var failures: [Row] {
         guard let percent = failAbovePercent.value else { return [] }
-        return rows.filter { [.differs, .unknown].contains($0.verdict) && $0.isLarger(than: percent) }
+        return rows.filter {
+            [.differs, .unknown].contains($0.verdict) && !Comparison.isOfProcess($0.figure)
+                && $0.isLarger(than: percent)
+        }
     }
 
     /// Figures that the old one has and the new one lacks: nothing can be said of them.

@@ -38,7 +38,7 @@ struct DemoCommand: ParsableCommand {
     @Option(
         name: [.customLong("race-duration"), .customLong("race-seconds")],
         help: ArgumentHelp(
-            "With --race: how long each way is run, in all, \(RunTime.help) (default: 3s).",
+            "With --race: how long each way is run, in all and at least, \(RunTime.help) (default: 3s).",
             valueName: RunTime.valueName),
         transform: RunTime.parse)
     var raceDuration: RunTime?
@@ -123,6 +123,8 @@ struct DemoCommand: ParsableCommand {
     }
 
     private func run(_ kind: RaceKind) throws {
+        // One that is preempted keeps its reference: with many more of them there is always one for each head.
+        if kind == .speculative { try WholeNumber.check(walkers.value, of: "--walkers of this race", in: 1...32) }
         let exports = try export.open()
         let progress = terminal.terminal.progress()
         let result = try runOrExit { () throws(ExperimentError) in

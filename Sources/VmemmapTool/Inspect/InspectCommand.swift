@@ -71,6 +71,7 @@ struct InspectCommand: ParsableCommand {
             throw ValidationError(
                 "--pages, --nodes and --restored are for a temporary hold: --pid names a process that runs already.")
         }
+        if pid == nil { try geometry.check(frees: [scheme ?? .firstTail]) }
         try nodes.count?.check(divides: memory.pages.rawValue, "huge pages")
         if pid == nil, region != nil {
             throw ValidationError("--region says where in a process: --pid has to say in which.")

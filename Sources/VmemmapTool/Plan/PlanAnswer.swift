@@ -46,9 +46,9 @@ enum PlanAnswer {
 
     /// Linux's condition (`vmemmap_can_optimize()`).
     private static let deviceDax =
-        "Linux has that since 5.19, and nothing turns it on or off: the struct pages are built so where a device is "
-        + "aligned to its huge pages (ndctl create-namespace --mode devdax --align) and they lie in main memory "
-        + "(--map mem), not on the device."
+        "Linux has that since 5.19 on x86-64, later on riscv and on powerpc with radix page tables; nothing turns it "
+        + "on or off. The struct pages are built so where a device is aligned to its huge pages (ndctl "
+        + "create-namespace --mode devdax --align) and they lie in main memory (--map mem), not on the device."
 
     /// Which of the sizes of huge page this host's kernel does not have; nil where it has all, or does not tell.
     private static func missingSizes(_ result: PlanResult) -> String? {

@@ -34,7 +34,7 @@ struct PlanExperiment: Sendable {
             let forecast = Forecast(
                 memory: memory, pools: pools, basePage: basePage, structPage: structPageSize, sizes: sizes,
                 schemes: schemes, backing: backing, tailFrames: tailFrames, cost: host.mappingCost,
-                limit: host.maxMapCount.value, kernelScheme: kernelScheme)
+                limit: host.maxMapCount.value, kernelScheme: architecture == nil ? kernelScheme : nil)
             guard let forecast else {
                 throw .notSupported(
                     "\(memory) bytes hold no huge page, or are more than 1 EiB: give --memory from one huge page up"

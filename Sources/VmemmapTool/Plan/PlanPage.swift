@@ -22,7 +22,7 @@ extension PlanResult {
             let parts = [all - row.freedBytes, row.kernelPageTableBytes, row.kernelNetBytes]
             return BarFigure.Row(
                 "\(row.scheme.rawValue), \(Format.bytes(row.hugePageBytes))"
-                    + (row.isKernelScheme && !isElsewhere ? " \u{2190} you are here" : ""),
+                    + (row.isKernelScheme.value == true ? " \u{2190} you are here" : ""),
                 text: Format.bytes(row.kernelNetBytes) + " given back",
                 parts.map { (Double($0.rawValue), Format.bytes($0)) })
         }

@@ -89,6 +89,7 @@ struct StressCommand: ParsableCommand {
         try duration.check("--duration <\(RunTime.valueName)>")
         try reportEvery.check("--report-every <\(RunTime.valueName)>")
         try WholeNumber.check(workers, of: "--workers", in: 1...256)
+        try Scheme.check(areRemapped: scheme.values)
         try geometry.check(frees: scheme.values)
         try nodes.count?.check(divides: numberOfPages.rawValue, "huge pages", atLeast: 2)
         if let cycles { try nodes.count?.check(divides: cycles, "cycles") }

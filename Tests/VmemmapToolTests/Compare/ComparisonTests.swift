@@ -89,6 +89,8 @@ struct ComparisonTests {
         let verdict = Comparison.verdict(.nanoseconds, .init(value: 1), .init(value: 2))
         #expect(verdict == .unknown)
         #expect(Comparison.verdict(.bytes, .init(value: 1), .init(value: 2)) == .differs)
+        #expect(Comparison.isOfProcess("rss_bytes") && Comparison.isOfProcess("process_pss_bytes"))
+        #expect(!Comparison.isOfProcess("region_pss_bytes") && !Comparison.isOfProcess("distinct_frames"))
     }
 
     @Test("The command: the same twice, a change above the limit, two commands, and its own input spared")

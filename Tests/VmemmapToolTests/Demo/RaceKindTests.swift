@@ -37,6 +37,12 @@ struct RaceKindTests {
         #expect(RaceReport.lines(result).contains { $0.hasPrefix(mark + "0 of ") })
     }
 
+    @Test("With more walkers than can give back what they hold the race is refused")
+    func walkers() async throws {
+        let outcome = try await Command.run(["demo", "--race", "speculative", "--pages", "1", "--walkers", "64"])
+        #expect(outcome.code == 64 && outcome.error.contains("must be from 1 to 32, not 64"), "\(outcome)")
+    }
+
     @Test("Without them one does")
     func unchecked() throws {
         for _ in 0..<100 where try Self.race(.speculative, .head, .memfd).side(.unchecked).faults > 0 { return }

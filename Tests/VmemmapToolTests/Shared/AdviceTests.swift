@@ -52,7 +52,7 @@ struct AdviceTests {
     func nothingFits(_ limit: String, _ command: String) async throws {
         let outcome = try await Command.run("/bin/sh", Command.limited(limit, [command, "--pages", "4"]))
         #expect(outcome.code == 3, "\(outcome)")
-        #expect(outcome.error.contains("not one fits, or raise that limit by "), "\(outcome)")
+        #expect(outcome.error.contains("not one fits; raise that limit by "), "\(outcome)")
     }
 
     @Test(

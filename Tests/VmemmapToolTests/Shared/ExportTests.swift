@@ -65,7 +65,7 @@ struct ExportTests {
 
                 What a row is.
 
-                | name | frames | duration | speed | known |
+                | name | frames | duration | speed_ratio | known |
                 | :--- | ---: | ---: | ---: | ---: |
                 | a,"b"\\|\\\\c d | 12 | 1.50 s | 1.250 | yes |
                 | none |  |  |  | no |

@@ -361,7 +361,7 @@ private struct Table {
     }
 
     private static func withoutUnit(_ name: Substring) -> String {
-        let unit = ["_bytes", "_nanoseconds", "_ratio"].first { name.hasSuffix($0) && name != "huge_page_bytes" }
+        let unit = ["_bytes", "_nanoseconds"].first { name.hasSuffix($0) && name != "huge_page_bytes" }
         return String(name.dropLast(unit?.count ?? 0))
     }
 

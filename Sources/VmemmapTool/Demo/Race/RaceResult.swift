@@ -101,6 +101,9 @@ extension RaceResult: ExportableResult {
     /// The experiment: `vmemmap demo --race`.
     static var command: String { "race" }
     var verdict: Bool? { holds }
+    var notes: [String] {
+        outcome == .notMeasured ? ["the wrong way was not caught, so that the right one's figures say little"] : []
+    }
 
     var tables: [ExportTable] {
         [

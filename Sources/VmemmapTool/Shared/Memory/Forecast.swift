@@ -27,8 +27,9 @@ struct Forecast: Hashable, Sendable, Codable {
         let mappingOverheadBytes: ByteCount
         /// Whether they are more than vm.max_map_count allows; null where that is hidden.
         let exceedsMapLimit: Measured<Bool>
-        /// Whether the host's kernel optimizes by this scheme.
-        let isKernelScheme: Bool
+        /// Whether the host's kernel optimizes HugeTLB's by this scheme; null where it is not asked about: of another
+        /// architecture, and of device DAX.
+        let isKernelScheme: Measured<Bool>
         /// What the emulation would save, net of the mappings and the longer run.
         let emulationNetBytes: ByteCount
     }
@@ -76,7 +77,7 @@ struct Forecast: Hashable, Sendable, Codable {
                 let plan = try? MappingPlan(
                     geometry: geometry, scheme: scheme, backing: backing, hugePages: pages, tailFrames: tailFrames,
                     cost: cost, mappingLimit: limit ?? MappingCount(.max))
-                return plan.map { Row($0, cost: cost, limit: limit, isKernelScheme: scheme == kernelScheme) }
+                return plan.map { Row($0, cost: cost, limit: limit, kernelScheme: kernelScheme) }
             }
         }
         if rows.isEmpty { return nil }
@@ -84,7 +85,7 @@ struct Forecast: Hashable, Sendable, Codable {
 }
 
 extension Forecast.Row {
-    init(_ plan: MappingPlan, cost: MappingCost, limit: MappingCount?, isKernelScheme: Bool) {
+    init(_ plan: MappingPlan, cost: MappingCost, limit: MappingCount?, kernelScheme: Scheme?) {
         let geometry = plan.geometry
         scheme = plan.scheme
         hugePageBytes = geometry.hugePageSize.bytes
@@ -102,7 +103,7 @@ extension Forecast.Row {
         self.mappings = mappings
         mappingOverheadBytes = plan.overhead(cost)
         exceedsMapLimit = Measured(limit.map { mappings > $0 })
-        self.isKernelScheme = isKernelScheme
+        isKernelScheme = Measured(plan.scheme.isRemapped ? kernelScheme.map { $0 == plan.scheme } : nil)
         emulationNetBytes = plan.netSaving(cost)
     }
 }
@@ -127,7 +128,7 @@ extension Forecast {
                 .shown("page\ntables", drop: 2),
             .bytes("kernel_net", "What is left for the kernel's user.") { $0.kernelNetBytes }.shown("kernel:\nnet"),
             .truth("is_kernel_scheme", "Whether this host's kernel optimizes HugeTLB's by that scheme.") {
-                $0.isKernelScheme
+                $0.isKernelScheme.value
             }
             .shown("this\nkernel"),
         ]

@@ -163,6 +163,13 @@ extension ByteCount {
 extension Scheme: ExpressibleByArgument {
     /// Those of HugeTLB, and device DAX.
     public static var allValueStrings: [String] { (allCases + [.deviceDax]).map(\.rawValue) }
+
+    /// Throws where one of them is never remapped, and nothing else is to be done.
+    static func check(areRemapped schemes: [Scheme]) throws {
+        guard let other = schemes.first(where: { !$0.isRemapped }) else { return }
+        throw ValidationError(
+            "The \(other.rawValue) scheme is built so and never remapped: it is for hold, inspect, plan and savings.")
+    }
 }
 
 extension Backing: ExpressibleByArgument {}

@@ -23,6 +23,10 @@ enum EnterKey {
             let count: Int
             do throws(HostError) {
                 count = try HostKernel.read(.standardInput, into: &byte, name: "standard input")
+            } catch  where error.errno == .resourceTemporarilyUnavailable {
+                // Whoever started this has set O_NONBLOCK.
+                HostKernel.sleep(nanoseconds: 20_000_000)
+                continue
             } catch {
                 throw .host(error)
             }

@@ -87,6 +87,7 @@ enum ErrorText {
             shortage.largest > HugePageCount(0)
             ? "\(shortage.largest) fit: use \(largest(shortage, sizing))"
             : "not one fits"
+        let or = shortage.largest > HugePageCount(0) ? ", or" : ";"
         switch shortage.resource {
         case .mappings:
             let needed = shortage.needed.map { Format.count($0) } ?? "more than can be counted"
@@ -94,7 +95,7 @@ enum ErrorText {
             let limit = limit(shortage)
             let wayOut =
                 if let limit, limit <= most {
-                    ", or raise it (as root: sysctl vm.max_map_count=\(limit), or --raise-map-limit of savings"
+                    "\(or) raise it (as root: sysctl vm.max_map_count=\(limit), or --raise-map-limit of savings"
                         + (HugePageSize.ofBench.contains(shortage.pageSize) ? " and bench)" : ")")
                 } else {
                     "; it cannot be raised so far, the most is \(most)"
@@ -105,7 +106,7 @@ enum ErrorText {
         case .memory(let source):
             let needed = shortage.needed.map { Format.bytes(ByteCount($0)) } ?? "more memory than can be counted"
             return "\(need) \(needed), but \(source) leaves \(Format.bytes(ByteCount(shortage.available))); "
-                + "\(fits), or \(source.contains("limit") ? raise(shortage) : "free memory")"
+                + "\(fits)\(or) \(source.contains("limit") ? raise(shortage) : "free memory")"
         case .contiguousMemory:
             return
                 "\(asked) \(isOne ? "is" : "are") to be allocated by the host in one piece each, and it found not one, "
