@@ -19,7 +19,10 @@ struct HugePageShape {
     /// The most tail frames that make sense: all tails, or where that would free nothing, one less.
     var longestRun: Int { isWorthwhile ? rules.longestRun(tails: pages - 1) : 1 }
 
-    func ownPages(_ run: Int) -> Range<VmemmapPageIndex> { rules.ownPages(run: run) }
+    /// The vmemmap pages whose frames others show.
+    func ownPages(_ run: Int) -> Range<VmemmapPageIndex> {
+        isWorthwhile ? rules.ownPages(run: run) : VmemmapPageIndex(0)..<VmemmapPageIndex(0)
+    }
 
     /// Vmemmap pages, from the first on, that keep a frame of their own.
     func keptPages(_ run: Int) -> Int {

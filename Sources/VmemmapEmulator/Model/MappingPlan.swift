@@ -127,11 +127,10 @@ public struct MappingPlan: Hashable, Sendable {
         }
         self.tailFrames = PageCount(run)
         replacements = shape.replacements(run)
-        let pages = geometry.vmemmapPagesPerHugePage.rawValue
-        let isWorthwhile = !replacements.isEmpty
-        ownPages = isWorthwhile ? shape.ownPages(run) : .none
-        freedPages = VmemmapPageIndex(isWorthwhile ? shape.keptPages(run) : pages)..<VmemmapPageIndex(pages)
-        templatesPerZone = PageCount(isWorthwhile ? shape.templates(run) : 0)
+        ownPages = shape.ownPages(run)
+        let end = VmemmapPageIndex(geometry.vmemmapPagesPerHugePage.rawValue)
+        freedPages = VmemmapPageIndex(shape.keptPages(run))..<end
+        templatesPerZone = PageCount(shape.templates(run))
         boundaryAfterHead = shape.boundaryAfterHead
     }
 

@@ -78,7 +78,8 @@ struct BenchExperiment: Sendable {
             }
         }
         if let shortage, combinations.allSatisfy({ $0.measured == nil }) { throw shortage }
-        let (kernel, trial) = peers.contains(.kernel) ? try kernelPeer(changes, control, progress) : (.notAskedFor, nil)
+        let (kernel, trial) =
+            peers.contains(.kernel) ? try kernelPeer(pages, changes, control, progress) : (.notAskedFor, nil)
         let fewest = combinations.compactMap { $0.measured?.fewestPairs }.min() ?? pairs
         let notJudged = SampleSize.shortfall(pages, of: pageSize.bytes, pairs: fewest)
         return BenchResult(

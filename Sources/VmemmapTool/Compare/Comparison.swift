@@ -58,30 +58,23 @@ struct Comparison: Sendable {
         _ table: String, _ labels: String, _ heading: ExportTable.Heading, _ old: ExportTable.MeasuredFigure,
         _ new: ExportTable.MeasuredFigure
     ) -> ComparisonResult.Row {
-        let found = verdict(heading.unit, old, new)
-        return ComparisonResult.Row(
+        ComparisonResult.Row(
             table: table, row: labels, figure: heading.name, unit: heading.unit, old: Measured(old.value),
             new: Measured(new.value), oldRange: Measured(old.range.map { [$0.lowerBound, $0.upperBound] }),
             newRange: Measured(new.range.map { [$0.lowerBound, $0.upperBound] }),
-            verdict: found == .differs && isOfProcess(heading.name) ? .unknown : found)
-    }
-
-    /// Whether a figure is of a whole process, which differs a little from run to run: by its threads' stacks and its
-    /// heap.
-    static func isOfProcess(_ figure: String) -> Bool {
-        ["rss_bytes", "pss_bytes", "page_table_bytes", "mappings", "mapping_cost_bytes"].contains(figure)
-            || figure.hasPrefix("process_")
+            verdict: verdict(heading.unit, old, new, isOfProcess: heading.isOfProcess))
     }
 
     /// What a difference is worth.
     static func verdict(
-        _ unit: ExportTable.Unit, _ old: ExportTable.MeasuredFigure, _ new: ExportTable.MeasuredFigure
+        _ unit: ExportTable.Unit, _ old: ExportTable.MeasuredFigure, _ new: ExportTable.MeasuredFigure,
+        isOfProcess: Bool = false
     ) -> ComparisonResult.Verdict {
         guard let oldValue = old.value, let newValue = new.value else {
             return old.value == nil && new.value == nil ? .same : .missing
         }
         if oldValue == newValue { return .same }
-        guard unit == .nanoseconds || unit == .ratio else { return .differs }
+        guard unit.isTimed else { return isOfProcess ? .unknown : .differs }
         guard let oldRange = old.range, let newRange = new.range else { return .unknown }
         return oldRange.contains(newValue) || newRange.contains(oldValue) ? .withinNoise : .differs
     }

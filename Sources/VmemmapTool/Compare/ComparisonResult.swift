@@ -72,12 +72,12 @@ struct ComparisonResult: Hashable, Sendable, Codable {
     /// Differences that are more than noise.
     var differences: [Row] { rows.filter { $0.verdict == .differs } }
 
-    /// What is too large. A time without a range counts: nothing says that it is noise.
+    /// What is too large. A time without a range counts: nothing says that it is noise. A whole process's memory does
+    /// not: that it varies is known.
     var failures: [Row] {
         guard let percent = failAbovePercent.value else { return [] }
         return rows.filter {
-            [.differs, .unknown].contains($0.verdict) && !Comparison.isOfProcess($0.figure)
-                && $0.isLarger(than: percent)
+            ($0.verdict == .differs || $0.verdict == .unknown && $0.unit.isTimed) && $0.isLarger(than: percent)
         }
     }
 

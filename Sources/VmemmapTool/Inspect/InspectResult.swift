@@ -100,9 +100,9 @@ extension ExportColumn {
                 region($0).figures.regionPssBytes.value
             }.shown("PSS"),
             .bytes("process_rss", "Rss of the process (smaps_rollup).") { region($0).figures.processRssBytes.value }
-                .shown("process\nRSS"),
+                .shown("process\nRSS").ofProcess(),
             .bytes("process_pss", "Pss of the process (smaps_rollup).") { region($0).figures.processPssBytes.value }
-                .shown("process\nPSS"),
+                .shown("process\nPSS").ofProcess(),
             .count("region_mappings", "Mappings of the region (maps).") { region($0).figures.regionMappings.rawValue }
                 .shown("mappings"),
             .bytes("memfd", "What the memory file occupies (st_blocks).") { region($0).figures.memfdBytes.value }

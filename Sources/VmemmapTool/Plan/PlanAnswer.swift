@@ -5,7 +5,7 @@ import VmemmapEmulator
 enum PlanAnswer {
     /// The sentences, a line each.
     static func lines(_ result: PlanResult) -> [String] {
-        if result.configuration.schemes == [.deviceDax] { return [forecast(result), deviceDax] }
+        if result.isOfDevices { return [forecast(result), deviceDax] }
         guard let architecture = result.configuration.architecture.value.flatMap(Architecture.init(rawValue:)) else {
             return [forecast(result), pools(result), state(result.kernel), missingSizes(result)].compactMap(\.self)
         }
@@ -15,11 +15,10 @@ enum PlanAnswer {
     /// What would be freed of the memory asked for.
     private static func forecast(_ result: PlanResult) -> String {
         let forecast = result.forecast
-        let isDevice = result.configuration.schemes == [.deviceDax]
-        let scheme = isDevice ? Scheme.deviceDax : result.kernelScheme
+        let scheme = result.isOfDevices ? Scheme.deviceDax : result.kernelScheme
         let version = KernelVersion(release: result.host.kernelRelease).map { "Linux \($0)" } ?? "Linux"
         let who =
-            isDevice
+            result.isOfDevices
             ? "A kernel with this memory as device DAX"
             : result.isElsewhere || missingSizes(result) != nil
                 ? "A kernel with the \(scheme.rawValue) scheme"

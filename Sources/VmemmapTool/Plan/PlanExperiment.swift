@@ -103,6 +103,8 @@ struct PlanResult: Hashable, Sendable, Codable {
 
     /// Whether the memory asked for is this host's.
     var isHostMemory: Bool { configuration.memoryBytes.value == nil }
+    /// Whether it is for device DAX, which has nothing to do with HugeTLB's switch and pools.
+    var isOfDevices: Bool { configuration.schemes == [.deviceDax] }
     /// Whether it is for another architecture than this host's, as far as its name tells.
     var isElsewhere: Bool { configuration.architecture.value != nil }
 }

@@ -50,7 +50,8 @@ extension PoolResult: ExportableResult {
                     .count("mappings", "Mappings of the struct pages' region.") {
                         $0.machine.value?.measured.mappings.rawValue
                     },
-                    .bytes("page_table", "VmPTE of the process.") { $0.machine.value?.measured.pageTableBytes },
+                    .bytes("page_table", "VmPTE of the process.") { $0.machine.value?.measured.pageTableBytes }
+                        .ofProcess(),
                 ]),
             ExportTable(
                 "pool", "Each pool after each line, as /proc/meminfo has it.",

@@ -208,10 +208,10 @@ extension StressResult: ExportableResult {
                 },
                 [
                     .label("set_up", "The first or the last; JSON and the page have those between.") { $0.name },
-                    .bytes("rss", "Rss of smaps_rollup.") { $0.footprint.rssBytes.value },
+                    .bytes("rss", "Rss of smaps_rollup.") { $0.footprint.rssBytes.value }.ofProcess(),
                     .count("mappings", "Mappings of the process (lines of maps).") {
                         $0.footprint.mappings.rawValue
-                    },
+                    }.ofProcess(),
                     .count("open_files", "Open descriptors (/proc/self/fd).") { $0.footprint.openFiles },
                 ]),
         ] + (nodes.isEmpty ? [] : [nodeTable])

@@ -1,4 +1,6 @@
+import HostMemory
 import Testing
+import VmemmapEmulator
 
 @testable import VmemmapTool
 
@@ -89,8 +91,24 @@ struct ComparisonTests {
         let verdict = Comparison.verdict(.nanoseconds, .init(value: 1), .init(value: 2))
         #expect(verdict == .unknown)
         #expect(Comparison.verdict(.bytes, .init(value: 1), .init(value: 2)) == .differs)
-        #expect(Comparison.isOfProcess("rss_bytes") && Comparison.isOfProcess("process_pss_bytes"))
-        #expect(!Comparison.isOfProcess("region_pss_bytes") && !Comparison.isOfProcess("distinct_frames"))
+        let ofProcess = Comparison.verdict(.bytes, .init(value: 1), .init(value: 2), isOfProcess: true)
+        #expect(ofProcess == .unknown)
+    }
+
+    @Test("What is a whole process's is so by its column: a plan's mappings, or a region's, are none of those")
+    func ofProcess() throws {
+        let steps = ExportColumn<MemoryFigures>.figures { $0 }.map(\.heading)
+        #expect(
+            steps.filter(\.isOfProcess).map(\.name)
+                == ["rss_bytes", "pss_bytes", "page_table_bytes", "mappings", "mapping_cost_bytes"])
+        let region = ExportColumn<InspectResult>.region(\.self).map(\.heading)
+        #expect(region.filter(\.isOfProcess).map(\.name) == ["process_rss_bytes", "process_pss_bytes"])
+        let forecast = try PlanExperiment(
+            memory: .gibibytes(1), sizes: [.twoMebibytes], schemes: [.head], backing: .anonymous,
+            tailFrames: .frames(1)
+        ).run().forecast.table("forecast", "")
+        #expect(forecast.headings.contains { $0.name == "mappings" })
+        #expect(!forecast.headings.contains { $0.isOfProcess })
     }
 
     @Test("The command: the same twice, a change above the limit, two commands, and its own input spared")

@@ -69,7 +69,7 @@ enum BesideReport {
         var rows = shown.flatMap { index, pair in
             [
                 columns(
-                    PoolCounts.name(pair.0.hugePageBytes),
+                    pair.0.hugePageBytes.argument,
                     cells(pair.0, index == 0 ? outcome.emulator.outcome.value ?? "-" : nil),
                     cells(pair.1, index == 0 ? outcome.peer.outcome.value ?? "-" : nil))
             ] + nodes(pair.0, pair.1)

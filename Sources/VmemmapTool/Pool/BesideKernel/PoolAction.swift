@@ -91,7 +91,7 @@ struct PoolCounts: Hashable, Sendable, Codable {
     /// many of them.
     private func figures(beside other: PoolCounts) -> [(name: String, value: Int?)] {
         zip(pools, other.pools).flatMap { pool, theirs in
-            let size = Self.name(pool.hugePageBytes)
+            let size = pool.hugePageBytes.argument
             let nodes = pool.nodes.count == theirs.nodes.count ? pool.nodes : []
             return pool.named.map { ("\(size) \($0.name)", Optional($0.value)) }
                 + nodes.enumerated().flatMap { number, node in
@@ -115,7 +115,4 @@ struct PoolCounts: Hashable, Sendable, Codable {
             return "\(pair.0.name) is \(value), and \(theirs) in \(peer)"
         }
     }
-
-    /// `2M` or `1G`, as scripts have it.
-    static func name(_ size: ByteCount) -> String { size == HugePageSize.oneGibibyte.bytes ? "1G" : "2M" }
 }

@@ -35,6 +35,8 @@ struct ExportTable: Hashable, Sendable {
             }
         }
 
+        /// Whether its figures differ from run to run.
+        var isTimed: Bool { self == .nanoseconds || self == .ratio }
         /// Whether it tells rows apart.
         var isLabel: Bool { self == .label || self == .metric }
         /// Whether its cells are words.
@@ -55,6 +57,9 @@ struct ExportTable: Hashable, Sendable {
         var drop: Int?
         /// Of a label that is a number: what it is counted in. Nil of any other.
         var measure: Unit?
+        /// Whether it is of a whole process, which differs a little from run to run: by its threads' stacks and its
+        /// heap.
+        var isOfProcess = false
 
         /// The key with its unit, as in every export.
         var name: String { key + unit.suffix }
@@ -124,6 +129,13 @@ struct ExportColumn<Item> {
         var column = self
         column.heading.short = short
         column.heading.drop = drop
+        return column
+    }
+
+    /// The column, of figures of a whole process.
+    func ofProcess() -> Self {
+        var column = self
+        column.heading.isOfProcess = true
         return column
     }
 

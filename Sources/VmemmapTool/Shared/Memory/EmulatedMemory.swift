@@ -59,9 +59,7 @@ struct EmulatedMemory: Hashable, Sendable {
     private var largerSize: String {
         var bytes = basePageSize
         while let size = HugePageSize(bytes: bytes) {
-            if let geometry = Geometry(basePageSize: basePageSize, hugePageSize: size),
-                scheme.freedPages(geometry) > .zero
-            {
+            if scheme.frees(of: size, basePageSize: basePageSize) {
                 return ": use --page-size \(size.defaultValueDescription) or larger"
             }
             bytes = bytes * 2

@@ -164,6 +164,11 @@ extension Scheme: ExpressibleByArgument {
     /// Those of HugeTLB, and device DAX.
     public static var allValueStrings: [String] { (allCases + [.deviceDax]).map(\.rawValue) }
 
+    /// Whether optimizing frees anything of huge pages of a size.
+    func frees(of size: HugePageSize, basePageSize: ByteCount) -> Bool {
+        Geometry(basePageSize: basePageSize, hugePageSize: size).map { freedPages($0) > .zero } ?? false
+    }
+
     /// Throws where one of them is never remapped, and nothing else is to be done.
     static func check(areRemapped schemes: [Scheme]) throws {
         guard let other = schemes.first(where: { !$0.isRemapped }) else { return }

@@ -34,13 +34,12 @@ struct GeometryOptions: ParsableArguments {
     /// - Parameter schemes: of which one at least is to free something where the architecture decides.
     func hugePageSize(_ schemes: [Scheme]) -> HugePageSize {
         if let pageSize { return pageSize }
-        return arch?.hugePageSizes.first { frees($0, schemes) } ?? HugePageSize(
-            bytes: basePageSize * (basePageSize.rawValue / 8)) ?? .twoMebibytes
+        let ofArchitecture = arch?.hugePageSizes.first { frees($0, schemes) }
+        return ofArchitecture ?? HugePageSize(bytes: basePageSize * (basePageSize.rawValue / 8)) ?? .twoMebibytes
     }
 
     private func frees(_ size: HugePageSize, _ schemes: [Scheme]) -> Bool {
-        let geometry = Geometry(basePageSize: basePageSize, hugePageSize: size)
-        return schemes.contains { scheme in geometry.map { scheme.freedPages($0) > .zero } ?? false }
+        schemes.contains { $0.frees(of: size, basePageSize: basePageSize) }
     }
 
     /// Throws where a size is asked for of which an architecture's kernel frees nothing, under any of the schemes.
@@ -55,15 +54,15 @@ struct GeometryOptions: ParsableArguments {
 
     /// As on the command line of another process; nothing where it is the default.
     static func arguments(basePageSize: ByteCount) -> [String] {
-        basePageSize == HostLimits.pageSize ? [] : ["--base-page", "\(basePageSize.rawValue >> 10)K"]
+        basePageSize == HostLimits.pageSize ? [] : ["--base-page", basePageSize.argument]
     }
 
     func validate() throws {
         try OptionRule.check("--base-page", isGiven: basePage != nil, excludes: "--arch", isOtherGiven: arch != nil)
-        let name = "\(basePageSize.rawValue >> 10)K"
+        let name = basePageSize.argument
         guard basePageSize >= HostLimits.pageSize else {
             throw ValidationError(
-                "Base pages of \(name) are smaller than this host's, of \(HostLimits.pageSize.rawValue >> 10)K.")
+                "Base pages of \(name) are smaller than this host's, of \(HostLimits.pageSize.argument).")
         }
         guard let pageSize else { return }
         if let arch, !arch.hugePageSizes.contains(pageSize) {

@@ -83,11 +83,9 @@ enum ErrorText {
         let asked =
             "\(Format.count(shortage.asked.rawValue, "huge page")) of \(Format.bytes(shortage.pageSize.bytes))"
         let need = "\(asked) \(isOne ? "needs" : "need")"
-        let fits =
+        let (fits, or) =
             shortage.largest > HugePageCount(0)
-            ? "\(shortage.largest) fit: use \(largest(shortage, sizing))"
-            : "not one fits"
-        let or = shortage.largest > HugePageCount(0) ? ", or" : ";"
+            ? ("\(shortage.largest) fit: use \(largest(shortage, sizing))", ", or") : ("not one fits", ";")
         switch shortage.resource {
         case .mappings:
             let needed = shortage.needed.map { Format.count($0) } ?? "more than can be counted"

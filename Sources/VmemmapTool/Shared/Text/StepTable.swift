@@ -9,8 +9,8 @@ extension ExportColumn {
             (
                 .bytes("rss", "Rss of smaps_rollup: page table entries of the process, not frames.") {
                     figures($0).rssBytes.value
-                }, "RSS\nKiB"
-            ), (.bytes("pss", "Pss of smaps_rollup.") { figures($0).pssBytes.value }, "PSS\nKiB"),
+                }.ofProcess(), "RSS\nKiB"
+            ), (.bytes("pss", "Pss of smaps_rollup.") { figures($0).pssBytes.value }.ofProcess(), "PSS\nKiB"),
             (
                 .count("distinct_frames", "Different frames behind the region (pagemap).") {
                     figures($0).distinctFrames.value?.rawValue
@@ -29,16 +29,17 @@ extension ExportColumn {
             (
                 .bytes("memfd", "What the memory file occupies (st_blocks).") { figures($0).memfdBytes.value },
                 "memfd\nKiB"
-            ), (.bytes("page_table", "VmPTE of the process.") { figures($0).pageTableBytes }, "tables\nKiB"),
+            ),
+            (.bytes("page_table", "VmPTE of the process.") { figures($0).pageTableBytes }.ofProcess(), "tables\nKiB"),
             (
-                .count("mappings", "Mappings of the process (lines of maps).") { figures($0).mappings.rawValue },
-                "mappings"
+                .count("mappings", "Mappings of the process (lines of maps).") { figures($0).mappings.rawValue }
+                    .ofProcess(), "mappings"
             ),
             (.count("region_mappings", "Mappings of the region.") { figures($0).regionMappings.value?.rawValue }, nil),
             (
                 .bytes("mapping_cost", "What the mappings of the process cost the kernel.") {
                     figures($0).mappingCostBytes
-                }, "cost\nKiB"
+                }.ofProcess(), "cost\nKiB"
             ),
             (
                 .bytes("pmd_mapped", "What PMDs map of the region (PAGEMAP_SCAN).") {
