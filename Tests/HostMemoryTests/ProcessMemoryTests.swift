@@ -77,7 +77,9 @@ struct ProcessMemoryTests {
             let status = try ProcessStatus.current()
             let statm = try Statm.current()
             let populated = region.range.length
-            #expect(after.pss - before.pss >= populated && after.rss >= after.pss)
+            // Not the growth of PSS: another process that starts meanwhile shares the program, whose part shrinks.
+            #expect(after.rss - before.rss >= populated)
+            #expect(after.pss >= populated && after.rss >= after.pss)
             #expect(status.peakRSS + .mebibytes(1) >= after.rss)
             #expect(status.pageTables >= .kibibytes(32), "4096 pages need eight tables of 4 KiB")
             #expect(statm.resident.bytes(pageSize: ScratchRegion.pageSize) >= populated)
