@@ -55,25 +55,26 @@ package enum StructPage {
         head.flags = zone | headFlag
         head.mapcount = -1
         head.refcount = 1
-        let first = [words(head, geometry), words(firstTail, geometry)]
-        let other = words(tail, geometry)
-        return words(of: page, geometry) { $0 < first.count ? first[$0] : other }
+        return words(of: page, geometry, words(head, geometry) + words(firstTail, geometry) + words(tail, geometry))
     }
 
     /// The words of a vmemmap page, of the struct pages that lie in it or reach into it.
-    private static func words(
-        of page: VmemmapPageIndex, _ geometry: Geometry, _ structPage: (Int) -> [UInt64]
-    ) -> [UInt64] {
+    ///
+    /// - Parameter kinds: the words of the head, of the first tail, and of each other tail.
+    private static func words(of page: VmemmapPageIndex, _ geometry: Geometry, _ kinds: [UInt64]) -> [UInt64] {
         let wordsPerPage = geometry.basePageSize.rawValue / wordSize
-        let wordsPerStructPage = geometry.structPageSize.rawValue / wordSize
+        let length = geometry.structPageSize.rawValue / wordSize
         let start = page.rawValue * wordsPerPage
         // Where the struct pages do not fill a vmemmap page, these are all of them.
         let end = max(start, min(start + wordsPerPage, geometry.vmemmapBytesPerHugePage.rawValue / wordSize))
-        let first = start / wordsPerStructPage
+        let first = start / length
         var words: [UInt64] = []
-        words.reserveCapacity(wordsPerPage + 2 * wordsPerStructPage)
-        for index in first..<((end + wordsPerStructPage - 1) / wordsPerStructPage) { words += structPage(index) }
-        return Array(words[(start - first * wordsPerStructPage)..<(end - first * wordsPerStructPage)])
+        words.reserveCapacity(wordsPerPage + 2 * length)
+        for index in first..<((end + length - 1) / length) {
+            // Word by word: appending an array of each struct page costs more than all else here.
+            for word in min(index, 2) * length..<(min(index, 2) + 1) * length { words.append(kinds[word]) }
+        }
+        return Array(words[(start - first * length)..<(end - first * length)])
     }
 
     private static let wordSize = 8
