@@ -136,7 +136,7 @@ struct BenchCommand: ParsableCommand {
         }
         try exports.finish(result)
         terminal.terminal.print(exports) { BenchReport.lines(result, $0) }
-        if result.holds == false { throw ExitCode.violation }
+        if !result.holds { throw ExitCode.violation }
         if let signal = control.signal { throw ExitCode(128 + signal) }
     }
 

@@ -16,6 +16,7 @@ enum BenchReport {
         }
         return style.wrapped([title(result)] + PlanReport.lines(result.host)) + [""] + combinations
             + besideLines(result, style) + [""] + goalLines(result, style) + style.wrapped(closing(result))
+            + (result.checks.isEmpty ? [] : [""] + Check.lines(result.checks, style, showsPassed: false))
     }
 
     private static func title(_ result: BenchResult) -> String {

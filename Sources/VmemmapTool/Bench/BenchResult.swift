@@ -21,12 +21,14 @@ struct BenchResult: Hashable, Sendable, Codable {
     /// The figures to reach, as far as the peers for them ran.
     let goals: [BenchGoal]
 
-    /// Whether no reader saw a wrong head, and the host's own optimization is not broken; nil where nobody read, and
-    /// that was not seen. Goals decide nothing.
-    var holds: Bool? {
-        if stoppedBy.value != nil { return false }
-        let readers = combinations.compactMap { $0.measured?.readers.value }
-        return readers.isEmpty ? nil : readers.allSatisfy { $0.wrongReads == 0 }
+    /// That readers saw no wrong head, and that the host's own optimization is not broken, as far as that was looked
+    /// at. Goals decide nothing.
+    var checks: [Check] {
+        let loads = combinations.compactMap { $0.measured?.readers.value }
+        let readers = Check.walkersReadRight(
+            wrong: loads.reduce(0) { $0 + $1.wrongReads }, of: loads.reduce(0) { $0 + $1.reads })
+        let trial = stoppedBy.value ?? kernel.value?.measurement.trial
+        return (loads.isEmpty ? [] : [readers]) + (trial?.checks ?? [])
     }
 
     /// Why nothing is judged, and which pairs stand far out; empty where there is nothing to say.

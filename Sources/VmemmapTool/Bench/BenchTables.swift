@@ -2,7 +2,6 @@ import VmemmapEmulator
 
 extension BenchResult: ExportableResult {
     static var command: String { "bench" }
-    var verdict: Bool? { holds }
 
     /// Its tables: the pool, what stands beside the engine, the goals, single huge pages, and every pair.
     var tables: [ExportTable] {

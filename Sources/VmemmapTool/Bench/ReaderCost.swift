@@ -129,8 +129,16 @@ struct ReaderCostResult: Hashable, Sendable, Codable {
     /// Each encoding, state and order.
     let rows: [Row]
 
-    /// Whether every head found was right.
-    var holds: Bool { rows.allSatisfy { $0.isRight.value != false } }
+    /// That every head found was right.
+    var checks: [Check] {
+        let judged = rows.compactMap(\.isRight.value)
+        return [
+            Check(
+                "heads_found_right", "every head that was found is the right one",
+                [.equal("wrong_sums", 0, judged.count { !$0 }), .tried("sums", judged.count)],
+                method: "the heads of an encoding, order and state, added up, beside the geometry's")
+        ]
+    }
 
     /// What was published of the kernel's compound_head: plain, and twice with fake heads. Taken from this project's
     /// notes on the kernel; on another machine, so that only the ratios can be compared.
@@ -139,7 +147,6 @@ struct ReaderCostResult: Hashable, Sendable, Codable {
 
 extension ReaderCostResult: ExportableResult {
     static var command: String { "readers" }
-    var verdict: Bool? { holds }
 
     var tables: [ExportTable] {
         [
@@ -178,8 +185,7 @@ enum ReaderCostReport {
             ]) + [""]
             + style.wrapped([
                 "Published of the kernel, on another machine: \(published) ns, the first plain, the others with fake "
-                    + "heads.",
-                style.mark(result.holds) + "every head that was found is the right one.",
-            ])
+                    + "heads."
+            ]) + Check.lines(result.checks, style)
     }
 }

@@ -4,14 +4,6 @@ import VmemmapEmulator
 
 /// What the demo checks, on the region as it stands.
 enum DemoChecks {
-    /// The checks that there are of a region mapped so.
-    static func ids(_ mapping: RegionMapping) -> [String] {
-        [
-            "distinct_frames", "shared_frames", "tail_store_faults", "tail_stays_read_only", "walkers_read_right",
-            "contents_unchanged", "figures_back",
-        ] + (mapping == .pmd ? ["pmd_mapped"] : [])
-    }
-
     /// What can be checked while the region is optimized.
     static func optimized(_ region: VmemmapRegion) throws -> [Check] {
         let plan = region.plan
@@ -38,7 +30,7 @@ enum DemoChecks {
 
     /// What can be checked once it is restored.
     static func restored(
-        _ region: VmemmapRegion, race: DemoResult.Race, tour: Walkers.Tally
+        _ region: VmemmapRegion, walked: DemoResult.UnderWalkers, tour: Walkers.Tally
     ) throws -> [Check] {
         let plan = region.plan
         let differences = region.differencesFromPrepared()
@@ -49,8 +41,8 @@ enum DemoChecks {
                 "walkers_read_right",
                 "walkers read the right compound_head while huge pages are optimized and restored",
                 [
-                    .equal("wrong_reads", 0, race.wrongReads), .some("reads", race.reads), .some("cycles", race.cycles),
-                    .equal("cycles_not_back", 0, race.cyclesNotBack),
+                    .equal("wrong_reads", 0, walked.wrongReads), .some("reads", walked.reads),
+                    .some("cycles", walked.cycles), .equal("cycles_not_back", 0, walked.cyclesNotBack),
                     .equal("wrong_reads_of_the_optimized_tour", 0, tour.wrong),
                     .some("reads_of_the_optimized_tour", tour.reads),
                 ],

@@ -87,23 +87,25 @@ struct DemoExperiment {
             timed {
                 try inSlices(all, of: longestSlice, .restored, progress) { try region.restore($0, writers: .excluded) }
             }.nanoseconds)
-        // The walkers' race is not sampled: it goes on for seconds, and is timed.
+        // What follows under walkers is not sampled: it goes on for seconds, and is timed.
         let timeline = stages.timeline.finish()
         try tell(FramePicture.take(sample, in: region.layout))
-        let race = try race(region, progress)
-        checks += try DemoChecks.restored(region, race: race, tour: tour)
+        let walked = try cycleUnderWalkers(region, progress)
+        checks += try DemoChecks.restored(region, walked: walked, tour: tour)
         if plan.mapping == .pmd { checks.append(DemoChecks.pmdMapped(plan, stages.results)) }
         return DemoResult(
             host: host,
             configuration: DemoResult.Configuration(
                 memory: MemoryBlock(memory), walkers: walkers, raceNanoseconds: raceNanoseconds, seed: seed),
             plan: PlanBlock(plan, cost: cost), countingMethod: host.countingMethod,
-            before: before, after: after, steps: stages.results, timeline: timeline, race: race,
+            before: before, after: after, steps: stages.results, timeline: timeline, race: walked,
             checks: checks, pageFlags: Measured(flags))
     }
 
     /// Optimizes and restores everything, again and again, under walkers.
-    private func race(_ region: VmemmapRegion, _ progress: ProgressSink) throws -> DemoResult.Race {
+    private func cycleUnderWalkers(
+        _ region: VmemmapRegion, _ progress: ProgressSink
+    ) throws -> DemoResult.UnderWalkers {
         let all = region.layout.allHugePages
         let walking = try Walkers(walkers, over: region, seed: seed)
         defer { _ = walking.stop() }
@@ -123,7 +125,7 @@ struct DemoExperiment {
             progress(.time("under walkers", nanoseconds: elapsed, of: raceNanoseconds))
         } while HostKernel.monotonicNanoseconds() - start < raceNanoseconds
         let tally = walking.stop()
-        return DemoResult.Race(
+        return DemoResult.UnderWalkers(
             cycles: cycles, cyclesNotBack: notBack, reads: tally.reads, wrongReads: tally.wrong,
             durationNanoseconds: HostKernel.monotonicNanoseconds() - start)
     }

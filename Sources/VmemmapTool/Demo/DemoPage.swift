@@ -13,11 +13,7 @@ extension DemoResult {
                     body: [
                         .paragraph(Markup(mappingText)), FrameFigure(before: before, after: after).markup,
                     ])
-            ] + memory + [
-                HTMLSection(
-                    id: "checks", title: "What was checked, on the host\u{2019}s own page tables",
-                    body: [Check.markup(checks)])
-            ])
+            ] + memory + Check.sections(checks, title: "What was checked, on the host\u{2019}s own page tables"))
     }
 
     private var highlights: [HTMLContent.Highlight] {

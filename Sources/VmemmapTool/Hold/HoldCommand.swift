@@ -115,9 +115,11 @@ struct HoldCommand: ParsableCommand {
         HoldExperiment(memory, walkers: walkers.value, touch: touch, restored: restored)
     }
 
+    /// What walkers read is checked in the end: the export was written before, for those who look meanwhile.
     private func finish(_ tally: HoldReads?, _ ownsOutput: Bool) throws {
-        if ownsOutput, let tally { Output.print([HoldReport.line(tally)]) }
-        if let tally, tally.wrong > 0 { throw ExitCode.violation }
+        guard let checks = tally.map({ [Check.walkersReadRight(wrong: $0.wrong, of: $0.reads)] }) else { return }
+        if ownsOutput { Output.print(Check.lines(checks, terminal.terminal.style)) }
+        if !checks.holds { throw ExitCode.violation }
     }
 
     // MARK: Emulated nodes

@@ -35,9 +35,4 @@ enum HoldReport {
                 "", "look    vmemmap inspect --pid PID of a node", "Enter, SIGINT or SIGTERM ends them all.",
             ])
     }
-
-    /// What the walkers saw.
-    static func line(_ tally: HoldReads) -> String {
-        "walkers: \(Format.count(tally.reads)) reads, \(Format.count(tally.wrong)) wrong"
-    }
 }

@@ -16,9 +16,6 @@ struct InspectNodesResult: Hashable, Sendable, Codable {
         nodes = try processes.map { (pid) throws(ExperimentError) in try InspectExperiment(pid: pid).run() }
         checks = Check.all(ofNodes: nodes.map(\.checks))
     }
-
-    /// Whether no check failed.
-    var holds: Bool { !checks.contains { $0.outcome == .failed } }
 }
 
 extension InspectNodesResult: ExportableResult {

@@ -21,10 +21,8 @@ extension InspectResult {
                         FrameFigure(
                             id: "frames", [.init(id: "now", title: "Now", picture: picture)]
                         ).markup,
-                    ]),
-                HTMLSection(
-                    id: "checks", title: "What was checked, on the host\u{2019}s own page tables",
-                    body: [Check.markup(checks)]),
-            ] + TableFigures.sections(tables))
+                    ])
+            ] + Check.sections(checks, title: "What was checked, on the host\u{2019}s own page tables")
+                + TableFigures.sections(tables))
     }
 }

@@ -60,9 +60,6 @@ struct InspectResult: Hashable, Sendable, Codable {
     let checks: [Check]
     /// The first vmemmap page that is not mapped as the scheme has it, in words. Null: there is none.
     let firstDifference: Measured<String>
-
-    /// Whether no check failed.
-    var holds: Bool { !checks.contains { $0.outcome == .failed } }
 }
 
 extension InspectResult: ExportableResult {

@@ -1,68 +1,83 @@
 import HostMemory
 import VmemmapEmulator
 
-/// What is checked between the kernel and the emulator, each with its statement.
-enum KernelCheck: String, CaseIterable {
-    case noBadPages = "one huge page put into the pool and taken out leaves no struct page in a bad state"
-    case memoryComesBack = "its memory comes back to the host"
-    case restoredPagesAreTheirOwn = "its restored vmemmap pages hold nothing of the head's"
-    case kernelFreesAsPlanned = "with HVO on, the kernel frees the pages that the geometry says, in every cycle"
-    case kernelFreesNothingWhenOff = "with HVO off, it frees none"
-    case kernelIsBack = "they are all back when the huge pages are freed"
-    case emulatorFreesTheSame = "the emulator frees as many frames for as many huge pages"
-    case hostFlagsOff = "a huge page of the host's keeps the kernel test's rule of flags"
-    /// Linux 6.17 to 7.0 shows fake heads as heads, against its own test.
-    case hostFlagsOn = "an optimized one keeps it, but for fake heads"
-    case emulatedFlags = "emulated huge pages, optimized, keep it without exception"
-    case offHasEveryFrame = "by the page tables, huge pages added with HVO off have every frame, and none read-only"
-    case onIsOptimized = "by the page tables, those added with HVO on are all optimized"
-    case everyPageIsFound = "every huge page of the pools, or that was added to them, was found and looked at"
-    case framesFreedAsCounted = "by the page tables, as many frames are freed as the kernel's own count of them falls"
-    case framesAreApart = "no frame that one huge page may write is shown by another"
-    case marksAgree = "the kernel's own mark of optimized huge pages agrees with the page tables"
-    case contentsAgree = "each vmemmap page shows the bytes of the frame that the page tables lead to"
-    case sameShape = "the emulated huge page has the same shape: which vmemmap pages share a frame, which are read-only"
-
-    /// Its name in exports: `kernel_is_back`.
-    var id: String { Format.words("\(self)").replacing(" ", with: "_") }
-
+/// What is checked between the kernel and the emulator.
+struct KernelCheck: Sendable {
+    /// Its name in exports.
+    let id: String
+    /// What is so if it passes.
+    let statement: String
     /// What is counted.
-    fileprivate var figure: String {
-        switch self {
-        case .noBadPages: "bad_page_reports"
-        case .memoryComesBack: "huge_pages_lost"
-        case .restoredPagesAreTheirOwn: "stray_vmemmap_pages"
-        case .kernelFreesAsPlanned, .kernelFreesNothingWhenOff: "memmap_fall_pages"
-        case .kernelIsBack: "memmap_missing_pages"
-        case .emulatorFreesTheSame: "frames_freed"
-        case .hostFlagsOff, .hostFlagsOn, .emulatedFlags: "violations"
-        case .offHasEveryFrame: "huge_pages_that_lack_frames"
-        case .onIsOptimized: "optimized_pages"
-        case .everyPageIsFound: "huge_pages_missed"
-        case .framesFreedAsCounted: "frames_freed"
-        case .framesAreApart: "frames_of_two_huge_pages"
-        case .marksAgree: "contradicted_pages"
-        case .contentsAgree, .sameShape: "differing_vmemmap_pages"
-        }
+    let figure: String
+    /// Where the figure comes from.
+    let method: String
+
+    private init(_ id: String, _ statement: String, figure: String, method: String) {
+        (self.id, self.statement, self.figure, self.method) = (id, statement, figure, method)
     }
 
-    fileprivate var method: String {
-        switch self {
-        case .noBadPages: "bit 5 of /proc/sys/kernel/tainted, and /dev/kmsg"
-        case .memoryComesBack: "what neither /proc/meminfo nor /proc/zoneinfo accounts for"
-        case .restoredPagesAreTheirOwn: "the kernel's page tables and struct pages"
-        case .kernelFreesAsPlanned, .kernelFreesNothingWhenOff, .kernelIsBack:
-            "nr_memmap_pages + nr_memmap_boot_pages, which Linux 6.11 brought"
-        case .emulatorFreesTheSame: "pagemap, beside the kernel's count; what serves all huge pages is left out"
-        case .hostFlagsOff, .hostFlagsOn, .emulatedFlags: "/proc/kpageflags and frame numbers, which root sees"
-        case .everyPageIsFound: "the kernel's page tables and struct pages, beside nr_hugepages"
-        case .framesFreedAsCounted:
-            "the kernel's page tables, beside nr_memmap_pages + nr_memmap_boot_pages, which Linux 6.11 brought"
-        case .marksAgree: "HPG_vmemmap_optimized in struct page, beside the kernel's page tables"
-        case .offHasEveryFrame, .onIsOptimized, .framesAreApart, .contentsAgree, .sameShape:
-            "the kernel's page tables"
-        }
-    }
+    static let noBadPages = KernelCheck(
+        "no_bad_pages", "one huge page put into the pool and taken out leaves no struct page in a bad state",
+        figure: "bad_page_reports", method: "bit 5 of /proc/sys/kernel/tainted, and /dev/kmsg")
+    static let memoryComesBack = KernelCheck(
+        "memory_comes_back", "its memory comes back to the host",
+        figure: "huge_pages_lost", method: "what neither /proc/meminfo nor /proc/zoneinfo accounts for")
+    static let restoredPagesAreTheirOwn = KernelCheck(
+        "restored_pages_are_their_own", "its restored vmemmap pages hold nothing of the head's",
+        figure: "stray_vmemmap_pages", method: "the kernel's page tables and struct pages")
+    static let kernelFreesAsPlanned = KernelCheck(
+        "kernel_frees_as_planned", "with HVO on, the kernel frees the pages that the geometry says, in every cycle",
+        figure: "memmap_fall_pages", method: memmap)
+    static let kernelFreesNothingWhenOff = KernelCheck(
+        "kernel_frees_nothing_when_off", "with HVO off, it frees none",
+        figure: "memmap_fall_pages", method: memmap)
+    static let kernelIsBack = KernelCheck(
+        "kernel_is_back", "they are all back when the huge pages are freed",
+        figure: "memmap_missing_pages", method: memmap)
+    static let emulatorFreesTheSame = KernelCheck(
+        "emulator_frees_the_same", "the emulator frees as many frames for as many huge pages",
+        figure: "frames_freed", method: "pagemap, beside the kernel's count; what serves all huge pages is left out")
+    static let hostFlagsOff = KernelCheck(
+        "host_flags_off", "a huge page of the host's keeps the kernel test's rule of flags",
+        figure: "violations", method: pageFlags)
+    /// Linux 6.17 to 7.0 shows fake heads as heads, against its own test.
+    static let hostFlagsOn = KernelCheck(
+        "host_flags_on", "an optimized one keeps it, but for fake heads",
+        figure: "violations", method: pageFlags)
+    static let emulatedFlags = KernelCheck(
+        "emulated_flags", "emulated huge pages, optimized, keep it without exception",
+        figure: "violations", method: pageFlags)
+    static let offHasEveryFrame = KernelCheck(
+        "off_has_every_frame", "by the page tables, huge pages added with HVO off have every frame, and none read-only",
+        figure: "huge_pages_that_lack_frames", method: pageTables)
+    static let onIsOptimized = KernelCheck(
+        "on_is_optimized", "by the page tables, those added with HVO on are all optimized",
+        figure: "optimized_pages", method: pageTables)
+    static let everyPageIsFound = KernelCheck(
+        "every_page_is_found", "every huge page of the pools, or that was added to them, was found and looked at",
+        figure: "huge_pages_missed", method: "the kernel's page tables and struct pages, beside nr_hugepages")
+    static let framesFreedAsCounted = KernelCheck(
+        "frames_freed_as_counted",
+        "by the page tables, as many frames are freed as the kernel's own count of them falls",
+        figure: "frames_freed",
+        method: "the kernel's page tables, beside nr_memmap_pages + nr_memmap_boot_pages, which Linux 6.11 brought")
+    static let framesAreApart = KernelCheck(
+        "frames_are_apart", "no frame that one huge page may write is shown by another",
+        figure: "frames_of_two_huge_pages", method: pageTables)
+    static let marksAgree = KernelCheck(
+        "marks_agree", "the kernel's own mark of optimized huge pages agrees with the page tables",
+        figure: "contradicted_pages", method: "HPG_vmemmap_optimized in struct page, beside the kernel's page tables")
+    static let contentsAgree = KernelCheck(
+        "contents_agree", "each vmemmap page shows the bytes of the frame that the page tables lead to",
+        figure: "differing_vmemmap_pages", method: pageTables)
+    static let sameShape = KernelCheck(
+        "same_shape",
+        "the emulated huge page has the same shape: which vmemmap pages share a frame, which are read-only",
+        figure: "differing_vmemmap_pages", method: pageTables)
+
+    private static let memmap = "nr_memmap_pages + nr_memmap_boot_pages, which Linux 6.11 brought"
+    private static let pageFlags = "/proc/kpageflags and frame numbers, which root sees"
+    private static let pageTables = "the kernel's page tables"
 
     /// What the flags show beyond the verdict, if anything.
     static func details(_ measurement: KernelMeasurementResult, _ emulator: KernelResult.Emulator) -> [String] {
@@ -85,7 +100,7 @@ extension Check {
     ///   - others: further figures that must agree.
     init(_ check: KernelCheck, expected: Int, measured: Int?, _ others: Figure...) {
         self.init(
-            check.id, check.rawValue, [.equal(check.figure, expected, measured)] + others,
+            check.id, check.statement, [.equal(check.figure, expected, measured)] + others,
             method: check.method)
     }
 }

@@ -133,9 +133,6 @@ struct FlagsCheck: Hashable, Sendable, Codable {
     /// The first other one, in words; null if there is none.
     let firstOtherViolation: Measured<String>
 
-    /// Whether every page keeps the rule.
-    var holds: Bool { violations == 0 }
-
     /// - Parameters:
     ///   - hugePages: the flags of each huge page looked at.
     ///   - geometry: theirs.

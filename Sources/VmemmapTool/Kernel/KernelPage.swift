@@ -9,11 +9,7 @@ extension KernelResult {
         if let trial = stoppedBy.value {
             return HTMLContent(
                 subject: "The host\u{2019}s own kernel loses memory", summary: "\(trial.text.capitalizedFirst).",
-                sections: [
-                    HTMLSection(
-                        id: "checks", title: "One huge page, put into the pool and taken out",
-                        body: [Check.markup(checks)]), offer,
-                ])
+                sections: Check.sections(checks, title: "One huge page, put into the pool and taken out") + [offer])
         }
         guard let measurement = measurement.value, let emulator = emulator.value else {
             return HTMLContent(

@@ -52,9 +52,6 @@ struct KernelResult: Hashable, Sendable, Codable {
     /// What must hold between them. Empty where nothing was measured.
     let checks: [Check]
 
-    /// Whether no check failed.
-    var holds: Bool { !checks.contains { $0.outcome == .failed } }
-
     init(
         host: HostBlock, kernel: KernelOverview, measurement: KernelMeasurementResult? = nil, emulator: Emulator? = nil,
         pageTables: PageTablesBlock? = nil, checksPageTables: Bool = true, stoppedBy: KernelTrial? = nil

@@ -74,16 +74,14 @@ struct PoolCommand: ParsableCommand {
                 $0.wrapped(["> \(Format.visible(line.trimmingSpaces))"])
                     + $0.wrapped(PoolScriptReport.lines(outcome, nanoseconds: nanoseconds, $0))
             }
-            script.reportViolation(outcome)
+            script.note(outcome)
         }
         try script.end()
         try exports.finish(PoolResult(host: host, script: script.name, lines: script.lines))
-        if !script.failures.isEmpty {
-            terminal.terminal.print(exports) { style in
-                style.wrapped([""] + script.failures.map { style.bad("FAIL") + "  \($0)" })
-            }
+        if !script.checks.isEmpty {
+            terminal.terminal.print(exports) { [""] + Check.lines(script.checks, $0, showsPassed: false) }
         }
-        if !script.failures.isEmpty { throw ExitCode.violation }
+        if !script.checks.holds { throw ExitCode.violation }
     }
 }
 
@@ -93,8 +91,8 @@ private final class PoolScriptRun {
     private let session: PoolSession
     private let progress: ProgressLine
     private var number = 0
-    /// What was not as expected, each with its line.
-    private(set) var failures: [String] = []
+    /// What was expected so far.
+    private(set) var checks: [Check] = []
     private(set) var lines: [PoolResult.Line] = []
 
     init(name: String, _ progress: ProgressLine) {
@@ -139,17 +137,17 @@ private final class PoolScriptRun {
         return try session.run(line[...])
     }
 
-    /// Says on standard error what is not as expected.
-    func reportViolation(_ outcome: PoolOutcome) {
-        guard outcome.holds == false else { return }
-        switch outcome {
-        case .expected(let figure, let expected, let found):
-            failures.append("line \(number): \(figure) is \(found), expected \(expected)")
-            Output.error("\(name):\(number): \(figure) is \(found), not as expected: \(expected)")
-        case .walked(let seen):
-            failures.append("line \(number): walkers saw \(seen.wrong) wrong compound_heads, expected 0")
+    /// Notes what the line expects, and says on standard error what is not so.
+    func note(_ outcome: PoolOutcome) {
+        guard let expectation = outcome.expectation else { return }
+        checks.append(expectation.check(line: number))
+        if expectation.isMet { return }
+        if case .walked(let seen) = outcome {
             Output.error("\(name):\(number): walkers saw \(seen.wrong) wrong compound_heads")
-        default: break
+        } else {
+            Output.error(
+                "\(name):\(number): \(expectation.expects) is \(expectation.measured), not as expected: "
+                    + expectation.expected)
         }
     }
 }

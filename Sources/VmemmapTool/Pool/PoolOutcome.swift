@@ -77,7 +77,7 @@ extension PoolOutcome {
     }
 
     /// Whether what the statement expects is so; nil where it expects nothing.
-    var holds: Bool? { expectation.map { $0.expected == $0.measured } }
+    var holds: Bool? { expectation.map(\.isMet) }
 }
 
 /// A figure, what it was to be, and what it was.
@@ -85,6 +85,24 @@ struct PoolExpectation: Hashable, Sendable, Codable {
     let expects: String
     let expected: String
     let measured: String
+
+    /// Whether it is so.
+    var isMet: Bool { expected == measured }
+
+    /// What came of it.
+    ///
+    /// - Parameter line: the number of the script's line that expects it.
+    func check(line: Int) -> Check {
+        let (id, statement) = ("line_\(line)", "line \(line): \(expects) is \(expected)")
+        let name = expects.lowercased().replacing(" ", with: "_")
+        if let expected = Int(expected), let measured = Int(measured) {
+            return Check(id, statement, [.equal(name, expected, measured)], method: "")
+        }
+        // How an operation ended is no number.
+        return Check(
+            id, statement, [.equal("\(name)s_as_expected", 1, isMet ? 1 : 0)],
+            method: isMet ? "" : "the \(expects) is \(measured)")
+    }
 }
 
 extension PoolSized {

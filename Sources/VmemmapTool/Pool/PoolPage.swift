@@ -1,16 +1,12 @@
 import HostMemory
 
 extension PoolResult {
-    /// What its page shows before the tables: the script as a course of the pools, and what was not as expected.
+    /// What its page shows before the tables: the script as a course of the pools, and what was checked.
     var html: HTMLContent {
-        let failed = lines.count { $0.holds.value == false }
-        let expected = lines.count { $0.holds.value != nil }
-        return HTMLContent(
+        HTMLContent(
             subject: "A pool script, line by line",
             setting: "\(configuration.script), \(Format.count(lines.count, "line"))",
-            summary: expected == 0
-                ? "" : "\(Format.count(expected - failed)) of \(Format.count(expected, "expectation")) met.",
-            sections: [course, list].compactMap(\.self) + TableFigures.sections(tables))
+            sections: (course.map { [$0] } ?? []) + Check.sections(checks) + TableFigures.sections(tables))
     }
 
     /// Frames, optimized huge pages and surplus, after each line; nil where no line left a machine.
@@ -53,12 +49,5 @@ extension PoolResult {
                     draw: figure.draw
                 ).markup
             ])
-    }
-
-    private var list: HTMLSection? {
-        if notes.isEmpty { return nil }
-        return HTMLSection(
-            id: "failed", title: "What is not as the script expects",
-            body: notes.map { .element("p", ["class": "note failed"], [Markup("\($0.capitalizedFirst).")]) })
     }
 }

@@ -69,8 +69,10 @@ struct PoolResult: Hashable, Sendable, Codable {
         }
     }
 
-    /// Whether everything is as the script expects.
-    var holds: Bool { !lines.contains { $0.holds.value == false } && comparison.value?.holds != false }
+    /// What the script expects; beside another HugeTLB layer, that both do the same, too.
+    var checks: [Check] {
+        lines.compactMap { line in line.expectation.value?.check(line: line.number) } + (comparison.value?.checks ?? [])
+    }
 }
 
 /// What an emulated machine counts, and what the host measured of its struct pages.

@@ -8,9 +8,7 @@ extension SavingsResult {
             subject: "\(PlanReport.memory(plan)) in \(PlanReport.hugePages(plan))",
             setting: PlanReport.setting(plan).capitalizedFirst, summary: summary,
             highlights: highlights,
-            sections: parts + time + CoverLetter(self).sections
-                + (checks.isEmpty
-                    ? [] : [HTMLSection(id: "checks", title: "What was checked", body: [Check.markup(checks)])]))
+            sections: parts + time + CoverLetter(self).sections + Check.sections(checks))
     }
 
     private var summary: String {

@@ -10,7 +10,7 @@ extension StressResult {
             setting: setting, summary: summary, highlights: highlights,
             sections: (violation.map { [section($0)] } ?? [])
                 + [overTime, StressRates(combinations).section, StressFaults(self).section].compactMap { $0 }
-                + [HTMLSection(id: "checks", title: "What was checked", body: [Check.markup(checks)])] + growth)
+                + Check.sections(checks) + growth)
     }
 
     private var setting: String {

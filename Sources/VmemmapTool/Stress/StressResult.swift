@@ -179,7 +179,7 @@ struct StressResult: Hashable, Sendable, Codable {
 }
 
 extension StressResult {
-    /// What came of a run as it was configured.
+    /// What came of a run as it was configured. Whether each combination was run is checked, too.
     init(
         host: HostBlock, of configuration: StressConfiguration, combinations: [StressCombinationResult],
         total: StressFigures, leftOut: [String], footprints: [StressFootprint], history: [StressMoment],
@@ -190,7 +190,22 @@ extension StressResult {
             hugePageBytes: configuration.pageSize.bytes, basePageBytes: configuration.basePageSize,
             walkers: configuration.walkers, workers: configuration.workers, faults: configuration.faults,
             combinations: combinations, total: total, leftOut: leftOut, footprints: footprints, history: history,
-            checks: checks, wasEnded: wasEnded, isComplete: isComplete, violation: violation, nodes: nodes)
+            checks: checks.isEmpty ? [] : checks + [Self.everyCombinationIsRun(configuration, combinations)],
+            wasEnded: wasEnded, isComplete: isComplete, violation: violation, nodes: nodes)
+    }
+
+    /// A combination that had no operations, or was not reached, was not tested: that is no failure, and no success.
+    private static func everyCombinationIsRun(
+        _ configuration: StressConfiguration, _ results: [StressCombinationResult]
+    ) -> Check {
+        Check(
+            "every_combination_is_run", "every combination had operations",
+            configuration.combinations.map { asked in
+                let result = results.first { $0.scheme == asked.scheme && $0.backing == asked.backing }
+                return .tried(
+                    "operations_\(asked.scheme.rawValue)_\(asked.backing.rawValue)".replacing("-", with: "_"),
+                    result?.figures.operations ?? 0)
+            }, method: "operations of all workers; each combination has its share of the run: make it longer")
     }
 }
 

@@ -262,7 +262,7 @@ final class StressRun {
             || now.mappings - then.mappings > Self.mostMappingGrowth
         guard isGrowing else { return nil }
         return StressViolation(
-            check: StressCheck.processDoesNotGrow.id, statement: StressCheck.processDoesNotGrow.rawValue,
+            check: StressCheck.processDoesNotGrow.id, statement: StressCheck.processDoesNotGrow.statement,
             detail: "after set-up 3: \(then); now: \(now)", seed: configuration.seed,
             scheme: combination.scheme, backing: combination.backing, setUp: setUps, round: 0, states: [], mappings: [],
             lastOperations: [])

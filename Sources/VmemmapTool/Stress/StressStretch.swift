@@ -299,7 +299,7 @@ final class StressStretch {
 
     private func violation(_ finding: StressFinding) -> StressViolation {
         StressViolation(
-            check: finding.check.id, statement: finding.check.rawValue, detail: finding.detail,
+            check: finding.check.id, statement: finding.check.statement, detail: finding.detail,
             seed: setUp.configuration.seed,
             scheme: setUp.combination.scheme, backing: setUp.combination.backing, setUp: setUp.number, round: rounds,
             states: finding.states, mappings: finding.mappings,

@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Glibc
 import HostMemory
 import Testing
@@ -32,7 +33,7 @@ struct BenchResultTests {
             #expect(outcome.synchronous.free == outcome.synchronous.freeUntilRestored)
             #expect(outcome.latencies.isEmpty && outcome.readers.value == nil && outcome.ksm.value == nil)
         }
-        #expect(result.holds == nil)
+        #expect(result.verdict == nil && result.checks.isEmpty)
         let goal = try #require(result.goals.first)
         #expect(result.goals.map(\.figure) == [.overBaseline, .growOverEngine, .shrinkOverEngine])
         #expect(goal.limitRatio == 1.05)
@@ -66,7 +67,13 @@ struct BenchResultTests {
         for latency in outcome.latencies { #expect(latency.allocate.count == 16 && latency.free.count == 16) }
         let readers = try #require(outcome.readers.value)
         #expect(readers.reads > 0 && readers.wrongReads == 0)
-        #expect(result.holds == true)
+        #expect(result.verdict == true && result.checks.map(\.id) == ["walkers_read_right"])
+        #expect(BenchReport.lines(result).last == "1 check passed")
+        let text = try JSONExport.text(result).replacing("\"wrong_reads\" : 0", with: "\"wrong_reads\" : 1")
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        let wrong = try decoder.decode(BenchResult.self, from: Data(text.utf8))
+        #expect(!wrong.holds && BenchReport.lines(wrong).last == "1 of 1 check failed")
         #expect(readers.besideBaseline.value == nil)
         #expect(outcome.baseline.reason.value == "not asked for (--peers)")
     }
@@ -82,7 +89,7 @@ struct BenchResultTests {
             #expect(told == (1...14).map { .count("bench", $0, of: 14, unit: "pairs") })
             let readers = try #require(result.combinations.first?.measured?.readers.value)
             let sides = try #require(readers.besideBaseline.value)
-            #expect(readers.wrongReads == 0 && result.holds == true)
+            #expect(readers.wrongReads == 0 && result.verdict == true)
             #expect(result.goals.map(\.figure).prefix(2) == [.overBaseline, .overBaselineWithReaders])
             #expect(
                 result.goals[1].measuredRatio == max(sides.optimize.ratio.median, sides.restore.ratio.median))

@@ -33,8 +33,11 @@ struct RaceKindTests {
         let result = try Self.race(.speculative, scheme, .anonymous)
         let side = result.side(.checked)
         #expect(result.holds && side.faults == 0 && side.references > 0 && side.cycles > 0)
-        let mark = result.side(.unchecked).faults > 0 ? "ok    " : "?     "
-        #expect(RaceReport.lines(result).contains { $0.hasPrefix(mark + "0 of ") })
+        let isCaught = result.side(.unchecked).faults > 0
+        let mark = isCaught ? "ok    " : "?     "
+        let lines = RaceReport.lines(result)
+        #expect(lines.contains { $0.hasPrefix(mark + "no checked walker stores into a read-only tail") })
+        #expect(lines.last == (isCaught ? "1 check passed" : "0 of 1 check passed, 1 not measured"))
     }
 
     @Test("With more walkers than can give back what they hold the race is refused")
@@ -58,13 +61,25 @@ struct RaceKindTests {
             host: real.host, configuration: real.configuration, plan: real.plan,
             sides: [real.side(.unchecked), side])
         #expect(!result.holds)
-        #expect(RaceReport.lines(result).contains { $0.hasPrefix("FAIL  1 of ") })
+        let lines = RaceReport.lines(result)
+        #expect(lines.contains("FAIL  no checked walker stores into a read-only tail"))
+        #expect(lines.contains("        faults: expected 0, measured 1") && lines.last == "1 of 1 check failed")
     }
 
     @Test("What readers pay is measured of every encoding, order and state, and every head is right")
     func readers() throws {
         let result = try ReaderCostExperiment(pages: HugePageCount(4), passes: 1).run()
         #expect(result.holds && result.rows.count == 16)
+        #expect(result.checks.map(\.id) == ["heads_found_right"] && result.checks[0].outcome == .passed)
+        #expect(ReaderCostReport.lines(result).last == "1 check passed")
+        let wrong = ReaderCostResult(
+            host: result.host, configuration: result.configuration,
+            rows: result.rows.map { row in
+                ReaderCostResult.Row(
+                    encoding: row.encoding, order: row.order, state: row.state, headNanoseconds: row.headNanoseconds,
+                    isRight: Measured(row.isRight.value.map { $0 && row.encoding != .mask }))
+            })
+        #expect(!wrong.holds && ReaderCostReport.lines(wrong).last == "1 of 1 check failed")
         #expect(
             result.rows.allSatisfy { $0.headNanoseconds.min > 0 && $0.headNanoseconds.max >= $0.headNanoseconds.min })
         #expect(ReaderCostReport.lines(result).contains { $0.contains("2.11, 2.54, 2.97 ns") })

@@ -30,7 +30,9 @@ struct RaceResultTests {
             #expect(naive.wrongRead.value?.word == 0)
             let lines = RaceReport.lines(result)
             #expect(lines.contains { $0.hasPrefix("It is a real one.") })
-            #expect(lines.contains { $0.hasPrefix("ok    it holds where each replacement is one step: 0 of ") })
+            #expect(lines.contains { $0.hasPrefix("It holds where each replacement is one step. At the naive way's") })
+            #expect(lines.contains { $0.hasPrefix("ok    walkers read right under the engine: wrong reads 0, reads ") })
+            #expect(lines.last == "1 check passed")
             return
         }
         Issue.record("the naive way was not caught in 100 runs")
@@ -80,20 +82,23 @@ struct RaceResultTests {
         #expect(result.holds && result.verdict == true && result.wrongReadsAtTheNaiveRate == nil)
         let lines = RaceReport.lines(result)
         #expect(lines.contains { $0.hasPrefix("The naive way was not caught in 1 000 000 reads.") })
-        let last = try #require(lines.last)
         #expect(
-            last.hasPrefix("?     0 of 1 000 000 reads wrong under the engine; with nothing caught of the naive way"))
+            lines.suffix(4) == [
+                "?     walkers read right under the engine",
+                "        naive_failures: expected at least 1, not measured",
+                "        walkers of both ways; where nothing goes wrong of the naive one, nobody looked in time",
+                "0 of 1 check passed, 1 not measured",
+            ])
     }
 
     @Test("A wrong read under the engine is a violation, whatever the naive way did", arguments: [0, 10])
     func violation(_ naive: Int) throws {
         let result = try Self.result(naive: naive, atomic: 1)
         #expect(!result.holds && result.verdict == false)
-        #expect(
-            RaceReport.lines(result).last
-                == "FAIL  it does not hold here: 1 wrong read under the engine: for frame 77, say, compound_head "
-                + "read 0xbad1."
-        )
+        let lines = RaceReport.lines(result)
+        #expect(lines.contains("It does not hold here: for frame 77, say, compound_head read 0xbad1."))
+        #expect(lines.contains("FAIL  walkers read right under the engine"))
+        #expect(lines.contains("        wrong_reads: expected 0, measured 1") && lines.last == "1 of 1 check failed")
     }
 
     @Test("What the naive rate would have come to is read off the counts")
@@ -111,5 +116,6 @@ struct RaceResultTests {
         decoder.keyDecodingStrategy = .convertFromSnakeCase
         #expect(try decoder.decode(RaceResult.self, from: Data(text.utf8)) == result)
         #expect(text.contains("\"command\" : \"race\"") && text.contains("\"wrong_read\" : null"))
+        #expect(try JSON(text: text)["checks"]?.elements.first?["id"] == .text("walkers_read_right"))
     }
 }

@@ -83,12 +83,12 @@ struct KernelTrialTests {
     func checks() {
         #expect(Self.trial().checks.allSatisfy { $0.outcome == .passed })
         let unknown = Self.trial(reports: nil, lost: nil, stray: nil)
-        #expect(unknown.holds && unknown.checks.allSatisfy { $0.outcome == .notMeasured })
+        #expect(unknown.checks.holds && unknown.checks.allSatisfy { $0.outcome == .notMeasured })
         for (trial, id) in [
             (Self.trial(reports: 1), KernelCheck.noBadPages.id), (Self.trial(lost: 2), KernelCheck.memoryComesBack.id),
             (Self.trial(stray: 7), KernelCheck.restoredPagesAreTheirOwn.id),
         ] {
-            #expect(!trial.holds && trial.checks.filter { $0.outcome == .failed }.map(\.id) == [id])
+            #expect(!trial.checks.holds && trial.checks.filter { $0.outcome == .failed }.map(\.id) == [id])
         }
     }
 
@@ -127,12 +127,12 @@ struct KernelTrialTests {
     @Test("The same kernel as a peer: a row that says why it was not measured, and a benchmark that fails")
     func stoppedPeer() throws {
         var result = try BenchExperiment(pages: HugePageCount(16), pairs: 1).run(.none)
-        #expect(result.holds == nil)
+        #expect(result.verdict == nil)
         result = BenchResult(
             host: result.host, configuration: result.configuration, endedBySignal: .notMeasured,
             combinations: result.combinations, kernel: PeerRow(notMeasured: Self.broken.text),
             stoppedBy: .value(Self.broken), notJudged: .notMeasured, goals: [])
-        #expect(result.holds == false)
+        #expect(result.verdict == false)
         let why = "kernel: this kernel's own vmemmap optimization is broken"
         #expect(BenchReport.lines(result).contains { $0.hasPrefix(why) })
         #expect(try Self.mistake(result, "command_bench") == nil)

@@ -97,7 +97,12 @@ struct PoolCommandTests {
         let outcome = try await Command.run(
             ["pool", folder.path("bad.pool")] + forms.flatMap { ["--export-\($0)", folder.path($0)] })
         #expect(outcome.code == 2, "\(outcome)")
-        #expect(outcome.output.hasSuffix("\nFAIL  line 3: HugePages_Free is 4, expected 5\n"))
+        #expect(
+            outcome.output.hasSuffix(
+                "\n\nFAIL  line 3: HugePages_Free is 5\n        hugepages_free: expected 5, measured 4\n"
+                    + "1 of 1 check failed\n"))
+        let check = try JSON(text: folder.text("json"))["checks"]?.elements.first
+        #expect(check?["id"] == .text("line_3") && check?["outcome"] == .text("failed"))
         #expect(outcome.error.contains("bad.pool:3: HugePages_Free is 4, not as expected: 5"))
         let line = try JSON(text: folder.text("json"))["lines"]?.elements.last
         #expect(
@@ -190,11 +195,17 @@ struct PoolCommandTests {
     @Test("A figure that is not as expected is a violation, and the rest still runs")
     func violation() async throws {
         let folder = try TemporaryFolder()
-        try folder.write("boot memory=64M hugepages=2\nexpect HugePages_Total 2M 3\nmeminfo", to: "wrong.pool")
+        let script = "boot memory=64M hugepages=2\nexpect HugePages_Total 2M 3\nexpect ENOMEM\nexpect ok\nmeminfo"
+        try folder.write(script, to: "wrong.pool")
         let outcome = try await Command.run(["pool", folder.path("wrong.pool")])
         #expect(outcome.code == 2)
         #expect(outcome.output.contains("FAIL  HugePages_Total is 2, expected 3"))
         #expect(outcome.output.contains("HugePages_Free:"))
+        // Each expectation is a check; those that passed have had their line.
+        #expect(
+            outcome.output.hasSuffix(
+                "measured 2\nFAIL  line 3: outcome is ENOMEM\n        outcomes_as_expected: expected 1, measured 0\n"
+                    + "        the outcome is ok\n2 of 3 checks failed\n"), "\(outcome)")
     }
 
     @Test("A script that there is not is a usage error")

@@ -22,6 +22,14 @@ struct CheckTests {
         #expect([0, 1, 4, 5].map { Check.Figure.atMost("a", 4, $0).outcome == .passed } == [false, true, true, false])
         #expect([0, 1].map { Check.Figure.some("a", $0).outcome } == [.failed, .passed])
         #expect(Check.Figure.equal("a", nil, 1).outcome == .notMeasured)
+        #expect([0, 1].map { Check.Figure.tried("a", $0).outcome } == [.notMeasured, .passed])
+    }
+
+    @Test("One wrong read of walkers fails, and none of no reads says nothing")
+    func walkers() {
+        #expect(Check.walkersReadRight(wrong: 1, of: 5).outcome == .failed)
+        #expect(Check.walkersReadRight(wrong: 0, of: 5).outcome == .passed)
+        #expect(Check.walkersReadRight(wrong: 0, of: 0).outcome == .notMeasured)
     }
 
     @Test("In text, what disagrees is told with its figures and its source")

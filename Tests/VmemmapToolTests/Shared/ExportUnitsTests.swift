@@ -82,6 +82,7 @@ struct ExportUnitsTests {
                 p99_nanoseconds p999_nanoseconds max_nanoseconds
                 pair: scheme backing release pair optimizing; allocate_wall_nanoseconds free_wall_nanoseconds \
                 free_until_restored_wall_nanoseconds
+                \(checks)
                 """),
         Run(
             arguments: ["stress", "--duration", "1s", "--pages", "16", "--faults", "injected", "--seed", "1"],
@@ -124,11 +125,13 @@ struct ExportUnitsTests {
                 base_page_bytes memmap_pages memmap_boot_pages split_page_tables distinct_frames expected_frames \
                 mappings page_table_bytes
                 pool: line huge_page_bytes; total_pages free_pages reserved_pages surplus_pages optimized_pages
+                \(checks)
                 """),
         Run(
             arguments: ["pool", "--random", "2", "--seed", "1"],
             tables: """
                 random: seed script; sequences_asked sequences_run sequences_skipped lines_run duration_nanoseconds
+                \(checks)
                 """),
         Run(
             arguments: ["kernel"],
@@ -143,13 +146,14 @@ struct ExportUnitsTests {
             tables: """
                 reader: encoding order state; head_median_nanoseconds head_min_nanoseconds \
                 head_max_nanoseconds is_right
+                \(checks)
                 """),
         Run(
             arguments: ["demo", "--race", "--race-seconds", "1", "--pages", "16"], command: "race",
-            tables:
-                "side: way; pairs pairs_with_wrong_reads cycles reads wrong_reads faults references "
-                + "duration_nanoseconds"
-        ),
+            tables: """
+                side: way; pairs pairs_with_wrong_reads cycles reads wrong_reads faults references duration_nanoseconds
+                \(checks)
+                """),
     ]
 
     /// Has rows only where the kernel's page tables may be read.

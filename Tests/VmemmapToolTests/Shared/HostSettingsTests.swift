@@ -97,7 +97,7 @@ struct HostSettingsTests {
         #expect(result.pagesBefore == HostHugePageCount(try pool.value()))
         #expect(result.fewestPages == HugePageCount(16))
         // A kernel that keeps what it is given: all three are measured where its memory can be read.
-        #expect(result.trial.holds && result.trial.lostPages.value == .zero)
+        #expect(result.trial.checks.holds && result.trial.lostPages.value == .zero)
         if (try? PageTablesExperiment().checkSupport()) != nil {
             #expect(result.trial.strayVmemmapPages.value == .zero && result.schemeSource == .pageTables)
         }

@@ -124,7 +124,7 @@ struct NodesTests {
         }
         let check = StressCheck.poolCountsAddUp
         let violation = StressViolation(
-            check: check.id, statement: check.rawValue, detail: "they do not", seed: runs[1].seed, scheme: .head,
+            check: check.id, statement: check.statement, detail: "they do not", seed: runs[1].seed, scheme: .head,
             backing: .memfd, setUp: 0, round: 0, states: [], mappings: [], lastOperations: [])
         let bad = StressResult(
             host: good.host, seed: runs[1].seed, pages: good.pages, hugePageBytes: good.hugePageBytes,

@@ -49,6 +49,36 @@ struct StressPageTests {
             }, wasEnded: false, isComplete: isComplete, violation: violation)
     }
 
+    @Test("A combination that had no operations, or was not reached, is said to be untested: no failure, no success")
+    func untested() throws {
+        func result(_ operations: [Int]) throws -> StressResult {
+            let configuration = StressConfiguration(schemes: [.head, .sharedTail], backings: [.anonymous])
+            let combinations = zip(configuration.combinations, operations).map { combination, operations in
+                var figures = StressFigures()
+                figures.operations = operations
+                return StressCombinationResult(
+                    scheme: combination.scheme, backing: combination.backing, figures: figures)
+            }
+            return StressResult(
+                host: try .current(), of: configuration, combinations: combinations, total: StressFigures(),
+                leftOut: [], footprints: [], history: [],
+                checks: [StressCheck.pageIsLegal.result(times: 1, isViolated: false)], wasEnded: false,
+                isComplete: true, violation: nil)
+        }
+        #expect(StressReport.lines(try result([3, 1])).last == "2 checks passed")
+        for operations in [[3, 0], [3]] {
+            let untested = try result(operations)
+            #expect(untested.holds && untested.checks.last?.id == "every_combination_is_run")
+            #expect(
+                StressReport.lines(untested).suffix(4) == [
+                    "?     every combination had operations",
+                    "        operations_shared_tail_anonymous: expected at least 1, not measured",
+                    "        operations of all workers; each combination has its share of the run: make it longer",
+                    "1 of 2 checks passed, 1 not measured",
+                ])
+        }
+    }
+
     @Test("What was done a second is drawn over time; of a run under way the page says so")
     func overTime() throws {
         let page = HTMLExport.text(try Self.result([]))
@@ -97,7 +127,7 @@ struct StressPageTests {
     @Test("A violation comes first, with states, mappings and operations as they are")
     func failed() throws {
         let violation = StressViolation(
-            check: StressCheck.regionMappings.id, statement: StressCheck.regionMappings.rawValue,
+            check: StressCheck.regionMappings.id, statement: StressCheck.regionMappings.statement,
             detail: "expected 1 024, found 3", seed: 11, scheme: .head,
             backing: .memfd, setUp: 1, round: 2, states: ["huge page 3 at 0x7f00: restored"],
             mappings: ["7f00-7f01 rw-s 00000000 00:01 1234 100 /memfd:a<b"], lastOperations: ["worker 0 #1: done"])

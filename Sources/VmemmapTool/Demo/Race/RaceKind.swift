@@ -15,4 +15,22 @@ enum RaceKind: String, Hashable, Sendable, Codable, CaseIterable {
         case .speculative: [.unchecked, .checked]
         }
     }
+
+    /// The name in exports of what is checked of the right way.
+    var check: String {
+        switch self {
+        case .restore: "walkers_read_right"
+        case .gap: "no_read_faults"
+        case .speculative: "no_store_faults"
+        }
+    }
+
+    /// What is so if it passes.
+    var statement: String {
+        switch self {
+        case .restore: "walkers read right under the engine"
+        case .gap: "no read faults under the engine"
+        case .speculative: "no checked walker stores into a read-only tail"
+        }
+    }
 }

@@ -15,7 +15,7 @@ extension RaceResult {
                 HTMLSection(
                     id: "wrong", title: kind.failures.capitalizedFirst,
                     body: [.paragraph(Markup(RaceReport.notes(kind).joined(separator: " "))), figure.markup])
-            ])
+            ] + Check.sections(checks))
     }
 
     private var kind: RaceKind { configuration.kind }

@@ -11,7 +11,8 @@ enum RaceReport {
             ["vmemmap demo --race\(name): \(PlanReport.title(result.plan)), \(walkers)", ""]
                 + PlanReport.lines(result.host))
             + [""] + result.tables.flatMap { $0.lines(style) }
-            + style.notes(notes(kind)) + [""] + style.wrapped(verdict(result, style))
+            + style.notes(notes(kind)) + [""] + style.wrapped(verdict(result)) + [""]
+            + Check.lines(result.checks, style)
     }
 
     /// What each way of a race does.
@@ -39,40 +40,33 @@ enum RaceReport {
         }
     }
 
-    private static func verdict(_ result: RaceResult, _ style: Style) -> [String] {
+    /// What the wrong way showed; of restores, what that settles, too.
+    private static func verdict(_ result: RaceResult) -> [String] {
         switch result.configuration.kind {
-        case .restore: naive(result.side(.naive)) + [""] + atomic(result, style)
-        case .gap: gap(result, style)
-        case .speculative: speculative(result, style)
+        case .restore: naive(result.side(.naive)) + [""] + atomic(result)
+        case .gap: gap(result.side(.gap))
+        case .speculative: speculative(result.side(.unchecked))
         }
     }
 
-    private static func gap(_ result: RaceResult, _ style: Style) -> [String] {
-        let (gap, atomic) = (result.side(.gap), result.side(.atomic))
-        return [
+    private static func gap(_ gap: RaceResult.Side) -> [String] {
+        [
             gap.faults > 0
                 ? "Readers faulted \(Format.count(gap.faults, "time")) in the gap, once in "
                     + "\(Format.count(gap.reads / gap.faults, "read")): a kernel cannot take such a fault, which "
                     + "is why arm64 has the optimization off."
                 : "Nobody looked into the gap in time: \(Format.count(gap.reads, "read")) without a fault. Give it "
-                    + "longer (--race-duration), or more walkers.",
-            style.mark(result.outcome)
-                + "\(Format.count(atomic.faults)) faults and \(Format.count(atomic.wrongReads)) wrong of "
-                + "\(Format.count(atomic.reads, "read")) where one mapping replaces the other in one step.",
+                    + "longer (--race-duration), or more walkers."
         ]
     }
 
-    private static func speculative(_ result: RaceResult, _ style: Style) -> [String] {
-        let (wrong, right) = (result.side(.unchecked), result.side(.checked))
-        return [
+    private static func speculative(_ wrong: RaceResult.Side) -> [String] {
+        [
             wrong.faults > 0
                 ? "Unchecked, \(Format.count(wrong.faults, "store")) met a read-only tail, one in "
                     + "\(Format.count(wrong.reads / wrong.faults, "operation"))."
                 : "Unchecked, no store met a read-only tail in \(Format.count(wrong.reads, "operation")). That does "
-                    + "not acquit it: give it longer (--race-duration), or fewer huge pages (--pages 16).",
-            style.mark(result.outcome)
-                + "\(Format.count(right.faults)) of \(Format.count(right.reads, "operation")) did with the check and "
-                + "the grace period; \(Format.count(right.references, "reference")) taken.",
+                    + "not acquit it: give it longer (--race-duration), or fewer huge pages (--pages 16)."
         ]
     }
 
@@ -96,34 +90,21 @@ enum RaceReport {
         ]
     }
 
-    private static func atomic(_ result: RaceResult, _ style: Style) -> [String] {
+    private static func atomic(_ result: RaceResult) -> [String] {
         let side = result.side(.atomic)
-        let answer = [
+        let answer =
             "Wilcox's answer: it need not be, the address stays valid and shows the same compound_head throughout."
-        ]
         if side.wrongReads > 0 {
             let example = side.wrongRead.value.map {
                 ": for frame \($0.frame), say, compound_head read 0x\(String($0.word, radix: 16))"
             }
-            return answer + [
-                style.mark(false)
-                    + "it does not hold here: \(Format.count(side.wrongReads, "wrong read")) under the "
-                    + "engine\(example ?? "")."
-            ]
+            return [answer, "It does not hold here\(example ?? "")."]
         }
-        guard let expected = result.wrongReadsAtTheNaiveRate else {
-            return answer + [
-                style.mark(result.outcome)
-                    + "0 of \(Format.count(side.reads, "read")) wrong under the engine; with nothing caught of the "
-                    + "naive way, "
-                    + "that says little."
-            ]
-        }
-        return answer + [
-            style.mark(true)
-                + "it holds where each replacement is one step: 0 of \(Format.count(side.reads, "read")) wrong under "
-                + "the engine. "
-                + "At the naive way's rate it would have been \(Format.count(Int(expected.rounded())))."
+        guard let expected = result.wrongReadsAtTheNaiveRate else { return [answer] }
+        return [
+            answer,
+            "It holds where each replacement is one step. At the naive way's rate "
+                + "\(Format.count(Int(expected.rounded()), "read")) would have been wrong.",
         ]
     }
 }

@@ -5,13 +5,12 @@ import VmemmapEmulator
 extension KernelResult {
     /// The page of `--page-tables` and what goes with it: the kernel's huge page and the emulated one.
     func pageTablesContent(_ block: PageTablesBlock) -> HTMLContent {
-        let checked = HTMLSection(id: "checks", title: "What was checked", body: [Check.markup(checks)])
-        return HTMLContent(
+        HTMLContent(
             subject: "The kernel\u{2019}s own page tables",
             setting: "\(block.kernel), \(PageTablesReport.source(block))"
                 + (block.scheme.value.map { "; \($0.rawValue) scheme, told by what was found" } ?? ""),
             summary: Check.closing(checks).capitalizedFirst + ".",
-            sections: pictures(block) + [checked, places(block)])
+            sections: pictures(block) + Check.sections(checks) + [places(block)])
     }
 
     private func pictures(_ block: PageTablesBlock) -> [HTMLSection] {

@@ -32,9 +32,6 @@ struct KernelTrial: Hashable, Sendable, Codable {
         ]
     }
 
-    /// Whether more may be taken.
-    var holds: Bool { !checks.contains { $0.outcome == .failed } }
-
     /// What is wrong, what the kernel says of it, and what to do, in one line.
     var text: String {
         let failed = checks.filter { $0.outcome == .failed }.flatMap(\.figures).map {

@@ -57,7 +57,7 @@ struct KernelTrialRun {
                 KernelTrial.believed(lost, reports: reports, stray: stray).map { $0 ? HugePageCount(tries) : .zero }),
             strayVmemmapPages: Measured(stray.map { PageCount($0) }),
             scheme: Measured(outcome.scheme.flatMap { Scheme(rawValue: $0.rawValue) }))
-        guard trial.holds else { throw ExperimentError.brokenKernel(trial) }
+        guard trial.checks.holds else { throw ExperimentError.brokenKernel(trial) }
         guard trial.checks.contains(where: { $0.outcome == .passed }) else {
             throw ExperimentError.notSupported(
                 "nothing here tells whether this kernel loses the memory of huge pages: /dev/kmsg, "

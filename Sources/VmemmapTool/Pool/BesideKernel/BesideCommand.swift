@@ -36,7 +36,8 @@ extension PoolCommand {
 
     private func finish(_ comparison: PoolComparison, _ exports: Exports, _ host: HostBlock) throws {
         try exports.finish(PoolResult(host: host, script: scriptName, lines: [], comparison: comparison))
-        if !comparison.holds { throw ExitCode.violation }
+        terminal.terminal.print(exports) { [""] + Check.lines(comparison.checks, $0) }
+        if !comparison.checks.holds { throw ExitCode.violation }
     }
 
     /// What the script is called.
@@ -113,9 +114,7 @@ extension PoolCommand {
             lines.append(outcome)
         }
         try orExit(script.lines.last?.number ?? 0) { () throws(PoolSessionError) in try run.finish() }
-        let comparison = PoolComparison(peer: "kernel", lines: lines, random: .notMeasured)
-        terminal.terminal.print(exports) { BesideReport.closing(comparison, $0) }
-        return comparison
+        return PoolComparison(peer: "kernel", lines: lines, random: .notMeasured)
     }
 
     private func orExit<Value>(_ number: Int, _ body: () throws(PoolSessionError) -> Value) throws -> Value {

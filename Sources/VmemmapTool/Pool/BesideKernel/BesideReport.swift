@@ -81,14 +81,6 @@ enum BesideReport {
         return rows
     }
 
-    /// The last line.
-    static func closing(_ comparison: PoolComparison, _ style: Style) -> [String] {
-        let wrong = comparison.lines.count { !$0.isRight }
-        let lines = Format.count(comparison.lines.count, "line")
-        let finding = wrong == 0 ? "\(lines), no difference" : "\(wrong) of \(lines) differ"
-        return ["", "  " + style.mark(wrong == 0) + finding]
-    }
-
     // MARK: Sequences
 
     /// What became of sequences that were drawn.
@@ -106,15 +98,13 @@ enum BesideReport {
                 "\(Format.count(random.sequencesSkipped, "sequence")) not compared: the host found no memory in one "
                     + "piece for a huge page")
         }
-        guard let difference = random.difference.value else {
-            return style.wrapped([title, ""] + notes + ["  " + style.mark(true) + "no difference"])
-        }
+        guard let difference = random.difference.value else { return style.wrapped([title, ""] + notes) }
         let lines =
             difference.isRepeated
             ? "\(Format.count(difference.script.count - 1, "line")) after boot are left of \(difference.linesDrawn)"
             : "but not when it was run again; all of its lines follow"
         return style.wrapped(
-            [title, ""] + notes + ["  " + style.mark(false) + "sequence \(random.sequencesRun) differs; \(lines)", ""])
+            [title, ""] + notes + ["sequence \(random.sequencesRun) differs; \(lines)", ""])
             + difference.script + difference.differences.map { "# here \($0)" }
     }
 }

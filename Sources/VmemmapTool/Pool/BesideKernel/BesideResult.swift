@@ -10,8 +10,35 @@ struct PoolComparison: Hashable, Sendable, Codable {
     /// Sequences that were drawn; null for a script.
     let random: Measured<RandomOutcome>
 
-    /// Whether both agree, but for what is listed.
-    var holds: Bool { lines.allSatisfy(\.isRight) && random.value?.difference.value == nil }
+    /// That both do the same, but for what is listed, and that a script's lines do what it expects.
+    var checks: [Check] {
+        let expected = lines.compactMap(\.holds.value)
+        let ofScript = [
+            Check.Figure.equal("differing_lines", 0, lines.count { !$0.differences.isEmpty }),
+            .tried("lines", lines.count),
+        ]
+        let ofSequences = random.value.map { random in
+            [
+                Check.Figure.equal("differing_sequences", 0, random.difference.value == nil ? 0 : 1),
+                .tried("sequences", random.sequencesRun - random.sequencesSkipped),
+            ]
+        }
+        return [
+            Check(
+                "both_do_the_same", "the emulated pools and the others do the same", ofSequences ?? ofScript,
+                method: "outcomes and counters after each line")
+        ]
+            + (expected.isEmpty
+                ? []
+                : [
+                    Check(
+                        "expectations", "everything is as the script expects",
+                        [
+                            .equal("unmet_expectations", 0, expected.count { !$0 }),
+                            .some("expectations", expected.count),
+                        ], method: "expect lines, on the emulated machine")
+                ])
+    }
 }
 
 /// What became of sequences that were drawn.

@@ -51,6 +51,9 @@ struct Check: Hashable, Sendable, Codable {
         static func some(_ name: String, _ measured: Int?) -> Figure {
             Figure(name: name, expected: .value(1), bound: .atLeast, measured: Measured(measured))
         }
+
+        /// How often something was looked at that may well not be: never is no failure, and not measured.
+        static func tried(_ name: String, _ times: Int) -> Figure { some(name, times > 0 ? times : nil) }
     }
 
     /// Its name in exports, in snake_case.
@@ -74,6 +77,19 @@ struct Check: Hashable, Sendable, Codable {
             ? .failed : outcomes.contains(.notMeasured) ? .notMeasured : .passed
         self.method = method
     }
+
+    /// What threads saw that read while something else was done.
+    static func walkersReadRight(wrong: Int, of reads: Int) -> Check {
+        Check(
+            "walkers_read_right", "walkers read the right compound_head",
+            [.equal("wrong_reads", 0, wrong), .tried("reads", reads)],
+            method: "threads load compound_head of random frames and compare it with the geometry")
+    }
+}
+
+extension [Check] {
+    /// Whether none failed.
+    var holds: Bool { !contains { $0.outcome == .failed } }
 }
 
 // MARK: In text
@@ -94,8 +110,7 @@ extension Check {
     /// - Parameter showsPassed: false: those that passed are left out unless everything is to be told.
     static func lines(_ checks: [Check], _ style: Style, showsPassed: Bool = true) -> [String] {
         let shown = checks.filter { showsPassed || style.isVerbose || $0.outcome != .passed }
-        let hasFailed = checks.contains { $0.outcome == .failed }
-        return style.wrapped(shown.flatMap { $0.lines(style) }) + [style.verdict(!hasFailed, closing(checks))]
+        return style.wrapped(shown.flatMap { $0.lines(style) }) + [style.verdict(checks.holds, closing(checks))]
     }
 
     private func lines(_ style: Style) -> [String] {
@@ -156,6 +171,11 @@ extension Check {
                     .count("measured", "What was measured.") { $0.1.measured.value },
                 ]),
         ]
+    }
+
+    /// A section of a page; none where nothing was checked.
+    static func sections(_ checks: [Check], title: String = "What was checked") -> [HTMLSection] {
+        checks.isEmpty ? [] : [HTMLSection(id: "checks", title: title, body: [markup(checks)])]
     }
 
     /// A list with a mark each, for a page.

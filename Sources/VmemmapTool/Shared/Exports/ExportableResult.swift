@@ -6,7 +6,9 @@ protocol ExportableResult: Encodable, Sendable {
     var host: HostBlock { get }
     /// What was checked; empty where nothing was.
     var checks: [Check] { get }
-    /// False if a check failed, or whatever else must not be was found; nil where nothing was verified.
+    /// Whether no check failed, and nothing else was found that must not be.
+    var holds: Bool { get }
+    /// The same; nil where nothing was verified.
     var verdict: Bool? { get }
     /// What a reader must know of its figures, or of why it failed: sentences without their full stops.
     var notes: [String] { get }
@@ -20,7 +22,8 @@ extension ExportableResult {
     var checks: [Check] { [] }
     var notes: [String] { [] }
 
-    var verdict: Bool? { checks.isEmpty ? nil : !checks.contains { $0.outcome == .failed } }
+    var holds: Bool { checks.holds }
+    var verdict: Bool? { checks.isEmpty ? nil : holds }
 
     /// Its tables, and those of what was checked.
     var allTables: [ExportTable] { tables + Check.tables(checks) }
@@ -28,16 +31,15 @@ extension ExportableResult {
     /// The verdict in words; nil where there is none.
     var closing: String? {
         verdict.map { passed in
-            if !checks.isEmpty, passed == !checks.contains(where: { $0.outcome == .failed }) {
-                return Check.closing(checks)
-            }
-            return passed ? "passed" : "failed"
+            !checks.isEmpty && passed == checks.holds ? Check.closing(checks) : passed ? "passed" : "failed"
         }
     }
 
-    /// The subcommand as a heading, and the figures of the tables.
+    /// The subcommand as a heading, the figures of the tables, and what was checked.
     var html: HTMLContent {
-        HTMLContent(subject: "The result of \(Self.command)", sections: TableFigures.sections(tables))
+        HTMLContent(
+            subject: "The result of \(Self.command)",
+            sections: TableFigures.sections(tables) + Check.sections(checks))
     }
 }
 

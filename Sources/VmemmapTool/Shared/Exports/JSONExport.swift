@@ -11,10 +11,11 @@ enum JSONExport {
         let command: String
         let run = RunDescription.current
         let holds: Bool?
+        let checks: [Check]
         let result: Result
 
         enum Key: String, CodingKey {
-            case schemaVersion, tool, toolVersion, command, run, holds
+            case schemaVersion, tool, toolVersion, command, run, holds, checks
         }
 
         func encode(to encoder: any Encoder) throws {
@@ -25,13 +26,18 @@ enum JSONExport {
             try container.encode(command, forKey: .command)
             try container.encode(run, forKey: .run)
             try container.encodeIfPresent(holds, forKey: .holds)
+            // Not every result stores its checks: some are read off its figures.
+            if !checks.isEmpty { try container.encode(checks, forKey: .checks) }
             try result.encode(to: encoder)
         }
     }
 
     /// The text of a result, with a newline at its end; its keys stand beside those of the envelope.
     static func text(_ result: some ExportableResult) throws -> String {
-        try text(result, command: type(of: result).command, holds: result.verdict)
+        try encoded(
+            Envelope(
+                command: type(of: result).command, holds: result.verdict, checks: result.checks, result: result),
+            .prettyPrinted)
     }
 
     /// What a line of JSON lines starts with.
@@ -61,14 +67,13 @@ enum JSONExport {
         try encoded(Line(command: command, reportedAt: Date.now.ISO8601Format(), report: report))
     }
 
-    /// The text of what has no tables.
+    /// The text of what has neither tables nor a verdict.
     ///
     /// - Parameters:
     ///   - result: what to export.
     ///   - command: the subcommand that made it.
-    ///   - holds: the verdict, where there is one.
-    static func text(_ result: some Encodable, command: String, holds: Bool? = nil) throws -> String {
-        try encoded(Envelope(command: command, holds: holds, result: result), .prettyPrinted)
+    static func text(_ result: some Encodable, command: String) throws -> String {
+        try encoded(Envelope(command: command, holds: nil, checks: [], result: result), .prettyPrinted)
     }
 
     private static func encoded(
