@@ -100,15 +100,19 @@ extension SavingsResult {
     ) {
         self.host = host
         configuration = Configuration(memory: MemoryBlock(memory))
-        plan = PlanBlock(of: plans.map { PlanBlock($0, cost: host.mappingCost) })
-        countingMethod = results.first?.countingMethod ?? .notMeasured
-        let baselines = results.compactMap(\.baseline.value)
-        baseline = Measured(baselines.isEmpty ? nil : MemoryFigures(of: baselines))
-        rows = (results.first?.rows ?? []).indices.map { place in
-            Row(of: results.map { $0.rows[place] }, durations[results[0].rows[place].step.rawValue])
+        guard let plan = plans.map({ PlanBlock($0, cost: host.mappingCost) }).sum() else {
+            preconditionFailure("no node")
         }
-        peakBytes = .sum(results.map(\.peakBytes), +)
-        wrongReads = .sum(results.map(\.wrongReads), +)
+        self.plan = plan
+        countingMethod = results.first?.countingMethod ?? .notMeasured
+        baseline = results.map(\.baseline).sum() ?? .notMeasured
+        rows = (results.first?.rows ?? []).indices.compactMap { place in
+            var row = results.map { $0.rows[place] }.sum()
+            if let all = row.flatMap({ durations[$0.step.rawValue] }) { row?.durationNanoseconds = all }
+            return row
+        }
+        peakBytes = results.map(\.peakBytes).sum() ?? .notMeasured
+        wrongReads = results.map(\.wrongReads).sum() ?? .notMeasured
         checks = Check.all(ofNodes: results.map(\.checks))
         timeline = .notMeasured
         nodes = plans.indices.map { node in
@@ -131,23 +135,5 @@ extension SavingsResult {
                 .label("node", "The emulated node.") { "\($0.node)" }.shown("node"),
                 .label("step", "The step.") { $0.row.step.rawValue }.shown(""),
             ] + ExportColumn.savings(\.row, showsPSS: true))
-    }
-}
-
-extension SavingsResult.Row {
-    /// The same step of several nodes, which took all of them together so many nanoseconds.
-    init(of nodes: [Self], _ nanoseconds: Int?) {
-        func sum<Value: Quantity>(_ figure: (Self) -> Value) -> Value { nodes.reduce(.zero) { $0 + figure($1) } }
-        step = nodes[0].step
-        durationNanoseconds = nanoseconds ?? nodes.map(\.durationNanoseconds).max() ?? 0
-        distinctFrames = sum(\.distinctFrames)
-        expectedFrames = sum(\.expectedFrames)
-        expectedMemfdBytes = sum(\.expectedMemfdBytes)
-        grossSavingBytes = sum(\.grossSavingBytes)
-        mappingOverheadBytes = sum(\.mappingOverheadBytes)
-        pageTableOverheadBytes = sum(\.pageTableOverheadBytes)
-        templateOverheadBytes = sum(\.templateOverheadBytes)
-        netSavingBytes = sum(\.netSavingBytes)
-        figures = MemoryFigures(of: nodes.map(\.figures))
     }
 }

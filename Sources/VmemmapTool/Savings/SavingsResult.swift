@@ -21,25 +21,28 @@ struct SavingsResult: Hashable, Sendable, Codable {
         /// The step.
         let step: Step
         /// How long it took, measuring not included.
-        let durationNanoseconds: Int
-        /// Different frames behind the region.
-        let distinctFrames: PageCount
-        /// Those that the plan makes one expect.
-        let expectedFrames: PageCount
+        var durationNanoseconds: Int
+        /// Frames behind the region that the plan makes one expect.
+        private(set) var expectedFrames: PageCount
         /// What the memory file must occupy. What it has beyond that is not given back, mapped or not.
-        let expectedMemfdBytes: ByteCount
+        private(set) var expectedMemfdBytes: ByteCount
         /// Frames given back, templates not counted as in use, and less what the memory file has too many.
-        let grossSavingBytes: ByteCount
+        private(set) var grossSavingBytes: ByteCount
         /// What the mappings cost that the region has more than one.
-        let mappingOverheadBytes: ByteCount
+        private(set) var mappingOverheadBytes: ByteCount
         /// What the page tables have grown by since populated; built optimized, since before there was a region.
-        let pageTableOverheadBytes: ByteCount
+        private(set) var pageTableOverheadBytes: ByteCount
         /// Template frames that all huge pages of a zone share.
-        let templateOverheadBytes: ByteCount
-        /// What is left of the saving.
-        let netSavingBytes: ByteCount
+        private(set) var templateOverheadBytes: ByteCount
         /// Every figure of the step.
-        let figures: MemoryFigures
+        private(set) var figures: MemoryFigures
+
+        /// Different frames behind the region.
+        var distinctFrames: PageCount { figures.distinctFrames.value ?? .zero }
+        /// What is left of the saving.
+        var netSavingBytes: ByteCount {
+            grossSavingBytes - mappingOverheadBytes - pageTableOverheadBytes - templateOverheadBytes
+        }
 
         init(
             _ step: Step, _ nanoseconds: Int, _ figures: MemoryFigures, _ reference: Reference, _ plan: MappingPlan,
@@ -47,22 +50,19 @@ struct SavingsResult: Hashable, Sendable, Codable {
         ) {
             let isOptimized = step == .optimized || step == .touched
             let pageSize = plan.geometry.basePageSize
-            let distinct = figures.distinctFrames.value ?? .zero
             let templates = plan.hostFrames(isOptimized ? plan.templates : .zero)
-            let given = reference.frames - (distinct - templates)
+            let given = reference.frames - ((figures.distinctFrames.value ?? .zero) - templates)
             let file = plan.fileFrames(optimized: isOptimized ? plan.hugePages : .zero).bytes(pageSize: pageSize)
             let held = max(.zero, (figures.memfdBytes.value ?? file) - file)
             self.step = step
             self.figures = figures
             durationNanoseconds = nanoseconds
-            distinctFrames = distinct
             expectedFrames = plan.hostFrames(isOptimized ? plan.framesOptimized : plan.framesPopulated)
             expectedMemfdBytes = file
             grossSavingBytes = given.bytes(pageSize: HostLimits.pageSize) - held
             mappingOverheadBytes = cost.total((figures.regionMappings.value ?? MappingCount(1)) - MappingCount(1))
             pageTableOverheadBytes = figures.pageTableBytes - reference.pageTables
             templateOverheadBytes = templates.bytes(pageSize: HostLimits.pageSize)
-            netSavingBytes = grossSavingBytes - mappingOverheadBytes - pageTableOverheadBytes - templateOverheadBytes
         }
     }
 
@@ -117,9 +117,6 @@ struct SavingsResult: Hashable, Sendable, Codable {
     /// How the region was built.
     var construction: Construction { configuration.memory.construction }
 
-    /// Whether no check failed.
-    var holds: Bool { !checks.contains { $0.outcome == .failed } }
-
     private static func checks(_ plan: PlanBlock, _ rows: [Row], _ reads: Walkers.Tally?) -> [Check] {
         var checks = [
             Check(
@@ -149,6 +146,45 @@ struct SavingsResult: Hashable, Sendable, Codable {
                     method: "KPF_THP of /proc/kpageflags, which is shown to root"))
         }
         return checks
+    }
+}
+
+extension SavingsResult.Row: Addable {
+    /// The same step of two nodes, which take it at the same time.
+    static func + (left: Self, right: Self) -> Self {
+        var sum = left
+        sum.durationNanoseconds = max(left.durationNanoseconds, right.durationNanoseconds)
+        sum.expectedFrames += right.expectedFrames
+        sum.expectedMemfdBytes += right.expectedMemfdBytes
+        sum.grossSavingBytes += right.grossSavingBytes
+        sum.mappingOverheadBytes += right.mappingOverheadBytes
+        sum.pageTableOverheadBytes += right.pageTableOverheadBytes
+        sum.templateOverheadBytes += right.templateOverheadBytes
+        sum.figures = left.figures + right.figures
+        return sum
+    }
+}
+
+extension SavingsResult.Row {
+    private enum Computed: CodingKey {
+        case distinctFrames, netSavingBytes
+    }
+
+    /// Writes what it stores, and beside that what it computes.
+    func encode(to encoder: any Encoder) throws {
+        var stored = encoder.container(keyedBy: CodingKeys.self)
+        try stored.encode(step, forKey: .step)
+        try stored.encode(durationNanoseconds, forKey: .durationNanoseconds)
+        try stored.encode(expectedFrames, forKey: .expectedFrames)
+        try stored.encode(expectedMemfdBytes, forKey: .expectedMemfdBytes)
+        try stored.encode(grossSavingBytes, forKey: .grossSavingBytes)
+        try stored.encode(mappingOverheadBytes, forKey: .mappingOverheadBytes)
+        try stored.encode(pageTableOverheadBytes, forKey: .pageTableOverheadBytes)
+        try stored.encode(templateOverheadBytes, forKey: .templateOverheadBytes)
+        try stored.encode(figures, forKey: .figures)
+        var computed = encoder.container(keyedBy: Computed.self)
+        try computed.encode(distinctFrames, forKey: .distinctFrames)
+        try computed.encode(netSavingBytes, forKey: .netSavingBytes)
     }
 }
 

@@ -78,9 +78,9 @@ struct NodesTests {
         #expect(wrong[0].method.contains("node 0: frames: expected 8, measured 7"))
         #expect(wrong[0].method.contains("node 1: frames: expected 8, measured 9"))
         #expect(Check.all(ofNodes: [node(8), node(nil)])[0].outcome == .notMeasured)
-        #expect(Measured<Int>.sum([.value(1), .notMeasured], +).value == nil)
-        #expect(Measured<Int>.sum([.value(1), .value(2)], +).value == 3)
-        #expect(Measured<Int>.sum([], +).value == nil)
+        #expect([Measured.value(1), .notMeasured, .value(2)].sum() == .notMeasured)
+        #expect([Measured.value(1), .value(2)].sum() == .value(3))
+        #expect([Measured<Int>]().sum() == nil)
     }
 
     @Test("A node that fails is told from one that a signal has ended")

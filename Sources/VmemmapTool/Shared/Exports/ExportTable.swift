@@ -132,6 +132,13 @@ struct ExportColumn<Item> {
         return column
     }
 
+    /// The column, on no terminal.
+    func hidden() -> Self {
+        var column = self
+        (column.heading.short, column.heading.drop) = (nil, nil)
+        return column
+    }
+
     /// The column, of figures of a whole process.
     func ofProcess() -> Self {
         var column = self

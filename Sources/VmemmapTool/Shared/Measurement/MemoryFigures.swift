@@ -69,6 +69,26 @@ struct MemoryFigures: Hashable, Sendable, Codable {
     }
 }
 
+extension MemoryFigures: Addable {
+    /// The figures of two processes together. What the host counts for both is not added up.
+    ///
+    /// Distinct frames of the regions may be added: each is private memory, or a memory file, of its own process.
+    static func + (left: Self, right: Self) -> Self {
+        MemoryFigures(
+            rssBytes: left.rssBytes + right.rssBytes, pssBytes: left.pssBytes + right.pssBytes,
+            distinctFrames: left.distinctFrames + right.distinctFrames,
+            swappedPages: left.swappedPages + right.swappedPages,
+            regionPresentPages: left.regionPresentPages + right.regionPresentPages,
+            memfdBytes: left.memfdBytes + right.memfdBytes,
+            pageTableBytes: left.pageTableBytes + right.pageTableBytes, mappings: left.mappings + right.mappings,
+            regionMappings: left.regionMappings + right.regionMappings,
+            mappingCostBytes: left.mappingCostBytes + right.mappingCostBytes,
+            pmdMappedBytes: left.pmdMappedBytes + right.pmdMappedBytes,
+            pagesInHugeFolios: left.pagesInHugeFolios + right.pagesInHugeFolios,
+            splitBlocks: left.splitBlocks + right.splitBlocks, hugePageEvents: right.hugePageEvents)
+    }
+}
+
 /// A step of an experiment.
 enum Step: String, Hashable, Sendable, Codable, CaseIterable {
     /// Before there is a region.

@@ -4,7 +4,7 @@ import VmemmapEmulator
 /// A mapping plan's figures, as exported.
 struct PlanBlock: Hashable, Sendable, Codable {
     /// Huge pages.
-    let pages: HugePageCount
+    private(set) var pages: HugePageCount
     /// The size of each.
     let hugePageBytes: ByteCount
     /// The emulated base page. Where the host's page is smaller, a vmemmap page is several of its frames.
@@ -22,19 +22,19 @@ struct PlanBlock: Hashable, Sendable, Codable {
     /// Those of them whose frame is given back.
     let freedPagesPerHugePage: PageCount
     /// The region.
-    let regionBytes: ByteCount
+    private(set) var regionBytes: ByteCount
     /// The host's frames behind the region, populated.
-    let framesPopulated: PageCount
+    private(set) var framesPopulated: PageCount
     /// The host's frames behind the region, optimized.
-    let framesOptimized: PageCount
+    private(set) var framesOptimized: PageCount
     /// Mappings of the region, optimized.
-    let mappingsOptimized: MappingCount
+    private(set) var mappingsOptimized: MappingCount
     /// What the frames given back amount to.
-    let grossSavingBytes: ByteCount
+    private(set) var grossSavingBytes: ByteCount
     /// What the mappings for it cost the kernel.
-    let overheadBytes: ByteCount
+    private(set) var overheadBytes: ByteCount
     /// What is left.
-    let netSavingBytes: ByteCount
+    private(set) var netSavingBytes: ByteCount
 
     /// The figures of a plan on a host where a mapping costs `cost`.
     init(_ plan: MappingPlan, cost: MappingCost) {
@@ -54,6 +54,22 @@ struct PlanBlock: Hashable, Sendable, Codable {
         grossSavingBytes = plan.grossSaving
         overheadBytes = plan.overhead(cost)
         netSavingBytes = plan.netSaving(cost)
+    }
+}
+
+extension PlanBlock: Addable {
+    /// The plans of two regions together, which differ in nothing but their size.
+    static func + (left: Self, right: Self) -> Self {
+        var sum = left
+        sum.pages += right.pages
+        sum.regionBytes += right.regionBytes
+        sum.framesPopulated += right.framesPopulated
+        sum.framesOptimized += right.framesOptimized
+        sum.mappingsOptimized += right.mappingsOptimized
+        sum.grossSavingBytes += right.grossSavingBytes
+        sum.overheadBytes += right.overheadBytes
+        sum.netSavingBytes += right.netSavingBytes
+        return sum
     }
 }
 

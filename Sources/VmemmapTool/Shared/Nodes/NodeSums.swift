@@ -2,61 +2,28 @@ import HostMemory
 
 // What several processes measured of themselves, put together. A sum is null where one of its parts is.
 
-extension Measured {
-    /// The parts put together; not measured if one of them was not, or if there are none.
-    static func sum(_ parts: [Measured<Value>], _ add: (Value, Value) -> Value) -> Measured<Value> {
-        guard let first = parts.first else { return .notMeasured }
-        return parts.dropFirst().reduce(first) { sum, part in
-            guard let left = sum.value, let right = part.value else { return .notMeasured }
-            return .value(add(left, right))
-        }
+/// Something that each of several processes has a part of.
+protocol Addable {
+    /// What both have together.
+    static func + (left: Self, right: Self) -> Self
+}
+
+extension Int: Addable {}
+extension ByteCount: Addable {}
+extension PageCount: Addable {}
+extension MappingCount: Addable {}
+
+extension Measured: Addable where Value: Addable {
+    /// Not measured if one of the two was not.
+    static func + (left: Self, right: Self) -> Self {
+        guard let left = left.value, let right = right.value else { return .notMeasured }
+        return .value(left + right)
     }
 }
 
-extension MemoryFigures {
-    /// The figures of several processes together. What the host counts for all of them is not added up.
-    ///
-    /// Distinct frames of the regions may be added: each is private memory, or a memory file, of its own process.
-    init(of processes: [MemoryFigures]) {
-        func sum<Value: Quantity>(_ figure: (MemoryFigures) -> Measured<Value>) -> Measured<Value> {
-            .sum(processes.map(figure), +)
-        }
-        self.init(
-            rssBytes: sum(\.rssBytes), pssBytes: sum(\.pssBytes), distinctFrames: sum(\.distinctFrames),
-            swappedPages: sum(\.swappedPages), regionPresentPages: sum(\.regionPresentPages),
-            memfdBytes: sum(\.memfdBytes), pageTableBytes: processes.reduce(.zero) { $0 + $1.pageTableBytes },
-            mappings: processes.reduce(.zero) { $0 + $1.mappings }, regionMappings: sum(\.regionMappings),
-            mappingCostBytes: processes.reduce(.zero) { $0 + $1.mappingCostBytes },
-            pmdMappedBytes: sum(\.pmdMappedBytes),
-            pagesInHugeFolios: sum(\.pagesInHugeFolios), splitBlocks: .sum(processes.map(\.splitBlocks), +),
-            hugePageEvents: processes.last?.hugePageEvents ?? .notMeasured)
-    }
-}
-
-extension PlanBlock {
-    /// The plans of several regions together, which differ in nothing but their size.
-    init(of plans: [PlanBlock]) {
-        precondition(!plans.isEmpty, "no plan")
-        func sum<Value: Quantity>(_ figure: (PlanBlock) -> Value) -> Value {
-            plans.reduce(.zero) { $0 + figure($1) }
-        }
-        pages = sum(\.pages)
-        hugePageBytes = plans[0].hugePageBytes
-        basePageBytes = plans[0].basePageBytes
-        scheme = plans[0].scheme
-        backing = plans[0].backing
-        mapping = plans[0].mapping
-        tailFrames = plans[0].tailFrames
-        vmemmapPagesPerHugePage = plans[0].vmemmapPagesPerHugePage
-        freedPagesPerHugePage = plans[0].freedPagesPerHugePage
-        regionBytes = sum(\.regionBytes)
-        framesPopulated = sum(\.framesPopulated)
-        framesOptimized = sum(\.framesOptimized)
-        mappingsOptimized = sum(\.mappingsOptimized)
-        grossSavingBytes = sum(\.grossSavingBytes)
-        overheadBytes = sum(\.overheadBytes)
-        netSavingBytes = sum(\.netSavingBytes)
-    }
+extension Sequence where Element: Addable {
+    /// What all have together; nil if there are none.
+    func sum() -> Element? { reduce(nil) { sum, part in sum.map { $0 + part } ?? part } }
 }
 
 extension Check {
@@ -87,8 +54,8 @@ extension Check.Figure {
     /// The same figure of several nodes, added up.
     fileprivate init(of nodes: [Check.Figure]) {
         self.init(
-            name: nodes[0].name, expected: .sum(nodes.map(\.expected), +), bound: nodes[0].bound,
-            measured: .sum(nodes.map(\.measured), +))
+            name: nodes[0].name, expected: nodes.map(\.expected).sum() ?? .notMeasured, bound: nodes[0].bound,
+            measured: nodes.map(\.measured).sum() ?? .notMeasured)
     }
 }
 

@@ -17,16 +17,7 @@ enum PMDTable {
         // What never happened takes no column.
         let happened = events.filter { _, count in style.isVerbose || rows.contains { change($0, count) ?? 0 != 0 } }
         let columns: [ExportColumn<Row>] =
-            [
-                .label("step", "The step.") { $0.step.rawValue }.shown(""),
-                .bytes("pmd_mapped", "What PMDs map of the region.") { $0.figures.pmdMappedBytes.value }
-                    .shown("mapped\nby PMDs"),
-                .count("pages_in_huge_folios", "Present pages that are part of a larger folio.") {
-                    $0.figures.pagesInHugeFolios.value?.rawValue
-                }.shown("in huge\nfolios"),
-                .count("split_blocks", "Blocks split and not merged.") { $0.figures.splitBlocks.value }
-                    .shown("split\nmarks"),
-            ]
+            [.label("step", "The step.") { $0.step.rawValue }.shown("")] + ExportColumn.ofPMDs(\.figures)
             + happened.map { name, count in
                 .count(name, "Its growth since the step before.") { change($0, count) }.shown("thp_\n\(name)")
             }
