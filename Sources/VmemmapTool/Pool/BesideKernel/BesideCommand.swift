@@ -8,7 +8,8 @@ extension PoolCommand {
     /// A script on both sides, or sequences that are drawn.
     func runBeside(_ exports: Exports, _ host: HostBlock) throws {
         guard besideKernel else {
-            try finish(try runRandom(exports, PlainPools(.head), .head, [], hasGigantic: true), exports, host)
+            let comparison = try told { try runRandom(exports, PlainPools(.head), .head, [], hasGigantic: true) }
+            try finish(comparison, exports, host)
             return
         }
         guard let version = KernelVersion(release: host.kernelRelease) else {
@@ -21,14 +22,13 @@ extension PoolCommand {
         defer { try? pools.putBack() }
         try signals.watch([pools.changes])
         let listed = KernelDifference.all(of: version)
-        let comparison = try signals.unlessEnding {
-            try runOrExit { () throws(ExperimentError) in try pools.tryOne() }
-            if let script {
-                return try runScript(script, pools, listed, exports, host)
+        let comparison = try told {
+            try signals.unlessEnding {
+                try pools.tryOne()
+                if let script { return try runScript(script, pools, signals, listed, exports, host) }
+                let hasGigantic = try Self.share() >= RandomPool.memory
+                return try runRandom(exports, pools, version.scheme, listed, hasGigantic: hasGigantic)
             }
-            let room = try runOrExit { () throws(ExperimentError) in try Self.share() }
-            return try runRandom(
-                exports, pools, version.scheme, listed, hasGigantic: room >= RandomPool.memory)
         }
         try runOrExit { () throws(ExperimentError) in try pools.putBack() }
         try finish(comparison, exports, host)
@@ -38,6 +38,23 @@ extension PoolCommand {
         try exports.finish(PoolResult(host: host, script: scriptName, lines: [], comparison: comparison))
         terminal.terminal.print(exports) { [""] + Check.lines(comparison.checks, $0) }
         if !comparison.checks.holds { throw ExitCode.violation }
+    }
+
+    /// A line that could not be carried out at all.
+    private struct LineFailure: Error {
+        let number: Int
+        let error: PoolSessionError
+    }
+
+    /// Says why a comparison could not be made, once it is known that no signal has ended it.
+    private func told(_ compare: () throws -> PoolComparison) throws -> PoolComparison {
+        do {
+            return try compare()
+        } catch let error as ExperimentError {
+            return try runOrExit { () throws(ExperimentError) in throw error }
+        } catch let failure as LineFailure {
+            throw failure.error.exitCode(script: scriptName, line: failure.number)
+        }
     }
 
     /// What the script is called.
@@ -102,29 +119,27 @@ extension PoolCommand {
     }
 
     private func runScript(
-        _ script: BesideScript, _ pools: HostPools, _ listed: [KernelDifference], _ exports: Exports, _ host: HostBlock
+        _ script: BesideScript, _ pools: HostPools, _ signals: SignalPutBack, _ listed: [KernelDifference],
+        _ exports: Exports, _ host: HostBlock
     ) throws -> PoolComparison {
         terminal.terminal.print(exports) { BesideReport.heading(script, listed, host.kernelRelease, $0) }
         let run = BesideRun(pools, listed: listed)
         var lines: [BesideOutcome] = []
         for line in script.lines {
-            let outcome = try orExit(line.number) { () throws(PoolSessionError) in try run.run(line) }
+            // What a signal has done away with is no difference.
+            let outcome = try signals.unlessEnding { () throws(LineFailure) in
+                try at(line.number) { () throws(PoolSessionError) in try run.run(line) }
+            }
             terminal.terminal.print(exports) { BesideReport.lines(outcome, said: run.said, $0) }
             for difference in outcome.differences { Output.error("\(scriptName):\(line.number): \(difference)") }
             lines.append(outcome)
         }
-        try orExit(script.lines.last?.number ?? 0) { () throws(PoolSessionError) in try run.finish() }
+        try at(script.lines.last?.number ?? 0) { () throws(PoolSessionError) in try run.finish() }
         return PoolComparison(peer: "kernel", lines: lines, random: .notMeasured)
     }
 
-    private func orExit<Value>(_ number: Int, _ body: () throws(PoolSessionError) -> Value) throws -> Value {
-        do throws(PoolSessionError) {
-            return try body()
-        } catch {
-            // A signal has put everything back under it, and says how the command ends.
-            if case .host(.host(let cause)) = error, cause.code == .interrupted { throw ExitCode(cause) }
-            throw error.exitCode(script: scriptName, line: number)
-        }
+    private func at<Value>(_ number: Int, _ body: () throws(PoolSessionError) -> Value) throws(LineFailure) -> Value {
+        do throws(PoolSessionError) { return try body() } catch { throw LineFailure(number: number, error: error) }
     }
 
     // MARK: Sequences
@@ -145,7 +160,7 @@ extension PoolCommand {
         while run < asked, difference == nil {
             progress.show(.count("random", run, of: asked, unit: "sequences"))
             let steps = pool.draw(seed, run)
-            let outcome = try orExit(run + 1) { () throws(PoolSessionError) in try pool.runIfPossible(steps) }
+            let outcome = try at(run + 1) { () throws(PoolSessionError) in try pool.runIfPossible(steps) }
             run += 1
             guard let sequence = outcome else {
                 skipped += 1
@@ -154,7 +169,7 @@ extension PoolCommand {
             nanoseconds = HostKernel.monotonicNanoseconds() - start
             found.formUnion(sequence.listed)
             if sequence.differences.isEmpty { continue }
-            difference = (sequence, try orExit(run) { () throws(PoolSessionError) in try pool.shrink(steps) })
+            difference = (sequence, try at(run) { () throws(PoolSessionError) in try pool.shrink(steps) })
         }
         let outcome = RandomOutcome(
             seed: seed, sequencesAsked: asked, sequencesRun: run, sequencesSkipped: skipped, linesRun: pool.linesRun,
