@@ -18,7 +18,7 @@ struct HostLimitsTests {
     @Test("The limit of mappings is the sysctl")
     func maxMapCount() throws {
         let text = try HostKernel.readText("/proc/sys/vm/max_map_count")
-        #expect(try HostLimits.maxMapCount().description + "\n" == text)
+        #expect("\(try HostLimits.maxMapCount().rawValue)\n" == text)
     }
 
     @Test("Available memory is MemAvailable, or what a cgroup leaves of it")

@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Testing
 
 @testable import HostMemory
@@ -15,7 +16,20 @@ struct QuantityTests {
         #expect(PageCount(3).bytes(pageSize: .kibibytes(64)) == ByteCount(196_608))
         #expect(MappingCount(2) < MappingCount(3))
         #expect((ByteCount.mebibytes(1), ByteCount.gibibytes(1)) == (ByteCount(1 << 20), ByteCount(1 << 30)))
-        #expect(PageCount(rawValue: 7).description == "7")
+    }
+
+    @Test("They print with their unit, bytes in the largest that divides them; the raw value is bare, in JSON too")
+    func printed() throws {
+        #expect("\(PageCount(rawValue: 7)), \(PageCount(1)), \(MappingCount(0))" == "7 pages, 1 page, 0 mappings")
+        let bytes: [ByteCount] = [0, 1, 1023, 1024, 24576, 1536, 2_097_152, -4096, .gibibytes(2048), .gibibytes(1536)]
+        #expect(
+            bytes.map { "\($0)" } == [
+                "0 B", "1 B", "1023 B", "1 KiB", "24 KiB", "1536 B", "2 MiB", "-4 KiB", "2 TiB", "1536 GiB",
+            ])
+        #expect(bytes.dropFirst().map(\.argument) == ["1", "1023", "1K", "24K", "1536", "2M", "-4K", "2T", "1536G"])
+        for size in bytes where size > .zero { #expect(ByteCount(text: size.argument) == size) }
+        #expect("\(ByteCount(2048).rawValue)" == "2048")
+        #expect(String(decoding: try JSONEncoder().encode([ByteCount(2048)]), as: UTF8.self) == "[2048]")
     }
 
     @Test("Counts from outside that do not fit are nil")

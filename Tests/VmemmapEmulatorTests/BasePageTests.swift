@@ -111,14 +111,14 @@ extension Shape {
     /// A block of the host's that 16 huge pages of 32 MiB fill.
     private static let onPmdsElsewhere: [Shape] = Backing.allCases.flatMap { backing in
         HugePageSize(bytes: .mebibytes(32)).map { size in
-            Scheme.allCases.map {
+            Scheme.ofHugeTLB.map {
                 Shape(size: size, pages: 16, scheme: $0, backing: backing, mapping: .pmd, base: .kibibytes(16))
             }
         } ?? []
     }.filter { _ in HostProcess.mapsByPmds && HostLimits.pageSize == .kibibytes(4) }
 
     private static let onPtesElsewhere: [Shape] = Backing.allCases.flatMap { backing in
-        Scheme.allCases.flatMap { scheme in
+        Scheme.ofHugeTLB.flatMap { scheme in
             // Base page and huge page in KiB and MiB, how many, and longer runs of tail frames.
             [(4, 1, 3, 1), (4, 32, 2, 5), (16, 32, 3, 1), (16, 1024, 1, 16), (64, 512, 2, 3), (64, 1024, 2, 1)]
                 .compactMap { base, size, pages, run in

@@ -68,6 +68,14 @@ struct DeviceDaxTests {
         try region.expectAll(.optimized)
     }
 
+    @Test("A client's region is built optimized, and walked without a wrong head", arguments: Backing.allCases)
+    func ofClient(_ backing: Backing) throws {
+        let region = try VmemmapRegion(hugePages: 3, scheme: .deviceDax, backing: backing)
+        try region.expectAll(.optimized)
+        #expect(region.visitEveryStructPage().wrong == 0)
+        #expect(try region.memory().frames == region.plan.framesOptimized)
+    }
+
     @Test("It is a compound page and no HugeTLB page: heads and tails, none of them huge")
     func flags() throws {
         let region = try VmemmapRegion(Self.plan(), .optimized)

@@ -35,7 +35,7 @@ struct FaultCase: Sendable, CustomTestStringConvertible {
         -> [Shape]
     {
         Backing.allCases.flatMap { backing in
-            Scheme.allCases.flatMap { scheme in
+            Scheme.ofHugeTLB.flatMap { scheme in
                 (runs[scheme] ?? [1]).map {
                     Shape(size: size, pages: pages, scheme: scheme, backing: backing, tailFrames: $0, mapping: mapping)
                 }

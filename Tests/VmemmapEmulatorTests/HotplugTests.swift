@@ -7,7 +7,7 @@ import VmemmapEmulator
 struct HotplugTests {
     static let block = ByteCount.mebibytes(128)
     static let machines: [MachineConfiguration] = Backing.allCases.flatMap { backing in
-        Scheme.allCases.flatMap { scheme in
+        Scheme.ofHugeTLB.flatMap { scheme in
             [RegionMapping.pte, .pmd].map { mapping in
                 var configuration = MachineConfiguration(
                     memory: .mebibytes(128 * 3), scheme: scheme, backing: backing, mapping: mapping,

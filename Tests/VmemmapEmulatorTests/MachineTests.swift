@@ -7,7 +7,7 @@ import VmemmapEmulator
 struct MachineTests {
     /// Every scheme on every backing: two zones, and room for gigantic pages in each.
     static let machines: [MachineConfiguration] = Backing.allCases.flatMap { backing in
-        Scheme.allCases.map { scheme in
+        Scheme.ofHugeTLB.map { scheme in
             MachineConfiguration(
                 memory: .gibibytes(3), scheme: scheme, backing: backing,
                 tailFrames: .frames(PageCount(scheme == .head ? 1 : 5)), optimizesAtBoot: true)
@@ -105,7 +105,7 @@ struct MachineTests {
 
     @Test(
         "A huge page that is torn as it is freed is set aside, given to nobody, and mended later",
-        arguments: Scheme.allCases, Backing.allCases)
+        arguments: Scheme.ofHugeTLB, Backing.allCases)
     func tornOnFree(_ scheme: Scheme, _ backing: Backing) throws {
         let machine = try Self.boot {
             $0.policy = .poolOnly
@@ -560,7 +560,7 @@ struct MachineTests {
         try machine.expectWhole()
     }
 
-    @Test("Errors in a gigantic page are on their own pages after the dissolve", arguments: Scheme.allCases)
+    @Test("Errors in a gigantic page are on their own pages after the dissolve", arguments: Scheme.ofHugeTLB)
     func giganticMemoryFailure(_ scheme: Scheme) throws {
         let machine = try Self.boot { $0.scheme = scheme }
         try machine.setPool(.oneGibibyte, to: HugePageCount(1))

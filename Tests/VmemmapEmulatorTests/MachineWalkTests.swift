@@ -14,7 +14,7 @@ struct MachineWalkTests {
         frames.count { if case .wrong = machine.observeHead(of: $0) { true } else { false } }
     }
 
-    @Test("Tails that show zeros lead to themselves, and each of them is wrong", arguments: Scheme.allCases)
+    @Test("Tails that show zeros lead to themselves, and each of them is wrong", arguments: Scheme.ofHugeTLB)
     func zeroedTails(_ scheme: Scheme) throws {
         let machine = try Self.boot(scheme)
         try machine.setPool(.twoMebibytes, to: HugePageCount(2))
@@ -59,7 +59,7 @@ struct MachineWalkTests {
 
     @Test(
         "A head kept from a huge page that is no more is wrong: dissolved, given back, poisoned, freed",
-        arguments: Scheme.allCases, End.allCases)
+        arguments: Scheme.ofHugeTLB, End.allCases)
     func staleHead(_ scheme: Scheme, _ end: End) throws {
         let machine = try Self.boot(scheme)
         try machine.setPool(.twoMebibytes, to: HugePageCount(end == .surplusFreed ? 0 : 1))
@@ -84,7 +84,7 @@ struct MachineWalkTests {
 
     @Test(
         "After a demotion a frame that keeps the gigantic head is wrong, and so is one that leads to itself",
-        arguments: Scheme.allCases)
+        arguments: Scheme.ofHugeTLB)
     func staleAfterDemote(_ scheme: Scheme) throws {
         let machine = try Self.boot(scheme, memory: .gibibytes(1))
         try machine.setPool(.oneGibibyte, to: HugePageCount(1))
@@ -101,7 +101,7 @@ struct MachineWalkTests {
         #expect(machine.observeHead(of: frame) == .wrong(word: 0, expected: small))
     }
 
-    @Test("In a gigantic page neither a frame's own head nor that of its 2 MiB will do", arguments: Scheme.allCases)
+    @Test("In a gigantic page neither a frame's own head nor that of its 2 MiB will do", arguments: Scheme.ofHugeTLB)
     func wrongInGigantic(_ scheme: Scheme) throws {
         let machine = try Self.boot(scheme, memory: .gibibytes(1))
         try machine.setPool(.twoMebibytes, to: HugePageCount(512))
@@ -144,7 +144,7 @@ struct MachineWalkTests {
 
     @Test(
         "Memory becomes huge pages and is taken apart again under walkers, and no read is wrong",
-        arguments: Scheme.allCases)
+        arguments: Scheme.ofHugeTLB)
     func underWalkers(_ scheme: Scheme) throws {
         let machine = try Self.boot(scheme, memory: .gibibytes(1), isOptimizing: true)
         let walkers = try Walkers(2, over: machine, seed: 11)

@@ -27,8 +27,8 @@ struct MappingLimitTests {
             #expect(asked == MappingCount(1600))
             #expect(abs((inUse - limit).rawValue + 500) < 8)
             #expect(largest == HostProcess.largest(limit - inUse))
-            #expect("\(error)".contains("vm.max_map_count is \(limit)"))
-            #expect("\(error)".contains("at most \(largest) huge pages fit"))
+            #expect("\(error)".contains("vm.max_map_count is \(limit.rawValue)"))
+            #expect("\(error)".contains("at most \(largest.rawValue) huge pages fit"))
             try region.expectAll(.populated)
 
             #expect(throws: VmemmapError.self) {

@@ -16,11 +16,26 @@ struct MappingPlanTests {
         #expect(plan.zones == 2)
     }
 
+    @Test("Huge pages are counted and named with their unit")
+    func units() {
+        #expect("\(HugePageCount(1)), \(HugePageCount(64))" == "1 huge page, 64 huge pages")
+        #expect("\(HugePageIndex(3)), \(VmemmapPageIndex(7))" == "huge page 3, vmemmap page 7")
+        #expect("\(PageFrameNumber(512))" == "pfn 512")
+    }
+
+    @Test("What a scheme says of itself: others ask for that, and not for its name")
+    func facts() {
+        #expect(Scheme.ofHugeTLB == [.firstTail, .head, .sharedTail])
+        #expect(Scheme.allCases.filter { !$0.takesTailFrames } == [.head])
+        #expect(Scheme.allCases.filter(\.usesTemplates) == [.sharedTail])
+        #expect(Scheme.allCases.filter { $0.construction == .optimized } == [.deviceDax])
+    }
+
     @Test("What each scheme keeps and frees of a huge page")
     func keptPages() throws {
         let geometry = try plan(.twoMebibytes, 1).geometry
-        #expect(Scheme.allCases.map(\.keptPages.rawValue) == [2, 1, 1])
-        #expect(Scheme.allCases.map { $0.freedPages(geometry).rawValue } == [6, 7, 7])
+        #expect(Scheme.ofHugeTLB.map(\.keptPages.rawValue) == [2, 1, 1])
+        #expect(Scheme.ofHugeTLB.map { $0.freedPages(geometry).rawValue } == [6, 7, 7])
     }
 
     @Test(
@@ -127,7 +142,6 @@ struct MappingPlanTests {
         #expect(MappingPlan.ReplacementProtection.readOnly.rawValue == "readOnly")
         #expect(HugePageIndex(rawValue: 7).advanced(by: -2) == HugePageIndex(5))
         #expect(HugePageIndex(3).distance(to: HugePageIndex(10)) == 7)
-        #expect("\(HugePageCount(12)) \(VmemmapPageIndex(3)) \(PageFrameNumber(9))" == "12 3 9")
         #expect(MappingCost.assumed.bytesPerMapping == ByteCount(256))
     }
 }

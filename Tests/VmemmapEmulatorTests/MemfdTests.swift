@@ -38,7 +38,7 @@ struct MemfdTests {
 
     @Test(
         "Where the host writes a file in huge pages, frames are given back all the same",
-        .enabled(if: geteuid() == 0, "only root mounts"), arguments: Scheme.allCases, Backing.allCases)
+        .enabled(if: geteuid() == 0, "only root mounts"), arguments: Scheme.ofHugeTLB, Backing.allCases)
     func hugePages(_ scheme: Scheme, _ backing: Backing) throws {
         let plan = try Shape(size: .twoMebibytes, pages: 70, scheme: scheme, backing: backing).plan()
         let fileSystem = try SmallFileSystem(size: .mebibytes(32), hasHugePages: true)

@@ -16,7 +16,7 @@ struct OddValueTests {
         await #expect(processExitsWith: .success) { [value] in
             let geometry = try #require(Geometry(basePageSize: .kibibytes(4), hugePageSize: .twoMebibytes))
             #expect((geometry.regionLength(HugePageCount(value)) == nil) == (value < 0 || value > Int.max >> 15))
-            for scheme in Scheme.allCases {
+            for scheme in Scheme.ofHugeTLB {
                 for tailFrames in [TailFrames.frames(PageCount(1)), .auto] {
                     do throws(VmemmapError) {
                         let plan = try MappingPlan(

@@ -124,7 +124,7 @@ struct PMDMappedTests {
 
     @Test(
         "Of a block that several huge pages share, the others keep their contents and writers",
-        arguments: Scheme.allCases)
+        arguments: Scheme.ofHugeTLB)
     func sharedBlock(_ scheme: Scheme) throws {
         for backing in Backing.allCases {
             let region = try Shape(size: .twoMebibytes, pages: 64, scheme: scheme, backing: backing, mapping: .pmd)
@@ -160,7 +160,7 @@ struct PMDMappedTests {
     @Test("Without memory for a huge page a restore leaves a working split mapping, and a later one merges it")
     func noHugePageForMerge() async {
         await #expect(processExitsWith: .success) {
-            let regions = try Scheme.allCases.map {
+            let regions = try Scheme.ofHugeTLB.map {
                 try Shape(size: .oneGibibyte, pages: 2, scheme: $0, mapping: .pmd).region()
             }
             for region in regions {
@@ -193,7 +193,7 @@ struct PMDMappedTests {
         try region.expectWhole([.restored])
     }
 
-    @Test("A split that the host refuses leaves the huge page as it was", arguments: Scheme.allCases)
+    @Test("A split that the host refuses leaves the huge page as it was", arguments: Scheme.ofHugeTLB)
     func refusedSplit(_ scheme: Scheme) throws {
         let region = try Shape(size: .oneGibibyte, pages: 1, scheme: scheme, mapping: .pmd).region()
         // What was split before the refusal stays split.

@@ -14,7 +14,7 @@ struct RegionLabelTests {
             backing: backing, mapping: mapping, hugePages: HugePageCount(3), tailFrames: .frames(PageCount(run)))
     }
 
-    @Test("What is written is read again", arguments: Scheme.allCases, Backing.allCases)
+    @Test("What is written is read again", arguments: Scheme.ofHugeTLB, Backing.allCases)
     func roundTrip(scheme: Scheme, backing: Backing) throws {
         let odd = try #require(HugePageSize(bytes: .kibibytes(512)))
         for size in [HugePageSize.twoMebibytes, .oneGibibyte, odd] {
@@ -39,7 +39,7 @@ struct RegionLabelTests {
     }
 
     @Test(
-        "The guard pages carry it, in every state, and nobody can read them", arguments: Scheme.allCases,
+        "The guard pages carry it, in every state, and nobody can read them", arguments: Scheme.ofHugeTLB,
         Backing.allCases)
     func guards(scheme: Scheme, backing: Backing) throws {
         let region = try VmemmapRegion(try Self.plan(scheme, backing))

@@ -38,7 +38,7 @@ struct SchemePlanTests {
         ]
 
         static let all = sizes.flatMap { base, size, runs in
-            Scheme.allCases.flatMap { scheme in
+            Scheme.ofHugeTLB.flatMap { scheme in
                 Backing.allCases.flatMap { backing in
                     runs.map { Case(base: base, size: size, scheme: scheme, backing: backing, run: $0) }
                 }
@@ -89,6 +89,14 @@ struct SchemePlanTests {
         #expect(writable.map(\.first.rawValue) == (expected.map { [$0] } ?? []))
         #expect(writable.allSatisfy { $0.count == PageCount(1) && $0.frame == .own(0) })
         #expect(plan.rewritablePage?.rawValue == expected)
+        let end =
+            switch given.scheme {
+            case _ where !plan.isWorthwhile: plan.geometry.vmemmapPagesPerHugePage.rawValue
+            case .deviceDax: plan.geometry.vmemmapPagesPerHugePage.rawValue
+            case .firstTail: 2
+            case .head, .sharedTail: 1
+            }
+        #expect(plan.writablePages == VmemmapPageIndex(0)..<VmemmapPageIndex(end))
     }
 
     @Test("What is shown is there: own pages or templates, and every own page shows itself", arguments: Case.all)

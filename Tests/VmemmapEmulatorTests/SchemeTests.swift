@@ -47,7 +47,7 @@ struct SchemeTests {
         let region = try shape.region()
         let geometry = region.plan.geometry
         let frames = (0..<min(4, shape.pages)).flatMap { page in
-            [7, geometry.structPagesPerVmemmapPage * region.plan.scheme.writablePages.rawValue - 1].map {
+            [7, geometry.structPagesPerVmemmapPage * region.plan.writablePages.count - 1].map {
                 geometry.headFrame(of: HugePageIndex(page)).advanced(by: $0)
             }
         }

@@ -18,7 +18,7 @@ struct SpeculativeWalkTests {
     }
 
     @Test(
-        "Each frame of a huge page in use gives a reference to its head, and gets it back", arguments: Scheme.allCases)
+        "Each frame of a huge page in use gives a reference to its head, and gets it back", arguments: Scheme.ofHugeTLB)
     func references(_ scheme: Scheme) throws {
         let region = try Self.region(scheme)
         for sections in [nil, ReadSideSections()] {
@@ -29,7 +29,8 @@ struct SpeculativeWalkTests {
     }
 
     @Test(
-        "Unchecked, each fake head is written to; checked, none, and no tail of any scheme", arguments: Scheme.allCases)
+        "Unchecked, each fake head is written to; checked, none, and no tail of any scheme", arguments: Scheme.ofHugeTLB
+    )
     func fakeHeads(_ scheme: Scheme) throws {
         let region = try Self.region(scheme)
         try region.optimize(region.all, writers: .excluded)
@@ -72,7 +73,7 @@ struct SpeculativeWalkTests {
         }
     }
 
-    @Test("The loops that are timed find every head", arguments: Scheme.allCases, [false, true])
+    @Test("The loops that are timed find every head", arguments: Scheme.ofHugeTLB, [false, true])
     func sums(_ scheme: Scheme, _ isOptimized: Bool) throws {
         let region = try Self.region(scheme)
         if isOptimized { try region.optimize(region.all, writers: .excluded) }

@@ -20,7 +20,7 @@ struct StructPageSizeTests {
             let geometry = try Self.geometry(size, structPage)
             #expect(geometry.vmemmapPagesPerHugePage == PageCount(pages))
             #expect(geometry.hasPowerOfTwoStructPage == isPowerOfTwo)
-            for scheme in Scheme.allCases {
+            for scheme in Scheme.ofHugeTLB {
                 let kept = scheme == .firstTail ? 2 : 1
                 #expect(scheme.freedPages(geometry) == PageCount(isPowerOfTwo ? pages - kept : 0))
                 let plan = try MappingPlan(geometry: geometry, scheme: scheme, hugePages: HugePageCount(3))
@@ -72,7 +72,7 @@ struct StructPageSizeTests {
 
     @Test(
         "128 bytes are optimized for real: frames, heads and contents are as planned",
-        arguments: Scheme.allCases, Backing.allCases)
+        arguments: Scheme.ofHugeTLB, Backing.allCases)
     func padded(_ scheme: Scheme, _ backing: Backing) throws {
         let machine = try Self.machine(128, scheme, backing)
         let region = try #require(machine.region(.twoMebibytes))
@@ -104,7 +104,7 @@ struct StructPageSizeTests {
 
     @Test(
         "A size that is no power of two works, with every vmemmap page kept", arguments: [56, 72, 80, 96],
-        Scheme.allCases)
+        Scheme.ofHugeTLB)
     func straddling(_ size: Int, _ scheme: Scheme) throws {
         let machine = try Self.machine(size, scheme, .anonymous)
         let region = try #require(machine.region(.twoMebibytes))
@@ -128,7 +128,8 @@ struct StructPageSizeTests {
     }
 
     @Test(
-        "Struct pages of any size are built byte for byte, and walked without a wrong head", arguments: Scheme.allCases)
+        "Struct pages of any size are built byte for byte, and walked without a wrong head", arguments: Scheme.ofHugeTLB
+    )
     func region(_ scheme: Scheme) throws {
         for size in Geometry.structPageSizes {
             let geometry = try Self.geometry(.twoMebibytes, size.rawValue)

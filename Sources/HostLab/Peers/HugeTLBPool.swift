@@ -8,6 +8,9 @@ package struct HostHugePageCount: Quantity {
 
     /// `rawValue` huge pages.
     package init(_ rawValue: Int) { self.rawValue = rawValue }
+
+    /// `1 huge page`, `64 huge pages`.
+    package var description: String { described("huge page") }
 }
 
 /// One of the host's own HugeTLB pools: /sys/kernel/mm/hugepages/hugepages-SIZEkB. A count is nil where its file is
@@ -159,7 +162,7 @@ package struct HugeTLBPool: Hashable, Sendable {
     }
 
     /// What the folder of a size is called, wherever it is.
-    static func folderName(of pageSize: ByteCount) -> String { "hugepages-\(pageSize.rawValue / 1024)kB" }
+    package static func folderName(of pageSize: ByteCount) -> String { "hugepages-\(pageSize.rawValue / 1024)kB" }
 }
 
 /// What /proc/meminfo says of HugeTLB: the pool of the default size, and the memory of all pools.

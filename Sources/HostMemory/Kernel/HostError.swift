@@ -97,7 +97,7 @@ public struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
         let reason =
             if let errno { "\(errno) (errno \(errno.rawValue))" } else { "unexpected format" }
         return switch place {
-        case .addresses(let range): "\(operation) of \(range) (\(range.length) bytes): \(reason)"
+        case .addresses(let range): "\(operation) of \(range) (\(range.length.rawValue) bytes): \(reason)"
         case .file(let name): "\(operation) of \(name): \(reason)"
         case .process: "\(operation): \(reason)"
         }

@@ -37,8 +37,8 @@ extension Quantity {
     /// `left` times as much.
     public static func * (left: Self, right: Int) -> Self { Self(left.rawValue * right) }
 
-    /// The bare number.
-    public var description: String { "\(rawValue)" }
+    /// The number with its unit: `1 page`, `64 pages`. Text that people or programs read later has the ``rawValue``.
+    package func described(_ unit: String) -> String { "\(rawValue) \(unit)\(rawValue == 1 ? "" : "s")" }
 }
 
 /// A number of bytes.
@@ -52,20 +52,37 @@ public struct ByteCount: Quantity {
     /// An amount written as people do: a number above 0 with at most six decimals, and K, M, G or T, with or without
     /// iB, or nothing: 64G, 400GiB, 1.5T. Nil for anything else, for what does not fit, and for parts of a byte.
     public init?(text: some StringProtocol) {
-        let units: [Character: Int] = ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40]
         let text = String(text)
         let short = text.lowercased().hasSuffix("ib") ? text.dropLast(2) : text[...]
-        let unit = short.last.flatMap { units[$0] }
+        let unit = short.last.flatMap { last in Self.units.last { $0.prefix == "\(last)" } }
         if unit == nil, short.count < text.count { return nil }
         let parts = (unit == nil ? short : short.dropLast()).split(separator: ".", omittingEmptySubsequences: false)
         let decimals = parts.count == 2 ? parts[1] : ""
         guard parts.count == 1 || parts.count == 2 && (1...6).contains(decimals.count),
             let number = Int(parts[0] + decimals), number > 0, decimals.allSatisfy(\.isNumber),
-            let product = ByteCount(unit ?? 1).multiplied(by: number)
+            let product = ByteCount(unit?.size ?? 1).multiplied(by: number)
         else { return nil }
         let divisor = decimals.reduce(1) { divisor, _ in divisor * 10 }
         guard product.rawValue.isMultiple(of: divisor) else { return nil }
         self = ByteCount(product.rawValue / divisor)
+    }
+
+    /// The binary units: 1, K, M, G and T.
+    package static let units = ["", "K", "M", "G", "T"].enumerated().map { place, prefix in
+        (size: 1 << (10 * place), prefix: prefix)
+    }
+
+    /// The largest unit that divides it.
+    private var wholeUnit: (size: Int, prefix: String) {
+        Self.units.last { rawValue != 0 && rawValue.isMultiple(of: $0.size) } ?? Self.units[0]
+    }
+
+    /// As a size is written in command lines, scripts and names, exactly: `2M`, `24K`.
+    package var argument: String { "\(rawValue / wholeUnit.size)\(wholeUnit.prefix)" }
+
+    /// Exactly, in the largest unit that divides it: `24 KiB`, `1 B`.
+    public var description: String {
+        "\(rawValue / wholeUnit.size) \(wholeUnit.prefix)\(wholeUnit.prefix.isEmpty ? "" : "i")B"
     }
 
     /// `count` times 1024 bytes, the unit of /proc.
@@ -98,6 +115,9 @@ public struct PageCount: Quantity {
     /// `rawValue` pages.
     public init(_ rawValue: Int) { self.rawValue = rawValue }
 
+    /// `1 page`, `64 pages`.
+    public var description: String { described("page") }
+
     /// The bytes in this many pages of `pageSize` each.
     public func bytes(pageSize: ByteCount) -> ByteCount { pageSize * rawValue }
 }
@@ -109,4 +129,7 @@ public struct MappingCount: Quantity {
 
     /// `rawValue` mappings.
     public init(_ rawValue: Int) { self.rawValue = rawValue }
+
+    /// `1 mapping`, `64 mappings`.
+    public var description: String { described("mapping") }
 }

@@ -41,9 +41,9 @@ extension KernelRecording {
         }
         for look in looks {
             lines.append("look \(look.kind.rawValue)")
-            lines += look.pools.map { "pool \($0.size) \($0.pages)" }
+            lines += look.pools.map { "pool \($0.size.rawValue) \($0.pages)" }
             for page in look.pages {
-                lines.append("page \(String(page.pfn, radix: 16)) \(page.size)")
+                lines.append("page \(String(page.pfn, radix: 16)) \(page.size.rawValue)")
                 lines += page.words.map { $0.lines } ?? ["changing"]
             }
         }

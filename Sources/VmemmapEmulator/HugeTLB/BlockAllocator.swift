@@ -149,7 +149,7 @@ package struct BlockAllocator: Sendable {
                 free[block] = blockPages
                 freeBlocks[stretch(of: block)] += 1
             } else {
-                precondition(!part.contains(where: isFree), "a frame of \(part) is free already")
+                precondition(!part.contains(where: isFree), "a frame of \(part.numbers) is free already")
                 for frame in part where !isolated.contains(frame) { giveBackPage(block, place(of: frame).page) }
             }
         }

@@ -99,42 +99,50 @@ public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
     /// One line: what stands in the way, with the figures.
     public var description: String {
         switch cause {
-        case .poolEmpty(let size): "no huge page of \(size.bytes) bytes is free, and no more surplus pages may be made"
-        case .noContiguousMemory(let size): "no \(size.bytes) bytes of memory are free in one piece"
+        case .poolEmpty(let size):
+            "no huge page of \(size.bytes.rawValue) bytes is free, and no more surplus pages may be made"
+        case .noContiguousMemory(let size): "no \(size.bytes.rawValue) bytes of memory are free in one piece"
         case .frameBudget(let needed, let left):
-            "restoring takes \(needed) frames for the vmemmap, and \(left) are left in the budget"
-        case .pageTables(let needed): "splitting may take \(needed) page tables, and the budget has fewer frames"
+            "restoring takes \(needed.rawValue) frames for the vmemmap, and \(left.rawValue) are left in the budget"
+        case .pageTables(let needed):
+            "splitting may take \(needed.rawValue) page tables, and the budget has fewer frames"
         case .vmemmap(let error): "\(error)"
-        case .notAHugePage(let frame): "frame \(frame) is in no such huge page"
-        case .inUse(let page, let size): "huge page \(page) of \(size.bytes) bytes is in use"
-        case .alreadyFree(let page, let size): "huge page \(page) of \(size.bytes) bytes is free"
-        case .reserved(let size): "every free huge page of \(size.bytes) bytes is reserved"
-        case .poisoned(let page, let size): "huge page \(page) of \(size.bytes) bytes has a memory error"
-        case .noSuchSize(let size): "this machine has no huge pages of \(size.bytes) bytes"
-        case .unusableCount(let count): "\(count) is no number of huge pages"
+        case .notAHugePage(let frame): "frame \(frame.rawValue) is in no such huge page"
+        case .inUse(let page, let size): "\(page) of \(size.bytes.rawValue) bytes is in use"
+        case .alreadyFree(let page, let size): "\(page) of \(size.bytes.rawValue) bytes is free"
+        case .reserved(let size): "every free huge page of \(size.bytes.rawValue) bytes is reserved"
+        case .poisoned(let page, let size): "\(page) of \(size.bytes.rawValue) bytes has a memory error"
+        case .noSuchSize(let size): "this machine has no huge pages of \(size.bytes.rawValue) bytes"
+        case .unusableCount(let count): "\(count.rawValue) is no number of huge pages"
         case .keepsPages: "the policy is to keep huge pages: none is given back"
-        case .alreadyPoisoned(let frame): "frame \(frame), or the huge page that it is in, has a memory error already"
+        case .alreadyPoisoned(let frame):
+            "frame \(frame.rawValue), or the huge page that it is in, has a memory error already"
         case .notContained(let page, let size):
-            "huge page \(page) of \(size.bytes) bytes has a memory error and stays: it is reserved, or its vmemmap "
+            "\(page) of \(size.bytes.rawValue) bytes has a memory error and stays: it is reserved, or its vmemmap "
                 + "cannot be restored"
         case .keptMemory(let frame):
-            "frame \(frame) is firmware's, or holds vmemmap: its memory error is marked, and nothing else can be done"
-        case .allPoisoned(let size): "every free huge page of \(size.bytes) bytes has a memory error"
-        case .cgroupLimit(let size): "the cgroup may use no more huge pages of \(size.bytes) bytes"
-        case .cgroupReservationLimit(let size): "the cgroup may not reserve as many huge pages of \(size.bytes) bytes"
+            "frame \(frame.rawValue) is firmware's, or holds vmemmap: its memory error is marked, and nothing else can "
+                + "be done"
+        case .allPoisoned(let size): "every free huge page of \(size.bytes.rawValue) bytes has a memory error"
+        case .cgroupLimit(let size): "the cgroup may use no more huge pages of \(size.bytes.rawValue) bytes"
+        case .cgroupReservationLimit(let size):
+            "the cgroup may not reserve as many huge pages of \(size.bytes.rawValue) bytes"
         case .noDemotion(let size, let smaller):
-            "huge pages of \(size.bytes) bytes are not demoted to \(smaller.bytes) bytes"
+            "huge pages of \(size.bytes.rawValue) bytes are not demoted to \(smaller.bytes.rawValue) bytes"
         case .noSuchNode(let node): "this machine has no node \(node)"
-        case .noSuchFrame(let frame): "this machine has no frame \(frame)"
+        case .noSuchFrame(let frame): "this machine has no frame \(frame.rawValue)"
         case .noMemoryBlocks(let bytes, let block):
-            "memory comes and goes in whole memory blocks of \(block) bytes, and \(bytes) bytes are not"
+            "memory comes and goes in whole memory blocks of \(block.rawValue) bytes, and \(bytes.rawValue) bytes are "
+                + "not"
         case .noRoom(let bytes, let room):
-            "\(bytes) bytes cannot be plugged in: there is room for \(room) (boot with a larger hotplug=)"
+            "\(bytes.rawValue) bytes cannot be plugged in: there is room for \(room.rawValue) (boot with a larger "
+                + "hotplug=)"
         case .notPlugged(let bytes, let all):
             all == .zero
-                ? "no memory is plugged in" : "\(bytes) bytes in a row cannot be taken out: \(all) are plugged in"
+                ? "no memory is plugged in"
+                : "\(bytes.rawValue) bytes in a row cannot be taken out: \(all.rawValue) are plugged in"
         case .memoryInUse(let frames):
-            "some of the frames from \(frames.lowerBound) on are in use, so that they cannot be taken out"
+            "some of the frames from \(frames.lowerBound.rawValue) on are in use, so that they cannot be taken out"
         }
     }
 }

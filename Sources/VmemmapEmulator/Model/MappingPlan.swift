@@ -158,10 +158,11 @@ public struct MappingPlan: Hashable, Sendable {
     /// The vmemmap page that is replaced and can still be written: what writers must be kept from while it is copied.
     package var rewritablePage: VmemmapPageIndex? { replacements.first { $0.protection == .readWrite }?.first }
 
-    /// The vmemmap pages that may be written while their huge page is optimized.
+    /// The vmemmap pages that may be written while their huge page is optimized: those in front of the first read-only
+    /// one.
     package var writablePages: Range<VmemmapPageIndex> {
-        let all = geometry.vmemmapPagesPerHugePage.rawValue
-        return VmemmapPageIndex(0)..<VmemmapPageIndex(min(scheme.writablePages.rawValue, max(1, all)))
+        let readOnly = replacements.first { $0.protection == .readOnly }?.first
+        return VmemmapPageIndex(0)..<(readOnly ?? VmemmapPageIndex(geometry.vmemmapPagesPerHugePage.rawValue))
     }
 
     // MARK: Frames

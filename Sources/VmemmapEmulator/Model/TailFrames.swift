@@ -14,7 +14,7 @@ public enum TailFrames: Hashable, Sendable, CustomStringConvertible {
     /// The number, or `auto`.
     public var description: String {
         switch self {
-        case .frames(let count): "\(count)"
+        case .frames(let count): "\(count.rawValue)"
         case .auto: "auto"
         }
     }

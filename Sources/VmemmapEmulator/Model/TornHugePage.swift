@@ -42,11 +42,11 @@ extension TornHugePage: CustomStringConvertible {
     /// Which huge page, and everything that is torn of it.
     public var description: String {
         var parts: [String] = []
-        if !replaced.isEmpty { parts.append("vmemmap pages \(replaced) show the shared frame") }
-        if !uncertain.isEmpty { parts.append("\(uncertain) uncertain") }
+        if !replaced.isEmpty { parts.append("vmemmap pages \(replaced.numbers) show the shared frame") }
+        if !uncertain.isEmpty { parts.append("\(uncertain.numbers) uncertain") }
         if isWriteProtected { parts.append("write-protected") }
         if isCut { parts.append("its mapping perhaps cut") }
         if contents == .privateMemory { parts.append("its contents in private memory") }
-        return "huge page \(page) torn (" + parts.joined(separator: ", ") + ")"
+        return "\(page) torn (" + parts.joined(separator: ", ") + ")"
     }
 }

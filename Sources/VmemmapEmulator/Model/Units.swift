@@ -7,6 +7,9 @@ public struct HugePageCount: Quantity {
 
     /// `rawValue` huge pages.
     public init(_ rawValue: Int) { self.rawValue = rawValue }
+
+    /// `1 huge page`, `64 huge pages`.
+    public var description: String { described("huge page") }
 }
 
 /// A place in a sequence, as opposed to a number of things. Its arithmetic traps on overflow like `Int`'s.
@@ -35,9 +38,11 @@ extension Position {
 
     /// This place alone, for operations on several.
     package var alone: Range<Self> { self..<advanced(by: 1) }
+}
 
-    /// The bare number.
-    public var description: String { "\(rawValue)" }
+extension Range where Bound: Position {
+    /// The bare numbers, for text: `0..<8`.
+    package var numbers: Range<Int> { lowerBound.rawValue..<upperBound.rawValue }
 }
 
 /// Which huge page of a region, from 0.
@@ -47,6 +52,9 @@ public struct HugePageIndex: Position {
 
     /// The huge page `rawValue`.
     public init(_ rawValue: Int) { self.rawValue = rawValue }
+
+    /// `huge page 3`.
+    public var description: String { "huge page \(rawValue)" }
 }
 
 /// Which vmemmap page of a huge page, from 0 (the one with the head) to 7 (2 MiB) or 4095 (1 GiB).
@@ -56,6 +64,9 @@ package struct VmemmapPageIndex: Position {
 
     /// The vmemmap page `rawValue`.
     package init(_ rawValue: Int) { self.rawValue = rawValue }
+
+    /// `vmemmap page 7`.
+    package var description: String { "vmemmap page \(rawValue)" }
 }
 
 /// An emulated page frame number: which base page of the emulated memory, from 0. Not a frame of the host.
@@ -65,4 +76,7 @@ public struct PageFrameNumber: Position {
 
     /// The frame `rawValue`.
     public init(_ rawValue: Int) { self.rawValue = rawValue }
+
+    /// `pfn 512`.
+    public var description: String { "pfn \(rawValue)" }
 }

@@ -67,18 +67,10 @@ package struct RegionLabel: Hashable, Sendable {
     /// The memory file's name.
     var memoryFileName: String {
         [
-            Self.fileName, Self.text(pageSize.bytes), scheme.rawValue, backing.rawValue, mapping.rawValue,
-            "\(tailFrames)",
-            "\(hugePages)",
+            Self.fileName, pageSize.bytes.argument, scheme.rawValue, backing.rawValue, mapping.rawValue,
+            "\(tailFrames.rawValue)", "\(hugePages.rawValue)",
         ]
-        .joined(separator: ":") + (basePageSize == HostLimits.pageSize ? "" : ":" + Self.text(basePageSize))
-    }
-
-    /// In the largest unit that divides it: `2M`.
-    private static func text(_ size: ByteCount) -> String {
-        let bytes = size.rawValue
-        let units = [(1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")]
-        return units.first { bytes.isMultiple(of: $0.0) }.map { "\(bytes / $0.0)\($0.1)" } ?? "\(bytes)"
+        .joined(separator: ":") + (basePageSize == HostLimits.pageSize ? "" : ":" + basePageSize.argument)
     }
 }
 

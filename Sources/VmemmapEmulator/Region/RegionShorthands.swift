@@ -2,7 +2,8 @@ public import HostMemory
 
 // What most clients need, with the safe choice where there is one.
 extension VmemmapRegion {
-    /// A populated region for `hugePages` huge pages, with this host's base page.
+    /// A region for `hugePages` huge pages, with this host's base page: populated, or where the scheme is one that is
+    /// never remapped, optimized.
     ///
     /// - Parameters:
     ///   - hugePages: how many, 1 at least.
@@ -21,7 +22,7 @@ extension VmemmapRegion {
         try self.init(
             MappingPlan(
                 geometry: geometry, scheme: scheme, backing: backing, hugePages: hugePages, tailFrames: tailFrames,
-                cost: .current()))
+                cost: .current()), scheme.construction)
     }
 
     /// Optimizes every huge page: ``optimize(_:writers:)-(Range<HugePageIndex>,_)``.

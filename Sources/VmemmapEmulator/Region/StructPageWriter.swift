@@ -64,7 +64,7 @@ extension VmemmapRegion {
             // A block that is merely displaced can be written: it was being moved a moment ago.
             if let tear = state.tear, !tear.isUsable { throw VmemmapError(.write, .torn(page)) }
             if state == .optimized,
-                layout.geometry.vmemmapPage(of: frame).rawValue >= plan.scheme.writablePages.rawValue
+                layout.geometry.vmemmapPage(of: frame) >= plan.writablePages.upperBound
             {
                 throw VmemmapError(.write, .sharedTail(frame: frame))
             }

@@ -113,23 +113,25 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
             switch cause {
             case .host(let error): "\(error)"
             case .mappingLimit(let asked, let inUse, let limit, let largest):
-                "needs \(asked) more mappings, but vm.max_map_count is \(limit) and \(inUse) are in use; "
-                    + "at most \(largest) huge pages fit (raise vm.max_map_count or take fewer)"
+                "needs \(asked.rawValue) more mappings, but vm.max_map_count is \(limit.rawValue) and "
+                    + "\(inUse.rawValue) are in use; at most \(largest.rawValue) huge pages fit "
+                    + "(raise vm.max_map_count or take fewer)"
             case .basePageSize(let wanted, let host):
-                "a base page of \(wanted) bytes was asked for, and this host maps no less than \(host)"
+                "a base page of \(wanted.rawValue) bytes was asked for, and this host maps no less than "
+                    + "\(host.rawValue)"
             case .hugePageSize(let size, let host):
-                "a huge page of \(size) bytes is not larger than this host's base page of \(host)"
+                "a huge page of \(size.rawValue) bytes is not larger than this host's base page of \(host.rawValue)"
             case .unusableCount(let count):
                 count > .zero
-                    ? "the struct pages of \(count) huge pages do not fit an address space"
-                    : "a region has at least 1 huge page, not \(count)"
+                    ? "the struct pages of \(count.rawValue) huge pages do not fit an address space"
+                    : "a region has at least 1 huge page, not \(count.rawValue)"
             case .unusableFirstZone(let count, let all):
-                "the first zone of \(all) huge pages has 1 to \(all) of them, not \(count)"
-            case .unusableTailFrames(let count): "tails are served by 1 frame at least, not \(count)"
+                "the first zone of \(all.rawValue) huge pages has 1 to \(all.rawValue) of them, not \(count.rawValue)"
+            case .unusableTailFrames(let count): "tails are served by 1 frame at least, not \(count.rawValue)"
             case .unusableStructPage(let size):
-                "a struct page has 56 to 128 bytes, in steps of 8, not \(size)"
+                "a struct page has 56 to 128 bytes, in steps of 8, not \(size.rawValue)"
             case .notPMDMappable(let region):
-                "no part of the region of \(region) bytes could be mapped by a PMD: it takes 2 MiB of "
+                "no part of the region of \(region.rawValue) bytes could be mapped by a PMD: it takes 2 MiB of "
                     + "struct pages at least (64 huge pages of 2 MiB), transparent huge pages in the "
                     + "kernel, and 2 MiB of memory in one piece"
             case .neverRemapped(let scheme):
@@ -138,14 +140,15 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
             case .pmdMappedAtBoot:
                 "a region built optimized has no frames to fill a PMD with: use --pmd-mapped or --at-boot, not both"
             case .sharedTail(let frame):
-                "the struct page of frame \(frame) is in a read-only tail page; restore its huge page first"
-            case .torn(let page): "a failed operation has torn huge page \(page); mend it first"
-            case .fault(let outcome, let frame): "the store to the struct page of frame \(frame) ended as \(outcome)"
-            case .heldUp(let page): "an operation on huge page \(page) has kept a writer waiting for too long"
+                "the struct page of frame \(frame.rawValue) is in a read-only tail page; restore its huge page first"
+            case .torn(let page): "a failed operation has torn \(page); mend it first"
+            case .fault(let outcome, let frame):
+                "the store to the struct page of frame \(frame.rawValue) ended as \(outcome)"
+            case .heldUp(let page): "an operation on \(page) has kept a writer waiting for too long"
             case .outOfRange(let pages, let count):
-                "huge pages \(pages) were asked for, but the region has \(count), from 0 on"
+                "huge pages \(pages.numbers) were asked for, but the region has \(count.rawValue), from 0 on"
             case .frameOutOfRange(let frame, let count):
-                "frame \(frame) was asked for, but the region describes \(count), from 0 on"
+                "frame \(frame.rawValue) was asked for, but the region describes \(count), from 0 on"
             }
         return "\(operation.rawValue): \(reason)" + (residue.isEmpty ? "" : "; left behind: \(residue)")
     }
@@ -171,12 +174,14 @@ extension VmemmapError.Residue: CustomStringConvertible {
         parts += torn.prefix(Self.mostNamed).map { "\($0)" }
         if torn.count > Self.mostNamed { parts.append("\(torn.count - Self.mostNamed) more torn huge pages") }
         if !notPutBack.isEmpty {
-            let ranges = notPutBack.map { "\($0)" }.joined(separator: ", ")
+            let ranges = notPutBack.map { "\($0.numbers)" }.joined(separator: ", ")
             parts.append("huge pages \(ranges) carry the new state")
         }
-        if staleFrames > .zero { parts.append("\(staleFrames) frames of the memory file not given back") }
-        if orphanedBytes > .zero { parts.append("\(orphanedBytes) bytes of staging not unmapped") }
-        if displacedBytes > .zero { parts.append("\(displacedBytes) bytes not moved back to the memory file") }
+        if staleFrames > .zero { parts.append("\(staleFrames.rawValue) frames of the memory file not given back") }
+        if orphanedBytes > .zero { parts.append("\(orphanedBytes.rawValue) bytes of staging not unmapped") }
+        if displacedBytes > .zero {
+            parts.append("\(displacedBytes.rawValue) bytes not moved back to the memory file")
+        }
         return parts.joined(separator: "; ")
     }
 

@@ -4,7 +4,8 @@ import HostMemory
 /// shows page 1, as in the v5 series, but for two things. It is built so, when the device's memory is added: nothing is
 /// ever remapped, neither there nor back. And tails stay writable: a store through one shows in all.
 struct DeviceDaxScheme: SchemeRules {
-    let writablePages = PageCount(.max)
+    let firstLinux = (major: 5, minor: 19)
+    let origin = "devices' memory"
     let encoding = CompoundHead.Encoding.pointer
     let tailSource = TailSource.ownTails
     let isRemapped = false
@@ -33,8 +34,7 @@ package enum DeviceVmemmap {
                 + "(vmemmap_can_optimize())"
         }
         if !geometry.hasPowerOfTwoStructPage { return "struct pages straddle vmemmap pages" }
-        let kept = Scheme.deviceDax.keptPages
-        if geometry.vmemmapPagesPerHugePage > kept { return nil }
-        return "a compound page has \(geometry.vmemmapPagesPerHugePage) vmemmap pages, of which \(kept) stay"
+        let (pages, kept) = (geometry.vmemmapPagesPerHugePage.rawValue, Scheme.deviceDax.keptPages.rawValue)
+        return pages > kept ? nil : "a compound page has \(pages) vmemmap pages, of which \(kept) stay"
     }
 }

@@ -3,7 +3,8 @@ import HostMemory
 /// The v5 series (2020), and Linux 5.14 to 5.17: page 0 and page 1 stay, every other tail page shows page 1, read-only.
 /// Nothing changes for readers, since page 1 holds tails and nothing else.
 struct FirstTailScheme: SchemeRules {
-    let writablePages = PageCount(2)
+    let firstLinux = (major: 5, minor: 14)
+    let origin = "the v5 series"
     let encoding = CompoundHead.Encoding.pointer
     let tailSource = TailSource.ownTails
 

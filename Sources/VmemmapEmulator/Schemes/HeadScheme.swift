@@ -3,7 +3,8 @@ import HostMemory
 /// Linux 5.18 to 7.0: page 0 stays, every other page shows it, read-only. Readers must see through the fake heads that
 /// come of it (``CompoundHead/throughFakeHead(_:at:pageSize:next:)``).
 struct HeadScheme: SchemeRules {
-    let writablePages = PageCount(1)
+    let firstLinux = (major: 5, minor: 18)
+    let origin = "Linux 5.18 to 7.0"
     let encoding = CompoundHead.Encoding.pointerBesideFakeHeads
     let tailSource = TailSource.head
 

@@ -13,8 +13,8 @@ public enum Scheme: String, Hashable, Sendable, Codable, CaseIterable {
     /// Device DAX: page 0 and page 1 stay, the others show page 1 and stay writable. Built so, never restored.
     case deviceDax = "device-dax"
 
-    /// The schemes of HugeTLB, which optimize and restore huge pages as they come and go. ``deviceDax`` does not.
-    public static let allCases: [Scheme] = [.firstTail, .head, .sharedTail]
+    /// Those of HugeTLB: in the order in which Linux had them.
+    package static let ofHugeTLB: [Scheme] = allCases.filter(\.isRemapped)
 
     var rules: any SchemeRules {
         switch self {
@@ -28,13 +28,24 @@ public enum Scheme: String, Hashable, Sendable, Codable, CaseIterable {
     /// Whether huge pages are optimized and restored as they come and go. Others are built optimized, and stay so.
     public var isRemapped: Bool { rules.isRemapped }
 
+    /// The first Linux that shares vmemmap so.
+    package var firstLinux: (major: Int, minor: Int) { rules.firstLinux }
+
+    /// Whose it is, in a few words.
+    package var origin: String { rules.origin }
+
+    /// How a region is built if it need not be optimized from the start.
+    package var construction: Construction { isRemapped ? .populated : .optimized }
+
+    /// Whether more than one frame can serve the tails of a huge page.
+    package var takesTailFrames: Bool { rules.longestRun(tails: .max) > 1 }
+
+    /// Whether the tails show frames that all huge pages of a zone share: more of them cost nothing a huge page.
+    package var usesTemplates: Bool { rules.usesTemplates }
+
     /// Vmemmap pages of each huge page that keep a frame of their own, with one tail frame. `RESERVE_VMEMMAP_NR` in v5
     /// patch 4, `HUGETLB_VMEMMAP_RESERVE_PAGES` today.
     public var keptPages: PageCount { PageCount(max(1, rules.ownPages(run: 1).upperBound.rawValue)) }
-
-    /// Vmemmap pages of an optimized huge page, from the first on, that may still be written; more than there are where
-    /// it is all of them.
-    public var writablePages: PageCount { rules.writablePages }
 
     /// Frames given back for each huge page with one tail frame: 6 or 4094, 7 or 4095. 0 where there is nothing to give
     /// (`nr_free_vmemmap_pages`, v5 patch 4), or where struct pages straddle vmemmap pages (patch 21).

@@ -3,8 +3,11 @@ import HostMemory
 /// What a scheme decides about one huge page. To add a scheme, copy one of the files beside this one and give it a case
 /// in ``Scheme``: plans, both remappers, readers and checks follow from what stands there.
 protocol SchemeRules: Sendable {
-    /// Vmemmap pages, from the first on, that may be written while the huge page is optimized.
-    var writablePages: PageCount { get }
+    /// The first Linux that shares vmemmap so.
+    var firstLinux: (major: Int, minor: Int) { get }
+
+    /// Whose it is, in a few words.
+    var origin: String { get }
 
     /// Whether huge pages are optimized and restored as they come and go; false where they are built shared, once for
     /// all.

@@ -91,7 +91,7 @@ private struct Side {
         let fileInPlan = plan.fileFrames(optimized: optimized).bytes(pageSize: HostLimits.pageSize)
         guard frames != framesInRegion || file != fileInPlan else { return }
         throw ExperimentError.unexpected(
-            "\(name), \(optimized) optimized: \(frames) frames and a file of \(file) bytes, "
-                + "not \(framesInRegion) and \(fileInPlan)")
+            "\(name), \(optimized.rawValue) optimized: \(frames.rawValue) frames and a file of \(file.rawValue) bytes, "
+                + "not \(framesInRegion.rawValue) and \(fileInPlan.rawValue)")
     }
 }

@@ -4,7 +4,10 @@ import HostMemory
 import VmemmapEmulator
 
 /// `vmemmap bench`.
-struct BenchCommand: ParsableCommand {
+struct BenchCommand: ParsableCommand, TakesPages, TakesTailFrames {
+    static let pagesHelp = "How many huge pages (default: \(BenchExperiment.letterPages.rawValue), or as many as fit)."
+    static let defaultTailFrames = "1; shared-tail, where more cost nothing a huge page: auto"
+
     static let configuration = CommandConfiguration(
         commandName: "bench",
         abstract:
@@ -19,10 +22,7 @@ struct BenchCommand: ParsableCommand {
             (--walkers) or the kernel's own optimization loses memory (--peers kernel).
             """)
 
-    @Option(
-        help: OptionHelp.pages("How many huge pages (default: 10240, or as many as fit)."), transform: WholeNumber.parse
-    )
-    var pages: Int?
+    @OptionGroup var pages: PagesOption<Self>
 
     @Option(help: OptionHelp.pageSize)
     var pageSize = HugePageSize.twoMebibytes
@@ -33,13 +33,7 @@ struct BenchCommand: ParsableCommand {
     @Option(help: OptionHelp.backing)
     var backing = OneOrAll<Backing>.one(.anonymous)
 
-    @Option(
-        help: ArgumentHelp(
-            "How many frames serve the tails of a huge page (default: 1; shared-tail, where more cost nothing a huge "
-                + "page: auto).",
-            valueName: "R|auto"),
-        completion: OptionHelp.auto, transform: TailFrames.parse)
-    var tailFrames: TailFrames?
+    @OptionGroup var tailFrames: TailFramesOption<Self>
 
     @Option(help: ArgumentHelp("Pairs to count: on and off, engine and peer; one more warms up.", valueName: "N"))
     var pairs = Given<Int>("5")
@@ -72,25 +66,24 @@ struct BenchCommand: ParsableCommand {
         if readers { try checkReaders() }
         try WholeNumber.check(pairs, of: "--pairs", in: 1...1000)
         try WholeNumber.check(walkers, of: "--walkers", in: 0...256)
-        if let pages { try WholeNumber.check(pages, of: "--pages", in: 1...Int.max) }
         if let growthFrom {
             try OptionRule.check(
                 "--growth-from", isGiven: true, belongsTo: "--peers baseline",
                 isOtherGiven: peers.values.contains(.baseline))
             // Without a number, as many as fit are measured: they may be fewer.
-            guard let pages else {
+            guard let pages = pages.number else {
                 throw ValidationError("--growth-from needs --pages N: up to how many huge pages the time grows.")
             }
             try WholeNumber.check(growthFrom, of: "--growth-from", in: 1...pages)
         }
         // Among all schemes, the head scheme keeps to its one page.
-        if let tailFrames { try TailFrames.check(tailFrames, for: scheme.values, [pageSize]) }
+        try tailFrames.check(for: scheme.values, [pageSize])
     }
 
     /// Every encoding is measured, on huge pages of 2 MiB: what chooses among them would be ignored.
     private func checkReaders() throws {
         for (option, isGiven) in [
-            ("--page-size", pageSize != .twoMebibytes), ("--tail-frames", tailFrames != nil),
+            ("--page-size", pageSize != .twoMebibytes), ("--tail-frames", tailFrames.given != nil),
             ("--walkers", walkers.defaultValueDescription != "0"), ("--histograms", histograms),
             ("--growth-from", growthFrom != nil), ("--raise-map-limit", raiseMapLimit),
         ] {
@@ -103,7 +96,7 @@ struct BenchCommand: ParsableCommand {
         let progress = terminal.terminal.progress()
         let result = try runOrExit { () throws(ExperimentError) in
             defer { progress.clear() }
-            return try ReaderCostExperiment(pages: HugePageCount(pages ?? 1024), passes: pairs.value)
+            return try ReaderCostExperiment(pages: pages.count ?? 1024, passes: pairs.value)
                 .run(progress: progress.show)
         }
         try exports.finish(result)
@@ -142,9 +135,9 @@ struct BenchCommand: ParsableCommand {
 
     private var experiment: BenchExperiment {
         BenchExperiment(
-            pages: pages.map { HugePageCount($0) }, pageSize: pageSize, schemes: scheme.values,
+            pages: pages.count, pageSize: pageSize, schemes: scheme.values,
             backings: backing.values,
-            tailFrames: tailFrames, pairs: pairs.value, peers: peers.values, walkers: walkers.value,
+            tailFrames: tailFrames.given, pairs: pairs.value, peers: peers.values, walkers: walkers.value,
             takesHistograms: histograms,
             growthFrom: growthFrom.map { HugePageCount($0) })
     }

@@ -120,10 +120,10 @@ struct BenchExperiment: Sendable {
     private var schemesAndBackings: [(Scheme, Backing)] { schemes.flatMap { scheme in backings.map { (scheme, $0) } } }
 
     private func memory(_ scheme: Scheme, _ backing: Backing, _ pages: HugePageCount) -> EmulatedMemory {
-        let run = tailFrames ?? (scheme == .sharedTail ? .auto : .frames(PageCount(1)))
+        let run = tailFrames ?? (scheme.usesTemplates ? .auto : .frames(1))
         return EmulatedMemory(
             pages: pages, pageSize: pageSize, scheme: scheme, backing: backing,
-            tailFrames: scheme == .head ? .frames(PageCount(1)) : run)
+            tailFrames: scheme.takesTailFrames ? run : .frames(1))
     }
 
     private func plan(
@@ -163,7 +163,9 @@ struct BenchExperiment: Sendable {
                 case .memory(let source): ("bytes, \(source) leaves \(shortage.available)", "free memory")
                 case .contiguousMemory: ("huge pages of the host, it has \(shortage.available)", "free memory")
                 }
-            return "needs \(needed) \(resource); \(shortage.largest) fit: --pages \(shortage.largest), or \(wayOut)"
+            return
+                "needs \(needed) \(resource); \(shortage.largest.rawValue) fit: --pages \(shortage.largest.rawValue), "
+                + "or \(wayOut)"
         case .notFound, .host, .refused, .vmemmap, .node, .signal, .setting, .brokenKernel, .unexpected: return nil
         }
     }

@@ -22,7 +22,7 @@ enum BenchReport {
     private static func title(_ result: BenchResult) -> String {
         let block = result.configuration
         let isCut = block.pagesAsked.value == nil && block.pages < BenchExperiment.letterPages
-        let cut = isCut ? " (of the letter's \(BenchExperiment.letterPages); more do not fit)" : ""
+        let cut = isCut ? " (of the letter's \(BenchExperiment.letterPages.rawValue); more do not fit)" : ""
         return
             "vmemmap bench: \(Format.count(block.pages.rawValue)) x \(Format.bytes(block.hugePageBytes)) huge "
             + "pages\(cut), "
@@ -32,7 +32,7 @@ enum BenchReport {
     static func name(_ combination: BenchCombination) -> String {
         let run = combination.measured.map { $0.plan.tailFrames } ?? PageCount(1)
         return
-            "\(combination.scheme.rawValue)\(run > PageCount(1) ? ", tail frames \(run)" : ""), "
+            "\(combination.scheme.rawValue)\(run > PageCount(1) ? ", tail frames \(run.rawValue)" : ""), "
             + "\(combination.backing.rawValue)"
     }
 

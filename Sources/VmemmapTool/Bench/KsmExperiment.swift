@@ -63,7 +63,8 @@ struct KsmExperiment {
         guard saved >= target else {
             throw OutOfReach(
                 reason:
-                    "KSM counts \(target) frames saved on the host, and here \(saved) are: somebody else uses KSM; run "
+                    "KSM counts \(target.rawValue) frames saved on the host, and here \(saved.rawValue) are: somebody "
+                    + "else uses KSM; run "
                     + "it alone"
             )
         }
@@ -93,7 +94,7 @@ struct KsmExperiment {
             if current > saved { (saved, lastProgress) = (current, now) }
             guard now - lastProgress < Self.patienceNanoseconds else {
                 throw OutOfReach(
-                    reason: "KSM saved \(saved) of \(target) frames and then nothing more for "
+                    reason: "KSM saved \(saved.rawValue) of \(target.rawValue) frames and then nothing more for "
                         + "\(Self.patienceNanoseconds / 1_000_000_000) s")
             }
             HostKernel.sleep(nanoseconds: 500_000)

@@ -109,7 +109,7 @@ struct PoolBench {
         let frames = try FrameCount.count(in: machine.range).distinct
         guard frames == machine.expectedFrames() else {
             throw ExperimentError.unexpected(
-                "\(frames) frames behind the optimized pool, not \(machine.expectedFrames())")
+                "\(frames.rawValue) frames behind the optimized pool, not \(machine.expectedFrames().rawValue)")
         }
         try setPool(0)
         machine.flush()
@@ -123,7 +123,9 @@ struct PoolBench {
         if pool.total == pages, pool.optimized == optimized { return }
         if machine.memmap().optimizeFailures > 0 { try throwRefusal(optimized: pool.optimized) }
         throw ExperimentError.unexpected(
-            "\(pool.total) huge pages, \(pool.optimized) of them optimized, not \(pages) and \(optimized)")
+            "\(pool.total.rawValue) huge pages, \(pool.optimized.rawValue) of them optimized, not \(pages.rawValue) "
+                + "and \(optimized.rawValue)"
+        )
     }
 
     /// Throws what stands in the way of optimizing: the machine counts refusals and goes on, so one huge page is tried
@@ -135,13 +137,16 @@ struct PoolBench {
             try region.optimize(page.alone, writers: .excluded)
         }
         throw ExperimentError.refused(
-            "\(optimized) of \(pages) huge pages could be optimized, and a moment later it would have let more be; run "
+            "\(optimized.rawValue) of \(pages.rawValue) huge pages could be optimized, and a moment later it would "
+                + "have let more be; run "
                 + "it again, "
                 + "or with fewer --pages")
     }
 
     private func expectEmpty() throws {
         let left = machine.hugePages(size).total
-        guard left == .zero else { throw ExperimentError.unexpected("\(left) huge pages are left in the pool") }
+        guard left == .zero else {
+            throw ExperimentError.unexpected("\(left.rawValue) huge pages are left in the pool")
+        }
     }
 }

@@ -98,7 +98,7 @@ struct UdmabufExperiment {
             let (bytes, expected) = (try region.sharedFrameBytes(), frames.bytes(pageSize: HostLimits.pageSize))
             guard bytes == expected else {
                 throw ExperimentError.unexpected(
-                    "beside dma-bufs, \(state): a file of \(bytes) bytes, not \(expected)")
+                    "beside dma-bufs, \(state): a file of \(bytes.rawValue) bytes, not \(expected.rawValue)")
             }
         }
     }

@@ -97,7 +97,7 @@ enum DemoChecks {
     /// The first and the last read-only vmemmap page of every huge page.
     private static func sharedTails(_ region: VmemmapRegion) -> [AddressRange] {
         let last = VmemmapPageIndex(region.plan.geometry.vmemmapPagesPerHugePage.rawValue - 1)
-        let first = VmemmapPageIndex(region.plan.scheme.writablePages.rawValue)
+        let first = region.plan.writablePages.upperBound
         return region.layout.allHugePages.flatMap { page in
             [first, last].map { region.layout.vmemmap(of: page, from: $0, count: PageCount(1)) }
         }

@@ -36,7 +36,6 @@ struct DemoCommand: ParsableCommand {
     var kind: String?
 
     @Option(
-        name: [.customLong("race-duration"), .customLong("race-seconds")],
         help: ArgumentHelp(
             "With --race: how long each way is run, in all and at least, \(RunTime.help) (default: 3s).",
             valueName: RunTime.valueName),

@@ -33,11 +33,13 @@ struct DemoMoment {
         switch step {
         case .baseline: ""
         case .populated:
-            "Every huge page has its vmemmap: \(plan.vmemmapPagesPerHugePage) pages of struct pages, each in a frame "
+            "Every huge page has its vmemmap: \(plan.vmemmapPagesPerHugePage.rawValue) pages of struct pages, each in "
+                + "a frame "
                 + "of its own. So it is in the kernel without the optimization."
         case .optimized:
             "All tails of a huge page say the same, \u{22}my head is over there\u{22}, so that "
-                + "\(plan.freedPagesPerHugePage) of its vmemmap pages can show a shared frame, read-only. The frames "
+                + "\(plan.freedPagesPerHugePage.rawValue) of its vmemmap pages can show a shared frame, read-only. "
+                + "The frames "
                 + "that they had went back to the host."
         case .touched:
             "A walker has read every struct page, through the shared frames too, and found every head. RSS counts the "

@@ -42,7 +42,8 @@ extension DemoResult {
 
     private var mappingText: String {
         var text =
-            "Huge page \(before.hugePage) has \(Format.count(plan.vmemmapPagesPerHugePage.rawValue)) vmemmap pages. "
+            "Huge page \(before.hugePage.rawValue) has \(Format.count(plan.vmemmapPagesPerHugePage.rawValue)) vmemmap "
+            + "pages. "
             + "Optimizing it gives the frames of \(Format.count(plan.freedPagesPerHugePage.rawValue)) of them back: "
             + "these pages "
             + "then show a shared frame, read-only."

@@ -67,7 +67,7 @@ struct FrameFigure {
             Set(pages.map(\.frame).filter(Self.hasIdentity)).count
             + pages.count { $0.frame == .anonymous }
         let counted = "\(Format.count(pages.count, "page")) in \(Format.count(owners, "frame"))"
-        let words = pages.map { "page \($0.index): \(Self.name($0.frame))" }
+        let words = pages.map { "page \($0.index.rawValue): \(Self.name($0.frame))" }
         return .element(
             "div", [:],
             [
@@ -80,8 +80,8 @@ struct FrameFigure {
 
     private func name(of side: Side) -> String {
         isOfKernel || sides.count == 1
-            ? "\(side.title)\(isOfKernel ? "" : ", huge page \(side.picture.hugePage)")"
-            : "Huge page \(side.picture.hugePage) \(side.id) optimizing"
+            ? "\(side.title)\(isOfKernel ? "" : ", \(side.picture.hugePage)")"
+            : "Huge page \(side.picture.hugePage.rawValue) \(side.id) optimizing"
     }
 
     private func draw(_ picture: FramePicture) -> Drawing {
@@ -129,7 +129,7 @@ struct FrameFigure {
             [
                 .element("title", [:], [Markup(sentence(page))]),
                 Drawing.rect("", 1, y, 84, 28, radius: 3),
-                Drawing.text("mid", 43, y + 18.5, "page \(page.index)"),
+                Drawing.text("mid", 43, y + 18.5, "page \(page.index.rawValue)"),
                 .element("path", ["d": "M85,\(start) C130,\(start) 118,\(end) 160,\(end)"]),
                 .element(
                     "path", ["d": "M154,\(Drawing.number(place + 10)) L160,\(end) L154,\(Drawing.number(place + 18))"]),
@@ -141,7 +141,7 @@ struct FrameFigure {
     ) -> Markup {
         let letter = frames.firstIndex(of: frame).map(FrameLetters.letter)
         var title = "frame \(letter.map { $0 + ", " } ?? "")\(Self.name(frame)), shown by page "
-        title += pages.map { "\($0.index)" }.joined(separator: ", ")
+        title += pages.map { "\($0.index.rawValue)" }.joined(separator: ", ")
         if pages.last?.index == picture.vmemmapPages.last?.index, let count = picture.lastFrameMappings.value {
             title += "; mapped \(Format.count(count, "time")) in all (/proc/kpagecount)"
         }
@@ -174,7 +174,7 @@ struct FrameFigure {
             rows,
             [
                 .label("when", "Which of the drawings.") { $0.0 },
-                .label("page", "The vmemmap page.") { "\($0.1.index)" },
+                .label("page", "The vmemmap page.") { "\($0.1.index.rawValue)" },
                 .label("address", "Its address.") { $0.1.place.value?.address ?? "" },
                 .label("mapping", "The mapping it lies in.") { $0.1.place.value.map(mapping) ?? "" },
                 .label("frame", "The frame.") { row in
@@ -191,7 +191,7 @@ struct FrameFigure {
     }
 
     private func sentence(_ page: FramePicture.VmemmapPage) -> String {
-        let shows = "vmemmap page \(page.index) shows \(Self.name(page.frame))"
+        let shows = "\(page.index) shows \(Self.name(page.frame))"
         guard let place = page.place.value else { return shows }
         return "\(shows); at \(place.address), in the mapping \(mapping(place))"
     }

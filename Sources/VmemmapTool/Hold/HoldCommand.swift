@@ -51,7 +51,7 @@ struct HoldCommand: ParsableCommand {
         if boot.atBoot, restored {
             throw ValidationError("--at-boot sets no memory aside for --restored: use one of the two.")
         }
-        try nodes.count?.check(divides: emulation.pages.value, "huge pages")
+        try nodes.count?.check(divides: emulation.memory.pages.rawValue, "huge pages")
         // Each node knows the flags of its own frames only.
         for (option, isGiven) in [
             ("--export-kpageflags", pageFlags.exportKpageflags != nil), ("--export-proc", exportProc != nil),

@@ -7,7 +7,8 @@ enum HoldReport {
     static func lines(_ result: HoldResult, restored: Bool, _ style: Style = .plain) -> [String] {
         style.wrapped([
             "pid     \(result.pid)",
-            "region  \(result.regionStart)+\(result.regionLengthBytes), \(Format.bytes(result.regionLengthBytes))",
+            "region  \(result.regionStart)+\(result.regionLengthBytes.rawValue), "
+                + "\(Format.bytes(result.regionLengthBytes))",
             "        \(Format.count(result.pages.rawValue)) x \(Format.bytes(result.hugePageBytes)) huge pages, "
                 + "\(result.scheme.rawValue) scheme, \(restored ? "restored" : "optimized")",
             "look    vmemmap inspect --pid \(result.pid)",
@@ -22,7 +23,7 @@ enum HoldReport {
         for (node, held) in result.nodes.enumerated() {
             table.add([
                 "\(node)", "\(held.pid)", Format.count(held.pages.rawValue),
-                "\(held.regionStart)+\(held.regionLengthBytes)",
+                "\(held.regionStart)+\(held.regionLengthBytes.rawValue)",
             ])
         }
         return style.wrapped([

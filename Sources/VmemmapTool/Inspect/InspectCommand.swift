@@ -3,7 +3,12 @@ import HostMemory
 import VmemmapEmulator
 
 /// `vmemmap inspect`.
-struct InspectCommand: ParsableCommand {
+struct InspectCommand: ParsableCommand, TakesPages, TakesTailFrames {
+    private static let pagesByDefault: HugePageCount = 64
+    static let pagesHelp = "Huge pages of the temporary hold (default: \(pagesByDefault.rawValue))."
+    static let defaultTailFrames = "as the region's label says"
+    static let findsTailFrames = false
+
     static let configuration = CommandConfiguration(
         commandName: "inspect",
         abstract: "Look at a held vmemmap from outside, and compare it with what its scheme says.",
@@ -38,14 +43,8 @@ struct InspectCommand: ParsableCommand {
     @Option(help: "What the region consists of (default: as the region's label says).")
     var backing: Backing?
 
-    @Option(
-        help: ArgumentHelp(
-            "How many frames serve the tails of a huge page (default: as the region's label says).", valueName: "R"),
-        transform: WholeNumber.parse)
-    var tailFrames: Int?
-
-    @Option(help: OptionHelp.pages("Huge pages of the temporary hold (default: 64)."), transform: WholeNumber.parse)
-    var pages: Int?
+    @OptionGroup var tailFrames: TailFramesOption<Self>
+    @OptionGroup var pages: PagesOption<Self>
 
     @Flag(help: "Have the temporary hold restore the huge pages again.")
     var restored = false
@@ -57,17 +56,13 @@ struct InspectCommand: ParsableCommand {
 
     func validate() throws {
         if let pid, pid < 1 { throw ValidationError("--pid must be at least 1, not \(pid).") }
-        if let pages { try WholeNumber.check(pages, of: "--pages", in: 1...Int.max) }
-        if let tailFrames {
-            try WholeNumber.check(tailFrames, of: "--tail-frames", in: 1...Int.max)
-            // A hold of its own has what hold has by default; of another's region, whatever its label says.
-            let (schemes, sizes): ([Scheme], [HugePageSize]) =
-                pid == nil ? ([.firstTail], [memory.pageSize]) : (Scheme.allCases, [memory.pageSize, .oneGibibyte])
-            try TailFrames.check(
-                .frames(PageCount(tailFrames)), for: scheme.map { [$0] } ?? schemes,
-                geometry.pageSize.map { [$0] } ?? sizes, basePageSize: geometry.basePageSize, isAutoTaken: false)
-        }
-        if pid != nil, pages != nil || restored || nodes.count != nil {
+        // A hold of its own has what hold has by default; of another's region, whatever its label says.
+        let (schemes, sizes): ([Scheme], [HugePageSize]) =
+            pid == nil ? ([.firstTail], [memory.pageSize]) : (Scheme.allCases, [memory.pageSize, .oneGibibyte])
+        try tailFrames.check(
+            for: scheme.map { [$0] } ?? schemes, geometry.pageSize.map { [$0] } ?? sizes,
+            basePageSize: geometry.basePageSize)
+        if pid != nil, pages.number != nil || restored || nodes.count != nil {
             throw ValidationError(
                 "--pages, --nodes and --restored are for a temporary hold: --pid names a process that runs already.")
         }
@@ -102,7 +97,7 @@ struct InspectCommand: ParsableCommand {
         description.pageSize = geometry.pageSize ?? geometry.arch.map { _ in memory.pageSize }
         description.scheme = scheme
         description.backing = backing
-        description.tailFrames = tailFrames.map { PageCount($0) }
+        if case .frames(let count) = tailFrames.given { description.tailFrames = count }
         return try runOrExit { () throws(ExperimentError) in
             try InspectExperiment(pid: pid, region: region?.range, description: description).run()
         }
@@ -126,9 +121,9 @@ struct InspectCommand: ParsableCommand {
     /// What the temporary hold holds.
     private var memory: EmulatedMemory {
         EmulatedMemory(
-            pages: HugePageCount(pages ?? 64), pageSize: geometry.hugePageSize([scheme ?? .firstTail]),
+            pages: pages.count ?? Self.pagesByDefault, pageSize: geometry.hugePageSize([scheme ?? .firstTail]),
             basePageSize: geometry.basePageSize, scheme: scheme ?? .firstTail, backing: backing ?? .anonymous,
-            tailFrames: .frames(PageCount(tailFrames ?? 1)))
+            tailFrames: tailFrames.value)
     }
 
     /// What it does with that.

@@ -149,7 +149,7 @@ struct InspectExperiment: Sendable {
                     + "in "
                     + "/proc/\(pid)/maps; give the PID that vmemmap hold prints, or --region START+LENGTH")
         }
-        let places = found.map { "\($0.range.start)+\($0.range.length)" }.joined(separator: ", ")
+        let places = found.map { "\($0.range.start)+\($0.range.length.rawValue)" }.joined(separator: ", ")
         throw .notFound("process \(pid) has \(found.count) regions, 1 is looked at: choose with --region, of \(places)")
     }
 
@@ -168,18 +168,22 @@ struct InspectExperiment: Sendable {
             geometry.vmemmapPagesPerHugePage > .zero
         else {
             throw .notSupported(
-                "no vmemmap of huge pages of \(pageSize.bytes) bytes has base pages of \(basePage) bytes here")
+                "no vmemmap of huge pages of \(pageSize.bytes.rawValue) bytes has base pages of \(basePage.rawValue) "
+                    + "bytes here"
+            )
         }
         let bytes = geometry.vmemmapBytesPerHugePage.rawValue
         guard range.start.rawValue.isMultiple(of: UInt(geometry.basePageSize.rawValue)) else {
             throw .notFound(
-                "the region \(range) does not start at a page, of \(geometry.basePageSize) bytes each; give --region "
+                "the region \(range) does not start at a page, of \(geometry.basePageSize.rawValue) bytes each; give "
+                    + "--region "
                     + "START+LENGTH as "
                     + "vmemmap hold prints it")
         }
         guard range.length >= geometry.vmemmapBytesPerHugePage, range.length.rawValue.isMultiple(of: bytes) else {
             throw .notFound(
-                "the region \(range) has \(range.length) bytes, which is no whole number of huge pages: each has "
+                "the region \(range) has \(range.length.rawValue) bytes, which is no whole number of huge pages: each "
+                    + "has "
                     + "\(bytes) bytes of "
                     + "struct pages; give --region START+LENGTH as vmemmap hold prints it")
         }
@@ -191,8 +195,9 @@ struct InspectExperiment: Sendable {
         // What is asked for is not cut short.
         if let asked = description.tailFrames, asked > plan.tailFrames {
             throw .notFound(
-                "the \(scheme.rawValue) scheme has at most \(plan.tailFrames) tail frames here: give --tail-frames "
-                    + "\(plan.tailFrames) at most"
+                "the \(scheme.rawValue) scheme has at most \(plan.tailFrames.rawValue) tail frames here: give "
+                    + "--tail-frames "
+                    + "\(plan.tailFrames.rawValue) at most"
             )
         }
         return plan

@@ -16,7 +16,8 @@ enum InspectReport {
     /// Where it is, what it is, and what became of its huge pages.
     static func region(_ result: InspectResult) -> [String] {
         [
-            "region  \(result.regionStart)+\(result.regionLengthBytes), \(Format.bytes(result.regionLengthBytes))",
+            "region  \(result.regionStart)+\(result.regionLengthBytes.rawValue), "
+                + "\(Format.bytes(result.regionLengthBytes))",
             "        \(PlanReport.title(result.plan))", "        \(pages(result))",
         ]
     }

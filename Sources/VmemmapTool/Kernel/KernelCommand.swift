@@ -6,7 +6,9 @@ import SystemPackage
 import VmemmapEmulator
 
 /// `vmemmap kernel`.
-struct KernelCommand: ParsableCommand {
+struct KernelCommand: ParsableCommand, TakesPages {
+    static let pagesHelp = "With --measure and --page-tables: how many huge pages to add (--page-tables: 2 by default)."
+
     static let configuration = CommandConfiguration(
         commandName: "kernel",
         abstract:
@@ -57,18 +59,12 @@ struct KernelCommand: ParsableCommand {
     @Option(help: "How the kernel's memory is read: bpf or kcore (default: bpf, kcore on a kernel without it).")
     var kernelMemory: KernelVmemmap.Source?
 
-    @Option(
-        help: ArgumentHelp(
-            "With --measure and --page-tables: how many huge pages to add (--page-tables: 2 by default).",
-            valueName: "N"),
-        transform: WholeNumber.parse)
-    var pages: Int?
+    @OptionGroup var pages: PagesOption<Self>
 
     @Option(help: "With --measure and --page-tables: their size, 2M (the default) or 1G.")
     var pageSize: HugePageSize?
 
     @Option(
-        name: [.customLong("pairs"), .customLong("runs")],
         help: ArgumentHelp("With --measure: pairs to count, each once off and once on (default: 5).", valueName: "N"),
         transform: WholeNumber.parse)
     var pairs: Int?
@@ -80,15 +76,14 @@ struct KernelCommand: ParsableCommand {
     private var looksOnly: Bool { existing || pfn != nil || replay != nil }
 
     func validate() throws {
-        if let pages { try WholeNumber.check(pages, of: "--pages", in: 1...Int.max) }
         if let pairs { try WholeNumber.check(pairs, of: "--pairs", in: 1...1000) }
-        if measure, pages == nil {
+        if measure, pages.number == nil {
             throw ValidationError("--measure needs --pages N: how many huge pages to add to the host's pool.")
         }
         if [measure, existing, pfn != nil, replay != nil].count(where: { $0 }) > 1 || measure && pageTables {
             throw ValidationError("--measure, --existing, --pfn and --replay exclude each other: use one of them.")
         }
-        if !measure, !pageTables || looksOnly, pages != nil || pageSize != nil {
+        if !measure, !pageTables || looksOnly, pages.number != nil || pageSize != nil {
             throw ValidationError("--pages and --page-size are for --measure and for --page-tables alone.")
         }
         if !measure, pairs != nil { throw ValidationError("--pairs is for --measure.") }
@@ -120,7 +115,7 @@ struct KernelCommand: ParsableCommand {
             return
         }
         let result =
-            if measure, let pages {
+            if measure, let pages = pages.count {
                 try measured(pages)
             } else {
                 try runOrExit { () throws(ExperimentError) in try KernelExperiment().look() }
@@ -130,9 +125,9 @@ struct KernelCommand: ParsableCommand {
         if !result.holds { throw ExitCode.violation }
     }
 
-    private func measured(_ pages: Int) throws -> KernelResult {
+    private func measured(_ pages: HugePageCount) throws -> KernelResult {
         let measurement = KernelMeasurement(
-            pages: HugePageCount(pages), pageSize: pageSize ?? .twoMebibytes, pairs: pairs ?? SampleSize.leastPairs)
+            pages: pages, pageSize: pageSize ?? .twoMebibytes, pairs: pairs ?? SampleSize.leastPairs)
         let experiment = KernelExperiment()
         return try changingSettings {
             () throws(ExperimentError) in
@@ -190,7 +185,7 @@ struct KernelCommand: ParsableCommand {
         } else {
             // Who may not read it need not be told what else is missing.
             try runOrExit { () throws(ExperimentError) in try experiment.checkSupport() }
-            var measurement = KernelMeasurement(pages: HugePageCount(pages ?? 2), pageSize: pageSize ?? .twoMebibytes)
+            var measurement = KernelMeasurement(pages: pages.count ?? 2, pageSize: pageSize ?? .twoMebibytes)
             measurement.option = "--page-tables"
             outcome = try changingSettings {
                 () throws(ExperimentError) in

@@ -73,7 +73,7 @@ struct KernelMeasurement: Sendable {
                 throw ExperimentError.notSupported("the pools cannot be read: /sys/kernel/mm/hugepages is hidden")
             }
             guard pools.contains(where: { $0.pageSize == pageSize.bytes }) else {
-                throw ExperimentError.notSupported("this kernel has no huge pages of \(pageSize.bytes) bytes")
+                throw ExperimentError.notSupported("this kernel has no huge pages of \(pageSize.bytes.rawValue) bytes")
             }
         }
     }
@@ -86,7 +86,8 @@ struct KernelMeasurement: Sendable {
             }
             guard surplus != .zero else { return }
             throw ExperimentError.notSupported(
-                "the pool has \(surplus) huge pages in surplus, which a change of its size would make permanent; "
+                "the pool has \(surplus.rawValue) huge pages in surplus, which a change of its size would make "
+                    + "permanent; "
                     + "try again when they are gone")
         }
     }

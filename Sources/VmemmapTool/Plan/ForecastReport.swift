@@ -28,10 +28,11 @@ enum ForecastReport {
 
     private static func emulation(_ result: PlanResult, _ style: Style) -> [String] {
         style.notes([
-            "Emulated: \(result.configuration.backing.rawValue) backing, \(result.host.mappingCostBytes) bytes a "
+            "Emulated: \(result.configuration.backing.rawValue) backing, \(result.host.mappingCostBytes.rawValue) "
+                + "bytes a "
                 + "mapping (\(result.host.mappingCostSource.rawValue)).",
             "Too many: more than vm.max_map_count, "
-                + (result.host.maxMapCount.value.map { "\($0)." } ?? "which is hidden here."),
+                + (result.host.maxMapCount.value.map { "\($0.rawValue)." } ?? "which is hidden here."),
         ])
     }
 
@@ -49,9 +50,9 @@ enum ForecastReport {
         if size == StructPage.size { return [] }
         let isPowerOfTwo = size.rawValue & (size.rawValue - 1) == 0
         if Geometry.plannedStructPageSizes.contains(size) {
-            return ["A struct page has \(size) bytes, as when it has shrunk to a descriptor (memdesc).", ""]
+            return ["A struct page has \(size.rawValue) bytes, as when it has shrunk to a descriptor (memdesc).", ""]
         }
-        return [isPowerOfTwo ? "A struct page has \(size) bytes." : KernelMessage.crossing(size), ""]
+        return [isPowerOfTwo ? "A struct page has \(size.rawValue) bytes." : KernelMessage.crossing(size), ""]
     }
 
     private static func table(_ forecast: Forecast, _ result: PlanResult, _ style: Style) -> [String] {

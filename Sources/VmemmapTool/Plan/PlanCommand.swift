@@ -3,7 +3,7 @@ import HostMemory
 import VmemmapEmulator
 
 /// `vmemmap plan`.
-struct PlanCommand: ParsableCommand {
+struct PlanCommand: ParsableCommand, TakesTailFrames {
     static let configuration = CommandConfiguration(
         commandName: "plan",
         abstract: "Forecast what optimizing gives back, and at what cost, for any amount of memory.",
@@ -39,8 +39,7 @@ struct PlanCommand: ParsableCommand {
     @Option(help: OptionHelp.backing)
     var backing = Backing.anonymous
 
-    @Option(help: OptionHelp.tailFrames, completion: OptionHelp.auto)
-    var tailFrames = Given<TailFrames>("1")
+    @OptionGroup var tailFrames: TailFramesOption<Self>
 
     @Option(
         help: """
@@ -64,7 +63,7 @@ struct PlanCommand: ParsableCommand {
     }
 
     func validate() throws {
-        let isAmount = amount.memory != nil || amount.pages != nil
+        let isAmount = amount.memory != nil || amount.pages.number != nil
         for (option, isGiven) in [
             ("--memory or --pages", isAmount), ("--page-size", pageSize != nil), ("--cover-letter", coverLetter),
             ("A pool", !pools.isEmpty),
@@ -77,7 +76,7 @@ struct PlanCommand: ParsableCommand {
         try OptionRule.check("--of", isGiven: of != nil, belongsTo: "pools", isOtherGiven: !pools.isEmpty)
         try checkPools()
         // Each row says what run it has.
-        try TailFrames.check(tailFrames, for: schemes, sizes)
+        try tailFrames.check(for: schemes, sizes)
         _ = try amount.bytes(sizes[0])
     }
 
@@ -85,7 +84,7 @@ struct PlanCommand: ParsableCommand {
         if !pools.isEmpty { return pools.compactMap { HugePageSize(bytes: $0.hugePageBytes) } }
         if let pageSize { return [pageSize] }
         if case .one(let architecture)? = arch { return architecture.hugePageSizes }
-        return amount.pages == nil ? [.twoMebibytes, .oneGibibyte] : [.twoMebibytes]
+        return amount.pages.number == nil ? [.twoMebibytes, .oneGibibyte] : [.twoMebibytes]
     }
 
     private func checkPools() throws {
@@ -106,7 +105,7 @@ struct PlanCommand: ParsableCommand {
         }
     }
 
-    private var schemes: [Scheme] { scheme.map { [$0] } ?? Scheme.allCases }
+    private var schemes: [Scheme] { scheme.map { [$0] } ?? Scheme.ofHugeTLB }
 
     /// What is asked for.
     var experiment: PlanExperiment {
@@ -138,9 +137,9 @@ struct StructPageSize: ExpressibleByArgument {
         self.bytes = ByteCount(bytes)
     }
 
-    var defaultValueDescription: String { "\(bytes)" }
+    var defaultValueDescription: String { "\(bytes.rawValue)" }
 
-    static var allValueStrings: [String] { sizes.map { "\($0)" } }
+    static var allValueStrings: [String] { sizes.map { "\($0.rawValue)" } }
     static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
 
     private static var sizes: [ByteCount] { Geometry.plannedStructPageSizes + Geometry.structPageSizes }

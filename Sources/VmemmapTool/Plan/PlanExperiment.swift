@@ -37,7 +37,8 @@ struct PlanExperiment: Sendable {
                 limit: host.maxMapCount.value, kernelScheme: architecture == nil ? kernelScheme : nil)
             guard let forecast else {
                 throw .notSupported(
-                    "\(memory) bytes hold no huge page, or are more than 1 EiB: give --memory from one huge page up"
+                    "\(memory.rawValue) bytes hold no huge page, or are more than 1 EiB: give --memory from one huge "
+                        + "page up"
                 )
             }
             return forecast

@@ -77,7 +77,7 @@ enum PoolLanguage {
     static let bootWords = [
         Entry("memory=SIZE", "How much memory there is, such as 257M or 4G: whole base pages. It must be given."),
         Entry(
-            "arch=\(names(Architecture.self, first: .x86))",
+            "arch=\(names(Architecture.allCases, first: .x86))",
             "Whose base page and huge pages it has: of the latter the size that a PMD maps, and the largest, as 512M "
                 + "and 16G of arm64-64k. Without it, 2M and 1G on this host's base page."),
         Entry(
@@ -90,17 +90,17 @@ enum PoolLanguage {
         Entry("reserved=FIRST-END,...", "Memory that no huge page may contain, such as 512M-513M (default: none)."),
         Entry("hotplug=SIZE", "Room for memory that is plugged in later: whole blocks, see hotplug (default: none)."),
         Entry("zone_border=SIZE", "Where the second zone begins: between two pages of 2M (default: in the middle)."),
-        Entry("scheme=\(names(Scheme.self, first: .firstTail))", "How vmemmap is shared."),
-        Entry("backing=\(names(Backing.self, first: .anonymous))", "What the region consists of."),
+        Entry("scheme=\(names(Scheme.ofHugeTLB, first: .firstTail))", "How vmemmap is shared."),
+        Entry("backing=\(names(Backing.allCases, first: .anonymous))", "What the region consists of."),
         Entry("tail_frames=1|N|auto", "How many frames serve the tails of a huge page."),
         Entry(
-            "release=\(names(MachineConfiguration.Release.self, first: defaults.release))",
+            "release=\(names(MachineConfiguration.Release.allCases, first: defaults.release))",
             "When the vmemmap of a freed huge page is restored."),
         Entry(
-            "restore_failure=\(names(MachineConfiguration.RestoreFailure.self, first: defaults.restoreFailure))",
+            "restore_failure=\(names(MachineConfiguration.RestoreFailure.allCases, first: defaults.restoreFailure))",
             "What becomes of a huge page that cannot be restored."),
         Entry(
-            "policy=\(names(MachineConfiguration.Policy.self, first: defaults.policy))",
+            "policy=\(names(MachineConfiguration.Policy.allCases, first: defaults.policy))",
             "Whether surplus pages are optimized, too."),
         Entry(
             "keep_pages=off|on", "Whether the pool never gives huge pages back, by dissolving and demoting neither."),
@@ -128,9 +128,9 @@ enum PoolLanguage {
         Geometry.structPageSizes.map { "\($0.rawValue)" }.joined(separator: ", ")
     }
 
-    private static func names<Value: RawRepresentable<String> & CaseIterable & Equatable>(
-        _ type: Value.Type, first: Value
+    private static func names<Value: RawRepresentable<String> & Equatable>(
+        _ values: [Value], first: Value
     ) -> String {
-        ([first] + type.allCases.filter { $0 != first }).map(\.rawValue).joined(separator: "|")
+        ([first] + values.filter { $0 != first }).map(\.rawValue).joined(separator: "|")
     }
 }

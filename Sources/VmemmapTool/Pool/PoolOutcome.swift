@@ -109,12 +109,12 @@ extension PoolSized {
     /// What stood in the way, with the errno that it would be, and why huge pages are not optimized.
     var remarks: [String] {
         let refusal = change.refusal.map { "\($0) (\($0.errnoName))" }
-        let fitting = fittingTailFrames.map { "; tail_frames=\($0) would let all of them be" } ?? ""
+        let fitting = fittingTailFrames.map { "; tail_frames=\($0.rawValue) would let all of them be" } ?? ""
         let notOptimized = change.optimizeRefusal.map {
             "\(Format.count(change.notOptimized.rawValue)) of them not optimized: \($0)\(fitting)"
         }
         let discarded = (change.discarded > .zero ? change.discarded : nil).map {
-            "\($0) given back: it lies in two zones (hugetlb_bootmem_page_zones_valid())"
+            "\($0.rawValue) given back: it lies in two zones (hugetlb_bootmem_page_zones_valid())"
         }
         return [discarded, refusal, notOptimized].compactMap { $0 }
     }

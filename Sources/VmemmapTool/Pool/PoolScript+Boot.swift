@@ -81,12 +81,12 @@ extension PoolScript {
         case "reserved": configuration.reserved = try ranges(value)
         // Exactly on or off, as v5 patch 17 has it.
         case "hugetlb_free_vmemmap": configuration.optimizesAtBoot = try choice(value, ["on": true, "off": false])
-        case "scheme": configuration.scheme = try choice(value, names(Scheme.self))
-        case "backing": configuration.backing = try choice(value, names(Backing.self))
-        case "release": configuration.release = try choice(value, names(MachineConfiguration.Release.self))
+        case "scheme": configuration.scheme = try choice(value, names(Scheme.ofHugeTLB))
+        case "backing": configuration.backing = try choice(value, names(Backing.allCases))
+        case "release": configuration.release = try choice(value, names(MachineConfiguration.Release.allCases))
         case "restore_failure":
-            configuration.restoreFailure = try choice(value, names(MachineConfiguration.RestoreFailure.self))
-        case "policy": configuration.policy = try choice(value, names(MachineConfiguration.Policy.self))
+            configuration.restoreFailure = try choice(value, names(MachineConfiguration.RestoreFailure.allCases))
+        case "policy": configuration.policy = try choice(value, names(MachineConfiguration.Policy.allCases))
         case "keep_pages": configuration.keepsPages = try choice(value, ["on": true, "off": false])
         case "pmd_mapped": configuration.mapping = try choice(value, ["on": .pmd, "off": .pte])
         case "tail_frames":
@@ -112,7 +112,8 @@ extension PoolScript {
             configuration.memory >= sizes.block.bytes
         else {
             throw PoolScriptError(
-                found: "memory=\(configuration.memory)", expected: "at least \(block), and a multiple of \(basePage)")
+                found: "memory=\(configuration.memory.rawValue)",
+                expected: "at least \(block), and a multiple of \(basePage)")
         }
         if configuration.nodes > 1, configuration.pluggable > .zero {
             throw PoolScriptError(found: "hotplug= with nodes=\(configuration.nodes)", expected: "one of them alone")
@@ -135,14 +136,14 @@ extension PoolScript {
         for reserved in configuration.reserved
         where reserved.upperBound > configuration.memory - configuration.pluggable {
             throw PoolScriptError(
-                found: "reserved= up to \(reserved.upperBound)", expected: "a range within the memory")
+                found: "reserved= up to \(reserved.upperBound.rawValue)", expected: "a range within the memory")
         }
         if let border = configuration.zoneBorder {
             guard configuration.nodes == 1, border < configuration.memory - configuration.pluggable,
                 border.rawValue.isMultiple(of: sizes.block.bytes.rawValue)
             else {
                 throw PoolScriptError(
-                    found: "zone_border=\(border)",
+                    found: "zone_border=\(border.rawValue)",
                     expected: "a multiple of \(block) within the memory of a single node")
             }
         }
@@ -158,12 +159,12 @@ extension PoolScript {
             configuration.pluggable.rawValue.isMultiple(of: block)
         else {
             throw PoolScriptError(
-                found: "memory=\(configuration.memory) hotplug=\(configuration.pluggable)",
+                found: "memory=\(configuration.memory.rawValue) hotplug=\(configuration.pluggable.rawValue)",
                 expected: "multiples of a memory block of \(size.argument)")
         }
         let (sum, isTooMuch) = configuration.memory.rawValue.addingReportingOverflow(configuration.pluggable.rawValue)
         guard !isTooMuch else {
-            throw PoolScriptError(found: "hotplug=\(configuration.pluggable)", expected: "less memory")
+            throw PoolScriptError(found: "hotplug=\(configuration.pluggable.rawValue)", expected: "less memory")
         }
         return ByteCount(sum)
     }
@@ -177,8 +178,8 @@ extension PoolScript {
         }.max()
         if let longest, asked > longest {
             throw PoolScriptError(
-                found: "tail_frames=\(asked)",
-                expected: "at most \(longest) in the \(configuration.scheme.rawValue) scheme")
+                found: "tail_frames=\(asked.rawValue)",
+                expected: "at most \(longest.rawValue) in the \(configuration.scheme.rawValue) scheme")
         }
     }
 
@@ -186,7 +187,8 @@ extension PoolScript {
 
     /// The sizes of an architecture, by its name.
     private static func sizes(_ name: Substring) throws(PoolScriptError) -> MachineSizes {
-        guard let sizes = try choice(name, names(Architecture.self)).machineSizes, sizes.basePage >= HostLimits.pageSize
+        guard let sizes = try choice(name, names(Architecture.allCases)).machineSizes,
+            sizes.basePage >= HostLimits.pageSize
         else {
             throw PoolScriptError(
                 found: "arch=\(name)",

@@ -46,7 +46,7 @@ enum PoolScript {
             return .allocate(size, count)
         },
         "reserve": { (words, sizes) throws(PoolScriptError) in
-            let kind = words.count == 3 ? try choice(words[2], names(PoolMapping.self)) : .private
+            let kind = words.count == 3 ? try choice(words[2], names(PoolMapping.allCases)) : .private
             let (size, count) = try sizeAndCount(Array(words.prefix(2) + words.dropFirst(3)), of: sizes)
             return .reserve(size, count, kind)
         },
@@ -209,8 +209,8 @@ enum PoolScript {
         sizes.hugePages.map(\.bytes.argument).joined(separator: " or ")
     }
 
-    static func names<Value: RawRepresentable<String> & CaseIterable>(_ type: Value.Type) -> [String: Value] {
-        Dictionary(uniqueKeysWithValues: type.allCases.map { ($0.rawValue, $0) })
+    static func names<Value: RawRepresentable<String>>(_ values: [Value]) -> [String: Value] {
+        Dictionary(uniqueKeysWithValues: values.map { ($0.rawValue, $0) })
     }
 
     static func choice<Value>(_ word: Substring, _ values: [String: Value]) throws(PoolScriptError) -> Value {

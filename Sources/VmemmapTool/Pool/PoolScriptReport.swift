@@ -1,3 +1,4 @@
+import HostLab
 import HostMemory
 import VmemmapEmulator
 
@@ -80,15 +81,16 @@ enum PoolScriptReport {
             change.selfHostedPages == .zero
             ? "from the page allocator"
             : change.selfHostedPages == change.vmemmapPages
-                ? "in the memory itself" : "\(change.selfHostedPages) pages of them in the memory itself"
+                ? "in the memory itself" : "\(change.selfHostedPages.rawValue) pages of them in the memory itself"
         return [
-            "  \(Format.bytes(bytes)) from pfn \(change.frames.lowerBound) on \(change.isPresent ? "came" : "went"), "
+            "  \(Format.bytes(bytes)) from \(change.frames.lowerBound) on "
+                + "\(change.isPresent ? "came" : "went"), "
                 + "with \(Format.bytes(vmemmap)) of vmemmap, \(place)"
         ]
     }
 
     private static func allocated(_ pages: [PoolSession.Allocated]) -> [String] {
-        pages.map { "  #\($0.number): \(Format.bytes($0.page.size.bytes)) page at pfn \($0.page.head)" }
+        pages.map { "  #\($0.number): \(Format.bytes($0.page.size.bytes)) page at \($0.page.head)" }
     }
 
     /// The HugeTLB lines of /proc/meminfo, to the column (`hugetlb_report_meminfo()`): of the default size, the first,
@@ -109,20 +111,22 @@ enum PoolScriptReport {
 
     /// What sysfs has of a size, in the names of its files, and how many huge pages of it are optimized.
     private static func pool(_ info: HugePagesInfo) -> String {
-        "  hugepages-\(info.size.bytes.rawValue / 1024)kB: nr_hugepages \(info.total), free_hugepages \(info.free), "
-            + "resv_hugepages \(info.reserved), surplus_hugepages \(info.surplus), "
-            + "nr_overcommit_hugepages \(info.overcommit); \(info.optimized) optimized"
+        "  \(HugeTLBPool.folderName(of: info.size.bytes)): nr_hugepages \(info.total.rawValue), "
+            + "free_hugepages \(info.free.rawValue), resv_hugepages \(info.reserved.rawValue), "
+            + "surplus_hugepages \(info.surplus.rawValue), nr_overcommit_hugepages \(info.overcommit.rawValue); "
+            + "\(info.optimized.rawValue) optimized"
     }
 
     private static func vmstat(_ info: MemmapInfo) -> [String] {
         let otherFailures = info.optimizeFailures - info.mappingLimitFailures - info.memoryFailures
         return [
-            "  nr_memmap_pages \(info.allocatorPages)", "  nr_memmap_boot_pages \(info.bootPages)",
+            "  nr_memmap_pages \(info.allocatorPages.rawValue)", "  nr_memmap_boot_pages \(info.bootPages.rawValue)",
             "  split page tables \(info.splitPageTables), "
                 + "not optimized at vm.max_map_count \(info.mappingLimitFailures), "
                 + "for lack of memory \(info.memoryFailures), otherwise \(otherFailures), "
                 + "refused restores \(info.restoreFailures), base pages set aside \(info.setAsidePages), "
-                + "frame budget \(info.frameBudget.map { "\($0)" } ?? "none"), free base pages \(info.freePages)",
+                + "frame budget \(info.frameBudget.map { "\($0.rawValue)" } ?? "none"), free base pages "
+                + "\(info.freePages)",
         ]
     }
 
@@ -138,7 +142,7 @@ enum PoolScriptReport {
     private static func page(_ page: StructPageView) -> [String] {
         var parts = ["zone \(page.zone == 0 ? "Normal" : "Movable")"]
         if let hugePage = page.hugePage {
-            parts.append("in the \(Format.bytes(hugePage.size.bytes)) page at pfn \(hugePage.head)")
+            parts.append("in the \(Format.bytes(hugePage.size.bytes)) page at \(hugePage.head)")
             parts.append(hugePage.head == page.frame ? "head" : "tail")
             parts.append(page.isActive ? "in use" : "free")
             parts.append(page.isOptimized ? "optimized" : "not optimized")
@@ -147,7 +151,9 @@ enum PoolScriptReport {
         }
         if page.isPoisoned { parts.append("hwpoison") }
         if let index = page.rawErrorIndex { parts.append("raw error at +\(index)") }
-        let head = page.compoundHead.map { "pfn \($0)" } ?? "nowhere"
-        return ["  pfn \(page.frame) at \(page.address): compound_head \(head); " + parts.joined(separator: ", ")]
+        let head = page.compoundHead.map { "\($0)" } ?? "nowhere"
+        return [
+            "  \(page.frame) at \(page.address): compound_head \(head); " + parts.joined(separator: ", ")
+        ]
     }
 }

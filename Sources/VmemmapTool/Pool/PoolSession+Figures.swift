@@ -47,7 +47,7 @@ extension PoolSession {
                 case "HugePages_Surp": info.surplus
                 default: info.optimized
                 }
-            return .expected(name, expected: "\(value)", found: "\(found)")
+            return .expected(name, expected: "\(value)", found: "\(found.rawValue)")
         case .nodePages(let name, let size, let node):
             let nodes = machine.pool(size).nodes
             guard nodes.indices.contains(node) else {
@@ -59,7 +59,7 @@ extension PoolSession {
                 case "HugePages_Free": nodes[node].free
                 default: nodes[node].surplus
                 }
-            return .expected("\(name) of node \(node)", expected: "\(value)", found: "\(found)")
+            return .expected("\(name) of node \(node)", expected: "\(value)", found: "\(found.rawValue)")
         case .machine(let name):
             let info = machine.memmap()
             let found =

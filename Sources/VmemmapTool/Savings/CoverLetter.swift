@@ -27,7 +27,7 @@ struct CoverLetter {
         let size = [HugePageSize.twoMebibytes, .oneGibibyte].first { $0.bytes == result.plan.hugePageBytes }
         forecast = size.flatMap {
             Forecast(
-                memory: Self.memory, basePage: result.host.pageSizeBytes, sizes: [$0], schemes: Scheme.allCases,
+                memory: Self.memory, basePage: result.host.pageSizeBytes, sizes: [$0], schemes: Scheme.ofHugeTLB,
                 backing: result.plan.backing, tailFrames: .auto, cost: result.host.mappingCost,
                 limit: result.host.maxMapCount.value)
         }

@@ -18,18 +18,19 @@ final class RaisedMapLimit: Sendable {
         } catch {
             switch error {
             case .inUse(let inUse):
-                Output.error("cannot raise vm.max_map_count to \(needed): \(inUse)")
+                Output.error("cannot raise vm.max_map_count to \(needed.rawValue): \(inUse)")
                 throw ExitCode.shortage
             case .leftChanged(let setting):
-                Output.error("cannot raise vm.max_map_count to \(needed): \(setting)")
+                Output.error("cannot raise vm.max_map_count to \(needed.rawValue): \(setting)")
                 throw ExitCode.failure
             case .host(let error), .noLock(let error):
                 let code = ExitCode(error)
                 let wayOut =
                     code == .notSupported
-                    ? "; as root: sysctl -w vm.max_map_count=\(needed), or take --tail-frames auto or fewer huge pages"
+                    ? "; as root: sysctl -w vm.max_map_count=\(needed.rawValue), or take --tail-frames auto or fewer "
+                        + "huge pages"
                     : ErrorText.advice(error)
-                Output.error("cannot raise vm.max_map_count to \(needed): \(error)\(wayOut)")
+                Output.error("cannot raise vm.max_map_count to \(needed.rawValue): \(error)\(wayOut)")
                 throw code
             }
         }

@@ -46,7 +46,7 @@ struct SavingsCommand: ParsableCommand {
         get throws { boot.applied(to: kind.memory(try amount.hugePages(kind.pageSize) ?? .zero)) }
     }
 
-    private var sizing: ErrorText.Sizing { amount.pages == nil ? .memory : .pages }
+    private var sizing: ErrorText.Sizing { amount.pages.number == nil ? .memory : .pages }
 
     func run() throws {
         if node.asNode { return try runAsNode() }

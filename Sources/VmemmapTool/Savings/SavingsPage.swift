@@ -61,7 +61,8 @@ extension SavingsResult {
             isStacked: true)
         let source =
             "Frames: different frames behind the region (pagemap), templates apart. Cost: its mappings at "
-            + "\(host.mappingCostBytes) bytes each (\(host.mappingCostSource.rawValue)), the growth of page tables "
+            + "\(host.mappingCostBytes.rawValue) bytes each (\(host.mappingCostSource.rawValue)), the growth of page "
+            + "tables "
             + "(VmPTE), and "
             + "template frames. Saved: what is left of "
         return [

@@ -16,7 +16,7 @@ enum SavingsReport {
         return head + result.stepTable.lines(style) + nodeTable(result, style)
             + style.notes([
                 "Gross: \(given), from pagemap and the memory file's st_blocks. Net: less mappings "
-                    + "(\(result.host.mappingCostBytes) bytes each),",
+                    + "(\(result.host.mappingCostBytes.rawValue) bytes each),",
                 "growth of page tables \(since), template frames."
                     + (result.nodes.isEmpty ? "" : " PSS: smaps_rollup of each node."),
             ]) + [""] + style.wrapped(peak(result)) + PMDTable.lines(plan, steps(result), style)

@@ -4,7 +4,10 @@ import HostMemory
 import VmemmapEmulator
 
 /// `vmemmap stress`.
-struct StressCommand: ParsableCommand {
+struct StressCommand: ParsableCommand, TakesPages {
+    static let pagesHelp = "How many huge pages (default: 256, or 2 of those with 1 MiB of struct pages and more)."
+    static let fewestPages = 2
+
     static let configuration = CommandConfiguration(
         commandName: "stress",
         abstract: "Remap and restore under concurrent readers and failures, and check everything against a model.",
@@ -34,12 +37,7 @@ struct StressCommand: ParsableCommand {
         transform: WholeNumber.parse)
     var cycles: Int?
 
-    @Option(
-        help: OptionHelp.pages(
-            "How many huge pages (default: 256, or 2 of those with 1 MiB of struct pages and more)."),
-        transform: WholeNumber.parse)
-    var pages: Int?
-
+    @OptionGroup var pages: PagesOption<Self>
     @OptionGroup var geometry: GeometryOptions
 
     @Option(help: OptionHelp.hugeTLBScheme)
@@ -84,7 +82,6 @@ struct StressCommand: ParsableCommand {
 
     func validate() throws {
         if let cycles { try WholeNumber.check(cycles, of: "--cycles", in: 1...Int.max) }
-        if let pages { try WholeNumber.check(pages, of: "--pages", in: 2...Int.max) }
         if let walkers { try WholeNumber.check(walkers, of: "--walkers", in: 1...256) }
         try duration.check("--duration <\(RunTime.valueName)>")
         try reportEvery.check("--report-every <\(RunTime.valueName)>")
@@ -95,7 +92,7 @@ struct StressCommand: ParsableCommand {
         if let cycles { try nodes.count?.check(divides: cycles, "cycles") }
     }
 
-    private var numberOfPages: HugePageCount { HugePageCount(pages ?? (isLarge ? 2 : 256)) }
+    private var numberOfPages: HugePageCount { pages.count ?? (isLarge ? 2 : 256) }
 
     private var pageSize: HugePageSize { geometry.hugePageSize(scheme.values) }
 

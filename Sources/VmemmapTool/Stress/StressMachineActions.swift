@@ -138,7 +138,7 @@ extension StressWorker {
             setUp.report(
                 StressFinding(
                     .heldFramesLeadToHead,
-                    "frame \(frame) of \(page) leads to \(seen.map { "\($0.head)" } ?? "a fault")",
+                    "frame \(frame.rawValue) of \(page) leads to \(seen.map { "\($0.head)" } ?? "a fault")",
                     StressFinding.Place(region: region, page: page.index)))
             return
         }

@@ -166,7 +166,7 @@ extension StressConfiguration {
             values.count == 1 ? values[0].rawValue : "all"
         }
         return [
-            "--duration", "\(durationNanoseconds / 1_000_000)ms", "--pages", "\(pages)", "--page-size",
+            "--duration", "\(durationNanoseconds / 1_000_000)ms", "--pages", "\(pages.rawValue)", "--page-size",
             pageSize.defaultValueDescription, "--scheme", option(schemes), "--backing", option(backings), "--walkers",
             "\(walkers)", "--workers", "\(workers)", "--seed", "\(seed)", "--faults", faults.rawValue,
             "--report-every", "\(reportEveryNanoseconds / 1_000_000)ms",

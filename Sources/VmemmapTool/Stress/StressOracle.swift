@@ -123,9 +123,10 @@ struct StressOracle {
         }
         report(
             .poolIsAsAsked,
-            "\(before.total) huge pages, \(before.surplus) surplus, \(before.available) available, asked for \(asked): "
+            "\(before.total.rawValue) huge pages, \(before.surplus.rawValue) surplus, \(before.available.rawValue) "
+                + "available, asked for \(asked): "
                 + "expected "
-                + "\(total) and \(surplus) surplus, found \(after.total) and \(after.surplus), "
+                + "\(total) and \(surplus) surplus, found \(after.total.rawValue) and \(after.surplus.rawValue), "
                 + (change.refusal.map { "\($0)" } ?? "nothing refused"))
     }
 
@@ -144,7 +145,7 @@ struct StressOracle {
             }
             report(
                 .poolCountsAddUp,
-                "\(size.bytes): \(info); in use by workers: \(active), reserved by them: \(reserved)")
+                "\(size.bytes.rawValue): \(info); in use by workers: \(active), reserved by them: \(reserved)")
         }
         let frames = setUp.small?.layout.frames.count ?? 0
         let lost = setUp.poisoned.withLock { $0 }.count { setUp.machine.hugePage(of: $0) == nil }
@@ -179,7 +180,9 @@ struct StressOracle {
         if left == expected, left >= .zero { return }
         report(
             .keepsToFrameBudget,
-            "of \(budget.frames) frames \(left) are left, \(expected) by the huge pages and page tables there are")
+            "of \(budget.frames.rawValue) frames \(left.rawValue) are left, \(expected.rawValue) by the huge pages "
+                + "and page tables there are"
+        )
     }
 
     // MARK: Memory
@@ -256,7 +259,9 @@ struct StressOracle {
         let isUpperBound = region.plan.backing == .anonymous
         look(at: .regionMappings)
         if isUpperBound ? found > expected : found != expected {
-            report(.regionMappings, "expected \(expected), found \(found)", try unexpectedMappings(region))
+            report(
+                .regionMappings, "expected \(expected.rawValue), found \(found.rawValue)",
+                try unexpectedMappings(region))
         }
         let kinds = try PageMappings(of: region)
         look(at: .pagesAreMappedAsTheirState, region.plan.framesPopulated.rawValue)
@@ -264,7 +269,7 @@ struct StressOracle {
             guard let wrong = kinds.pagesNotAs(state, in: page.rawValue).first else { continue }
             return report(
                 .pagesAreMappedAsTheirState,
-                "huge page \(page), \(state): \(wrong)",
+                "\(page), \(state): \(wrong)",
                 StressFinding.Place(region: region, page: page))
         }
     }

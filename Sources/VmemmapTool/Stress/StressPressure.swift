@@ -33,7 +33,8 @@ struct StressPressure {
     static func leftOut(mappingLimit: MappingCount) -> String? {
         guard mappingLimit > MappingBallast.highestLimit else { return nil }
         return
-            "vm.max_map_count reached: it is \(mappingLimit), and more than \(MappingBallast.highestLimit) take too "
+            "vm.max_map_count reached: it is \(mappingLimit.rawValue), and more than "
+            + "\(MappingBallast.highestLimit.rawValue) take too "
             + "long to fill; "
             + "lower it for the run: sysctl -w vm.max_map_count=65530"
     }

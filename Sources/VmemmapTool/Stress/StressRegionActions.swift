@@ -64,7 +64,7 @@ extension StressWorker {
             setUp.report(
                 StressFinding(
                     .operationIsWhole,
-                    "\(change) of huge pages \(pages) by worker \(number): huge page \(page) was \(before) and is "
+                    "\(change) of huge pages \(pages.numbers) by worker \(number): \(page) was \(before) and is "
                         + "\(state); the error: \(refusal.map { "\($0)" } ?? "none")",
                     StressFinding.Place(region: setUp.region, page: page)))
             return

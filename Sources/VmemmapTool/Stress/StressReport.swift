@@ -136,7 +136,7 @@ enum StressReport {
         }
         return [
             "in node \(node.node); again with --seed \(result.seed) --nodes \(result.nodes.count), or that node alone "
-                + "with --seed \(node.seed) --pages \(node.pages)"
+                + "with --seed \(node.seed) --pages \(node.pages.rawValue)"
         ]
     }
 }

@@ -55,13 +55,10 @@ final class StressStretch {
         return small * ((bytes + small.rawValue - 1) / small.rawValue)
     }
 
-    /// Short runs and long ones in turn; the head scheme has none.
+    /// Short runs and long ones in turn, where the scheme has any.
     private static func tailFrames(_ scheme: Scheme, _ number: Int) -> TailFrames {
-        switch scheme {
-        case .head: .frames(PageCount(1))
-        case .firstTail, .deviceDax: .frames(PageCount(number % 3 == 2 ? 3 : 1))
-        case .sharedTail: .frames(PageCount(number % 3 == 2 ? 7 : 1))
-        }
+        guard scheme.takesTailFrames, number % 3 == 2 else { return .frames(1) }
+        return .frames(scheme.usesTemplates ? 7 : 3)
     }
 
     /// Runs rounds until there are enough or the run is, then takes everything down. Returns what is violated, if
@@ -215,7 +212,7 @@ final class StressStretch {
         setUp.report(
             StressFinding(
                 .childGetsNothing,
-                "\(probe.storesMade) stores made, \(left) mappings left in the child",
+                "\(probe.storesMade) stores made, \(left.rawValue) mappings left in the child",
                 StressFinding.Place(region: region, page: number)))
     }
 
@@ -243,7 +240,7 @@ final class StressStretch {
             run.counters.looked(at: .everythingIsBack)
             for size in setUp.machine.sizes where setUp.machine.hugePages(size).total > .zero {
                 setUp.report(
-                    StressFinding(.everythingIsBack, "\(size.bytes): \(setUp.machine.hugePages(size))"))
+                    StressFinding(.everythingIsBack, "\(size.bytes.rawValue): \(setUp.machine.hugePages(size))"))
             }
         }
         run.note(setUp, setUp.combination)
@@ -279,11 +276,15 @@ final class StressStretch {
             // Restores that were refused are tried again once their pages are the pool's own.
             try setUp.machine.setPool(size, to: setUp.machine.pool(size).total)
             let change = try setUp.machine.setPool(size, to: .zero)
-            if let refusal = change.refusal { return judge(refusal, .poolShrinksToNothing, "\(size.bytes): \(change)") }
-            if change.got != .zero { setUp.report(StressFinding(.poolShrinksToNothing, "\(size.bytes): \(change)")) }
+            if let refusal = change.refusal {
+                return judge(refusal, .poolShrinksToNothing, "\(size.bytes.rawValue): \(change)")
+            }
+            if change.got != .zero {
+                setUp.report(StressFinding(.poolShrinksToNothing, "\(size.bytes.rawValue): \(change)"))
+            }
             return true
         } catch {
-            return judge(error, .poolShrinksToNothing, "\(size.bytes): \(error)")
+            return judge(error, .poolShrinksToNothing, "\(size.bytes.rawValue): \(error)")
         }
     }
 

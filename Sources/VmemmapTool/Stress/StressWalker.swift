@@ -69,8 +69,7 @@ struct StressWalker {
         setUp.report(
             StressFinding(
                 .walkerSeesHead,
-                "frame \(frame), in vmemmap page \(vmemmapPage) of huge page \(page): \(found), which does not lead to "
-                    + "\(expected)",
+                "frame \(frame.rawValue), in \(vmemmapPage) of \(page): \(found), which does not lead to \(expected)",
                 StressFinding.Place(region: region, page: page)))
     }
 
@@ -103,7 +102,7 @@ struct StressWalker {
     static func finding(_ page: Int, _ wrong: LegalContents.Wrong?, _ region: VmemmapRegion) -> StressFinding {
         let perPage = region.plan.geometry.vmemmapPagesPerHugePage.rawValue
         let what =
-            wrong.map { "holds \($0.word.map(hex) ?? "nothing that can be read") at byte \($0.offset)" }
+            wrong.map { "holds \($0.word.map(hex) ?? "nothing that can be read") at byte \($0.offset.rawValue)" }
             ?? "is neither of its states and stays so"
         return StressFinding(
             .pageIsLegal,

@@ -33,7 +33,7 @@ struct UdmabufTests {
     @Test(
         "One mapping of a dma-buf shows all tails of a huge page: readers find every head, and all comes back",
         .enabled(if: UdmabufExperiment.refusal() == nil, "no /dev/udmabuf that this user may use"),
-        arguments: Scheme.allCases, Backing.allCases)
+        arguments: Scheme.ofHugeTLB, Backing.allCases)
     func measured(_ scheme: Scheme, _ backing: Backing) throws {
         // More tails than one list may name.
         let plan = try EmulatedMemory(

@@ -17,7 +17,7 @@ struct DemoCommandTests {
 
     @Test("With --race the naive restore is held beside the engine's, and nothing else is run")
     func race() async throws {
-        let outcome = try await Command.run(["demo", "--race", "--race-seconds", "1", "--pages", "64"])
+        let outcome = try await Command.run(["demo", "--race", "--race-duration", "1", "--pages", "64"])
         #expect(outcome.code == 0, "\(outcome)")
         #expect(outcome.output.hasPrefix("vmemmap demo --race: 64 x 2.00 MiB huge pages"))
         #expect(outcome.output.contains("\nnaive ") && outcome.output.contains("\natomic "))

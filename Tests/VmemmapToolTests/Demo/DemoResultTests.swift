@@ -57,7 +57,7 @@ struct DemoResultTests {
         // What was written is what was measured.
         #expect(try decoder.decode(DemoResult.self, from: Data(text.utf8)) == result)
         #expect(text.contains("\"distinct_frames\" : null"))
-        #expect(text.contains("\"page_size_bytes\" : \(HostLimits.pageSize)"))
+        #expect(text.contains("\"page_size_bytes\" : \(HostLimits.pageSize.rawValue)"))
         for key in text.matches(of: /"([^"]*)" :/) {
             #expect(key.output.1.allSatisfy { $0.isLowercase || $0.isNumber || $0 == "_" }, "\(key.output.1)")
         }

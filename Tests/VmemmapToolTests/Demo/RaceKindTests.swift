@@ -15,7 +15,7 @@ struct RaceKindTests {
         ).run()
     }
 
-    @Test("Readers fault in a gap, and never under the engine", arguments: Scheme.allCases, Backing.allCases)
+    @Test("Readers fault in a gap, and never under the engine", arguments: Scheme.ofHugeTLB, Backing.allCases)
     func gap(_ scheme: Scheme, _ backing: Backing) throws {
         // On a busy host a walker may not look in time.
         for _ in 0..<100 {
@@ -28,7 +28,7 @@ struct RaceKindTests {
         Issue.record("nobody looked into the gap in 100 runs")
     }
 
-    @Test("With the check and the grace period no store meets a read-only tail", arguments: Scheme.allCases)
+    @Test("With the check and the grace period no store meets a read-only tail", arguments: Scheme.ofHugeTLB)
     func checked(_ scheme: Scheme) throws {
         let result = try Self.race(.speculative, scheme, .anonymous)
         let side = result.side(.checked)

@@ -51,7 +51,7 @@ struct AliasPatternTests {
     }
 
     @Test(
-        "Optimized and unoptimized huge pages are told apart, whatever the tail frames", arguments: Scheme.allCases,
+        "Optimized and unoptimized huge pages are told apart, whatever the tail frames", arguments: Scheme.ofHugeTLB,
         Backing.allCases)
     func states(scheme: Scheme, backing: Backing) throws {
         for run in [1, 2, 3, 7] {
@@ -63,7 +63,7 @@ struct AliasPatternTests {
     }
 
     @Test(
-        "One page that shows another's frame, or none, is out of scheme", arguments: Scheme.allCases, Backing.allCases)
+        "One page that shows another's frame, or none, is out of scheme", arguments: Scheme.ofHugeTLB, Backing.allCases)
     func outOfScheme(scheme: Scheme, backing: Backing) throws {
         let plan = try Self.plan(scheme, backing, run: 1)
         let right = Self.views(plan) { _ in true }

@@ -9,7 +9,7 @@ struct InspectCommandTests {
     @Test("A region that is being changed gets no verdict, and surely not that it is wrong")
     func moving() async throws {
         let script = """
-            "$0" demo --race --race-seconds 3 --pages 64 -q > /dev/null & sleep 0.5
+            "$0" demo --race --race-duration 3 --pages 64 -q > /dev/null & sleep 0.5
             for look in 1 2 3 4; do "$0" inspect --pid $! > /dev/null 2> error; echo "$?"; done; wait
             """
         let outcome = try await Command.shell(script)
@@ -111,7 +111,7 @@ struct InspectCommandTests {
             (["--tail-frames", "7", "--scheme", "head"], "--tail-frames 7 is nothing for the head scheme"),
             (["--tail-frames", "9999"], "--tail-frames must be from 1 to 6 here, not 9999."),
             (["--pid", "1", "--tail-frames", "5000"], "--tail-frames must be from 1 to 4095 here, not 5000."),
-            (["--tail-frames", "auto"], "it is not a whole number"),
+            (["--tail-frames", "auto"], "it must be a whole number of frames from 1 to"),
         ])
     func tailFrames(_ arguments: [String], _ reason: String) async throws {
         let outcome = try await Command.run(["inspect"] + arguments)

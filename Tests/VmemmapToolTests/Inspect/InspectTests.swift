@@ -60,7 +60,7 @@ struct InspectTests {
 
     @Test(
         "What nobody has changed is what the scheme says: optimized, restored, some of each",
-        arguments: Scheme.allCases,
+        arguments: Scheme.ofHugeTLB,
         Backing.allCases)
     func unchanged(_ scheme: Scheme, _ backing: Backing) throws {
         let region = try Self.region(scheme, backing, isOptimized: false)
@@ -97,7 +97,8 @@ struct InspectTests {
         #expect(result.pages.neither == HugePageCount(2) && !result.holds)
     }
 
-    @Test("A tail that nobody can read any more, or that may be executed", arguments: Scheme.allCases, Backing.allCases)
+    @Test(
+        "A tail that nobody can read any more, or that may be executed", arguments: Scheme.ofHugeTLB, Backing.allCases)
     func protection(_ scheme: Scheme, _ backing: Backing) throws {
         let region = try Self.region(scheme, backing)
         for (page, flags) in [(0, PROT_NONE), (3, PROT_READ | PROT_EXEC)] {
@@ -144,7 +145,7 @@ struct InspectTests {
         #expect(try Self.differences(region).contains("pages_mapped_as_their_state"))
     }
 
-    @Test("A head that is read-only, and a tail that can be written", arguments: Scheme.allCases, Backing.allCases)
+    @Test("A head that is read-only, and a tail that can be written", arguments: Scheme.ofHugeTLB, Backing.allCases)
     func writable(_ scheme: Scheme, _ backing: Backing) throws {
         let region = try Self.region(scheme, backing)
         Self.protect(Self.tail(region, 0, of: 2), PROT_READ)

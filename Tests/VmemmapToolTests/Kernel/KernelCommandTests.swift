@@ -22,7 +22,7 @@ struct KernelCommandTests {
         }
         if let counts = try MemmapCounts.current() {
             let json = try await Command.asOrdinaryUser(["kernel", "--export-json", "-"])
-            #expect(json.output.contains("\"memmap_pages\" : \(counts.memmap)"))
+            #expect(json.output.contains("\"memmap_pages\" : \(counts.memmap.rawValue)"))
             #expect(json.output.contains("\"measurement\" : null"))
         }
     }

@@ -78,7 +78,7 @@ struct PageTablesTests {
         #expect(block.emulated.value?.differingPages == .zero)
         // Beside another scheme it has not.
         let view = try #require(try recording.look(.on)?.sample)
-        for other in Scheme.allCases where other != scheme {
+        for other in Scheme.ofHugeTLB where other != scheme {
             let plan = try EmulatedMemory(pages: HugePageCount(1), pageSize: .twoMebibytes, scheme: other)
                 .planOnThisHost()
             let region = try VmemmapRegion(plan)
@@ -259,7 +259,7 @@ struct PageTablesCommandTests {
 
     static let refused: [[String]] = [
         ["--measure", "--pages", "2", "--page-tables"], ["--existing", "--pfn", "5"], ["--existing", "--pages", "2"],
-        ["--page-tables", "--runs", "2"], ["--pages", "2"], ["--record", "x"], ["--replay", "x", "--record", "y"],
+        ["--page-tables", "--pairs", "2"], ["--pages", "2"], ["--record", "x"], ["--replay", "x", "--record", "y"],
         ["--pfn", "x"], ["--pfn", "-1"], ["--pfn", "0x10000000000"], ["--page-tables", "--pages", "0"],
         ["--kernel-memory", "bpf"], ["--existing", "--kernel-memory", "mem"], ["--existing", "--record", "/dev/null"],
         ["--existing", "--record", "-"],

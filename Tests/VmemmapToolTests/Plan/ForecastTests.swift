@@ -75,14 +75,14 @@ struct ForecastTests {
     func none(_ bytes: Int) {
         let forecast = Forecast(
             memory: ByteCount(bytes), basePage: .kibibytes(4), sizes: [.twoMebibytes, .oneGibibyte],
-            schemes: Scheme.allCases, backing: .memfd, tailFrames: .auto, cost: .assumed, limit: MappingCount(65530))
+            schemes: Scheme.ofHugeTLB, backing: .memfd, tailFrames: .auto, cost: .assumed, limit: MappingCount(65530))
         #expect(forecast == nil)
     }
 
     @Test("The first screen answers for this host; the letter's figures and the emulator's come when asked for")
     func report() throws {
         var experiment = PlanExperiment(
-            memory: nil, sizes: [.twoMebibytes, .oneGibibyte], schemes: Scheme.allCases, backing: .anonymous,
+            memory: nil, sizes: [.twoMebibytes, .oneGibibyte], schemes: Scheme.ofHugeTLB, backing: .anonymous,
             tailFrames: .auto)
         let lines = ForecastReport.lines(try experiment.run())
         #expect(lines[2].hasPrefix("This host's kernel (Linux ") && lines[2].contains(" scheme) would free, of "))
@@ -118,7 +118,7 @@ struct ForecastTests {
     func sizesOfOthers() throws {
         let size = try #require(HugePageSize(bytes: .gibibytes(16)))
         let result = try PlanExperiment(
-            pools: [PlannedPool(memory: .gibibytes(64), size: size)], of: nil, sizes: [], schemes: Scheme.allCases,
+            pools: [PlannedPool(memory: .gibibytes(64), size: size)], of: nil, sizes: [], schemes: Scheme.ofHugeTLB,
             backing: .anonymous, tailFrames: .auto
         ).run()
         guard let pools = result.kernel.pools.value, !pools.contains(where: { $0.hugePageBytes == size.bytes }) else {
@@ -167,7 +167,7 @@ struct ForecastTests {
 struct SavingsTests {
     @Test(
         "Frames are those of the plan at every step, on every scheme and backing",
-        arguments: Scheme.allCases.flatMap { scheme in Backing.allCases.map { (scheme, $0) } })
+        arguments: Scheme.ofHugeTLB.flatMap { scheme in Backing.allCases.map { (scheme, $0) } })
     func run(_ scheme: Scheme, _ backing: Backing) throws {
         let memory = EmulatedMemory(
             pages: HugePageCount(50), pageSize: .twoMebibytes, scheme: scheme, backing: backing,

@@ -108,7 +108,9 @@ struct BesideKernelTests {
         #expect(KernelVersion(release: "6.18.44-fc") == KernelVersion(6, 18))
         #expect(KernelVersion(release: "7.1-rc2") == KernelVersion(7, 1))
         #expect(KernelVersion(release: "x") == nil)
-        #expect(KernelVersion(6, 18).scheme == .head && KernelVersion(7, 1).scheme == .sharedTail)
+        let versions = [(5, 10), (5, 14), (5, 17), (5, 18), (7, 0), (7, 1), (8, 0)].map { KernelVersion($0, $1) }
+        #expect(
+            versions.map(\.scheme) == [.head, .firstTail, .firstTail, .head, .head, .sharedTail, .sharedTail])
         #expect(KernelDifference.all(of: KernelVersion(6, 18)).map(\.kind) == [.refusesGiganticOvercommit])
         #expect(KernelDifference.all(of: KernelVersion(6, 19)).isEmpty)
         #expect(KernelDifference.all(of: KernelVersion(6, 1)).count == 3)

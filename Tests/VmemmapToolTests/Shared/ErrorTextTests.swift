@@ -50,7 +50,7 @@ struct ErrorTextTests {
         let inPieces = Shortage(
             resource: .contiguousMemory, asked: HugePageCount(4), pageSize: .oneGibibyte, needed: nil,
             available: 1 << 30, limit: 1 << 30, largest: .zero)
-        #expect(ErrorText.line(.shortage(inPieces)).contains("hugepagesz=1024M hugepages=4)"))
+        #expect(ErrorText.line(.shortage(inPieces)).contains("hugepagesz=1G hugepages=4)"))
     }
 
     @Test("A number that is named fits the next process too, which may have some threads more")

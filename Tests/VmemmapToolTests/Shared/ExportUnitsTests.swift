@@ -149,7 +149,7 @@ struct ExportUnitsTests {
                 \(checks)
                 """),
         Run(
-            arguments: ["demo", "--race", "--race-seconds", "1", "--pages", "16"], command: "race",
+            arguments: ["demo", "--race", "--race-duration", "1", "--pages", "16"], command: "race",
             tables: """
                 side: way; pairs pairs_with_wrong_reads cycles reads wrong_reads faults references duration_nanoseconds
                 \(checks)

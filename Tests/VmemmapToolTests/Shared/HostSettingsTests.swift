@@ -150,7 +150,7 @@ struct HostSettingsTests {
         var random = SplitMix64(seed: seed)
         let before = try settings()
         let record = try await Subprocess.run(
-            .path(Command.binary), arguments: ["kernel", "--measure", "--pages", "64", "--runs", "1000"], input: .none,
+            .path(Command.binary), arguments: ["kernel", "--measure", "--pages", "64", "--pairs", "1000"], input: .none,
             output: .string(limit: 1 << 16), error: .string(limit: 1 << 16)
         ) { execution in
             // From the first change on, a thousand rounds of them.

@@ -55,7 +55,7 @@ struct NodesTests {
         for count in [NodeCount.number(3), .auto] {
             let shares = try NodeShares(Self.memory(1000, tailFrames: .auto), count, on: Self.room())
             #expect(Set(shares.plans.map(\.tailFrames)).count == 1)
-            #expect(shares.memories.allSatisfy { "\($0.tailFrames)" == "\(shares.plans[0].tailFrames)" })
+            #expect(shares.memories.allSatisfy { "\($0.tailFrames)" == "\(shares.plans[0].tailFrames.rawValue)" })
         }
     }
 

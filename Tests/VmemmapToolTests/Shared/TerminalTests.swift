@@ -26,7 +26,7 @@ struct TerminalTests {
     @Test(
         "Every report fits the columns there are, and one screen where they are 80 or more",
         arguments: [
-            ["demo", "--pages", "8"], ["demo", "--pages", "8", "--race", "--race-seconds", "1"], ["plan"],
+            ["demo", "--pages", "8"], ["demo", "--pages", "8", "--race", "--race-duration", "1"], ["plan"],
             ["savings", "--memory", "16M"], ["inspect", "--pages", "8"], ["kernel"],
             ["bench", "--pages", "16", "--pairs", "1", "--walkers", "1"],
             ["stress", "--duration", "1s", "--pages", "32", "--walkers", "1", "--report-every", "300ms"],

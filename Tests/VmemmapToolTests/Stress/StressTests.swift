@@ -70,7 +70,7 @@ struct StressTests {
             let control = StressControl()
             let result = try StressExperiment(
                 StressConfiguration(
-                    pages: HugePageCount(8), schemes: Scheme.allCases, backings: Backing.allCases,
+                    pages: HugePageCount(8), schemes: Scheme.ofHugeTLB, backings: Backing.allCases,
                     durationNanoseconds: .max, cycles: .max, walkers: 1, workers: 1, reportEveryNanoseconds: 1)
             ).run(control: control) { _, _ in control.end() }
             #expect(result.holds && result.wasEnded)
@@ -83,12 +83,12 @@ struct StressTests {
             let lines = Mutex(0)
             let result = try StressExperiment(
                 StressConfiguration(
-                    pages: HugePageCount(32), schemes: Scheme.allCases, backings: [.anonymous],
+                    pages: HugePageCount(32), schemes: Scheme.ofHugeTLB, backings: [.anonymous],
                     durationNanoseconds: 60_000_000_000, cycles: 90, walkers: 1, seed: 5,
                     reportEveryNanoseconds: 1)
             ).run { _, _ in lines.withLock { $0 += 1 } }
             #expect(result.holds)
-            #expect(result.combinations.map(\.scheme) == Scheme.allCases)
+            #expect(result.combinations.map(\.scheme) == Scheme.ofHugeTLB)
             #expect(result.total.cycles >= 90)
             #expect(result.combinations.reduce(0) { $0 + $1.figures.regionRemaps } == result.total.regionRemaps)
             #expect(lines.withLock { $0 } > 0)

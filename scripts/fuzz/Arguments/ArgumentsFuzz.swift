@@ -12,7 +12,7 @@ enum ArgumentsFuzz {
     private static let seeds =
         [
             "demo\n--pages\n64\n--page-size\n1G\n--scheme\nhead\n--backing\nmemfd\n--walkers\n2\n--pmd-mapped",
-            "demo\n--race\n--race-seconds\n3\n--tail-frames\nauto\n--export-json\n-",
+            "demo\n--race\n--race-duration\n3\n--tail-frames\nauto\n--export-json\n-",
             "savings\n--memory\n128G\n--tail-frames\n7\n--scheme\nshared-tail\n--at-boot\n--dry-run",
             "plan\n--memory\n1T",
             "bench\n--pairs\n9\n--growth-from\n10\n--pages\n512\n--peers\nbaseline,ksm",

@@ -103,7 +103,8 @@ struct FrameLives {
             if outcome == .done, found == 1 { return }
             let now = HostKernel.monotonicNanoseconds()
             guard outcome == .done, now < deadline ?? .max else {
-                throw ExperimentError.unexpected("frame \(frame) cannot be frozen: \(outcome), \(found) references")
+                throw ExperimentError.unexpected(
+                    "frame \(frame.rawValue) cannot be frozen: \(outcome), \(found) references")
             }
             deadline = deadline ?? now + Self.longestFreezeNanoseconds
             HostKernel.yield()

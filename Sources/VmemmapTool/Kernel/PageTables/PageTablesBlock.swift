@@ -192,7 +192,7 @@ extension PageTablesBlock {
             checks.append(
                 Check(.onIsOptimized, expected: settled, measured: isKnown ? optimized : nil, looked(on)))
             // Shared tails may have been there before, or be made now.
-            let isCounted = scheme.value == .head || scheme.value == .firstTail
+            let isCounted = scheme.value?.usesTemplates == false
             let freed = sum(on) { $0.freedFrames.rawValue }
             let fall = isCounted && isSettled(on) ? on.memmapFallPages.value?.rawValue : nil
             checks.append(Check(.framesFreedAsCounted, expected: fall ?? freed, measured: fall.map { _ in freed }))

@@ -114,7 +114,7 @@ extension PoolCommand {
         guard let memory = script.memory, needed > memory else { return }
         Output.error(
             "\(scriptName) asks for pools of \(asked), but the machine that it boots has \(Format.bytes(memory)), and "
-                + "the host has more; say memory=\(needed.rawValue >> 20)M or more")
+                + "the host has more; say memory=\(needed.argument) or more")
         throw ExitCode.shortage
     }
 

@@ -116,7 +116,7 @@ final class BesideRun {
         _ = try session.run("free all")
         for size in ["2M", "1G"] {
             let reserved = machine.pool(size == "1G" ? .oneGibibyte : .twoMebibytes).reserved
-            _ = try session.run("unreserve \(size) \(reserved)"[...])
+            _ = try session.run("unreserve \(size) \(reserved.rawValue)"[...])
             _ = try session.run("nr_overcommit_hugepages \(size) 0"[...])
             _ = try session.run("nr_hugepages \(size) 0"[...])
         }

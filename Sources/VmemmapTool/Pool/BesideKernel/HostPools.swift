@@ -79,7 +79,8 @@ final class HostPools: PoolPeer {
             guard pages != .zero else { continue }
             let path = HugeTLBPool.exclusiveSize(ofPagesOf: size).path
             throw .notSupported(
-                "the pool of \(Format.bytes(size)) huge pages is in use: it has \(pages), \(free) of them "
+                "the pool of \(Format.bytes(size)) huge pages is in use: it has \(pages.rawValue), \(free.rawValue) "
+                    + "of them "
                     + "free, and must have none; stop who uses it, and as root: echo 0 > \(path)")
         }
     }

@@ -8,7 +8,7 @@ enum MarkdownExport {
         var lines = [
             "# \(Tool.name) \(type(of: result).command)", "",
             "\(Tool.name) \(Tool.version) on Linux \(host.kernelRelease) \(host.machine), pages of "
-                + "\(host.pageSizeBytes) bytes, "
+                + "\(host.pageSizeBytes.rawValue) bytes, "
                 + "\(Format.count(host.processors, "processor")), \(host.isRoot ? "root" : "an ordinary user").",
         ]
         lines +=

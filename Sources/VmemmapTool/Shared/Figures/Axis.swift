@@ -46,10 +46,8 @@ struct Axis {
     /// For bytes, at powers of two.
     static func bytes(upTo most: Int, count: Int) -> Axis {
         Axis(
-            most: Double(most),
-            units: [
-                (1, "bytes"), (1024, "KiB"), (1_048_576, "MiB"), (1_073_741_824, "GiB"), (1_099_511_627_776, "TiB"),
-            ], count: count, fills: true, base: 2)
+            most: Double(most), units: [(1, "bytes")] + Format.byteUnits.dropFirst().map { (Double($0.size), $0.name) },
+            count: count, fills: true, base: 2)
     }
 
     /// For a time that starts at 0, to its end and no further.

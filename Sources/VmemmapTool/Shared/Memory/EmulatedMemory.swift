@@ -72,13 +72,14 @@ struct EmulatedMemory: Hashable, Sendable {
     ) throws(ExperimentError) -> MappingPlan {
         guard let geometry = Geometry(basePageSize: basePageSize, hugePageSize: pageSize) else {
             throw .notSupported(
-                "no huge page of \(pageSize.bytes) bytes has base pages of \(basePageSize) bytes\(largerSize)"
+                "no huge page of \(pageSize.bytes.rawValue) bytes has base pages of \(basePageSize.rawValue) "
+                    + "bytes\(largerSize)"
             )
         }
         if !scheme.isRemapped, construction == .populated {
             throw .notSupported(
-                "the \(scheme.rawValue) scheme is built optimized and never restored: use it with hold, inspect, plan "
-                    + "and savings")
+                "the \(scheme.rawValue) scheme is built optimized and never restored: use it with "
+                    + Scheme.commandsWithoutRemapping)
         }
         // A plan's figures must fit their numbers: more than memory could ever hold is refused by the plan for what it
         // can.
@@ -92,9 +93,9 @@ struct EmulatedMemory: Hashable, Sendable {
         }
         guard plan.isWorthwhile else {
             throw .notSupported(
-                "with base pages of \(basePageSize) bytes a huge page of \(pageSize.bytes) bytes has "
-                    + "\(geometry.vmemmapPagesPerHugePage) vmemmap pages; \(scheme.rawValue) keeps "
-                    + "\(scheme.keptPages)\(largerSize)"
+                "with base pages of \(basePageSize.rawValue) bytes a huge page of \(pageSize.bytes.rawValue) bytes has "
+                    + "\(geometry.vmemmapPagesPerHugePage.rawValue) vmemmap pages; \(scheme.rawValue) keeps "
+                    + "\(scheme.keptPages.rawValue)\(largerSize)"
             )
         }
         return plan

@@ -104,15 +104,15 @@ struct KernelOverview: Hashable, Sendable, Codable {
 }
 
 extension KernelOverview.Saving {
-    /// As the forecast has it. That of the head scheme serves Linux 7.1 and later, too: it is right to within the few
-    /// frames that the tails of all huge pages share, of which the kernel has one for each zone and size.
+    /// As the forecast has it: right to within the few frames that the tails of all huge pages share in Linux 7.1 and
+    /// later, of which the kernel has one for each zone and size.
     init(_ pages: HugePageCount, of size: ByteCount, basePage: ByteCount, _ scheme: Scheme) {
         self.pages = pages
         structPageBytes = StructPage.size * (size.rawValue / basePage.rawValue * pages.rawValue)
         let row = HugePageSize(bytes: size).flatMap { size in
             Forecast(
                 memory: size.bytes * pages.rawValue, basePage: basePage, sizes: [size],
-                schemes: [scheme == .sharedTail ? .head : scheme], backing: .anonymous,
+                schemes: [scheme], backing: .anonymous,
                 tailFrames: .frames(PageCount(1)), cost: .assumed, limit: MappingCount(.max)
             )?.rows.first
         }

@@ -23,7 +23,6 @@ struct KernelVersion: Hashable, Sendable, Comparable, CustomStringConvertible {
 
     /// The scheme of its own vmemmap optimization: what the mainline kernel of that version does.
     var scheme: Scheme {
-        if self >= KernelVersion(7, 1) { return .sharedTail }
-        return (KernelVersion(5, 14)..<KernelVersion(5, 18)).contains(self) ? .firstTail : .head
+        Scheme.ofHugeTLB.last { KernelVersion($0.firstLinux.major, $0.firstLinux.minor) <= self } ?? .head
     }
 }

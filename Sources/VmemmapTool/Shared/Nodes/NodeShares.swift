@@ -49,7 +49,8 @@ struct NodeShares: Sendable {
         guard most > 0, (pages - 1) / most < NodeCount.most else {
             throw .refused(
                 "\(Format.count(pages)) huge pages need \(Format.count(plan.mappings(.optimized).rawValue, "mapping")) "
-                    + "each, and vm.max_map_count leaves a node \(room.freeMappings): not even \(NodeCount.most) nodes "
+                    + "each, and vm.max_map_count leaves a node \(room.freeMappings.rawValue): not even "
+                    + "\(NodeCount.most) nodes "
                     + "have room for them; take more tail frames or fewer huge pages")
         }
         return (pages - 1) / most + 1
@@ -99,7 +100,8 @@ extension EmulatedMemory {
     /// The options that a node of these huge pages is started with.
     var arguments: [String] {
         [
-            "--pages", "\(pages)", "--page-size", pageSize.defaultValueDescription, "--scheme", scheme.rawValue,
+            "--pages", "\(pages.rawValue)", "--page-size", pageSize.defaultValueDescription, "--scheme",
+            scheme.rawValue,
             "--backing", backing.rawValue, "--tail-frames", "\(tailFrames)",
         ] + GeometryOptions.arguments(basePageSize: basePageSize)
             + (mapping == .pmd ? ["--pmd-mapped"] : []) + (construction == .optimized ? ["--at-boot"] : [])

@@ -6,27 +6,27 @@ public import VmemmapEmulator
 /// default, its type is another.
 enum OptionHelp {
     static let pageSize: ArgumentHelp = "Huge page size."
-    static let hugeTLBScheme = ArgumentHelp(
-        "How their vmemmap is shared: first-tail (the v5 series), head (Linux 5.18 to 7.0) or shared-tail (7.1).")
-    static let scheme = ArgumentHelp(
-        "How their vmemmap is shared: first-tail (the v5 series), head (Linux 5.18 to 7.0), shared-tail (7.1), or "
-            + "device-dax, which is built so and never restored (hold, inspect, plan, savings).")
+    static let scheme = help(of: Scheme.allCases)
+    static let hugeTLBScheme = help(of: Scheme.ofHugeTLB)
     static let backing: ArgumentHelp =
         "What the region consists of: anonymous memory with a file for shared frames, or one memfd."
-    static let tailFrames = ArgumentHelp(
-        "How many frames serve the tails of a huge page; auto: as many as leave the most memory, net.",
-        valueName: "R|auto")
     static let raiseMapLimit: ArgumentHelp =
         "Raise vm.max_map_count if a plan needs it, and put it back on every way out (root)."
 
     /// What a shell offers where a number or auto may stand.
     static let auto = CompletionKind.list(["auto"])
 
-    static func pages(_ text: String = "How many huge pages.") -> ArgumentHelp { ArgumentHelp(text, valueName: "N") }
+    private static func help(of schemes: [Scheme]) -> ArgumentHelp {
+        let texts = schemes.map { scheme in
+            let limits = scheme.isRemapped ? "" : ", built so and never restored: \(Scheme.commandsWithoutRemapping)"
+            return "\(scheme.rawValue) (\(scheme.origin)\(limits))"
+        }
+        return ArgumentHelp("How their vmemmap is shared: \(texts.joined(separator: ", ")).")
+    }
 }
 
 /// The options that say what kind of huge pages a command emulates.
-struct HugePageOptions: ParsableArguments {
+struct HugePageOptions: ParsableArguments, TakesTailFrames {
     @OptionGroup var geometry: GeometryOptions
 
     @Option(help: OptionHelp.scheme)
@@ -35,8 +35,7 @@ struct HugePageOptions: ParsableArguments {
     @Option(help: OptionHelp.backing)
     var backing = Backing.anonymous
 
-    @Option(help: OptionHelp.tailFrames, completion: OptionHelp.auto)
-    var tailFrames = Given<TailFrames>("1")
+    @OptionGroup var tailFrames: TailFramesOption<Self>
 
     @Flag(help: "Map the region by PMDs, 2 MiB each; optimizing splits them, restoring 1 GiB pages merges them again.")
     var pmdMapped = false
@@ -52,37 +51,37 @@ struct HugePageOptions: ParsableArguments {
     }
 
     func validate() throws {
-        try TailFrames.check(tailFrames, for: [scheme], [pageSize], basePageSize: geometry.basePageSize)
+        try tailFrames.check(for: [scheme], [pageSize], basePageSize: geometry.basePageSize)
         try geometry.check(frees: [scheme])
     }
 }
 
 /// The options that say which huge pages a command runs on.
-struct EmulationOptions: ParsableArguments {
-    @Option(help: OptionHelp.pages())
-    var pages = Given<Int>("512")
+struct EmulationOptions: ParsableArguments, TakesPages {
+    private static let pagesByDefault: HugePageCount = 512
+    static let pagesHelp = "How many huge pages (default: \(pagesByDefault.rawValue))."
 
+    @OptionGroup var pages: PagesOption<Self>
     @OptionGroup var kind: HugePageOptions
 
     /// The huge pages asked for.
-    var memory: EmulatedMemory { kind.memory(HugePageCount(pages.value)) }
-
-    func validate() throws { try WholeNumber.check(pages, of: "--pages", in: 1...Int.max) }
+    var memory: EmulatedMemory { kind.memory(pages.count ?? Self.pagesByDefault) }
 }
 
 /// How much memory in huge pages: by its size, or by their number.
-struct AmountOptions: ParsableArguments {
+struct AmountOptions: ParsableArguments, TakesPages {
+    static let pagesHelp = "How many huge pages, in place of --memory."
+
     @Option(
         help: ArgumentHelp("Memory, all of it in huge pages.", valueName: "SIZE[K|M|G|T]"),
         transform: MemorySize.parse)
     var memory: MemorySize?
 
-    @Option(help: OptionHelp.pages("How many huge pages, in place of --memory."), transform: WholeNumber.parse)
-    var pages: Int?
+    @OptionGroup var pages: PagesOption<Self>
 
     /// The memory in huge pages of a size; nil where neither was given. Throws unless it is a whole number of them.
     func bytes(_ size: HugePageSize) throws -> ByteCount? {
-        guard let pages else {
+        guard let pages = pages.number else {
             try memory?.check(holds: size)
             return memory?.bytes
         }
@@ -99,8 +98,7 @@ struct AmountOptions: ParsableArguments {
     }
 
     func validate() throws {
-        try OptionRule.check("--pages", isGiven: pages != nil, excludes: "--memory", isOtherGiven: memory != nil)
-        if let pages { try WholeNumber.check(pages, of: "--pages", in: 1...Int.max) }
+        try OptionRule.check("--pages", isGiven: pages.number != nil, excludes: "--memory", isOtherGiven: memory != nil)
     }
 }
 
@@ -113,7 +111,7 @@ struct AtBootOption: ParsableArguments {
     /// The same huge pages, built as asked for.
     func applied(to memory: EmulatedMemory) -> EmulatedMemory {
         var memory = memory
-        memory.construction = atBoot || !memory.scheme.isRemapped ? .optimized : .populated
+        memory.construction = atBoot ? .optimized : memory.scheme.construction
         return memory
     }
 
@@ -149,20 +147,12 @@ extension HugePageSize: ExpressibleByArgument {
     public static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
 }
 
-extension ByteCount {
-    /// As a size of page, or a few of them, is written on the command line and in a script.
-    var argument: String {
-        let kibibytes = rawValue >> 10
-        for (unit, shift) in [("G", 20), ("M", 10)] where kibibytes >> shift > 0 {
-            return "\(kibibytes >> shift)\(unit)"
-        }
-        return "\(kibibytes)K"
-    }
-}
+extension Scheme: ExpressibleByArgument, Choice {
+    /// All that a command which optimizes and restores can run.
+    static var choices: [Scheme] { ofHugeTLB }
 
-extension Scheme: ExpressibleByArgument {
-    /// Those of HugeTLB, and device DAX.
-    public static var allValueStrings: [String] { (allCases + [.deviceDax]).map(\.rawValue) }
+    /// What schemes are for that are never remapped.
+    static let commandsWithoutRemapping = "hold, inspect, plan and savings"
 
     /// Whether optimizing frees anything of huge pages of a size.
     func frees(of size: HugePageSize, basePageSize: ByteCount) -> Bool {
@@ -173,56 +163,10 @@ extension Scheme: ExpressibleByArgument {
     static func check(areRemapped schemes: [Scheme]) throws {
         guard let other = schemes.first(where: { !$0.isRemapped }) else { return }
         throw ValidationError(
-            "The \(other.rawValue) scheme is built so and never remapped: it is for hold, inspect, plan and savings.")
+            "The \(other.rawValue) scheme is built so and never remapped: it is for \(commandsWithoutRemapping).")
     }
 }
 
-extension Backing: ExpressibleByArgument {}
-
-extension TailFrames: ParsedArgument {
-    /// A number of frames, or `auto`, with an error that says what may stand there.
-    static func parse(_ text: String) throws -> TailFrames {
-        if text == "auto" { return .auto }
-        guard let frames = Int(text), frames >= 1 else {
-            throw ValidationError("it must be auto or a whole number of frames from 1 to \(Int.max)")
-        }
-        return .frames(PageCount(frames))
-    }
-
-    /// The same, of what may be neither.
-    static func check(
-        _ run: Given<TailFrames>, for schemes: [Scheme], _ sizes: [HugePageSize],
-        basePageSize: ByteCount = HostLimits.pageSize
-    ) throws {
-        try run.check("--tail-frames <R|auto>")
-        try check(run.value, for: schemes, sizes, basePageSize: basePageSize)
-    }
-
-    /// Throws where a run is asked for that is longer than any of the schemes has with any of the sizes: it would be
-    /// cut short.
-    ///
-    /// - Parameters:
-    ///   - run: the run.
-    ///   - schemes: the schemes.
-    ///   - sizes: the sizes of huge page.
-    ///   - basePageSize: the base page.
-    ///   - isAutoTaken: whether the option takes auto, too.
-    static func check(
-        _ run: TailFrames, for schemes: [Scheme], _ sizes: [HugePageSize],
-        basePageSize: ByteCount = HostLimits.pageSize, isAutoTaken: Bool = true
-    ) throws {
-        guard case .frames(let asked) = run else { return }
-        if schemes == [.head], asked > PageCount(1) {
-            throw ValidationError(
-                "--tail-frames \(asked) is nothing for the head scheme, whose tails show one page: use 1, or another "
-                    + "scheme."
-            )
-        }
-        let longest = schemes.flatMap { scheme in
-            sizes.compactMap { TailFrames.longest(scheme, $0, basePageSize: basePageSize) }
-        }.max()
-        guard let longest, asked > longest else { return }
-        throw ValidationError(
-            "--tail-frames must be \(isAutoTaken ? "auto or " : "")from 1 to \(longest) here, not \(asked).")
-    }
+extension Backing: ExpressibleByArgument, Choice {
+    static var choices: [Backing] { allCases }
 }

@@ -13,7 +13,7 @@ struct MemorySize {
     static func parse(_ text: String) throws -> MemorySize {
         guard let bytes = ByteCount(text: text.uppercased()), bytes <= most else {
             throw ValidationError(
-                "it must be a number of bytes, or of K, M, G or T, above 0 and at most \(most.rawValue >> 40)T")
+                "it must be a number of bytes, or of K, M, G or T, above 0 and at most \(most.argument)")
         }
         return MemorySize(bytes: bytes)
     }
@@ -24,13 +24,11 @@ struct MemorySize {
         if pages == 0 {
             throw ValidationError(
                 "--memory \(Format.bytes(bytes)) is less than one huge page of \(Format.bytes(size.bytes)): use at "
-                    + "least "
-                    + "--memory \(size.defaultValueDescription).")
+                    + "least --memory \(size.bytes.argument).")
         }
         if size.bytes * pages == bytes { return }
-        let megabytes = [pages, pages + 1].map { (size.bytes * $0).rawValue >> 20 }
         throw ValidationError(
-            "--memory \(bytes) bytes is no whole number of huge pages of \(Format.bytes(size.bytes)): use "
-                + "--memory \(megabytes[0])M or --memory \(megabytes[1])M.")
+            "--memory \(bytes.rawValue) bytes is no whole number of huge pages of \(Format.bytes(size.bytes)): use "
+                + "--memory \((size.bytes * pages).argument) or --memory \((size.bytes * (pages + 1)).argument).")
     }
 }

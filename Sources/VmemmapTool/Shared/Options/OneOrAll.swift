@@ -1,7 +1,12 @@
 import ArgumentParser
 
+/// What `all` on the command line stands for.
+protocol Choice: ExpressibleByArgument, Sendable {
+    static var choices: [Self] { get }
+}
+
 /// One value, or every one there is.
-enum OneOrAll<Value: ExpressibleByArgument & CaseIterable & Sendable>: ExpressibleByArgument, Sendable {
+enum OneOrAll<Value: Choice>: ExpressibleByArgument, Sendable {
     case one(Value)
     case all
 
@@ -18,7 +23,7 @@ enum OneOrAll<Value: ExpressibleByArgument & CaseIterable & Sendable>: Expressib
     var values: [Value] {
         switch self {
         case .one(let value): [value]
-        case .all: Array(Value.allCases)
+        case .all: Value.choices
         }
     }
 
@@ -29,6 +34,6 @@ enum OneOrAll<Value: ExpressibleByArgument & CaseIterable & Sendable>: Expressib
         }
     }
 
-    static var allValueStrings: [String] { Value.allCases.map(\.defaultValueDescription) + ["all"] }
+    static var allValueStrings: [String] { Value.choices.map(\.defaultValueDescription) + ["all"] }
     static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
 }

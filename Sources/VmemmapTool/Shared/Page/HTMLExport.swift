@@ -116,7 +116,7 @@ enum HTMLExport {
                 "frame numbers",
                 host.countingMethod == .pfn ? "visible" : "hidden: frames are told apart by file and offset"
             ),
-            ("a mapping costs", "\(host.mappingCostBytes) bytes (\(host.mappingCostSource.rawValue))"),
+            ("a mapping costs", "\(host.mappingCostBytes.rawValue) bytes (\(host.mappingCostSource.rawValue))"),
         ]
         return HTMLSection(
             id: "host", title: "The host",

@@ -58,11 +58,11 @@ enum ErrorText {
 
     /// What the user would have to write instead.
     private static func largest(_ shortage: Shortage, _ sizing: Sizing) -> String {
-        let megabytes = (shortage.pageSize.bytes * shortage.largest.rawValue).rawValue >> 20
+        let memory = shortage.pageSize.bytes * shortage.largest.rawValue
         return switch sizing {
-        case .pages: "--pages \(shortage.largest)"
-        case .memory: "--memory \(megabytes)M"
-        case .script: "memory=\(megabytes)M"
+        case .pages: "--pages \(shortage.largest.rawValue)"
+        case .memory: "--memory \(memory.argument)"
+        case .script: "memory=\(memory.argument)"
         }
     }
 
@@ -85,7 +85,7 @@ enum ErrorText {
         let need = "\(asked) \(isOne ? "needs" : "need")"
         let (fits, or) =
             shortage.largest > HugePageCount(0)
-            ? ("\(shortage.largest) fit: use \(largest(shortage, sizing))", ", or") : ("not one fits", ";")
+            ? ("\(shortage.largest.rawValue) fit: use \(largest(shortage, sizing))", ", or") : ("not one fits", ";")
         switch shortage.resource {
         case .mappings:
             let needed = shortage.needed.map { Format.count($0) } ?? "more than can be counted"
@@ -110,8 +110,8 @@ enum ErrorText {
                 "\(asked) \(isOne ? "is" : "are") to be allocated by the host in one piece each, and it found not one, "
                 + "with \(Format.bytes(ByteCount(shortage.available))) of memory available in smaller pieces (as root: "
                 + "sysctl vm.compact_memory=1, or reserve them at boot: "
-                + "hugepagesz=\(shortage.pageSize.bytes.rawValue >> 20)M "
-                + "hugepages=\(shortage.asked))"
+                + "hugepagesz=\(shortage.pageSize.bytes.argument) "
+                + "hugepages=\(shortage.asked.rawValue))"
         }
     }
 }

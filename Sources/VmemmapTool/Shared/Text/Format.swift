@@ -28,17 +28,21 @@ enum Format {
     /// - Parameter decimals: to try; the first that takes no more than four digits, or the last.
     private static func bytes(_ bytes: ByteCount, decimals: [Int]) -> String {
         let magnitude = bytes.rawValue.magnitude
-        let units: [(UInt, String)] = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
-        guard let place = units.firstIndex(where: { magnitude >= $0.0 }) else { return "\(bytes.rawValue) B" }
-        let (unit, name) = units[place]
-        let isWholeKibibytes = unit == 1 << 10 && magnitude.isMultiple(of: unit)
+        guard let place = byteUnits.lastIndex(where: { magnitude >= $0.size }), place > 0 else {
+            return "\(bytes.rawValue) B"
+        }
+        let (unit, name) = byteUnits[place]
+        let isWholeKibibytes = place == 1 && magnitude.isMultiple(of: UInt(unit))
         let texts = (isWholeKibibytes ? [0] : decimals).map { decimal(Double(magnitude) / Double(unit), $0) }
         let text = texts.first { $0.count { $0.isNumber } <= 4 } ?? texts[texts.count - 1]
         let sign = bytes < .zero ? "-" : ""
         // What rounds to 1024 of a unit is 1 of the next.
-        if place > 0, Double(text) == 1024 { return "\(sign)1.00 \(units[place - 1].1)" }
+        if place + 1 < byteUnits.count, Double(text) == 1024 { return "\(sign)1.00 \(byteUnits[place + 1].name)" }
         return sign + text + " " + name
     }
+
+    /// B, KiB, MiB, GiB and TiB.
+    static let byteUnits = ByteCount.units.map { (size: $0.size, name: $0.prefix.isEmpty ? "B" : $0.prefix + "iB") }
 
     /// In ns, us, ms or s, to a tenth of the unit; seconds below ten to a hundredth.
     static func duration(nanoseconds: Int) -> String {

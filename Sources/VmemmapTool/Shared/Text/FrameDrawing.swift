@@ -23,7 +23,7 @@ struct FrameDrawing: Sendable {
             uniqueKeysWithValues: zip(picture.vmemmapPages.map(\.index), protections ?? []))
         let inside = protections == nil ? 6 : 9
         func name(_ page: FramePicture.VmemmapPage) -> String {
-            "\(page.index)" + (isWritable[page.index].map { $0 ? " rw" : " ro" } ?? "")
+            "\(page.index.rawValue)" + (isWritable[page.index].map { $0 ? " rw" : " ro" } ?? "")
         }
         let edge = "+" + String(repeating: "-", count: inside) + "+"
         let labelOf = Dictionary(

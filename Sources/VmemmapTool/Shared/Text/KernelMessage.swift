@@ -1,3 +1,4 @@
+import HostLab
 import HostMemory
 import VmemmapEmulator
 
@@ -10,13 +11,13 @@ enum KernelMessage {
 
     /// Why nothing is optimized where sizeof(struct page) is no power of two, as Linux has it since 5.18, and the size.
     static func crossing(_ structPageSize: ByteCount) -> String {
-        "HugeTLB: cannot optimize vmemmap pages because \"struct page\" crosses page boundaries (\(structPageSize) "
-            + "bytes)"
+        "HugeTLB: cannot optimize vmemmap pages because \"struct page\" crosses page boundaries "
+            + "(\(structPageSize.rawValue) bytes)"
     }
 
     /// What v5 (patches 17 and 21) says of each size for which the feature is off: `disable free vmemmap pages for
     /// hugepages-2048kB`.
     static func disabled(_ hugePage: ByteCount) -> String {
-        "HugeTLB: disable free vmemmap pages for hugepages-\(hugePage.rawValue / 1024)kB"
+        "HugeTLB: disable free vmemmap pages for \(HugeTLBPool.folderName(of: hugePage))"
     }
 }

@@ -5,12 +5,12 @@ import VmemmapEmulator
 enum PlanReport {
     /// The host in two lines.
     static func lines(_ host: HostBlock) -> [String] {
-        let limit = host.maxMapCount.value.map { "\($0)" } ?? "hidden"
+        let limit = host.maxMapCount.value.map { "\($0.rawValue)" } ?? "hidden"
         let available = host.memoryAvailableBytes.value.map { "\(Format.bytes($0)) available" }
         return [
             "host    \(self.host(host))",
             "limits  vm.max_map_count \(limit), \(available ?? "available memory hidden"), "
-                + "\(host.mappingCostBytes) B a mapping (\(host.mappingCostSource.rawValue))",
+                + "\(host.mappingCostBytes.rawValue) B a mapping (\(host.mappingCostSource.rawValue))",
         ]
     }
 
@@ -55,7 +55,7 @@ enum PlanReport {
 
     /// What a drawing shows, for the line above it.
     static func picture(_ picture: FramePicture, _ plan: PlanBlock) -> String {
-        let title = "huge page \(picture.hugePage): \(plan.vmemmapPagesPerHugePage) vmemmap pages and their frames"
+        let title = "\(picture.hugePage): \(plan.vmemmapPagesPerHugePage.rawValue) vmemmap pages and their frames"
         guard let mappings = picture.lastFrameMappings.value else { return title }
         return title + ", the last mapped \(Format.count(mappings, "time"))"
     }
@@ -71,7 +71,7 @@ enum PlanReport {
         if plan.basePageBytes != HostLimits.pageSize {
             setting += ", base pages of \(Format.bytes(plan.basePageBytes))"
         }
-        if plan.tailFrames > PageCount(1) { setting += ", tail frames \(plan.tailFrames)" }
+        if plan.tailFrames > PageCount(1) { setting += ", tail frames \(plan.tailFrames.rawValue)" }
         if plan.mapping == .pmd { setting += ", PMD-mapped region" }
         return setting
     }
