@@ -27,6 +27,14 @@ struct MachineWalkTests {
         #expect(seen.firstWrong?.expectedHead == machine.region(.twoMebibytes)?.layout.structPage(of: page.head))
     }
 
+    @Test("Walkers read while something is done, and end with it")
+    func walk() throws {
+        let machine = try Self.boot(.head, isOptimizing: true)
+        let seen = try machine.walk { try machine.setPool(.twoMebibytes, to: HugePageCount(2)) }
+        #expect(seen.reads > 0 && seen.wrong == 0)
+        #expect(throws: CancellationError.self) { try machine.walk { throw CancellationError() } }
+    }
+
     @Test("So are the tails of an optimized huge page that show zeros, to a walker in a thread as well")
     func zeroedOptimizedTails() throws {
         let machine = try Self.boot(.firstTail, memory: .mebibytes(4), isOptimizing: true)

@@ -1,4 +1,4 @@
-public import HostMemory
+package import HostMemory
 
 /// A walk over a machine's memory while huge pages come and go: the struct page of a frame that is in a huge page leads
 /// to its head, that of any other to itself (``BlockUses``).
@@ -61,6 +61,20 @@ extension EmulatedMachine {
         for frame in 0..<walk.walkedFrames { walk.visit(PageFrameNumber(frame), &seen) }
         return seen
     }
+
+    /// Runs `body` while PFN walkers read struct pages of random frames and check each compound_head.
+    ///
+    /// - Parameters:
+    ///   - walkers: how many threads read.
+    ///   - seed: the frames they visit follow from it.
+    ///   - body: what happens meanwhile.
+    /// - Returns: what the walkers have seen.
+    /// - Throws: what `body` throws, after the walkers have ended, and `HostError` when the host refuses a thread.
+    public func walk(
+        _ walkers: Int = 2, seed: UInt64 = 1, while body: () throws -> Void
+    ) throws -> Walkers.Tally {
+        try Walkers(walkers, over: self, seed: seed).read(while: body)
+    }
 }
 
 extension Walkers {
@@ -70,13 +84,9 @@ extension Walkers {
     ///   - count: how many threads.
     ///   - machine: what they walk. They keep it alive.
     ///   - seed: the frames they visit follow from it.
-    public convenience init(_ count: Int, over machine: EmulatedMachine, seed: UInt64) throws(HostError) {
-        try self.init(count, walking: MachineWalk(machine), seed: seed)
-    }
-
-    /// Starts walkers that sleep each time between finding a struct page and reading it.
+    ///   - pauseNanoseconds: how long they sleep each time between finding a struct page and reading it.
     package convenience init(
-        _ count: Int, over machine: EmulatedMachine, seed: UInt64, pauseNanoseconds: Int
+        _ count: Int, over machine: EmulatedMachine, seed: UInt64, pauseNanoseconds: Int = 0
     ) throws(HostError) {
         try self.init(count, walking: MachineWalk(machine, pauseNanoseconds: pauseNanoseconds), seed: seed)
     }

@@ -94,9 +94,6 @@ extension VmemmapRegion {
     public func walk(
         _ walkers: Int = 2, seed: UInt64 = 1, while body: () throws -> Void
     ) throws -> Walkers.Tally {
-        let walkers = try Walkers(walkers, over: self, seed: seed)
-        defer { _ = walkers.stop() }
-        try body()
-        return walkers.stop()
+        try Walkers(walkers, over: self, seed: seed).read(while: body)
     }
 }

@@ -1,4 +1,4 @@
-public import HostMemory
+package import HostMemory
 import Synchronization
 import SystemPackage
 
@@ -7,6 +7,7 @@ import SystemPackage
 /// Each takes a random frame, finds its struct page by arithmetic, loads `compound_head` with acquire order, follows
 /// it as the scheme says, and compares the head with what the geometry alone says. That is all of `compound_head()`'s
 /// readers in the kernel: page_idle, kpageflags, compaction, memory failure (Hocko's question in the thread).
+/// ``VmemmapRegion/walk(_:seed:while:)`` starts and stops them.
 public final class Walkers: Sendable {
     /// What walkers have seen.
     public struct Tally: Hashable, Sendable {
@@ -75,7 +76,7 @@ public final class Walkers: Sendable {
     ///   - seed: the frames they visit follow from it.
     /// - Throws: `HostError` when the host refuses a thread, and for a count below 0 (EINVAL); those already started
     ///   are stopped.
-    public convenience init(_ count: Int, over region: VmemmapRegion, seed: UInt64) throws(HostError) {
+    package convenience init(_ count: Int, over region: VmemmapRegion, seed: UInt64) throws(HostError) {
         try self.init(count, walking: region, seed: seed)
     }
 
@@ -106,9 +107,16 @@ public final class Walkers: Sendable {
     // They hold the region, and each has a stack.
     deinit { _ = stop() }
 
+    /// Lets them read while `body` runs, and stops them. Returns what they have seen.
+    func read(while body: () throws -> Void) throws -> Tally {
+        defer { _ = stop() }
+        try body()
+        return stop()
+    }
+
     /// Stops the walkers, waits for them, whoever else does, and returns what they have seen in all. Walkers that
     /// nobody holds any more are stopped too.
-    public func stop() -> Tally {
+    package func stop() -> Tally {
         walk.shouldStop.store(true, ordering: .releasing)
         for thread in threads { thread.join() }
         return walk.tally.withLock { $0 }
