@@ -8,9 +8,9 @@ enum PoolOutcome: Hashable, Sendable {
     /// A pool changed its size, or came as close to it as possible.
     case pool(PoolSized)
     /// Huge pages were allocated: their numbers in the script, and their first frames.
-    case allocated([PoolSession.Allocated])
+    case allocated([PoolUser.Allocated])
     /// Huge pages were touched, up to one that there was none for: SIGBUS.
-    case signalled([PoolSession.Allocated], HugeTLBError)
+    case signalled([PoolUser.Allocated], HugeTLBError)
     /// Done, with nothing to show.
     case done
     /// Refused, as the kernel would with that errno.

@@ -89,7 +89,7 @@ enum PoolScriptReport {
         ]
     }
 
-    private static func allocated(_ pages: [PoolSession.Allocated]) -> [String] {
+    private static func allocated(_ pages: [PoolUser.Allocated]) -> [String] {
         pages.map { "  #\($0.number): \(Format.bytes($0.page.size.bytes)) page at \($0.page.head)" }
     }
 

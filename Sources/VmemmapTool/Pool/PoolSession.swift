@@ -11,27 +11,8 @@ enum PoolSessionError: Error, Sendable {
 
 /// A machine and what a script has done with it so far.
 final class PoolSession {
-    /// A huge page that the script has allocated.
-    struct Allocated: Hashable, Sendable {
-        /// Its number in the script, from 1.
-        let number: Int
-        /// The huge page.
-        let page: HugePage
-        /// The mapping that it was touched in, if its reservation was that mapping's.
-        var mapping: PoolMapping? = nil
-    }
-
-    /// Huge pages that are mapped, reserved, and not touched yet.
-    private struct Mapping {
-        let size: HugePageSize
-        let kind: PoolMapping
-        var untouched: HugePageCount
-    }
-
     private(set) var machine: EmulatedMachine?
-    private var allocated: [Allocated] = []
-    private var held: Set<Int> = []
-    private var mappings: [Mapping] = []
+    private var user: PoolUser
     private var defaultSize = HugePageSize.twoMebibytes
     private var lastOutcome = "ok"
     private var walkers: Walkers?
@@ -45,7 +26,10 @@ final class PoolSession {
     /// A session without a machine; `boot` makes one.
     ///
     /// - Parameter progress: told how far a line is that takes long.
-    init(progress: @escaping ProgressSink = { _ in }) { self.progress = progress }
+    init(progress: @escaping ProgressSink = { _ in }) {
+        self.progress = progress
+        user = PoolUser(progress: progress)
+    }
 
     deinit { machine?.flush() }
 
@@ -84,9 +68,7 @@ final class PoolSession {
         machine = nil
         try checkRoom(boot.configuration)
         roomBefore = try? HostRoom.current()
-        allocated = []
-        held = []
-        mappings = []
+        user = PoolUser(progress: progress)
         defaultSize = boot.defaultSize
         lastOutcome = "ok"
         removedReads = 0
@@ -143,20 +125,16 @@ final class PoolSession {
         case .pool(let size, let count, let node):
             return attempt { () throws(HugeTLBError) in .pool(try setPool(machine, size, to: count, node: node)) }
         case .overcommit(let size, let count):
-            return attempt { () throws(HugeTLBError) in
-                try machine.setOvercommit(size, count)
-                return .done
-            }
-        case .allocate(let size, let count): return allocate(size, count, machine)
-        case .free(let frame): return try free(frame, machine)
+            return attempt { () throws(HugeTLBError) in try machine.setOvercommit(size, count) }
+        case .allocate(let size, let count):
+            return attempt { () throws(HugeTLBError) in .allocated(try user.allocate(size, count, from: machine)) }
+        case .free(nil): return attempt { () throws(HugeTLBError) in try user.free(nil, of: machine) }
+        case .free(let frame?):
+            return try on(frame) { (head) throws(HugeTLBError) in try user.free(head, of: machine) }
         case .reserve(let size, let count, let kind):
-            return attempt { () throws(HugeTLBError) in
-                try machine.reserve(size, count)
-                mappings.append(Mapping(size: size, kind: kind, untouched: count))
-                return .done
-            }
-        case .unreserve(let size, let count): unreserve(size, count, machine)
-        case .touch(let size, let count): return touch(size, count, machine)
+            return attempt { () throws(HugeTLBError) in try user.reserve(size, count, kind, from: machine) }
+        case .unreserve(let size, let count): user.unreserve(size, count, of: machine)
+        case .touch(let size, let count): return user.touch(size, count, from: machine)
         case .poison(let frame): return try on(frame, machine.poison)
         case .dissolve(let frame): return try on(frame, machine.dissolve)
         case .demote(let frame): return try on(frame, machine.demote)
@@ -165,14 +143,12 @@ final class PoolSession {
                 // Only the larger size has the file.
                 guard size == sizes.gigantic else { throw HugeTLBError(.noDemotion(size, to: size)) }
                 try machine.demote(count, onNode: node)
-                return .done
             }
         case .demoteSize(let size, let smaller):
             return attempt { () throws(HugeTLBError) in
                 guard size == sizes.gigantic, smaller == sizes.block, machine.region(size) != nil else {
                     throw HugeTLBError(.noDemotion(size, to: smaller))
                 }
-                return .done
             }
         case .budget(let frames, let isShared): machine.setFrameBudget(frames, isShared: isShared)
         case .cgroup(let size, let limit, let isOfReservations):
@@ -180,7 +156,6 @@ final class PoolSession {
                 try machine.setCgroup(size) {
                     if isOfReservations { $0.reservationLimit = limit } else { $0.limit = limit }
                 }
-                return .done
             }
         case .flush: machine.flush()
         case .hotplug(let bytes, let isSelfHosted):
@@ -206,6 +181,14 @@ final class PoolSession {
         case .expect(let figure, let value): return try expect(figure, value, machine)
         }
         return .done
+    }
+
+    /// Does what has no figures to tell.
+    private func attempt(_ body: () throws(HugeTLBError) -> Void) -> PoolOutcome {
+        attempt { () throws(HugeTLBError) -> PoolOutcome in
+            try body()
+            return .done
+        }
     }
 
     private func attempt(_ body: () throws(HugeTLBError) -> PoolOutcome) -> PoolOutcome {
@@ -248,111 +231,19 @@ final class PoolSession {
         return (try? memory.plan(on: room))?.tailFrames
     }
 
-    private func allocate(_ size: HugePageSize, _ count: HugePageCount, _ machine: EmulatedMachine) -> PoolOutcome {
-        attempt { () throws(HugeTLBError) in
-            var made: [Allocated] = []
-            for done in 0..<count.rawValue {
-                progress(.count("alloc", done, of: count.rawValue, unit: "huge pages"))
-                made.append(hold(try machine.allocate(size)))
-            }
-            return .allocated(made)
-        }
-    }
-
-    private func hold(_ page: HugePage, _ mapping: PoolMapping? = nil) -> Allocated {
-        let page = Allocated(number: allocated.count + 1, page: page, mapping: mapping)
-        allocated.append(page)
-        held.insert(page.number)
-        return page
-    }
-
-    /// Touches pages of the mappings, in the order in which they were made, and when all of those are touched, of
-    /// mappings without reservations (MAP_NORESERVE).
-    private func touch(_ size: HugePageSize, _ count: HugePageCount, _ machine: EmulatedMachine) -> PoolOutcome {
-        var made: [Allocated] = []
-        do throws(HugeTLBError) {
-            for done in 0..<count.rawValue {
-                progress(.count("touch", done, of: count.rawValue, unit: "huge pages"))
-                let place = mappings.firstIndex { $0.size == size && $0.untouched > .zero }
-                let page = try machine.allocate(size, isReserved: place != nil)
-                made.append(hold(page, place.map { mappings[$0].kind }))
-                if let place { mappings[place].untouched -= HugePageCount(1) }
-            }
-            return .allocated(made)
-        } catch {
-            // Of a size that there is not, nothing can be mapped in the first place.
-            if case .noSuchSize = error.cause { return .refused(error) }
-            return .signalled(made, error)
-        }
-    }
-
-    /// Unmaps what is not touched, of the last mappings first.
-    private func unreserve(_ size: HugePageSize, _ count: HugePageCount, _ machine: EmulatedMachine) {
-        machine.unreserve(size, count)
-        var left = count
-        for place in mappings.indices.reversed() where mappings[place].size == size {
-            let taken = min(left, mappings[place].untouched)
-            mappings[place].untouched -= taken
-            left -= taken
-        }
-        mappings.removeAll { $0.untouched == .zero }
-    }
-
-    private func free(_ frame: PoolFrame?, _ machine: EmulatedMachine) throws(PoolSessionError) -> PoolOutcome {
-        let pages: [Allocated]
-        if let frame {
-            let number = try self.frame(frame)
-            guard let page = allocated.last(where: { held.contains($0.number) && $0.page.head == number }) else {
-                return attempt { () throws(HugeTLBError) in
-                    throw HugeTLBError(machine.frames.contains(number) ? .notAHugePage(number) : .noSuchFrame(number))
-                }
-            }
-            pages = [page]
-        } else {
-            pages = allocated.filter { held.contains($0.number) }
-        }
-        return attempt { () throws(HugeTLBError) in
-            for (done, page) in pages.enumerated() {
-                progress(.count("free", done, of: pages.count, unit: "huge pages"))
-                // What is freed of a private mapping is reserved for it again; `free all` unmaps it.
-                let isRestored = try machine.free(page.page, restoresReservation: frame != nil && page.isPrivate)
-                if isRestored {
-                    mappings.append(Mapping(size: page.page.size, kind: .private, untouched: HugePageCount(1)))
-                }
-                held.remove(page.number)
-            }
-            return .done
-        }
-    }
-
     private func on(
         _ frame: PoolFrame, _ operation: (PageFrameNumber) throws(HugeTLBError) -> Void
     ) throws(PoolSessionError) -> PoolOutcome {
         let number = try self.frame(frame)
-        return attempt { () throws(HugeTLBError) in
-            try operation(number)
-            return .done
-        }
+        return attempt { () throws(HugeTLBError) in try operation(number) }
     }
 
     private func frame(_ frame: PoolFrame) throws(PoolSessionError) -> PageFrameNumber {
-        switch frame {
-        case .frame(let number): return number
-        case .allocated(let number, let offset):
-            guard let page = allocated.first(where: { $0.number == number }) else {
-                throw .script(
-                    PoolScriptError(
-                        found: "#\(number)",
-                        expected: allocated.isEmpty
-                            ? "an alloc before it" : "#1 to #\(allocated.count), the huge pages allocated so far"))
-            }
-            let length = try booted().configuration.sizes.pages(in: page.page.size)
-            guard offset < length else {
-                throw .script(
-                    PoolScriptError(
-                        found: "#\(number)+\(offset)", expected: "an offset up to \(length - 1), within the huge page"))
-            }
-            return page.page.head.advanced(by: offset)
+        let sizes = try booted().configuration.sizes
+        do throws(PoolScriptError) {
+            return try user.frame(frame, sizes)
+        } catch {
+            throw .script(error)
         }
     }
 
@@ -372,8 +263,4 @@ final class PoolSession {
             throw .host(.host(error))
         }
     }
-}
-
-extension PoolSession.Allocated {
-    fileprivate var isPrivate: Bool { mapping == .private }
 }
