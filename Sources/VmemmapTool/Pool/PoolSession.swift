@@ -125,34 +125,34 @@ final class PoolSession {
         case .pool(let size, let count, let node):
             return attempt { () throws(HugeTLBError) in .pool(try setPool(machine, size, to: count, node: node)) }
         case .overcommit(let size, let count):
-            return attempt { () throws(HugeTLBError) in try machine.setOvercommit(size, count) }
+            return carryOut { () throws(HugeTLBError) in try machine.setOvercommit(size, count) }
         case .allocate(let size, let count):
             return attempt { () throws(HugeTLBError) in .allocated(try user.allocate(size, count, from: machine)) }
-        case .free(nil): return attempt { () throws(HugeTLBError) in try user.free(nil, of: machine) }
+        case .free(nil): return carryOut { () throws(HugeTLBError) in try user.free(nil, of: machine) }
         case .free(let frame?):
             return try on(frame) { (head) throws(HugeTLBError) in try user.free(head, of: machine) }
         case .reserve(let size, let count, let kind):
-            return attempt { () throws(HugeTLBError) in try user.reserve(size, count, kind, from: machine) }
+            return carryOut { () throws(HugeTLBError) in try user.reserve(size, count, kind, from: machine) }
         case .unreserve(let size, let count): user.unreserve(size, count, of: machine)
         case .touch(let size, let count): return user.touch(size, count, from: machine)
         case .poison(let frame): return try on(frame, machine.poison)
         case .dissolve(let frame): return try on(frame, machine.dissolve)
         case .demote(let frame): return try on(frame, machine.demote)
         case .demotePages(let size, let count, let node):
-            return attempt { () throws(HugeTLBError) in
+            return carryOut { () throws(HugeTLBError) in
                 // Only the larger size has the file.
                 guard size == sizes.gigantic else { throw HugeTLBError(.noDemotion(size, to: size)) }
                 try machine.demote(count, onNode: node)
             }
         case .demoteSize(let size, let smaller):
-            return attempt { () throws(HugeTLBError) in
+            return carryOut { () throws(HugeTLBError) in
                 guard size == sizes.gigantic, smaller == sizes.block, machine.region(size) != nil else {
                     throw HugeTLBError(.noDemotion(size, to: smaller))
                 }
             }
         case .budget(let frames, let isShared): machine.setFrameBudget(frames, isShared: isShared)
         case .cgroup(let size, let limit, let isOfReservations):
-            return attempt { () throws(HugeTLBError) in
+            return carryOut { () throws(HugeTLBError) in
                 try machine.setCgroup(size) {
                     if isOfReservations { $0.reservationLimit = limit } else { $0.limit = limit }
                 }
@@ -184,7 +184,7 @@ final class PoolSession {
     }
 
     /// Does what has no figures to tell.
-    private func attempt(_ body: () throws(HugeTLBError) -> Void) -> PoolOutcome {
+    private func carryOut(_ body: () throws(HugeTLBError) -> Void) -> PoolOutcome {
         attempt { () throws(HugeTLBError) -> PoolOutcome in
             try body()
             return .done
@@ -235,7 +235,7 @@ final class PoolSession {
         _ frame: PoolFrame, _ operation: (PageFrameNumber) throws(HugeTLBError) -> Void
     ) throws(PoolSessionError) -> PoolOutcome {
         let number = try self.frame(frame)
-        return attempt { () throws(HugeTLBError) in try operation(number) }
+        return carryOut { () throws(HugeTLBError) in try operation(number) }
     }
 
     private func frame(_ frame: PoolFrame) throws(PoolSessionError) -> PageFrameNumber {
