@@ -9,17 +9,21 @@ struct HostErrorTests {
         "Each errno has the kind its documentation names",
         arguments: [
             (Errno.noMemory, HostError.Code.outOfMemory), (.resourceTemporarilyUnavailable, .outOfMemory),
-            (.noSpace, .noSpace), (.diskQuotaExceeded, .noSpace), (.fileTooLarge, .noSpace),
+            (.noSpace, .noSpace), (.diskQuotaExceeded, .noSpace), (.fileTooLarge, .fileTooLarge),
             (.notPermitted, .notPermitted), (.permissionDenied, .notPermitted), (.noFunction, .notSupported),
-            (.notSupported, .notSupported), (.notSupportedOnSocket, .notSupported),
+            (.notSupported, .notSupported), (.notSupportedOnSocket, .notSupported), (.readOnlyFileSystem, .readOnly),
+            (.operationNotSupportedByDevice, .notSupported),
             (Errno(rawValue: 524), .notSupported),
             (.noSuchFileOrDirectory, .notSupported), (.tooManyOpenFiles, .tooManyFiles),
             (.tooManyOpenFilesInSystem, .tooManyFiles), (.interrupted, .interrupted), (.invalidArgument, .invalid),
-            (.badAddress, .invalid), (.badFileDescriptor, .invalid), (.ioError, .other), (.deadlock, .other),
+            (.badAddress, .badAddress), (.badFileDescriptor, .badDescriptor), (.ioError, .other), (.deadlock, .other),
         ])
     func kinds(errno: Errno, code: HostError.Code) {
-        #expect(HostError.Code(errno) == code)
         #expect(HostError(errno, .move, .process).code == code)
+        let isSame = errno != .resourceTemporarilyUnavailable
+        for start in [HostOperation.startThread, .startProcess, .fork] {
+            #expect(HostError(errno, start, .process).code == (isSame ? code : .tooManyThreads))
+        }
     }
 
     @Test("The description tells operation, place, length and the kernel's reason")

@@ -182,7 +182,7 @@ struct WalkerTests {
         #expect(outcome.failed == 1)
         let error = try #require(throws: HostError.self) { _ = try result.get() }
         #expect(error.operation == .startThread)
-        #expect(error.code == .outOfMemory)
+        #expect(error.code == .tooManyThreads)
     }
 }
 

@@ -8,41 +8,57 @@ public struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The kind of a refusal.
     package struct Code: Hashable, Sendable, CustomStringConvertible {
         private enum Kind: String, Sendable {
-            case outOfMemory, noSpace, notPermitted, notSupported, tooManyFiles, interrupted, invalid, unreadable, other
+            case outOfMemory, noSpace, fileTooLarge, notPermitted, readOnly, notSupported, tooManyFiles, tooManyThreads,
+                interrupted, invalid, badAddress, badDescriptor, unreadable, other
         }
         private let kind: Kind
 
-        /// No memory, or one mapping too many (ENOMEM, EAGAIN): the kernel does not tell which.
+        /// No memory, or one mapping too many (ENOMEM, mostly EAGAIN): the kernel does not tell which.
         package static let outOfMemory = Code(kind: .outOfMemory)
-        /// The memory file has no room (ENOSPC, EDQUOT, EFBIG).
+        /// The file system has no room (ENOSPC, EDQUOT).
         package static let noSpace = Code(kind: .noSpace)
+        /// A file may not become as long (EFBIG: RLIMIT_FSIZE).
+        package static let fileTooLarge = Code(kind: .fileTooLarge)
         /// Not allowed to this process (EPERM, EACCES).
         package static let notPermitted = Code(kind: .notPermitted)
-        /// This kernel does not have it (ENOSYS, EOPNOTSUPP, ENOENT, ENOTTY, ENOTSUPP).
+        /// Nobody may write there (EROFS).
+        package static let readOnly = Code(kind: .readOnly)
+        /// This kernel does not have it (ENOSYS, EOPNOTSUPP, ENOENT, ENOTTY, ENODEV, ENOTSUPP).
         package static let notSupported = Code(kind: .notSupported)
         /// No descriptor left (EMFILE, ENFILE).
         package static let tooManyFiles = Code(kind: .tooManyFiles)
+        /// No thread or process left, or no memory for its stack (EAGAIN of what starts one).
+        package static let tooManyThreads = Code(kind: .tooManyThreads)
         /// A signal came first (EINTR).
         package static let interrupted = Code(kind: .interrupted)
-        /// The kernel calls the arguments wrong (EINVAL, EFAULT, EBADF).
+        /// The kernel calls the arguments wrong, or does not know a flag among them (EINVAL).
         package static let invalid = Code(kind: .invalid)
+        /// The kernel cannot get at the memory that the arguments name (EFAULT).
+        package static let badAddress = Code(kind: .badAddress)
+        /// The descriptor is none, or none for that (EBADF).
+        package static let badDescriptor = Code(kind: .badDescriptor)
         /// A file of the kernel's does not read as expected, or ended early. Has no errno.
         package static let unreadable = Code(kind: .unreadable)
         /// Anything else.
         package static let other = Code(kind: .other)
 
-        /// The kind an errno stands for.
-        package init(_ errno: Errno) {
+        /// The kind that an errno stands for when `operation` answers with it: the only place that tells errnos apart.
+        package init(_ errno: Errno, _ operation: HostOperation) {
             switch errno {
-            case .noMemory, .resourceTemporarilyUnavailable: self = .outOfMemory
-            case .noSpace, .diskQuotaExceeded, .fileTooLarge: self = .noSpace
+            case .noMemory: self = .outOfMemory
+            case .resourceTemporarilyUnavailable: self = operation.startsSomething ? .tooManyThreads : .outOfMemory
+            case .noSpace, .diskQuotaExceeded: self = .noSpace
+            case .fileTooLarge: self = .fileTooLarge
             case .notPermitted, .permissionDenied: self = .notPermitted
+            case .readOnlyFileSystem: self = .readOnly
             case .noFunction, .notSupportedOnSocket, .notSupported, .noSuchFileOrDirectory,
-                .inappropriateIOCTLForDevice, .notSupportedInKernel:
+                .inappropriateIOCTLForDevice, .operationNotSupportedByDevice, .notSupportedInKernel:
                 self = .notSupported
             case .tooManyOpenFiles, .tooManyOpenFilesInSystem: self = .tooManyFiles
             case .interrupted: self = .interrupted
-            case .invalidArgument, .badAddress, .badFileDescriptor: self = .invalid
+            case .invalidArgument: self = .invalid
+            case .badAddress: self = .badAddress
+            case .badFileDescriptor: self = .badDescriptor
             default: self = .other
             }
         }
@@ -74,7 +90,7 @@ public struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// A refusal by the kernel.
     package init(_ errno: Errno, _ operation: HostOperation, _ place: Place) {
-        self.code = Code(errno)
+        self.code = Code(errno, operation)
         self.errno = errno
         self.operation = operation
         self.place = place
@@ -190,6 +206,9 @@ package enum HostOperation: UInt32, Hashable, Sendable, CaseIterable, CustomStri
     case permissions
     /// bpf.
     case bpf
+
+    /// Whether it starts a thread or a process.
+    fileprivate var startsSomething: Bool { self == .startThread || self == .startProcess || self == .fork }
 
     /// The system call's name, with the flag that matters.
     package var description: String {

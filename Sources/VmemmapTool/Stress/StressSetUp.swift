@@ -69,7 +69,7 @@ final class StressSetUp: Sendable {
     /// mappings, if vm.max_map_count is lower than it was, since every run begins with room for twice what it maps.
     func isHostShortage(_ error: VmemmapError) -> Bool {
         switch error.cause {
-        case .host(let error): error.code == .outOfMemory || error.code == .noSpace || error.code == .tooManyFiles
+        case .host(let error): [.outOfMemory, .noSpace, .fileTooLarge, .tooManyFiles].contains(error.code)
         case .mappingLimit(_, _, let limit, _): limit < mappingLimit
         default: false
         }

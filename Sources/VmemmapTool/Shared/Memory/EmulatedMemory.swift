@@ -150,7 +150,7 @@ enum ExperimentError: Error, Sendable {
     /// The error for the host's pools of huge pages that may not be changed: where it is this process that may not, it
     /// is not supported here.
     static func ofChangingPools(_ refusal: SettingRefusal) -> ExperimentError {
-        if case .host(let cause) = refusal, cause.code == .notPermitted || cause.errno == .readOnlyFileSystem {
+        if case .host(let cause) = refusal, [.notPermitted, .readOnly].contains(cause.code) {
             return .notSupported("the host's settings cannot be changed: \(cause)")
         }
         return ExperimentError(refusal)

@@ -3,8 +3,8 @@ import SystemPackage
 
 /// What a refusal by the host comes to: what there is to do about it, and how a command ends.
 ///
-/// The kernel's word alone does not tell: EAGAIN is a thread too many of `pthread_create` and memory of `mmap`, and
-/// EINVAL a flag that this kernel does not know of `madvise` and a wrong argument of `munmap`.
+/// The error's code alone does not tell: EINVAL is a flag that this kernel does not know of `madvise`, and a wrong
+/// argument of `munmap`.
 enum HostRefusal: Hashable, Sendable, CaseIterable {
     /// Memory, or one mapping too many: the kernel does not tell which.
     case memory
@@ -29,29 +29,23 @@ enum HostRefusal: Hashable, Sendable, CaseIterable {
 
     /// What `error` comes to.
     init(_ error: HostError) {
-        guard let errno = error.errno else {
+        switch error.code {
+        case .outOfMemory: self = .memory
+        case .noSpace: self = .fileSystem
+        case .fileTooLarge: self = .fileSize
+        case .tooManyFiles: self = .descriptors
+        case .tooManyThreads: self = .threads
+        case .notPermitted, .readOnly: self = .permission
+        case .notSupported where error.errno == .noSuchFileOrDirectory && Self.isKernelFile(error.place):
             self = .unreadable
-            return
-        }
-        let isHidden = errno == .noSuchFileOrDirectory && Self.isKernelFile(error.place)
-        self = isHidden ? .unreadable : Self.kind(of: errno, error.operation)
-    }
-
-    private static func kind(of errno: Errno, _ operation: HostOperation) -> HostRefusal {
-        switch errno {
-        case .noMemory: .memory
-        case .resourceTemporarilyUnavailable: startsSomething(operation) ? .threads : .memory
-        case .noSpace, .diskQuotaExceeded: .fileSystem
-        case .fileTooLarge: .fileSize
-        case .tooManyOpenFiles, .tooManyOpenFilesInSystem: .descriptors
-        case .notPermitted, .permissionDenied, .readOnlyFileSystem: .permission
-        case .noFunction, .notSupported, .notSupportedOnSocket, .inappropriateIOCTLForDevice, .noSuchFileOrDirectory,
-            .operationNotSupportedByDevice, .notSupportedInKernel:
-            .support
-        case .invalidArgument: hasNewerFlags(operation) ? .support : operation == .write ? .other : .misuse
-        case .badAddress: touchesMemory(operation) ? .memory : .misuse
-        case .badFileDescriptor: .misuse
-        default: .other
+        case .notSupported: self = .support
+        case .unreadable: self = .unreadable
+        case .invalid where Self.hasNewerFlags(error.operation): self = .support
+        // Of a file of the kernel's, which does not take every value.
+        case .invalid where error.operation == .write: self = .other
+        case .badAddress where Self.touchesMemory(error.operation): self = .memory
+        case .invalid, .badAddress, .badDescriptor: self = .misuse
+        default: self = .other
         }
     }
 
@@ -59,10 +53,6 @@ enum HostRefusal: Hashable, Sendable, CaseIterable {
     private static func isKernelFile(_ place: HostError.Place) -> Bool {
         guard case .file(let name) = place else { return false }
         return name.hasPrefix("/proc/") || name.hasPrefix("/sys/")
-    }
-
-    private static func startsSomething(_ operation: HostOperation) -> Bool {
-        operation == .startThread || operation == .startProcess || operation == .fork
     }
 
     /// Whether EINVAL means a kernel that is too old for a flag or an advice, or was built without.
