@@ -28,7 +28,7 @@ struct MappingBudgetTests {
         var counted: Int { counts.load(ordering: .relaxed) }
     }
 
-    private let slack = MappingBudget.slack.rawValue
+    private let slack = MappingAccount.slack.rawValue
 
     @Test("It counts once, then keeps an account until they run low")
     func account() throws {

@@ -13,7 +13,7 @@ struct MappingLimitTests {
     func restoreWorks() async {
         await #expect(processExitsWith: .success) {
             let cuts = try CutRegion()
-            try cuts.fill(leaving: MappingReserve.needed)
+            try cuts.fill(leaving: MappingAccount.neededByRestore)
             let page = HostLimits.pageSize
             let staging = try HostKernel.mapAnonymous(length: page * 4)
             // The first is cut out of the middle, which costs the staging area a mapping more.
@@ -37,7 +37,7 @@ struct MappingLimitTests {
                 try MappingReserve.process.fill()
                 let before = try ProcMaps.count()
                 #expect(MappingReserve.process.letGo())
-                #expect(try before - ProcMaps.count() >= MappingReserve.needed)
+                #expect(try before - ProcMaps.count() >= MappingAccount.neededByRestore)
                 #expect(!MappingReserve.process.letGo())
             }
         }

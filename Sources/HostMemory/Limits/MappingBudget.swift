@@ -2,17 +2,14 @@
 ///
 /// The kernel does not tell a process how many mappings it has, short of listing them all. So the budget counts once,
 /// then keeps an account, and counts again only when the account runs low: the closer to the limit, the more often.
-/// Other mappings of the process (thread stacks, malloc) change beside the account, and ``slack`` is there for them.
-/// The kernel remains the judge: an operation that passes the budget and is refused all the same is rolled back like
-/// any other.
+/// Other mappings of the process (thread stacks, malloc) change beside the account: ``MappingAccount/slack`` is for
+/// them. The kernel remains the judge: an operation that passes the budget and is refused all the same is rolled back
+/// like any other.
 package final class MappingBudget: Sendable {
     /// The budget of this process. The limit is a process's, so there is one budget for all regions.
     package static let process = MappingBudget(
         limit: { () throws(HostError) in try HostLimits.maxMapCount() },
         inUse: { () throws(HostError) in try ProcMaps.count() })
-
-    /// How far the rest of the process may change before the next count.
-    static let slack = MappingCount(256)
 
     /// Why mappings were not granted.
     package enum Refusal: Error, Hashable, Sendable {
@@ -121,6 +118,6 @@ package final class MappingBudget: Sendable {
             throw .unknown(error)
         }
         if state.free < asked { throw .exceeded(state) }
-        account.allowance = max(asked.rawValue, (state.free - Self.slack).rawValue)
+        account.allowance = max(asked.rawValue, (state.free - MappingAccount.slack).rawValue)
     }
 }

@@ -1,18 +1,11 @@
 /// Mappings held for nothing else than to be let go of when vm.max_map_count is reached.
 ///
-/// At the limit a process can neither put back what it replaced nor restore what it optimized: staging takes a mapping,
-/// cutting a piece out of it another, and mremap(MREMAP_FIXED) wants six to be free before it looks at what it needs
-/// ("one can optimize and then be unable to restore"). Headroom in the account does not help, since
-/// other code of the process maps without asking. Mappings that are really there do.
+/// At the limit a process can neither put back what it replaced nor restore what it optimized, which takes
+/// ``MappingAccount/neededByRestore`` ("one can optimize and then be unable to restore"). Headroom in the account does
+/// not help, since other code of the process maps without asking. Mappings that are really there do.
 package final class MappingReserve: Sendable {
     /// The reserve of this process: the limit is a process's.
     package static let process = MappingReserve()
-
-    /// What a restore at the limit needs free.
-    package static let needed = MappingCount(8)
-
-    /// The mappings that the reserve consists of: the outermost two may merge with their neighbours.
-    package static let size = needed + MappingCount(2)
 
     private let area = Guarded<Area?>(nil)
 
@@ -32,7 +25,9 @@ package final class MappingReserve: Sendable {
         try area.withLock { (area) throws(HostError) in
             var filled =
                 if let area { area } else {
-                    Area(range: try HostKernel.mapAnonymous(length: HostLimits.pageSize * Self.size.rawValue))
+                    Area(
+                        range: try HostKernel.mapAnonymous(
+                            length: HostLimits.pageSize * MappingAccount.reserve.rawValue))
                 }
             do throws(HostError) {
                 try Self.divide(&filled)
@@ -58,7 +53,7 @@ package final class MappingReserve: Sendable {
     /// Gives every other page another protection: each page is a mapping of its own then.
     private static func divide(_ area: inout Area) throws(HostError) {
         let pageSize = HostLimits.pageSize
-        while area.next < size.rawValue {
+        while area.next < MappingAccount.reserve.rawValue {
             let page = AddressRange(start: area.range.start + pageSize * area.next, length: pageSize)
             try HostKernel.protect(page, .none)
             area.next += 2

@@ -135,8 +135,7 @@ public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
             "memory comes and goes in whole memory blocks of \(block.rawValue) bytes, and \(bytes.rawValue) bytes are "
                 + "not"
         case .noRoom(let bytes, let room):
-            "\(bytes.rawValue) bytes cannot be plugged in: there is room for \(room.rawValue) (boot with a larger "
-                + "hotplug=)"
+            "\(bytes.rawValue) bytes cannot be plugged in: there is room for \(room.rawValue)"
         case .notPlugged(let bytes, let all):
             all == .zero
                 ? "no memory is plugged in"

@@ -135,10 +135,9 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
                     + "struct pages at least (64 huge pages of 2 MiB), transparent huge pages in the "
                     + "kernel, and 2 MiB of memory in one piece"
             case .neverRemapped(let scheme):
-                "the \(scheme.rawValue) scheme is built optimized and stays so: nothing is remapped later "
-                    + "(--at-boot, where a command has it)"
+                "the \(scheme.rawValue) scheme is built optimized and stays so: nothing is remapped later"
             case .pmdMappedAtBoot:
-                "a region built optimized has no frames to fill a PMD with: use --pmd-mapped or --at-boot, not both"
+                "a region built optimized has no frames to fill a PMD with: build it populated, or map it by PTEs"
             case .sharedTail(let frame):
                 "the struct page of frame \(frame.rawValue) is in a read-only tail page; restore its huge page first"
             case .torn(let page): "a failed operation has torn \(page); mend it first"

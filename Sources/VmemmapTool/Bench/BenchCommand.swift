@@ -94,7 +94,7 @@ struct BenchCommand: ParsableCommand, TakesPages, TakesTailFrames {
     private func runReaders() throws {
         let exports = try export.open()
         let progress = terminal.terminal.progress()
-        let result = try runOrExit { () throws(ExperimentError) in
+        let result = try runOrExit(.pagesAlone) { () throws(ExperimentError) in
             defer { progress.clear() }
             return try ReaderCostExperiment(pages: pages.count ?? 1024, passes: pairs.value)
                 .run(progress: progress.show)

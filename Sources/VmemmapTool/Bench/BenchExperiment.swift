@@ -29,9 +29,6 @@ struct BenchExperiment: Sendable {
     /// The cover letter's number of huge pages.
     static let letterPages = HugePageCount(10240)
 
-    /// Mappings that stay free while something is timed.
-    static let spareMappings = MappingCount(1024)
-
     /// Runs it.
     ///
     /// - Parameters:
@@ -43,7 +40,7 @@ struct BenchExperiment: Sendable {
         _ changes: BenchHostChanges, control: BenchControl = BenchControl(), progress: ProgressSink = { _ in }
     ) throws(ExperimentError) -> BenchResult {
         let host = try HostBlock.current()
-        let pages = try pagesToMeasure(changes.pages)
+        let pages = changes.pages
         var combinations: [BenchCombination] = []
         var shortage: ExperimentError?
         let pairsOfEach = pairsOfEach(changes)
@@ -96,17 +93,6 @@ struct BenchExperiment: Sendable {
 
     // MARK: What fits
 
-    /// The mappings that vm.max_map_count must allow for every scheme and backing, the rest of the process included.
-    func neededMapLimit() throws(ExperimentError) -> MappingCount {
-        let room = try HostRoom.current()
-        var needed = MappingCount.zero
-        for (scheme, backing) in schemesAndBackings {
-            let plan = try memory(scheme, backing, pages ?? Self.letterPages).planIgnoringTheMappingLimit()
-            needed = max(needed, room.limitNeeded(for: plan) + Self.spareMappings)
-        }
-        return needed
-    }
-
     /// The pairs that a scheme on a backing takes, those that warm up too.
     private func pairsOfEach(_ changes: BenchHostChanges) -> Int {
         let measurements = [
@@ -117,9 +103,9 @@ struct BenchExperiment: Sendable {
         return measurements.count { $0 } * (pairs + 1) + (peers.contains(.baseline) ? ofBaseline : 0)
     }
 
-    private var schemesAndBackings: [(Scheme, Backing)] { schemes.flatMap { scheme in backings.map { (scheme, $0) } } }
+    var schemesAndBackings: [(Scheme, Backing)] { schemes.flatMap { scheme in backings.map { (scheme, $0) } } }
 
-    private func memory(_ scheme: Scheme, _ backing: Backing, _ pages: HugePageCount) -> EmulatedMemory {
+    func memory(_ scheme: Scheme, _ backing: Backing, _ pages: HugePageCount) -> EmulatedMemory {
         let run = tailFrames ?? (scheme.usesTemplates ? .auto : .frames(1))
         return EmulatedMemory(
             pages: pages, pageSize: pageSize, scheme: scheme, backing: backing,
@@ -129,14 +115,11 @@ struct BenchExperiment: Sendable {
     private func plan(
         _ scheme: Scheme, _ backing: Backing, _ pages: HugePageCount
     ) throws(ExperimentError) -> MappingPlan {
-        try memory(scheme, backing, pages).planOnThisHost(keepingFree: Self.spareMappings)
+        try memory(scheme, backing, pages).planOnThisHost(keepingFree: MappingAccount.spareWhileTiming)
     }
 
-    /// As many as asked for, or as fit.
-    ///
-    /// - Parameter found: how many that is, once it has been looked at.
-    func pagesToMeasure(_ found: HugePageCount? = nil) throws(ExperimentError) -> HugePageCount {
-        if let pages = found ?? pages { return pages }
+    /// As many as the cover letter measured, or as fit in every scheme and backing.
+    func fittingPages() throws(ExperimentError) -> HugePageCount {
         var fitting = Self.letterPages
         for (scheme, backing) in schemesAndBackings {
             do throws(ExperimentError) {
@@ -155,18 +138,9 @@ struct BenchExperiment: Sendable {
         switch error {
         case .notSupported(let reason), .notPermitted(let reason): return reason
         case .inUse(let settings): return "\(settings)"
-        case .shortage(let shortage):
-            let needed = shortage.needed.map { "\($0)" } ?? "more than can be counted"
-            let (resource, wayOut) =
-                switch shortage.resource {
-                case .mappings: ("mappings, vm.max_map_count is \(shortage.limit)", "--raise-map-limit as root")
-                case .memory(let source): ("bytes, \(source) leaves \(shortage.available)", "free memory")
-                case .contiguousMemory: ("huge pages of the host, it has \(shortage.available)", "free memory")
-                }
-            return
-                "needs \(needed) \(resource); \(shortage.largest.rawValue) fit: --pages \(shortage.largest.rawValue), "
-                + "or \(wayOut)"
-        case .notFound, .host, .refused, .vmemmap, .node, .signal, .setting, .brokenKernel, .unexpected: return nil
+        case .shortage: return ErrorText.line(error)
+        case .mapLimit, .notFound, .host, .refused, .vmemmap, .node, .signal, .setting, .brokenKernel, .unexpected:
+            return nil
         }
     }
 

@@ -4,10 +4,10 @@ import VmemmapEmulator
 
 /// The settings of the host that a benchmark changes, noted and guarded before it starts.
 struct BenchHostChanges: Sendable {
-    /// How many huge pages that is for: with the limit raised; nil where nothing was looked at.
-    let pages: HugePageCount?
-    /// Puts vm.max_map_count back; nil where it is not raised.
-    let mapLimit: ChangedSettings?
+    /// How many huge pages are measured: as many as are asked for, or as fit now that the limit is raised.
+    let pages: HugePageCount
+    /// Puts vm.max_map_count back; empty where it is not raised.
+    let mapLimit: [ChangedSettings]
     /// Puts KSM's tunables back; nil where KSM is not measured.
     let ksm: ChangedSettings?
     /// Why KSM cannot be measured; nil if it can, or nobody asked for it.
@@ -17,12 +17,8 @@ struct BenchHostChanges: Sendable {
     /// Why the kernel's own pool cannot be measured; nil if it can, or nobody asked for it.
     let kernelRefusal: String?
 
-    /// Nothing is changed.
-    static let none = BenchHostChanges(
-        pages: nil, mapLimit: nil, ksm: nil, ksmRefusal: nil, pool: nil, kernelRefusal: nil)
-
     /// All that are to be put back.
-    var settings: [ChangedSettings] { [ksm, mapLimit, pool].compactMap(\.self) }
+    var settings: [ChangedSettings] { mapLimit + [ksm, pool].compactMap(\.self) }
 }
 
 extension BenchExperiment {
@@ -30,22 +26,15 @@ extension BenchExperiment {
     ///
     /// - Throws: ``ExperimentError`` where the limit may not be raised. A peer that may not be used is no error.
     func prepare(raisingMapLimit: Bool) throws(ExperimentError) -> BenchHostChanges {
-        let mapLimit = raisingMapLimit ? try raisedMapLimit() : nil
-        let pages = try pagesToMeasure()
+        let needed = schemesAndBackings.map { memory($0, $1, self.pages ?? Self.letterPages) }
+        let spare = MappingAccount.spareWhileTiming
+        let mapLimit = raisingMapLimit ? try RaisedMapLimit.raise(for: needed, keepingFree: spare) : []
+        let pages = if let asked = self.pages { asked } else { try fittingPages() }
         let (ksm, ksmRefusal) = peers.contains(.ksm) ? try prepareKsm() : (nil, nil)
         let (pool, kernelRefusal) = peers.contains(.kernel) ? try preparePool(pages) : (nil, nil)
         return BenchHostChanges(
             pages: pages, mapLimit: mapLimit, ksm: ksm, ksmRefusal: ksmRefusal, pool: pool, kernelRefusal: kernelRefusal
         )
-    }
-
-    private func raisedMapLimit() throws(ExperimentError) -> ChangedSettings? {
-        let needed = try neededMapLimit()
-        do throws(SettingRefusal) {
-            return try MapCountLimit.raise(to: needed)
-        } catch {
-            throw ExperimentError(error)
-        }
     }
 
     private func prepareKsm() throws(ExperimentError) -> (ChangedSettings?, refusal: String?) {

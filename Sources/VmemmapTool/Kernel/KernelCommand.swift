@@ -143,10 +143,10 @@ struct KernelCommand: ParsableCommand, TakesPages {
         run: (ChangedSettings, @escaping ProgressSink) throws(ExperimentError) -> Value
     ) throws -> Value {
         let signals = try SignalPutBack()
-        let settings = try runOrExit(.pages, guardSettings)
+        let settings = try runOrExit(.pagesAlone, guardSettings)
         try signals.watch([settings])
         let progress = terminal.terminal.progress()
-        return try runOrExit { () throws(ExperimentError) in
+        return try runOrExit(.pagesAlone) { () throws(ExperimentError) in
             defer { progress.clear() }
             return try signals.unlessEnding { () throws(ExperimentError) in try run(settings, progress.show) }
         }

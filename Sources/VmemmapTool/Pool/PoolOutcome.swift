@@ -109,7 +109,7 @@ extension PoolSized {
     /// What stood in the way, with the errno that it would be, and why huge pages are not optimized.
     var remarks: [String] {
         let refusal = change.refusal.map { "\($0) (\($0.errnoName))" }
-        let fitting = fittingTailFrames.map { "; tail_frames=\($0.rawValue) would let all of them be" } ?? ""
+        let fitting = fittingTailFrames.map(ShortageText.wayOut) ?? ""
         let notOptimized = change.optimizeRefusal.map {
             "\(Format.count(change.notOptimized.rawValue)) of them not optimized: \($0)\(fitting)"
         }

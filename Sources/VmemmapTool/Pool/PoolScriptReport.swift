@@ -22,7 +22,7 @@ enum PoolScriptReport {
         case .allocated(let pages): allocated(pages)
         case .signalled(let pages, let error): allocated(pages) + ["  SIGBUS: \(error)"]
         case .done: []
-        case .refused(let error): ["  -\(error.errnoName): \(error)"]
+        case .refused(let error): ["  -\(error.errnoName): \(error)\(wayOut(error))"]
         case .memory(let change): memory(change)
         case .meminfo(let infos, let host): meminfo(infos) + infos.map(pool) + hostLines(host)
         case .vmstat(let info, let host): vmstat(info) + hostLines(host)
@@ -40,6 +40,11 @@ enum PoolScriptReport {
                     + (expected == found ? "" : ", expected \(expected)")
             ]
         }
+    }
+
+    /// What a script would have to say for it to be done.
+    private static func wayOut(_ error: HugeTLBError) -> String {
+        if case .noRoom = error.cause { " (boot with a larger hotplug=)" } else { "" }
     }
 
     private static func booted(

@@ -227,8 +227,8 @@ final class PoolSession {
         let memory = EmulatedMemory(
             pages: change.got, pageSize: size, basePageSize: configuration.sizes.basePage,
             scheme: configuration.scheme, backing: configuration.backing,
-            tailFrames: .auto)
-        return (try? memory.plan(on: room))?.tailFrames
+            tailFrames: configuration.tailFrames)
+        return memory.fittingTailFrames(on: room)
     }
 
     private func on(

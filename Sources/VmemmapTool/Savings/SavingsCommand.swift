@@ -60,17 +60,26 @@ struct SavingsCommand: ParsableCommand {
     private func resultOfThisProcess(_ exports: Exports) throws -> SavingsResult {
         var experiment = SavingsExperiment(try memory)
         experiment.samplesMemory = exports.showMemoryOverTime
-        let limit = raiseMapLimit && !dryRun ? try RaisedMapLimit(experiment.neededMapLimit, sizing) : nil
-        defer { limit?.putBack() }
-        let progress = terminal.terminal.progress()
-        return try runOrExit(sizing) { () throws(ExperimentError) in
-            defer { progress.clear() }
-            if dryRun { return try experiment.plan(raisingMapLimit: raiseMapLimit) }
-            guard let limit else { return try experiment.run(progress: progress.show) }
-            return try limit.unlessEnding { () throws(ExperimentError) in
-                try experiment.run(progress: progress.show)
+        if dryRun {
+            return try runOrExit(sizing) { () throws(ExperimentError) in
+                try experiment.plan(raisingMapLimit: raiseMapLimit)
             }
         }
+        let progress = terminal.terminal.progress()
+        func run() throws(ExperimentError) -> SavingsResult {
+            defer { progress.clear() }
+            return try experiment.run(progress: progress.show)
+        }
+        guard raiseMapLimit else { return try runOrExit(sizing, run) }
+        // Before any thread is started.
+        let signals = try SignalPutBack()
+        let changed = try runOrExit(sizing) { () throws(ExperimentError) in
+            try RaisedMapLimit.raise(for: [experiment.memory])
+        }
+        defer { SignalPutBack.putBack(changed) }
+        // Where nothing is changed, too: the signals are blocked now, and somebody must take them.
+        try signals.watch(changed)
+        return try runOrExit(sizing) { () throws(ExperimentError) in try signals.unlessEnding(run) }
     }
 
     private func resultOfNodes(_ count: NodeCount) throws -> SavingsResult {

@@ -18,9 +18,6 @@ struct SavingsExperiment: Sendable {
     /// The saving for `memory`.
     init(_ memory: EmulatedMemory) { self.memory = memory }
 
-    /// The mappings that vm.max_map_count must allow for it, the rest of the process included.
-    func neededMapLimit() throws(ExperimentError) -> MappingCount { try memory.neededMapLimit() }
-
     /// What is planned, without doing it: where there is no room for it, that is an error, as for ``run(progress:)``.
     ///
     /// - Parameter raisingMapLimit: plans as if vm.max_map_count had been raised as far as it takes.

@@ -118,7 +118,7 @@ struct StressCommand: ParsableCommand, TakesPages {
         let configuration = try configuration()
         if printsProgress { terminal.print { StressReport.opening(configuration, nodes.count, $0) } }
         if let count = nodes.count {
-            let result = try runOrExit { () throws(ExperimentError) in
+            let result = try runOrExit(.pagesAlone) { () throws(ExperimentError) in
                 try StressNodesExperiment(configuration: configuration, nodes: count).run(signals) { progress, soFar in
                     if printsProgress { Output.print(StressReport.lines(progress, terminal.style)) }
                     reports.write(progress, soFar)
@@ -135,7 +135,7 @@ struct StressCommand: ParsableCommand, TakesPages {
         }
         // The run's own thread writes both, and this one nothing until it has ended.
         let line = Guarded(terminal.progress())
-        let result = try runOrExit { () throws(ExperimentError) in
+        let result = try runOrExit(.pagesAlone) { () throws(ExperimentError) in
             defer { line.withLock { $0.clear() } }
             return try StressExperiment(configuration).run(
                 control: control,
@@ -162,7 +162,7 @@ struct StressCommand: ParsableCommand, TakesPages {
             NodeLink.awaitEnd()
             control.end()
         }
-        let result = try runOrExit { () throws(ExperimentError) in
+        let result = try runOrExit(.pagesAlone) { () throws(ExperimentError) in
             try StressExperiment(configuration).run(
                 control: control, progress: { progress, _ in try? NodeLink.say(.progress, progress) })
         }

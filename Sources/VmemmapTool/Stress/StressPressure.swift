@@ -36,7 +36,7 @@ struct StressPressure {
             "vm.max_map_count reached: it is \(mappingLimit.rawValue), and more than "
             + "\(MappingBallast.highestLimit.rawValue) take too "
             + "long to fill; "
-            + "lower it for the run: sysctl -w vm.max_map_count=65530"
+            + "lower it for the run: sysctl -w vm.max_map_count=\(MappingAccount.defaultLimit.rawValue)"
     }
 
     /// Makes something scarce. What is not possible on this host is left out.

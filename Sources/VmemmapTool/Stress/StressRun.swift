@@ -131,20 +131,7 @@ final class StressRun {
         let memory = EmulatedMemory(
             pages: configuration.pages, pageSize: configuration.pageSize, basePageSize: configuration.basePageSize,
             scheme: combination.scheme, backing: combination.backing, tailFrames: tailFrames)
-        let room = try HostRoom.current()
-        do throws(ExperimentError) {
-            return try memory.plan(on: room.half)
-        } catch .shortage(let shortage) where shortage.resource == .mappings {
-            // The limit is one for both, and so is what they need.
-            let both = shortage.needed.flatMap { needed in
-                let (twice, overflow) = needed.multipliedReportingOverflow(by: 2)
-                return overflow ? nil : twice
-            }
-            throw .shortage(
-                Shortage(
-                    resource: .mappings, asked: shortage.asked, pageSize: shortage.pageSize, needed: both,
-                    available: 2 * shortage.available, limit: room.mappingLimit.rawValue, largest: shortage.largest))
-        }
+        return try memory.plan(on: HostRoom.current().half)
     }
 
     /// A file system that is just large enough for the region's memory file; nil where there can be none.
@@ -242,8 +229,6 @@ final class StressRun {
     /// What may be added to the resident memory from the third set-up to any later one: stacks and heaps that glibc
     /// keeps.
     private static let mostGrowth = ByteCount.mebibytes(4)
-    /// The same, in mappings: glibc keeps up to 16 heaps of two mappings each on two processors, and 40 MiB of stacks.
-    private static let mostMappingGrowth = MappingCount(64)
 
     /// Looks at the process between set-ups. Returns a violation if it grows.
     private func takeFootprint(_ combination: StressCombination) throws(ExperimentError) -> StressViolation? {
@@ -259,7 +244,7 @@ final class StressRun {
         let grown = (now.rssBytes.value ?? .zero) - (then.rssBytes.value ?? .zero)
         let isGrowing =
             grown > Self.mostGrowth || now.openFiles != then.openFiles
-            || now.mappings - then.mappings > Self.mostMappingGrowth
+            || now.mappings - then.mappings > MappingAccount.mostGrowth
         guard isGrowing else { return nil }
         return StressViolation(
             check: StressCheck.processDoesNotGrow.id, statement: StressCheck.processDoesNotGrow.statement,

@@ -14,7 +14,7 @@ struct BenchResultTests {
             pages: HugePageCount(32), schemes: Scheme.ofHugeTLB, backings: Backing.allCases, pairs: 2,
             peers: [.baseline]
         )
-        let result = try bench.run(.none)
+        let result = try bench.run()
         #expect(result.combinations.count == 6)
         for combination in result.combinations {
             let outcome = try #require(combination.measured)
@@ -58,7 +58,7 @@ struct BenchResultTests {
     func latenciesAndReaders() throws {
         let bench = BenchExperiment(pages: HugePageCount(16), pairs: 1, walkers: 1, takesHistograms: true)
         var told: [Progress] = []
-        let result = try bench.run(.none, progress: { told.append($0) })
+        let result = try bench.run(progress: { told.append($0) })
         // Two pools and the readers, each once to warm up and once to count.
         #expect(told == (1...6).map { .count("bench", $0, of: 6, unit: "pairs") })
         let outcome = try #require(result.combinations.first?.measured)
@@ -85,7 +85,7 @@ struct BenchResultTests {
             let bench = BenchExperiment(
                 pages: HugePageCount(70), backings: [backing], pairs: 2, peers: [.baseline], walkers: 1)
             var told: [Progress] = []
-            let result = try bench.run(.none, progress: { told.append($0) })
+            let result = try bench.run(progress: { told.append($0) })
             // Two pools, the baseline and the readers, each warmed up, and the baseline with readers.
             #expect(told == (1...14).map { .count("bench", $0, of: 14, unit: "pairs") })
             let readers = try #require(result.combinations.first?.measured?.readers.value)
@@ -102,7 +102,7 @@ struct BenchResultTests {
     @Test("A GiB of huge pages tells what the pool costs over the engine, and demoting over growing")
     func poolGoals() throws {
         let bench = BenchExperiment(pages: HugePageCount(512), schemes: [.sharedTail], pairs: 5)
-        let result = try bench.run(.none)
+        let result = try bench.run()
         let outcome = try #require(result.combinations.first?.measured)
         #expect(result.goals.map(\.figure) == [.growOverEngine, .shrinkOverEngine, .demoteOverGrow])
         let over = outcome.synchronous.overEngine
@@ -123,7 +123,7 @@ struct BenchResultTests {
 
     @Test("1 GiB pages are measured as well")
     func gigantic() throws {
-        let result = try BenchExperiment(pages: HugePageCount(2), pageSize: .oneGibibyte, pairs: 1).run(.none)
+        let result = try BenchExperiment(pages: HugePageCount(2), pageSize: .oneGibibyte, pairs: 1).run()
         #expect(result.combinations.first?.measured?.plan.pages == HugePageCount(2))
     }
 
@@ -134,14 +134,14 @@ struct BenchResultTests {
     func doesNotFit() throws {
         // 8 mappings a huge page, and 2.
         let bench = BenchExperiment(pages: HugePageCount(9000), schemes: [.firstTail, .sharedTail], pairs: 1)
-        let result = try bench.run(.none)
+        let result = try bench.run()
         let reason = try #require(result.combinations[0].refusal.value)
-        #expect(reason.hasPrefix("needs 72000 mappings, vm.max_map_count is 65530; "))
-        #expect(reason.contains(" fit: --pages "))
+        #expect(reason.hasPrefix("9 000 huge pages of 2.00 MiB need 72 000 mappings, but vm.max_map_count is 65530, "))
+        #expect(reason.firstMatch(of: #/use --pages \d+ or --tail-frames \d, or raise it \(as root: /#) != nil)
         #expect(result.combinations[1].measured != nil)
-        #expect(BenchReport.lines(result).contains { $0.hasPrefix("first-tail, anonymous: not measured: needs 72000") })
+        #expect(BenchReport.lines(result).contains { $0.hasPrefix("first-tail, anonymous: not measured: 9 000 huge") })
         #expect(throws: ExperimentError.self) {
-            try BenchExperiment(pages: HugePageCount(1_000_000_000), pairs: 1).run(.none)
+            try BenchExperiment(pages: HugePageCount(1_000_000_000), pairs: 1).run()
         }
     }
 
@@ -162,7 +162,7 @@ struct BenchResultTests {
         control.end(by: 15)
         let bench = BenchExperiment(
             pages: HugePageCount(16), schemes: [.head, .sharedTail], pairs: 7, peers: [.baseline], walkers: 1)
-        let result = try bench.run(.none, control: control)
+        let result = try bench.run(control: control)
         let outcome = try #require(result.combinations.first?.measured)
         #expect(outcome.synchronous.pairs.count == 1 && outcome.deferred.pairs.count == 1)
         #expect(outcome.baseline.reason.value == BenchControl.reason && outcome.readers.value == nil)
@@ -261,5 +261,14 @@ struct BenchResultTests {
             Format.times($0.allocateRatio) + " " + Format.times($0.freeRatio)
         }
         #expect(ratios == ["2.5x 0.05x", "2.5x 2.6x"])
+    }
+}
+
+extension BenchExperiment {
+    /// Runs it within the limit of mappings that there is.
+    func run(
+        control: BenchControl = BenchControl(), progress: ProgressSink = { _ in }
+    ) throws(ExperimentError) -> BenchResult {
+        try run(prepare(raisingMapLimit: false), control: control, progress: progress)
     }
 }

@@ -22,7 +22,7 @@ struct UdmabufTests {
     @Test("The peer is measured, or has a row that says why not")
     func row() throws {
         let bench = BenchExperiment(pages: HugePageCount(16), pairs: 1, peers: [.udmabuf])
-        let result = try bench.run(.none)
+        let result = try bench.run()
         let row = try #require(result.combinations.first?.measured?.udmabuf)
         #expect((row.value == nil) == (UdmabufExperiment.refusal() != nil))
         #expect(row.reason.value == UdmabufExperiment.refusal())

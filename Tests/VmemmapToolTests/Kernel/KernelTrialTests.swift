@@ -126,7 +126,7 @@ struct KernelTrialTests {
 
     @Test("The same kernel as a peer: a row that says why it was not measured, and a benchmark that fails")
     func stoppedPeer() throws {
-        var result = try BenchExperiment(pages: HugePageCount(16), pairs: 1).run(.none)
+        var result = try BenchExperiment(pages: HugePageCount(16), pairs: 1).run()
         #expect(result.verdict == nil)
         result = BenchResult(
             host: result.host, configuration: result.configuration, endedBySignal: .notMeasured,

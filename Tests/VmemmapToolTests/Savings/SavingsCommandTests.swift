@@ -30,6 +30,21 @@ struct SavingsCommandTests {
         #expect(fits.code == 0, "\(fits)")
     }
 
+    @Test(
+        "Who may not raise the limit is told what there is room for, and with what",
+        .enabled(if: Command.hasOrdinaryMapLimit, Command.raisedMapLimit))
+    func notRaised() async throws {
+        let outcome = try await Command.asOrdinaryUser(["savings", "--memory", "20G", "--raise-map-limit"])
+        #expect(outcome.code == 4, "\(outcome)")
+        #expect(outcome.error.hasPrefix("vmemmap: cannot raise vm.max_map_count to "), "\(outcome)")
+        #expect(outcome.error.contains("; as root: sysctl vm.max_map_count="), "\(outcome)")
+        let ways = try #require(outcome.error.firstMatch(of: /, or use --memory (\d+M) or --tail-frames (\d)\n/))
+        for arguments in [["--memory", String(ways.1)], ["--memory", "20G", "--tail-frames", String(ways.2)]] {
+            let other = try await Command.run(["savings", "--dry-run"] + arguments)
+            #expect(other.code == 0, "\(other)")
+        }
+    }
+
     @Test("A dry run with --raise-map-limit plans what takes more mappings than there may be, and changes nothing")
     func dryRunRaising() async throws {
         let before = try HostLimits.maxMapCount()

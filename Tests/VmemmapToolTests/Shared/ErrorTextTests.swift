@@ -1,4 +1,7 @@
+import ArgumentParser
+import HostLab
 import HostMemory
+import SystemPackage
 import Testing
 import VmemmapEmulator
 @testable import VmemmapTool
@@ -51,6 +54,69 @@ struct ErrorTextTests {
             resource: .contiguousMemory, asked: HugePageCount(4), pageSize: .oneGibibyte, needed: nil,
             available: 1 << 30, limit: 1 << 30, largest: .zero)
         #expect(ErrorText.line(.shortage(inPieces)).contains("hugepagesz=1G hugepages=4)"))
+    }
+
+    @Test(
+        "As many tail frames as let all of them fit are a way out, where the command has the option and the scheme them"
+    )
+    func tailFrames() throws {
+        func line(_ scheme: Scheme, _ sizing: ErrorText.Sizing = .pages, pages: Int = 10240) -> String {
+            var memory = EmulatedMemory(pages: HugePageCount(pages), pageSize: .twoMebibytes, scheme: scheme)
+            do throws(ExperimentError) {
+                _ = try memory.plan(on: room())
+                return ""
+            } catch {
+                if let frames = Self.number(/--tail-frames (\d+)/, ErrorText.line(error)) {
+                    memory.tailFrames = .frames(PageCount(frames))
+                    #expect(throws: Never.self) { try memory.plan(on: room(inUse: 60 + 16)) }
+                }
+                return ErrorText.line(error, sizing)
+            }
+        }
+        #expect(line(.firstTail).contains("; 8172 fit: use --pages 8172 or --tail-frames "))
+        #expect(line(.firstTail, .pagesAlone).contains("; 8172 fit: use --pages 8172, or raise it "))
+        #expect(line(.head).contains("; 8172 fit: use --pages 8172, or raise it "))
+        #expect(line(.firstTail, pages: 40_000).contains("; 8172 fit: use --pages 8172, or raise it "))
+    }
+
+    private static func number(_ pattern: Regex<(Substring, Substring)>, _ line: String) -> Int? {
+        line.firstMatch(of: pattern).flatMap { Int($0.output.1) }
+    }
+
+    @Test("Of two that need as much, the line has the limit as it is, and what both need")
+    func half() throws {
+        let text = try #require(line(room().half, try plan(5000)))
+        #expect(text.contains("need 80 000 mappings, but vm.max_map_count is 65530, 65290 of them free; 4080 fit"))
+        let limit = try #require(Self.number(/sysctl vm\.max_map_count=(\d+)/, text))
+        #expect(line(room(mappings: limit).half, try plan(5000)) == nil)
+    }
+
+    @Test("A limit that could not be raised: how to do with what there is, or that there is room without")
+    func notRaised() throws {
+        let cause = HostError(.permissionDenied, .open, .file("/proc/sys/vm/max_map_count"))
+        func line(_ shortage: Shortage?, _ cause: SettingRefusal) -> String {
+            let refusal = RaisedMapLimit.Refusal(limit: MappingCount(83094), cause: cause, shortage: shortage)
+            #expect(ExitCode(ExperimentError.mapLimit(refusal)) == .notSupported)
+            return ErrorText.line(.mapLimit(refusal), .memory)
+        }
+        let shortage = Shortage(
+            resource: .mappings, asked: HugePageCount(10240), pageSize: .twoMebibytes, needed: 81920, available: 65380,
+            limit: 65530, largest: HugePageCount(8172), fittingTailFrames: PageCount(2))
+        let start = "cannot raise vm.max_map_count to 83094: \(cause); as root: sysctl vm.max_map_count=83094"
+        #expect(line(shortage, .host(cause)) == start + ", or use --memory 16344M or --tail-frames 2")
+        #expect(line(nil, .noLock(cause)) == start + ", or use no --raise-map-limit: there is room without")
+    }
+
+    @Test("What the engine refuses for want of mappings has a limit that would do")
+    func engine() {
+        func line(_ limit: Int) -> String {
+            let cause = VmemmapError.Cause.mappingLimit(
+                asked: MappingCount(80), inUse: MappingCount(limit - 8), limit: MappingCount(limit),
+                largest: HugePageCount(1))
+            return ErrorText.line(.vmemmap(VmemmapError(.optimize, cause)))
+        }
+        #expect(line(65530).hasSuffix("; as root: sysctl vm.max_map_count=66626"))
+        #expect(!line(Int(Int32.max)).contains("sysctl"))
     }
 
     @Test("A number that is named fits the next process too, which may have some threads more")

@@ -50,6 +50,35 @@ struct NodesTests {
         }
     }
 
+    @Test(
+        "Where as many nodes as there may be are too few, a number of huge pages is named, or a limit",
+        arguments: [1, 2])
+    func tooMany(_ parts: Int) throws {
+        let room = Self.room(.gibibytes(1 << 20))
+        let part = parts == 1 ? room : room.half
+        let memory = Self.memory(10_000_000)
+        for count in [NodeCount.auto, .number(NodeCount.most)] {
+            do throws(ExperimentError) {
+                _ = try NodeShares(memory, count, on: part)
+                Issue.record("10 000 000 huge pages")
+            } catch {
+                let line = ErrorText.line(error)
+                #expect(
+                    line.contains(
+                        "a node need \(Format.count(parts * 78128)) mappings, but vm.max_map_count is 65530, "))
+                #expect(!line.contains("--nodes") && !line.contains("--raise-map-limit"), "\(line)")
+                let pages = try #require(line.firstMatch(of: /use --pages (\d+)/).flatMap { Int($0.output.1) })
+                #expect(throws: Never.self) { try NodeShares(Self.memory(pages), count, on: part) }
+                // Of a half, no number lets that many fit.
+                let frames = line.firstMatch(of: /--tail-frames (\d+)/).flatMap { Int($0.output.1) }
+                #expect((frames != nil) == (parts == 1), "\(line)")
+                guard let frames else { continue }
+                let other = Self.memory(10_000_000, tailFrames: .frames(PageCount(frames)))
+                #expect(throws: Never.self) { try NodeShares(other, count, on: part) }
+            }
+        }
+    }
+
     @Test("All nodes have the tail frames that are chosen once")
     func tailFrames() throws {
         for count in [NodeCount.number(3), .auto] {

@@ -34,8 +34,21 @@ struct EmulatedMemory: Hashable, Sendable {
     /// The same where there is `room`.
     func plan(on room: HostRoom) throws(ExperimentError) -> MappingPlan {
         let plan = try plan(room, mappingLimit: room.freeMappings)
-        try room.check(plan, construction, asked: pages)
+        do throws(ExperimentError) {
+            try room.check(plan, construction, asked: pages)
+        } catch .shortage(var shortage) where shortage.resource == .mappings && tailFrames != .auto {
+            // The next process may have less room.
+            shortage.fittingTailFrames = fittingTailFrames(on: room.keepingFree(MappingAccount.variation))
+            throw .shortage(shortage)
+        }
         return plan
+    }
+
+    /// The tail frames with which there is room for them; nil where there is not with any number.
+    func fittingTailFrames(on room: HostRoom) -> PageCount? {
+        var memory = self
+        memory.tailFrames = .auto
+        return (try? memory.plan(on: room))?.tailFrames
     }
 
     /// What optimizing them does where vm.max_map_count is as high as it has to be.
@@ -43,16 +56,7 @@ struct EmulatedMemory: Hashable, Sendable {
     /// - Throws: ``ExperimentError`` when the host's base page has no use for the scheme, or there is not memory
     ///   enough.
     func planIgnoringTheMappingLimit() throws(ExperimentError) -> MappingPlan {
-        let room = try HostRoom.current().withoutMappingLimit
-        let plan = try plan(room, mappingLimit: room.freeMappings)
-        try room.check(plan, construction, asked: pages)
-        return plan
-    }
-
-    /// The mappings that vm.max_map_count must allow for optimizing them, the rest of the process included.
-    func neededMapLimit() throws(ExperimentError) -> MappingCount {
-        let plan = try planIgnoringTheMappingLimit()
-        return try HostRoom.current().limitNeeded(for: plan)
+        try plan(on: HostRoom.current().withoutMappingLimit)
     }
 
     /// The way out where a size is too small: the smallest of which the scheme frees something.
@@ -106,6 +110,8 @@ struct EmulatedMemory: Hashable, Sendable {
 enum ExperimentError: Error, Sendable {
     /// The host lacks what was asked for. Nothing was mapped.
     case shortage(Shortage)
+    /// vm.max_map_count is too low, and could not be raised.
+    case mapLimit(RaisedMapLimit.Refusal)
     /// The host cannot do it at all.
     case notSupported(String)
     /// What was to be looked at is not there.

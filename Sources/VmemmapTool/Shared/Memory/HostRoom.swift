@@ -20,9 +20,9 @@ struct Shortage: Hashable, Sendable {
     /// The size of each.
     let pageSize: HugePageSize
     /// What they need of the resource, in its unit (mappings or bytes); nil if that does not fit a number.
-    let needed: Int?
+    var needed: Int?
     /// What there is of it.
-    let available: Int
+    var available: Int
     /// The host's limit, of which the rest is in use.
     let limit: Int
     /// The most huge pages for which there is room.
@@ -30,6 +30,27 @@ struct Shortage: Hashable, Sendable {
     /// How much more of it all would take, with what may be gone until the next process asks; nil where that is not
     /// worked out.
     var lacking: ByteCount?
+    /// As many tail frames as let all of them fit, where it is mappings that run out; nil where no number does.
+    var fittingTailFrames: PageCount?
+    /// What those asked for are the largest share of; nil where they are all.
+    var share: Share?
+
+    /// Huge pages that are divided among nodes.
+    struct Share: Hashable, Sendable {
+        /// All of them.
+        let pages: HugePageCount
+        /// The nodes.
+        let nodes: Int
+    }
+
+    /// The same of so many that need as much, and have as much, each.
+    fileprivate func multiplied(by parts: Int) -> Shortage {
+        var all = self
+        let product = needed?.multipliedReportingOverflow(by: parts)
+        all.needed = product.flatMap { $0.overflow ? nil : $0.partialValue }
+        all.available = available * parts
+        return all
+    }
 }
 
 /// What this host has to give to one experiment, asked once, before anything is mapped.
@@ -44,7 +65,7 @@ struct HostRoom: Hashable, Sendable {
     var memorySource: String
     /// What else limits memory: the process's own limits.
     var limits: [MemoryLimit] = []
-    /// Among how many that need as much the memory is divided.
+    /// Among how many that need as much it is divided: mappings, and the memory, which is a part already.
     var parts = 1
 
     /// A limit of the process's own memory.
@@ -57,19 +78,8 @@ struct HostRoom: Hashable, Sendable {
         let countsSharedMemory: Bool
     }
 
-    /// Mappings kept for the rest of the process: the restore's headroom, the stacks and malloc arenas of walkers,
-    /// the report.
-    static let mappingReserve = MappingReserve.size + MappingCount(64)
-    /// What the next process may have more than this one: the runtime's stacks and malloc arenas, two mappings each,
-    /// come when they like. A number that is named leaves room for them.
-    static let mappingVariation = MappingCount(16)
     /// Memory kept for the process itself: staging, the account of measuring.
     static let memoryReserve = ByteCount.mebibytes(32)
-    /// What the next process may take more of its own limits than this one: stacks that the runtime's threads map when
-    /// they like.
-    static let stackVariation = ByteCount.mebibytes(16)
-    /// Threads whose stacks the process's own limits must have room for.
-    private static let threads = 8
 
     /// Asks this host.
     static func current() throws(ExperimentError) -> HostRoom {
@@ -99,7 +109,7 @@ struct HostRoom: Hashable, Sendable {
             throw .refused(
                 "\(limit.source) leaves \(Format.bytes(max(.zero, limit.left))), and the command itself needs "
                     + "\(Format.bytes(needed)): raise that limit by "
-                    + Format.mebibytes(atLeast: needed + stackVariation - limit.left))
+                    + Format.mebibytes(atLeast: needed + MappingAccount.stackVariation - limit.left))
         }
     }
 
@@ -112,7 +122,7 @@ struct HostRoom: Hashable, Sendable {
     private static func currentLimits() throws(HostError) -> [MemoryLimit] {
         guard try ProcessLimits.limitMemory() else { return [] }
         HeapReserve.fill()
-        let stacks = try ProcessLimits.threadStack() * threads
+        let stacks = try ProcessLimits.threadStack() * MappingAccount.threads
         func limit(_ left: ByteCount?, _ source: String, countsSharedMemory: Bool) -> MemoryLimit? {
             left.map {
                 MemoryLimit(left: $0 - stacks, source: source, countsSharedMemory: countsSharedMemory)
@@ -125,12 +135,15 @@ struct HostRoom: Hashable, Sendable {
     }
 
     /// Mappings that an experiment may have.
-    var freeMappings: MappingCount { max(.zero, mappingLimit - mappingsInUse - Self.mappingReserve) }
+    var freeMappings: MappingCount {
+        let part = MappingCount((mappingLimit - mappingsInUse).rawValue / parts)
+        return max(.zero, part - MappingAccount.keptForProcess)
+    }
 
-    /// The same host with vm.max_map_count out of the way: the kernel's own bound is an int.
+    /// The same host with vm.max_map_count as high as can be.
     var withoutMappingLimit: HostRoom {
         var room = self
-        room.mappingLimit = MappingCount(Int(Int32.max))
+        room.mappingLimit = MappingAccount.highestLimit
         return room
     }
 
@@ -138,14 +151,13 @@ struct HostRoom: Hashable, Sendable {
     /// budget counts every mapping of the process anew.
     func keepingFree(_ mappings: MappingCount) -> HostRoom {
         var room = self
-        room.mappingsInUse = mappingsInUse + mappings
+        room.mappingsInUse = mappingsInUse + mappings * parts
         return room
     }
 
     /// Half of what is free: for one of two that need as much.
     var half: HostRoom {
         var room = self
-        room.mappingLimit = mappingsInUse + MappingCount((mappingLimit - mappingsInUse).rawValue / 2)
         room.memory = ByteCount(memory.rawValue / 2)
         room.memorySource = "half of \(memorySource)"
         for index in limits.indices {
@@ -156,12 +168,10 @@ struct HostRoom: Hashable, Sendable {
         return room
     }
 
-    /// Mappings that the process may make meanwhile, where a limit is worked out.
-    static let mappingGrowth = MappingCount(1024)
-
     /// What vm.max_map_count must be for a plan, the rest of the process included, with room for its growth meanwhile.
     func limitNeeded(for plan: MappingPlan) -> MappingCount {
-        mappingsInUse + Self.mappingReserve + Self.mappingGrowth + plan.mappings(.optimized) * plan.hugePages.rawValue
+        mappingsInUse + MappingAccount.keptForProcess + MappingAccount.growth
+            + plan.mappings(.optimized) * plan.hugePages.rawValue
     }
 
     /// The most huge pages whose populated struct pages find memory here.
@@ -181,7 +191,8 @@ struct HostRoom: Hashable, Sendable {
         let asked = asked ?? plan.hugePages
         let mappings = shortage(
             .mappings, asked, plan, perPage: plan.mappings(.optimized).rawValue, free: freeMappings.rawValue,
-            variation: Self.mappingVariation.rawValue, limit: mappingLimit.rawValue)
+            variation: MappingAccount.variation.rawValue, limit: mappingLimit.rawValue
+        ).map { $0.multiplied(by: parts) }
         let perPage = Self.bytesPerPage(plan, construction)
         let memory = shortage(
             .memory(source: memorySource), asked, plan, perPage: perPage, free: (memory - Self.memoryReserve).rawValue,
@@ -194,7 +205,8 @@ struct HostRoom: Hashable, Sendable {
             return shortage(
                 .memory(source: limit.source), asked, plan, perPage: Self.bytesPerPage(plan, .populated) - region,
                 free: free.rawValue,
-                variation: Self.variation(of: free) + Self.stackVariation.rawValue, limit: limit.left.rawValue)
+                variation: Self.variation(of: free) + MappingAccount.stackVariation.rawValue, limit: limit.left.rawValue
+            )
         }
         let shortages = ([mappings, memory] + ofLimits).compactMap { $0 }
         if let worst = shortages.min(by: { $0.largest < $1.largest }) { throw .shortage(worst) }

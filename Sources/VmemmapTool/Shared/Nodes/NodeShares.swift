@@ -13,18 +13,18 @@ struct NodeShares: Sendable {
     /// - Throws: ``ExperimentError`` when there is not memory enough for all of it, or a node's share takes more
     ///   mappings than a process may have. What a process's own limits leave each node sees for itself.
     init(_ memory: EmulatedMemory, _ count: NodeCount, on room: HostRoom) throws(ExperimentError) {
+        let room = room.keepingFree(MappingAccount.nodeVariation - MappingAccount.variation)
         // Chosen once: all nodes have the same number of tail frames.
         var memory = memory
         let number: Int
         switch count {
-        case .number(let nodes):
-            number = nodes
-            memory.tailFrames = try Self.tailFrames(memory, nodes, room)
+        case .number(let nodes): number = nodes
         case .auto:
             let plan = try memory.plan(on: room.ofNodes(1))
             memory.tailFrames = .frames(plan.tailFrames)
-            number = try Self.nodesNeeded(plan, room)
+            number = Self.nodesNeeded(plan, room)
         }
+        memory.tailFrames = try Self.tailFrames(memory, number, room)
         let all = room.ofNodes(number)
         _ = try memory.plan(on: all)
         memories = NodeCount.shares(of: memory.pages.rawValue, among: number).map { pages in
@@ -35,25 +35,14 @@ struct NodeShares: Sendable {
         plans = try memories.map { (share) throws(ExperimentError) in try share.plan(on: all) }
     }
 
-    /// Mappings that a node may have less than this process, which has not run anything yet.
-    private static let variation = HostRoom.mappingVariation * 4
-
-    private static func pagesPerNode(_ plan: MappingPlan, _ room: HostRoom) -> Int {
-        let perPage = plan.mappings(.optimized).rawValue
-        return perPage == 0 ? .max : max(0, (room.freeMappings - variation).rawValue / perPage)
-    }
-
-    private static func nodesNeeded(_ plan: MappingPlan, _ room: HostRoom) throws(ExperimentError) -> Int {
-        let most = pagesPerNode(plan, room)
+    /// As few as there is room for in, or as many as there may be.
+    private static func nodesNeeded(_ plan: MappingPlan, _ room: HostRoom) -> Int {
         let pages = plan.hugePages.rawValue
-        guard most > 0, (pages - 1) / most < NodeCount.most else {
-            throw .refused(
-                "\(Format.count(pages)) huge pages need \(Format.count(plan.mappings(.optimized).rawValue, "mapping")) "
-                    + "each, and vm.max_map_count leaves a node \(room.freeMappings.rawValue): not even "
-                    + "\(NodeCount.most) nodes "
-                    + "have room for them; take more tail frames or fewer huge pages")
-        }
-        return (pages - 1) / most + 1
+        let perPage = plan.mappings(.optimized).rawValue
+        // What a number that is named is taken from.
+        let free = max(.zero, room.freeMappings - MappingAccount.variation)
+        let most = perPage == 0 ? pages : free.rawValue / perPage
+        return min(pages, NodeCount.most, most == 0 ? .max : (pages - 1) / most + 1)
     }
 
     /// The tail frames of the largest share. Throws if it does not fit a process.
@@ -64,14 +53,9 @@ struct NodeShares: Sendable {
         share.pages = HugePageCount((memory.pages.rawValue - 1) / nodes + 1)
         do throws(ExperimentError) {
             return .frames(try share.plan(on: room.ofOneNode).tailFrames)
-        } catch .shortage(let shortage) where shortage.resource == .mappings {
-            let needed =
-                shortage.largest.rawValue == 0 ? nil : (memory.pages.rawValue - 1) / shortage.largest.rawValue + 1
-            let mappings = shortage.needed.map { "\($0)" } ?? "more"
-            throw .refused(
-                "\(Format.count(share.pages.rawValue)) huge pages a node need \(mappings) mappings, but "
-                    + "vm.max_map_count is \(shortage.limit), \(shortage.available) of them free; use --nodes auto"
-                    + (needed.map { " or --nodes \($0)" } ?? ""))
+        } catch .shortage(var shortage) where shortage.resource == .mappings {
+            shortage.share = Shortage.Share(pages: memory.pages, nodes: nodes)
+            throw .shortage(shortage)
         }
     }
 }

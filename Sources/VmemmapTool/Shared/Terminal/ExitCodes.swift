@@ -23,6 +23,7 @@ extension ExitCode {
     init(_ error: ExperimentError) {
         switch error {
         case .shortage, .refused: self = .shortage
+        case .mapLimit(let refusal): self.init(ExperimentError(refusal.cause))
         case .notSupported, .notPermitted: self = .notSupported
         case .notFound, .inUse: self = .shortage
         case .host(let error): self.init(error)
