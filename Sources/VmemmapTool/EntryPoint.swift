@@ -39,8 +39,13 @@ package enum EntryPoint {
             Glibc.exit(ExitCode(error).rawValue)
         } catch {
             let code = VmemmapCommand.exitCode(for: error)
-            if code != .success { VmemmapCommand.exit(withError: error) }
-            Output.print(VmemmapCommand.fullMessage(for: error) + "\n")
+            let text = VmemmapCommand.fullMessage(for: error)
+            if code != .success {
+                // A command that exits with a code has said why.
+                if !text.isEmpty { Output.error(text: text) }
+                Glibc.exit(code.rawValue)
+            }
+            Output.print(text + "\n")
         }
         Glibc.exit(Output.exitCode.rawValue)
     }

@@ -58,7 +58,8 @@ extension ByteCount {
     /// Whether it is a number of whole pages, 0 at least.
     var isWholePages: Bool { rawValue >= 0 && rawValue.isMultiple(of: HostLimits.pageSize.rawValue) }
 
-    var isPowerOfTwo: Bool { rawValue > 0 && rawValue & (rawValue - 1) == 0 }
+    /// Whether it is a power of two.
+    package var isPowerOfTwo: Bool { rawValue > 0 && rawValue & (rawValue - 1) == 0 }
 }
 
 extension AddressRange {

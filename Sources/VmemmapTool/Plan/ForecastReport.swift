@@ -48,11 +48,12 @@ enum ForecastReport {
     private static func structPages(_ result: PlanResult) -> [String] {
         let size = result.configuration.structPageSizeBytes
         if size == StructPage.size { return [] }
-        let isPowerOfTwo = size.rawValue & (size.rawValue - 1) == 0
         if Geometry.plannedStructPageSizes.contains(size) {
             return ["A struct page has \(size.rawValue) bytes, as when it has shrunk to a descriptor (memdesc).", ""]
         }
-        return [isPowerOfTwo ? "A struct page has \(size.rawValue) bytes." : KernelMessage.crossing(size), ""]
+        // The message is HugeTLB's.
+        let isPlain = size.isPowerOfTwo || result.isOfDevices
+        return [isPlain ? "A struct page has \(size.rawValue) bytes." : KernelMessage.crossing(size), ""]
     }
 
     private static func table(_ forecast: Forecast, _ result: PlanResult, _ style: Style) -> [String] {

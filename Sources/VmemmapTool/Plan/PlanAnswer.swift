@@ -5,7 +5,7 @@ import VmemmapEmulator
 enum PlanAnswer {
     /// The sentences, a line each.
     static func lines(_ result: PlanResult) -> [String] {
-        if result.isOfDevices { return [forecast(result), deviceDax] }
+        if result.isOfDevices { return [forecast(result), deviceDax(result)] }
         guard let architecture = result.configuration.architecture.value.flatMap(Architecture.init(rawValue:)) else {
             return [forecast(result), pools(result), state(result.kernel), missingSizes(result)].compactMap(\.self)
         }
@@ -43,11 +43,20 @@ enum PlanAnswer {
             + "\(Format.bytes(forecast.memoryBytes)), page tables deducted.\(share ?? "")"
     }
 
-    /// Linux's condition (`vmemmap_can_optimize()`).
-    private static let deviceDax =
-        "Linux has that since 5.19 on x86-64, later on riscv and on powerpc with radix page tables; nothing turns it "
-        + "on or off. The struct pages are built so where a device is aligned to its huge pages (ndctl "
-        + "create-namespace --mode devdax --align) and they lie in main memory (--map mem), not on the device."
+    /// Linux's conditions (`vmemmap_can_optimize()`).
+    private static func deviceDax(_ result: PlanResult) -> String {
+        let versions = "Linux has that since 5.19 on x86-64, later on riscv and on powerpc with radix page tables"
+        let size = result.configuration.structPageSizeBytes
+        guard size.isPowerOfTwo else {
+            return
+                "\(versions), but not where a struct page has \(size.rawValue) bytes, which is no power of two: all of them are "
+                + "built then (vmemmap_can_optimize())."
+        }
+        return
+            "\(versions); nothing turns it on or off. The struct pages are built so where a device is aligned to its "
+            + "huge pages (ndctl create-namespace --mode devdax --align) and they lie in main memory (--map mem), not "
+            + "on the device."
+    }
 
     /// Which of the sizes of huge page this host's kernel does not have; nil where it has all, or does not tell.
     private static func missingSizes(_ result: PlanResult) -> String? {

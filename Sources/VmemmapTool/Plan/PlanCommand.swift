@@ -28,6 +28,10 @@ struct PlanCommand: ParsableCommand, TakesTailFrames {
     @Option(help: "Another architecture, or a table of all (default: this host's).")
     var arch: ArchitectureChoice?
 
+    /// Refused with what there is in its place. The parser would take its value for a pool, and that for the mistake.
+    @Option(help: .hidden)
+    var basePage: String?
+
     @Option(
         help: "Only this size of huge page (default: each; with --pages 2M).",
         completion: .list(HugePageSize.allValueStrings), transform: PlanCommand.pageSize)
@@ -63,6 +67,7 @@ struct PlanCommand: ParsableCommand, TakesTailFrames {
     }
 
     func validate() throws {
+        try checkBasePage()
         let isAmount = amount.memory != nil || amount.pages.number != nil
         for (option, isGiven) in [
             ("--memory or --pages", isAmount), ("--page-size", pageSize != nil), ("--cover-letter", coverLetter),
@@ -78,6 +83,16 @@ struct PlanCommand: ParsableCommand, TakesTailFrames {
         // Each row says what run it has.
         try tailFrames.check(for: schemes, sizes)
         _ = try amount.bytes(sizes[0])
+    }
+
+    private func checkBasePage() throws {
+        guard let basePage else { return }
+        let bytes = (try? MemorySize.parse(basePage))?.bytes
+        let such = Architecture.allCases.filter { $0.basePageSize == bytes }
+        let names = (such.isEmpty ? Architecture.allCases : such).map(\.rawValue).joined(separator: ", ")
+        let use = such.isEmpty ? "use" : "for base pages of \(basePage) use"
+        throw ValidationError(
+            "plan has no --base-page, as an architecture has its own: \(use) --arch, one of \(names).")
     }
 
     private var sizes: [HugePageSize] {

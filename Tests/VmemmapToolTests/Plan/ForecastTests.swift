@@ -37,6 +37,20 @@ struct ForecastTests {
         }
     }
 
+    @Test("With struct pages of 56 bytes device DAX frees nothing either, and HugeTLB's message is not its own")
+    func deviceDax() throws {
+        for (size, isBuiltSo) in [(56, false), (64, true)] {
+            let result = try PlanExperiment(
+                memory: .gibibytes(1), sizes: [.twoMebibytes], schemes: [.deviceDax], backing: .anonymous,
+                tailFrames: .frames(PageCount(1)), structPageSize: ByteCount(size)
+            ).run()
+            let text = ForecastReport.lines(result).joined(separator: "\n")
+            #expect(text.contains("The struct pages are built so where ") == isBuiltSo, "\(text)")
+            #expect(text.contains("but not where a struct page has 56 bytes, ") == !isBuiltSo, "\(text)")
+            #expect(!text.contains("HugeTLB: "), "\(text)")
+        }
+    }
+
     @Test("The kernel's boot messages: 28 KiB for a 2 MiB page, 16380 KiB for a 1 GiB page; v5: 24 and 16376")
     func messages() throws {
         #expect(try forecast(.gibibytes(1), .twoMebibytes, .head).freedPerPageBytes == .kibibytes(28))

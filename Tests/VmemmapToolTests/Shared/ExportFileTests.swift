@@ -88,6 +88,20 @@ struct ExportFileTests {
         #expect(outcome.output == "0\n3\ncsv\n", "\(outcome)")
     }
 
+    @Test(
+        "A name with control characters stays on the line of the command line, and a shell takes it for the same name")
+    func controlCharacters() async throws {
+        let outcome = try await Command.shell(
+            #"""
+            file=$'a\nb\e[1m\t\'\\7 |.md'
+            "$0" plan -q --export-markdown "$file"
+            words=$(sed -n 's/^    vmemmap //p' "$file")
+            vmemmap() { printf %s "${@: -1}"; }
+            eval "vmemmap $words" | cmp - <(printf %s "$file") && echo same
+            """#)
+        #expect(outcome.output == "same\n", "\(outcome)")
+    }
+
     @Test("A name for standard output, and the file that it goes to, are standard output")
     func standardOutput() async throws {
         let outcome = try await Command.shell(

@@ -30,6 +30,12 @@ struct GeometryOptionTests {
             ("demo --page-size 3M", "it must be a power of two"),
             ("demo --arch arm64-16k --page-size 2M", "has nothing to free: use --page-size 32M or 1G."),
             ("stress --arch arm64-64k --page-size 2M", "has nothing to free: use --page-size 512M or 16G."),
+            (
+                "plan --base-page 64K",
+                "plan has no --base-page, as an architecture has its own: for base pages of 64K use --arch, one of "
+                    + "arm64-64k, powerpc-64k."
+            ),
+            ("plan --base-page 8K", "as an architecture has its own: use --arch, one of x86-64, arm64-4k, "),
             ("hold --scheme device-dax --pmd-mapped", "device-dax has no frames to fill the PMDs of --pmd-mapped"),
         ])
     func refused(_ line: String, _ reason: String) async throws {

@@ -43,6 +43,25 @@ struct TerminalTests {
         }
     }
 
+    @Test(
+        "On a terminal errors are broken between words, whoever finds them; in a pipe a line stays one",
+        arguments: [
+            "compare /nonexistent /dev/null", "compare old new --fail-above 9999999", "demo --pages 999999999",
+        ])
+    func errors(_ line: String) async throws {
+        let outcome = try await Command.shell(
+            """
+            script -qec "stty cols 50; '$0' \(line)" out < /dev/null > /dev/null; grep -v '^Script ' out
+            "$0" \(line)
+            """)
+        let lines = outcome.output.split(whereSeparator: \.isNewline)
+        #expect(lines.count > 1 && lines.allSatisfy { $0.count <= 50 }, "\(outcome)")
+        func words(_ text: String) -> [Substring] { text.split(whereSeparator: \.isWhitespace) }
+        // What is free may differ from one to the next.
+        #expect(words(outcome.output).prefix(9) == words(outcome.error).prefix(9), "\(outcome)")
+        #expect(outcome.error.split(separator: "\n").contains { $0.count > 50 }, "\(outcome)")
+    }
+
     @Test("Completions are generated for each shell, for every subcommand", arguments: ["bash", "zsh", "fish"])
     func completions(_ shell: String) async throws {
         let outcome = try await Command.run(["--generate-completion-script", shell])

@@ -68,10 +68,16 @@ enum Output {
         if code != .success { throw code }
     }
 
-    /// Writes a line to standard error. What it quotes from others cannot steer the terminal.
-    static func error(_ line: String, as prefix: String = Tool.name) {
-        let lines = line.split(separator: "\n", omittingEmptySubsequences: false).map { Format.visible($0) }
-        try? HostKernel.write(
-            Array("\(prefix): \(lines.joined(separator: "\n"))\n".utf8), to: .standardError, name: "standard error")
+    /// Writes a line to standard error.
+    static func error(_ line: String, as prefix: String = Tool.name) { error(text: "\(prefix): \(line)") }
+
+    /// Writes text to standard error, on a terminal broken between words. What it quotes from others cannot steer the
+    /// terminal.
+    static func error(text: String) {
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { Format.visible($0) }
+        // In a pipe, a line stays one: whoever reads it looks for it.
+        let style = isatty(2) == 1 ? Style(for: .standardError) : .plain
+        let wrapped = style.wrapped(lines).joined(separator: "\n")
+        try? HostKernel.write(Array("\(wrapped)\n".utf8), to: .standardError, name: "standard error")
     }
 }

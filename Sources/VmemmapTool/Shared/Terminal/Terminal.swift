@@ -20,10 +20,17 @@ struct TerminalOptions: ParsableArguments {
 
     /// Standard output and standard error, as asked for.
     var terminal: Terminal {
-        let place = Style.Place(
-            isTerminal: isatty(1) == 1, columns: Terminal.columns(of: .standardOutput),
-            environment: HostKernel.environment(Style.variables.map(\.name)))
-        return Terminal(style: Style(for: place, color: color, isVerbose: verbose), isQuiet: quiet)
+        Terminal(style: Style(for: .standardOutput, color: color, isVerbose: verbose), isQuiet: quiet)
+    }
+}
+
+extension Style {
+    /// The style for what is written to a stream.
+    init(for stream: FileDescriptor, color: ColorChoice = .auto, isVerbose: Bool = false) {
+        let place = Place(
+            isTerminal: isatty(stream.rawValue) == 1, columns: Terminal.columns(of: stream),
+            environment: HostKernel.environment(Self.variables.map(\.name)))
+        self.init(for: place, color: color, isVerbose: isVerbose)
     }
 }
 
