@@ -82,22 +82,22 @@ extension EmulatedMachine {
 
     /// What /proc/vmstat would say of the memory map.
     package func memmap() -> MemmapInfo {
-        book.withLock { book in
+        facts.withLock { facts in
             MemmapInfo(
-                allocatorPages: book.origins.allocatorPages, bootPages: book.origins.bootPages,
-                splitPageTables: book.deposits.inUse, optimizeFailures: book.optimizeFailures,
-                mappingLimitFailures: book.mappingLimitFailures, memoryFailures: book.memoryFailures,
-                restoreFailures: book.restoreFailures,
-                setAsidePages: book.setAside.reduce(0) { $0 + configuration.sizes.pages(in: $1.size) },
-                frameBudget: book.budget?.left,
-                freePages: book.zones.reduce(0) { $0 + $1.freePages })
+                allocatorPages: facts.origins.allocatorPages, bootPages: facts.origins.bootPages,
+                splitPageTables: facts.deposits.inUse, optimizeFailures: facts.optimizeFailures,
+                mappingLimitFailures: facts.mappingLimitFailures, memoryFailures: facts.memoryFailures,
+                restoreFailures: facts.restoreFailures,
+                setAsidePages: facts.setAside.reduce(0) { $0 + configuration.sizes.pages(in: $1.size) },
+                frameBudget: facts.budget?.left,
+                freePages: facts.zones.reduce(0) { $0 + $1.freePages })
         }
     }
 
     /// This host's frames that there must be behind the region: those of each vmemmap page that has its own, and of the
     /// templates that show.
     public func expectedFrames() -> PageCount {
-        let present = vmemmapPages - book.withLock { $0.memoryBlocks.absentVmemmapPages }
+        let present = vmemmapPages - facts.withLock { $0.memoryBlocks.absentVmemmapPages }
         let pages = views.reduce(present) { sum, entry in
             let (size, view) = entry
             let optimized = optimizedPages(pool(size))
@@ -147,7 +147,7 @@ extension EmulatedMachine {
     // MARK: States
 
     /// The pool of a size. Empty where the machine has none.
-    package func pool(_ size: HugePageSize) -> HState { book.withLock { $0.hstates[size] ?? HState(size) } }
+    package func pool(_ size: HugePageSize) -> HState { facts.withLock { $0.hstates[size] ?? HState(size) } }
 
     /// Whether the vmemmap of a huge page is optimized (`HPageVmemmapOptimized`).
     func isOptimized(_ freed: PageID) -> Bool { views[freed.size]?.states.state(of: freed.page) == .optimized }

@@ -21,8 +21,8 @@ extension EmulatedMachine {
     ///   - isReserved: whether the caller has reserved it.
     public func allocate(_ size: HugePageSize, isReserved: Bool = false) throws(HugeTLBError) -> HugePage {
         let view = try view(size)
-        let free = try book.withLock { (book) throws(HugeTLBError) in
-            try book.change(size) { (state) throws(HugeTLBError) -> HugePageIndex? in
+        let free = try facts.withLock { (facts) throws(HugeTLBError) in
+            try facts.change(size) { (state) throws(HugeTLBError) -> HugePageIndex? in
                 guard state.cgroup.allowsUse(state, isReserved: isReserved) else {
                     throw HugeTLBError(.cgroupLimit(size))
                 }
@@ -65,8 +65,8 @@ extension EmulatedMachine {
             throw prepared.refusal ?? HugeTLBError(.noContiguousMemory(size))
         }
         // Counted only now that it is there: what is counted, others may make the pool's own, or free in its place.
-        let isAllowed = book.withLock { book in
-            book.change(size) { state in
+        let isAllowed = facts.withLock { facts in
+            facts.change(size) { state in
                 guard state.surplus < state.overcommit else { return false }
                 state.add(page, isSurplus: true)
                 return true
@@ -89,8 +89,8 @@ extension EmulatedMachine {
     @discardableResult
     public func free(_ page: HugePage, restoresReservation: Bool = false) throws(HugeTLBError) -> Bool {
         let view = try view(page.size)
-        let wasActive = book.withLock { book in
-            book.change(page.size) { state in
+        let wasActive = facts.withLock { facts in
+            facts.change(page.size) { state in
                 let wasActive = state.active.remove(page.index) != nil
                 if wasActive, restoresReservation { state.returning += HugePageCount(1) }
                 return wasActive
@@ -109,7 +109,7 @@ extension EmulatedMachine {
     func letGo(_ page: HugePageIndex, _ size: HugePageSize, restoresReservation: Bool = false) -> Bool {
         // A surplus page that was left untouched becomes the pool's only with what that takes.
         if configuration.policy == .poolOnly, !isOptimized(PageID(page: page, size: size)),
-            configuration.keepsPages || !book.withLock({ $0.change(size) { $0.hasSurplus(beside: page) } })
+            configuration.keepsPages || !facts.withLock({ $0.change(size) { $0.hasSurplus(beside: page) } })
         {
             var refusals = OptimizeRefusals()
             _ = optimize([page], size, &refusals)
@@ -117,8 +117,8 @@ extension EmulatedMachine {
         // Nobody may be given one that a refusal has torn.
         let freed = PageID(page: page, size: size)
         guard isUsable(freed) else {
-            book.withLock { book in
-                book.change(size) { state in
+            facts.withLock { facts in
+                facts.change(size) { state in
                     if restoresReservation { state.returning -= HugePageCount(1) }
                     state.remove(page, isSurplus: state.hasSurplus(beside: page))
                 }
@@ -143,12 +143,12 @@ extension EmulatedMachine {
     public func setOvercommit(_ size: HugePageSize, _ count: HugePageCount) throws(HugeTLBError) {
         _ = try view(size)
         guard count >= .zero else { throw HugeTLBError(.unusableCount(count)) }
-        book.withLock { book in book.change(size) { $0.overcommit = count } }
+        facts.withLock { facts in facts.change(size) { $0.overcommit = count } }
     }
 
     /// vm.hugetlb_optimize_vmemmap: from now on, for huge pages that come into being. Those that are there stay as they
     /// are.
-    public func setOptimizing(_ isOptimizing: Bool) { book.withLock { $0.isOptimizing = isOptimizing } }
+    public func setOptimizing(_ isOptimizing: Bool) { facts.withLock { $0.isOptimizing = isOptimizing } }
 
     /// Frames that splits and restores may take for page tables and the vmemmap, none if it is below 0; nil: as many as
     /// the host has.
@@ -158,7 +158,7 @@ extension EmulatedMachine {
     ///   - isShared: whether they are all the memory there is left: huge pages come from it too, and what they leave
     ///     goes there. If not, what an operation frees can serve that operation alone.
     public func setFrameBudget(_ frames: PageCount?, isShared: Bool = false) {
-        book.withLock { $0.budget = frames.map { FrameBudget($0, isShared: isShared) } }
+        facts.withLock { $0.budget = frames.map { FrameBudget($0, isShared: isShared) } }
     }
 
     /// Waits until every huge page freed before is back with the page allocator, or the pool's again (`flush_work()`).

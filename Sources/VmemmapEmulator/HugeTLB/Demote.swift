@@ -46,8 +46,8 @@ extension EmulatedMachine {
         try resizing.withLock { (_) throws(HugeTLBError) in
             var left = count
             while left > .zero {
-                let taken = book.withLock { book in
-                    book.change(size) { state -> [(HugePageIndex, isSurplus: Bool)]? in
+                let taken = facts.withLock { facts in
+                    facts.change(size) { state -> [(HugePageIndex, isSurplus: Bool)]? in
                         let free = allowed.reduce(HugePageCount.zero) { $0 + state.nodes[$1].free }
                         if free == state.reserved { return nil }
                         return state.removeFree(atMost: left, allowed) {

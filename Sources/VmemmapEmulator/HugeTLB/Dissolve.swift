@@ -5,13 +5,13 @@ import Synchronization
 extension EmulatedMachine {
     /// The huge page that a frame is in, free or in use; nil if it is in none, or on its way out.
     public func hugePage(of frame: PageFrameNumber) -> HugePage? {
-        book.withLock { find(frame, &$0) }
+        facts.withLock { find(frame, &$0) }
     }
 
-    func find(_ frame: PageFrameNumber, _ book: inout Book) -> HugePage? {
+    func find(_ frame: PageFrameNumber, _ facts: inout Facts) -> HugePage? {
         for (size, view) in views where view.layout.frames.contains(frame) {
             let page = view.layout.geometry.hugePage(of: frame)
-            guard let state = book.hstates[size], state.active.contains(page) || state.isFree(page) else { continue }
+            guard let state = facts.hstates[size], state.active.contains(page) || state.isFree(page) else { continue }
             return HugePage(index: page, size: size, head: view.layout.geometry.headFrame(of: page))
         }
         return nil
@@ -42,21 +42,21 @@ extension EmulatedMachine {
         _ frame: PageFrameNumber, isSurplus: (HState, HugePageIndex) -> Bool,
         _ check: (HugePage) throws(HugeTLBError) -> Void = { (_) throws(HugeTLBError) in }
     ) throws(HugeTLBError) -> (page: HugePage, isSurplus: Bool)? {
-        try book.withLock { (book) throws(HugeTLBError) -> (page: HugePage, isSurplus: Bool)? in
-            guard let page = find(frame, &book), let state = book.hstates[page.size] else { return nil }
+        try facts.withLock { (facts) throws(HugeTLBError) -> (page: HugePage, isSurplus: Bool)? in
+            guard let page = find(frame, &facts), let state = facts.hstates[page.size] else { return nil }
             if state.active.contains(page.index) { throw HugeTLBError(.inUse(page.index, page.size)) }
             if configuration.keepsPages { throw HugeTLBError(.keepsPages) }
             if state.available <= .zero { throw HugeTLBError(.reserved(page.size)) }
             try check(page)
             let isSurplus = isSurplus(state, page.index)
-            book.change(page.size) { $0.removeFree(page.index, isSurplus: isSurplus) }
+            facts.change(page.size) { $0.removeFree(page.index, isSurplus: isSurplus) }
             return (page, isSurplus)
         }
     }
 
     /// Throws unless a frame is one of the machine's, and there.
     func checkFrame(_ frame: PageFrameNumber) throws(HugeTLBError) {
-        guard frames.contains(frame), book.withLock({ $0.memoryBlocks.isPresent(frame) }) else {
+        guard frames.contains(frame), facts.withLock({ $0.memoryBlocks.isPresent(frame) }) else {
             throw HugeTLBError(.noSuchFrame(frame))
         }
     }

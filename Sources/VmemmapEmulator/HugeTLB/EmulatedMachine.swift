@@ -17,7 +17,7 @@ public final class EmulatedMachine: Sendable {
     let views: [HugePageSize: VmemmapRegion]
     /// The view as huge pages of a block, which every machine has.
     let smallView: VmemmapRegion
-    let book: Guarded<Book>
+    let facts: Guarded<Facts>
     /// One change of a pool's size at a time (`resize_lock`).
     let resizing = Guarded(())
     let worker: DeferredWorker<PageID>
@@ -35,7 +35,7 @@ public final class EmulatedMachine: Sendable {
     let plainBlocks: [[UInt64]]
 
     /// What the machine knows of itself. Everything but the struct pages.
-    struct Book {
+    struct Facts {
         var hstates: [HugePageSize: HState]
         var zones: [BlockAllocator]
         var memoryBlocks: MemoryBlocks
@@ -134,8 +134,8 @@ public final class EmulatedMachine: Sendable {
         let memoryBlocks = configuration.memoryBlocks(small.geometry)
         var origins = FrameOrigins(pages: vmemmapPages, absent: memoryBlocks.absentVmemmapPages)
         for plan in plans.values { origins.addTemplates(plan.templates) }
-        book = Guarded(
-            Book(
+        facts = Guarded(
+            Facts(
                 hstates: plans.mapValues { HState($0.geometry.hugePageSize, border: configuration.border($0)) },
                 zones: Self.zones(configuration, pagesPerBlock: pagesPerBlock), memoryBlocks: memoryBlocks,
                 isOptimizing: configuration.optimizesAtBoot, hasNodes: configuration.nodes > 1, origins: origins,

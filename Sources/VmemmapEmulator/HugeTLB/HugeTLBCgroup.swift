@@ -29,6 +29,6 @@ extension EmulatedMachine {
     /// Sets what the users of huge pages of a size may have, from now on.
     public func setCgroup(_ size: HugePageSize, _ change: (inout HugeTLBCgroup) -> Void) throws(HugeTLBError) {
         _ = try view(size)
-        book.withLock { book in book.change(size) { change(&$0.cgroup) } }
+        facts.withLock { facts in facts.change(size) { change(&$0.cgroup) } }
     }
 }

@@ -22,17 +22,17 @@ extension EmulatedMachine {
     }
 
     private func poisonPresent(_ frame: PageFrameNumber) throws(HugeTLBError) {
-        let found = book.withLock { book in
-            if let page = find(frame, &book) {
-                let isFree = book.hstates[page.size]?.isFree(page.index) ?? false
-                let isFirst = note(frame, in: page.index, page.size, &book)
+        let found = facts.withLock { facts in
+            if let page = find(frame, &facts) {
+                let isFree = facts.hstates[page.size]?.isFree(page.index) ?? false
+                let isFirst = note(frame, in: page.index, page.size, &facts)
                 return isFirst ? (isFree ? Poisoned.freeHugePage(page) : .remembered) : .before
             }
-            let isFree = book.zones.contains { $0.isFree(frame) }
-            if !book.isolate(frame) { return .before }
-            if isKept(frame, book) { return .kept }
+            let isFree = facts.zones.contains { $0.isFree(frame) }
+            if !facts.isolate(frame) { return .before }
+            if isKept(frame, facts) { return .kept }
             // Its struct page is about to be rewritten, and may be read-only still.
-            if !isFree { book.errorsInTransit.insert(frame) }
+            if !isFree { facts.errorsInTransit.insert(frame) }
             return isFree ? .freePage : .remembered
         }
         switch found {
@@ -65,9 +65,9 @@ extension EmulatedMachine {
     }
 
     /// Whether a frame is firmware's, or holds vmemmap.
-    private func isKept(_ frame: PageFrameNumber, _ book: Book) -> Bool {
+    private func isKept(_ frame: PageFrameNumber, _ facts: Facts) -> Bool {
         configuration.reserved.contains { configuration.frames(in: $0).contains(frame) }
-            || book.memoryBlocks.holdsVmemmap(frame)
+            || facts.memoryBlocks.holdsVmemmap(frame)
     }
 
     /// Remembers an error of a huge page that is in a pool, on its head and by its index.
@@ -75,7 +75,7 @@ extension EmulatedMachine {
     /// - Returns: whether it is the first.
     @discardableResult
     private func note(
-        _ frame: PageFrameNumber, in page: HugePageIndex, _ size: HugePageSize, _ book: inout Book
+        _ frame: PageFrameNumber, in page: HugePageIndex, _ size: HugePageSize, _ facts: inout Facts
     ) -> Bool {
         guard let view = views[size] else { return false }
         let fields = HugePageFields(of: page, view.layout)
@@ -86,9 +86,9 @@ extension EmulatedMachine {
             fields.isPoisoned = true
             return true
         }
-        if fields.rawErrorIndex != index, !book.furtherErrors[head, default: []].contains(index) {
+        if fields.rawErrorIndex != index, !facts.furtherErrors[head, default: []].contains(index) {
             // There is room for one in the struct pages; upstream keeps a list since 6.1.
-            book.furtherErrors[head, default: []].append(index)
+            facts.furtherErrors[head, default: []].append(index)
         }
         return false
     }
@@ -98,22 +98,22 @@ extension EmulatedMachine {
     func enterPool(
         _ pages: [HugePageIndex], _ size: HugePageSize, _ change: (inout HState, HugePageIndex) -> Void
     ) {
-        book.withLock { enterPool(pages, size, &$0, change) }
+        facts.withLock { enterPool(pages, size, &$0, change) }
     }
 
-    /// The same for who has the book.
+    /// The same for who has the lock.
     func enterPool(
-        _ pages: [HugePageIndex], _ size: HugePageSize, _ book: inout Book,
+        _ pages: [HugePageIndex], _ size: HugePageSize, _ facts: inout Facts,
         _ change: (inout HState, HugePageIndex) -> Void
     ) {
-        book.change(size) { state in
+        facts.change(size) { state in
             for page in pages { change(&state, page) }
         }
-        guard let view = views[size], !book.errorsInTransit.isEmpty else { return }
+        guard let view = views[size], !facts.errorsInTransit.isEmpty else { return }
         for page in pages {
             let first = view.layout.geometry.headFrame(of: page)
             let frames = first..<first.advanced(by: view.layout.geometry.basePagesPerHugePage)
-            for frame in book.takeErrorsInTransit(frames) { note(frame, in: page, size, &book) }
+            for frame in facts.takeErrorsInTransit(frames) { note(frame, in: page, size, &facts) }
         }
     }
 
@@ -129,7 +129,7 @@ extension EmulatedMachine {
         let head = view.layout.geometry.headFrame(of: freed.page)
         let fields = HugePageFields(of: freed.page, view.layout)
         guard fields.isPoisoned else { return [] }
-        let further = book.withLock { $0.furtherErrors.removeValue(forKey: head) } ?? []
+        let further = facts.withLock { $0.furtherErrors.removeValue(forKey: head) } ?? []
         return ([fields.rawErrorIndex] + further).map { head.advanced(by: $0) }
     }
 
@@ -141,7 +141,7 @@ extension EmulatedMachine {
     }
 }
 
-extension EmulatedMachine.Book {
+extension EmulatedMachine.Facts {
     /// The errors that have come in some frames while they were in no pool; they are the caller's business from here
     /// on.
     mutating func takeErrorsInTransit(_ frames: Range<PageFrameNumber>) -> [PageFrameNumber] {

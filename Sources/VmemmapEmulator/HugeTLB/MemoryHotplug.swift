@@ -32,14 +32,14 @@ extension EmulatedMachine {
     package func plug(_ bytes: ByteCount, isSelfHosted: Bool = false) throws(HugeTLBError) -> MemoryChange {
         let count = try memoryBlocks(in: bytes)
         return try resizing.withLock { (_) throws(HugeTLBError) in
-            let memory = book.withLock { $0.memoryBlocks }
+            let memory = facts.withLock { $0.memoryBlocks }
             guard let blocks = memory.absentBlocks(count) else {
                 throw HugeTLBError(.noRoom(bytes, of: memory.bytes * memory.count { $0 == .absent }))
             }
             let pages = vmemmapPages(of: blocks, memory)
             let needed = isSelfHosted ? PageCount.zero : PageCount(pages.count)
-            let left = book.withLock { $0.budget?.left }
-            guard book.withLock({ $0.budget?.take(needed) ?? true }) else {
+            let left = facts.withLock { $0.budget?.left }
+            guard facts.withLock({ $0.budget?.take(needed) ?? true }) else {
                 throw HugeTLBError(.frameBudget(needed: needed, left: left ?? .zero))
             }
             do throws(HugeTLBError) {
@@ -47,19 +47,19 @@ extension EmulatedMachine {
                     try self.memory.bringBack(part)
                 }
             } catch {
-                book.withLock { $0.budget?.give(needed) }
+                facts.withLock { $0.budget?.give(needed) }
                 throw error
             }
             let frames = memory.frames(of: blocks)
             writePlainStructPages(of: frames)
             uses.declare(wholeBlocks(of: frames), as: .plain)
-            book.withLock { book in
+            facts.withLock { facts in
                 // Counted even where it is the memory's own (`section_activate()`).
-                book.origins.restore(pages)
+                facts.origins.restore(pages)
                 for block in blocks {
                     let usable = memory.usableFrames(of: block, isSelfHosted: isSelfHosted)
-                    book.giveBack(usable)
-                    _ = book.addMemory(PageCount(usable.count))
+                    facts.giveBack(usable)
+                    _ = facts.addMemory(PageCount(usable.count))
                 }
             }
             return MemoryChange(
@@ -84,7 +84,7 @@ extension EmulatedMachine {
         flush()
         return try resizing.withLock { (_) throws(HugeTLBError) in
             mendSetAside()
-            let memory = book.withLock { $0.memoryBlocks }
+            let memory = facts.withLock { $0.memoryBlocks }
             guard let blocks = memory.presentBlocks(count) else {
                 throw HugeTLBError(.notPlugged(bytes ?? .zero, of: memory.bytes * memory.count { $0 != .absent }))
             }
@@ -101,7 +101,7 @@ extension EmulatedMachine {
                     try change(blocks, to: .absent) { (part) throws(HostError) in try self.memory.takeAway(part) }
                 } catch {
                     writePlainStructPages(of: frames)
-                    for error in book.withLock({ $0.errors(in: frames) }) { markPoisoned(error) }
+                    for error in facts.withLock({ $0.errors(in: frames) }) { markPoisoned(error) }
                     uses.declare(wholeBlocks(of: frames), as: .plain)
                     giveBack(blocks, memory)
                     throw error
@@ -132,7 +132,7 @@ extension EmulatedMachine {
 
     /// Takes the memory away that is not there at boot.
     func removePluggable() throws(VmemmapError) {
-        let memory = book.withLock { $0.memoryBlocks }
+        let memory = facts.withLock { $0.memoryBlocks }
         guard let blocks = memory.absentBlocks(memory.count { _ in true }), !blocks.isEmpty else { return }
         uses.declare(wholeBlocks(of: memory.frames(of: blocks)), as: .absent)
         try remap(making: MappingCount(memory.borders)) { () throws(HostError) in
@@ -144,7 +144,7 @@ extension EmulatedMachine {
     private func change(
         _ blocks: Range<Int>, to state: MemoryBlocks.State, _ body: (AddressRange) throws(HostError) -> Void
     ) throws(HugeTLBError) {
-        var memory = book.withLock { $0.memoryBlocks }
+        var memory = facts.withLock { $0.memoryBlocks }
         let (part, before) = (vmemmap(of: memory.frames(of: blocks)), memory.borders)
         for block in blocks { memory[block] = state }
         do throws(VmemmapError) {
@@ -152,7 +152,7 @@ extension EmulatedMachine {
         } catch {
             throw HugeTLBError(.vmemmap(error))
         }
-        book.withLock { [memory] in $0.memoryBlocks = memory }
+        facts.withLock { [memory] in $0.memoryBlocks = memory }
     }
 
     /// Makes so many mappings more, or fewer.
@@ -178,17 +178,17 @@ extension EmulatedMachine {
 
     /// Takes the frames of blocks out of the page allocator, all or none.
     private func keepBack(_ blocks: Range<Int>, _ memory: MemoryBlocks) throws(HugeTLBError) {
-        let isDone = book.withLock { book in
+        let isDone = facts.withLock { facts in
             let parts = blocks.map { memory.usableFrames(of: $0) }
-            guard parts.allSatisfy({ book.isUnused($0) }) else { return false }
-            for part in parts { book.withhold(part) }
+            guard parts.allSatisfy({ facts.isUnused($0) }) else { return false }
+            for part in parts { facts.withhold(part) }
             return true
         }
         if !isDone { throw HugeTLBError(.memoryInUse(memory.frames(of: blocks))) }
     }
 
     private func giveBack(_ blocks: Range<Int>, _ memory: MemoryBlocks) {
-        book.withLock { book in for block in blocks { book.giveBack(memory.usableFrames(of: block)) } }
+        facts.withLock { facts in for block in blocks { facts.giveBack(memory.usableFrames(of: block)) } }
     }
 
     /// What the machine has kept in mind of memory that is gone.
@@ -196,13 +196,13 @@ extension EmulatedMachine {
         let pages = vmemmapPages(of: blocks, memory)
         let frames = memory.frames(of: blocks)
         let selfHosted = blocks.count { memory[$0] == .present(isSelfHosted: true) } * memory.vmemmapPagesPerBlock
-        book.withLock { book in
-            book.origins.release(pages)
+        facts.withLock { facts in
+            facts.origins.release(pages)
             // Their page tables go, too.
-            let tables = book.deposits.merge(wholePmds(of: pages))
-            book.budget?.give(PageCount(pages.count - selfHosted + tables))
-            book.loseMemory(PageCount(frames.count - selfHosted - book.errors(in: frames).count))
-            book.forgetErrors(in: frames)
+            let tables = facts.deposits.merge(wholePmds(of: pages))
+            facts.budget?.give(PageCount(pages.count - selfHosted + tables))
+            facts.loseMemory(PageCount(frames.count - selfHosted - facts.errors(in: frames).count))
+            facts.forgetErrors(in: frames)
         }
         return MemoryChange(
             frames: frames, basePageSize: configuration.sizes.basePage, vmemmapPages: PageCount(pages.count),

@@ -19,9 +19,9 @@ extension EmulatedMachine {
     /// - Returns: as many as there is memory for.
     func takeFromMemory(_ size: HugePageSize, atMost count: Int, _ allowed: Range<Int>) -> [HugePageIndex] {
         guard let geometry = views[size]?.layout.geometry else { return [] }
-        return book.withLock { book in
+        return facts.withLock { facts in
             var taken: [HugePageIndex] = []
-            while taken.count < count, let frame = book.takeInTurn(size, configuration.sizes, allowed) {
+            while taken.count < count, let frame = facts.takeInTurn(size, configuration.sizes, allowed) {
                 taken.append(geometry.hugePage(of: frame))
             }
             return taken
@@ -104,18 +104,18 @@ extension EmulatedMachine {
     /// Makes a free huge page whose vmemmap could not be restored the pool's again, or sets it aside if it was left
     /// half-way.
     func putBack(_ freed: PageID, isSurplus: Bool, isRestoreRefused: Bool = true) {
-        if isRestoreRefused { book.withLock { $0.restoreFailures += 1 } }
+        if isRestoreRefused { facts.withLock { $0.restoreFailures += 1 } }
         if !isUsable(freed) { return setAside(freed) }
         enterPool([freed.page], freed.size) { $0.addFree($1, isSurplus: isSurplus) }
     }
 
-    func setAside(_ freed: PageID) { book.withLock { $0.setAside.append(freed) } }
+    func setAside(_ freed: PageID) { facts.withLock { $0.setAside.append(freed) } }
 
     /// Mends what was set aside, if the host lets it now, and gives it to the page allocator.
     func mendSetAside() {
-        let aside = book.withLock { book in
-            defer { book.setAside = [] }
-            return book.setAside
+        let aside = facts.withLock { facts in
+            defer { facts.setAside = [] }
+            return facts.setAside
         }
         for freed in aside {
             var none = PageCount.zero
@@ -138,18 +138,18 @@ extension EmulatedMachine {
         let errors = takeErrors(of: freed, view)
         uses.rewrite(blocks(of: freed.page, freed.size), as: .plain) { writePlainStructPages(of: frames) }
         for error in errors { markPoisoned(error) }
-        let (late, memory) = book.withLock { book in
-            let late = book.takeErrorsInTransit(frames)
-            for error in errors { book.isolate(error) }
-            book.giveBack(frames)
-            return (late, book.addMemory(PageCount(frames.count - errors.count - late.count)))
+        let (late, memory) = facts.withLock { facts in
+            let late = facts.takeErrorsInTransit(frames)
+            for error in errors { facts.isolate(error) }
+            facts.giveBack(frames)
+            return (late, facts.addMemory(PageCount(frames.count - errors.count - late.count)))
         }
         for error in late { markPoisoned(error) }
         return memory
     }
 }
 
-extension EmulatedMachine.Book {
+extension EmulatedMachine.Facts {
     /// Takes memory for a huge page from the node whose turn it is, or from the next that has some.
     fileprivate mutating func takeInTurn(
         _ size: HugePageSize, _ sizes: MachineSizes, _ allowed: Range<Int>

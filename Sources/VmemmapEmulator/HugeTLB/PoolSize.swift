@@ -74,7 +74,7 @@ extension EmulatedMachine {
         else { return try setPool(size, to: asked, onNode: node, progress: progress) }
         let first = view.layout.geometry.headFrame(of: across)
         let frames = first..<first.advanced(by: view.layout.geometry.basePagesPerHugePage)
-        let isTaken = book.withLock { asked.rawValue > $0.zones[0].freeGigantic && $0.isUnused(frames) }
+        let isTaken = facts.withLock { asked.rawValue > $0.zones[0].freeGigantic && $0.isUnused(frames) }
         let discarded = HugePageCount(isTaken ? 1 : 0)
         let change = try setPool(size, to: asked - discarded, onNode: node, progress: progress)
         return PoolChange(
@@ -94,7 +94,7 @@ extension EmulatedMachine {
     private func grow(
         _ size: HugePageSize, to wish: HugePageCount, _ allowed: Range<Int>, _ progress: (HugePageCount) -> Void
     ) -> PreparedPages {
-        book.withLock { book in book.change(size) { $0.adopt(upTo: wish, allowed) } }
+        facts.withLock { facts in facts.change(size) { $0.adopt(upTo: wish, allowed) } }
         var prepared = PreparedPages()
         while prepared.refusal == nil {
             let now = pool(size).persistent + HugePageCount(prepared.ready.count)
@@ -112,8 +112,8 @@ extension EmulatedMachine {
     private func shrink(
         _ size: HugePageSize, to wish: HugePageCount, _ allowed: Range<Int>, _ progress: (HugePageCount) -> Void
     ) -> PreparedPages {
-        let (removed, before) = book.withLock { book in
-            book.change(size) { state in
+        let (removed, before) = facts.withLock { facts in
+            facts.change(size) { state in
                 let (least, before) = (max(wish, state.least), state.persistent)
                 var removed: [HugePageIndex] = []
                 while state.persistent > least, let page = state.removeNext(allowed, isSurplus: false) {

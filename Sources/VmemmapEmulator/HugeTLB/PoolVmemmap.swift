@@ -30,7 +30,7 @@ extension EmulatedMachine {
     func optimize(
         _ pages: [HugePageIndex], _ size: HugePageSize, _ refusals: inout OptimizeRefusals
     ) -> [HugePageIndex: HugeTLBError] {
-        let (isOptimizing, memory) = book.withLock { ($0.isOptimizing, $0.memoryBlocks) }
+        let (isOptimizing, memory) = facts.withLock { ($0.isOptimizing, $0.memoryBlocks) }
         guard let view = views[size], view.plan.isWorthwhile, isOptimizing else { return [:] }
         var refused: [HugePageIndex: HugeTLBError] = [:]
         // Vmemmap that lies in the memory that it describes is left alone (`vmemmap_optimizable_folio()`).
@@ -53,10 +53,10 @@ extension EmulatedMachine {
         }
         for page in run { refused[page] = refusal }
         refusals.add(run.count, refusal)
-        book.withLock { book in
-            book.optimizeFailures += run.count
-            if refusal.isMappingLimit { book.mappingLimitFailures += run.count }
-            if refusal.isLackOfMemory { book.memoryFailures += run.count }
+        facts.withLock { facts in
+            facts.optimizeFailures += run.count
+            if refusal.isMappingLimit { facts.mappingLimitFailures += run.count }
+            if refusal.isLackOfMemory { facts.memoryFailures += run.count }
         }
     }
 
@@ -67,7 +67,7 @@ extension EmulatedMachine {
         // Before anything is split, the page tables for all of it (v5 patch 5); what others have split already goes
         // back.
         let deposit = pages.reduce(PageCount.zero) { $0 + PageCount(pmds(of: $1, view).count) }
-        let isDeposited = book.withLock { $0.budget?.take(deposit) ?? true }
+        let isDeposited = facts.withLock { $0.budget?.take(deposit) ?? true }
         guard isDeposited else { return HugeTLBError(.pageTables(needed: deposit)) }
         var refusal: HugeTLBError?
         do throws(VmemmapError) {
@@ -78,14 +78,14 @@ extension EmulatedMachine {
         // What could not be put back after a refusal is optimized, too.
         let optimized = refusal == nil ? pages : pages.filter { view.states.state(of: $0).wasOptimized }
         let freed = PageCount(view.plan.freedPages.count) * optimized.count
-        book.withLock { book in
+        facts.withLock { facts in
             var taken = 0
             for page in optimized {
-                book.origins.release(freedPages(of: page, view))
-                if view.plan.movesHead { book.origins.replace(firstPage(of: page, view)) }
-                taken += book.deposits.withdraw(pmds(of: page, view))
+                facts.origins.release(freedPages(of: page, view))
+                if view.plan.movesHead { facts.origins.replace(firstPage(of: page, view)) }
+                taken += facts.deposits.withdraw(pmds(of: page, view))
             }
-            book.budget?.give(deposit - PageCount(taken) + freed)
+            facts.budget?.give(deposit - PageCount(taken) + freed)
         }
         return refusal
     }
@@ -123,7 +123,7 @@ extension EmulatedMachine {
 
     /// Whether there are frames for all of some huge pages.
     private func suffices(for pages: [HugePageIndex], _ view: VmemmapRegion, _ freed: PageCount) -> Bool {
-        guard let left = book.withLock({ $0.budget?.left }) else { return true }
+        guard let left = facts.withLock({ $0.budget?.left }) else { return true }
         return left.rawValue / pages.count >= view.plan.freedPages.count
             || left + freed >= PageCount(view.plan.freedPages.count * pages.count)
     }
@@ -141,8 +141,8 @@ extension EmulatedMachine {
         if pages.isEmpty, !states.contains(where: { $0.1.isTorn }) { return nil }
         let perPage = PageCount(view.plan.freedPages.count)
         let (needed, atFirst) = (perPage * pages.count, freed)
-        let shortage = book.withLock { book -> HugeTLBError? in
-            guard let left = book.budget?.left, book.budget?.take(needed, orOf: &freed) == false else { return nil }
+        let shortage = facts.withLock { facts -> HugeTLBError? in
+            guard let left = facts.budget?.left, facts.budget?.take(needed, orOf: &freed) == false else { return nil }
             return HugeTLBError(.frameBudget(needed: needed, left: left))
         }
         if let shortage { return shortage }
@@ -157,12 +157,12 @@ extension EmulatedMachine {
         let unused = needed - perPage * restored.count
         let back = min(unused, atFirst - freed)
         freed += back
-        book.withLock { book in
-            book.budget?.give(unused - back)
-            for page in restored { book.origins.restore(freedPages(of: page, view)) }
+        facts.withLock { facts in
+            facts.budget?.give(unused - back)
+            for page in restored { facts.origins.restore(freedPages(of: page, view)) }
             if view.plan.mergesOnRestore {
-                let merged = restored.reduce(0) { $0 + book.deposits.merge(pmds(of: $1, view)) }
-                book.budget?.give(PageCount(merged))
+                let merged = restored.reduce(0) { $0 + facts.deposits.merge(pmds(of: $1, view)) }
+                facts.budget?.give(PageCount(merged))
             }
         }
         return refusal

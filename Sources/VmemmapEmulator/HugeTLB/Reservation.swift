@@ -38,18 +38,18 @@ extension EmulatedMachine {
         _ size: HugePageSize, _ count: HugePageCount, _ gathered: inout [HugePageIndex],
         _ refusal: inout HugeTLBError?
     ) -> HugePageCount? {
-        book.withLock { book in
-            if !book.change(size, { $0.cgroup.allowsReserving(count, $0) }) {
+        facts.withLock { facts in
+            if !facts.change(size, { $0.cgroup.allowsReserving(count, $0) }) {
                 refusal = HugeTLBError(.cgroupReservationLimit(size))
                 return count
             }
-            let available = book.change(size) { $0.available }
+            let available = facts.change(size) { $0.available }
             let missing = count - available - HugePageCount(gathered.count)
             if missing > .zero { return missing }
-            book.change(size) { $0.reserved += count }
+            facts.change(size) { $0.reserved += count }
             let needed = gathered.suffix(max(0, (count - available).rawValue))
             // The one that was made last is enqueued first.
-            enterPool(needed.reversed(), size, &book) { $0.enqueue($1) }
+            enterPool(needed.reversed(), size, &facts) { $0.enqueue($1) }
             gathered.removeLast(needed.count)
             return nil
         }
@@ -61,8 +61,8 @@ extension EmulatedMachine {
     public func unreserve(_ size: HugePageSize, _ count: HugePageCount) {
         guard views[size] != nil else { return }
         // In one step: whoever came in between would be promised, or given, the page that goes.
-        let unused = book.withLock { book in
-            book.change(size) { state -> [HugePageIndex] in
+        let unused = facts.withLock { facts in
+            facts.change(size) { state -> [HugePageIndex] in
                 let taken = max(.zero, min(count, state.reserved))
                 state.reserved -= taken
                 if configuration.keepsPages { return [] }

@@ -17,7 +17,7 @@ struct HugePageShape {
     }
 
     /// The most tail frames that make sense: all tails, or where that would free nothing, one less.
-    var longestRun: Int { isWorthwhile ? rules.longestRun(tails: pages - 1) : 1 }
+    var mostTailFrames: Int { isWorthwhile ? rules.mostTailFrames(tails: pages - 1) : 1 }
 
     /// The vmemmap pages whose frames others show.
     func ownPages(_ run: Int) -> Range<VmemmapPageIndex> {

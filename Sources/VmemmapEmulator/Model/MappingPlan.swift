@@ -120,7 +120,7 @@ public struct MappingPlan: Hashable, Sendable {
         hugePagesInFirstZone = inFirstZone
         let zones = inFirstZone < hugePages ? 2 : 1
         let shape = HugePageShape(geometry, scheme, backing)
-        let run = tailFrames.resolved(longest: shape.longestRun, cost: cost, limit: mappingLimit) { run in
+        let run = tailFrames.resolved(longest: shape.mostTailFrames, cost: cost, limit: mappingLimit) { run in
             let frames = shape.keptPages(run) * hugePages.rawValue + shape.templates(run) * zones
             let mappings = (shape.replacements(run).count + shape.boundaryAfterHead) * hugePages.rawValue
             return (geometry.basePageSize * frames, MappingCount(mappings))

@@ -16,7 +16,7 @@ import HostMemory
 /// is torn and where its contents live (``TornHugePage``). Blocks that PMDs map have a tear of their own, since several
 /// huge pages share one; ``PmdBlocks`` owns those, and ``state(of:)`` takes them into account.
 final class HugePageStates: Sendable {
-    typealias Entry = HugePageBook.Entry
+    typealias Entry = HugePageFacts.Entry
 
     /// Huge pages that an operation has taken. They are given back when this goes.
     struct Claim: ~Copyable {
@@ -36,13 +36,13 @@ final class HugePageStates: Sendable {
     private let plan: MappingPlan
     private let layout: VmemmapLayout
     private let blocks: PmdBlocks?
-    private let book: Guarded<HugePageBook>
+    private let facts: Guarded<HugePageFacts>
 
     init(_ plan: MappingPlan, _ layout: VmemmapLayout, _ blocks: PmdBlocks?) {
         self.plan = plan
         self.layout = layout
         self.blocks = blocks
-        book = Guarded(HugePageBook(plan))
+        facts = Guarded(HugePageFacts(plan))
     }
 
     // MARK: Taking and giving back
@@ -60,23 +60,23 @@ final class HugePageStates: Sendable {
 
     /// Gets in line for `pages`.
     func wait(for pages: Range<HugePageIndex>) -> Int {
-        book.withLock { book in
-            book.nextTicket += 1
-            book.waiting.append((book.nextTicket, pages))
-            return book.nextTicket
+        facts.withLock { facts in
+            facts.nextTicket += 1
+            facts.waiting.append((facts.nextTicket, pages))
+            return facts.nextTicket
         }
     }
 
     /// Takes the huge pages that a ticket is for if it is its turn.
     func take(_ ticket: Int) -> Claim? {
-        let taken: Range<HugePageIndex>? = book.withLock { book in
-            guard let place = book.waiting.firstIndex(where: { $0.ticket == ticket }) else { return nil }
-            let pages = book.waiting[place].pages
-            if book.waiting[..<place].contains(where: { $0.pages.overlaps(pages) }) { return nil }
-            for page in pages where book.entries[page.rawValue].holder != 0 { return nil }
-            for page in pages { book.entries[page.rawValue].holder = ticket }
-            book.made[ticket] = 0
-            book.waiting.remove(at: place)
+        let taken: Range<HugePageIndex>? = facts.withLock { facts in
+            guard let place = facts.waiting.firstIndex(where: { $0.ticket == ticket }) else { return nil }
+            let pages = facts.waiting[place].pages
+            if facts.waiting[..<place].contains(where: { $0.pages.overlaps(pages) }) { return nil }
+            for page in pages where facts.entries[page.rawValue].holder != 0 { return nil }
+            for page in pages { facts.entries[page.rawValue].holder = ticket }
+            facts.made[ticket] = 0
+            facts.waiting.remove(at: place)
             return pages
         }
         guard let taken else { return nil }
@@ -84,11 +84,11 @@ final class HugePageStates: Sendable {
     }
 
     private func giveBack(_ pages: Range<HugePageIndex>, _ ticket: Int) {
-        book.withLock { book in
-            book.made[ticket] = nil
+        facts.withLock { facts in
+            facts.made[ticket] = nil
             for page in pages {
-                book.entries[page.rawValue].holder = 0
-                book.entries[page.rawValue].isChanged = false
+                facts.entries[page.rawValue].holder = 0
+                facts.entries[page.rawValue].isChanged = false
             }
         }
     }
@@ -102,7 +102,7 @@ final class HugePageStates: Sendable {
     // MARK: Asking
 
     func entry(_ page: HugePageIndex) -> Entry {
-        book.withLock { $0.entries[page.rawValue] }
+        facts.withLock { $0.entries[page.rawValue] }
     }
 
     /// The state of a huge page: torn as well if a block that it lies in is.
@@ -125,8 +125,8 @@ final class HugePageStates: Sendable {
 
     /// Notes that an operation is at `pages`, which it has taken, or is done with them.
     func setAtWork(_ pages: Range<HugePageIndex>, _ isAtWork: Bool) {
-        book.withLock { book in
-            for page in pages { book.entries[page.rawValue].isAtWork = isAtWork }
+        facts.withLock { facts in
+            for page in pages { facts.entries[page.rawValue].isAtWork = isAtWork }
         }
     }
 
@@ -140,27 +140,27 @@ final class HugePageStates: Sendable {
     func nextRun(
         in pages: Range<HugePageIndex>, atMost length: Int, where condition: (Entry) -> Bool
     ) -> Range<HugePageIndex>? {
-        book.withLock { book in
-            guard let first = pages.first(where: { condition(book.entries[$0.rawValue]) }) else { return nil }
+        facts.withLock { facts in
+            guard let first = pages.first(where: { condition(facts.entries[$0.rawValue]) }) else { return nil }
             var end = first.advanced(by: 1)
             let last =
                 pages.distance(from: first, to: pages.upperBound) <= length
                 ? pages.upperBound : first.advanced(by: length)
-            while end < last, condition(book.entries[end.rawValue]) { end = end.advanced(by: 1) }
+            while end < last, condition(facts.entries[end.rawValue]) { end = end.advanced(by: 1) }
             return first..<end
         }
     }
 
-    var changes: HugePageBook.Changes { book.withLock { $0.changes } }
+    var changes: HugePageFacts.Changes { facts.withLock { $0.changes } }
 
     // MARK: Changing
 
     /// Moves `pages` to `state`, as a change of the operation under way or (`isChanged` false) as the undoing of one.
     func move(_ pages: Range<HugePageIndex>, to state: HugePageState, isChanged: Bool = true) {
-        count(pages) { book in
+        count(pages) { facts in
             for page in pages {
-                set(&book, page, state)
-                book.entries[page.rawValue].isChanged = isChanged
+                set(&facts, page, state)
+                facts.entries[page.rawValue].isChanged = isChanged
             }
         }
     }
@@ -170,26 +170,26 @@ final class HugePageStates: Sendable {
         count(page.alone) { set(&$0, page, state) }
     }
 
-    private func set(_ book: inout HugePageBook, _ page: HugePageIndex, _ state: HugePageState) {
-        if state == .optimized { book.changes.optimized += 1 } else { book.changes.restored += 1 }
-        book.entries[page.rawValue].state = state
-        if showsFileFrames(state) { book.entries[page.rawValue].hasStaleFrames = false }
+    private func set(_ facts: inout HugePageFacts, _ page: HugePageIndex, _ state: HugePageState) {
+        if state == .optimized { facts.changes.optimized += 1 } else { facts.changes.restored += 1 }
+        facts.entries[page.rawValue].state = state
+        if showsFileFrames(state) { facts.entries[page.rawValue].hasStaleFrames = false }
     }
 
     /// Notes what is torn of a huge page.
     func tear(_ torn: TornHugePage) {
-        count(torn.page.alone) { book in
-            book.entries[torn.page.rawValue].state = .torn(torn)
-            book.entries[torn.page.rawValue].isChanged = false
+        count(torn.page.alone) { facts in
+            facts.entries[torn.page.rawValue].state = .torn(torn)
+            facts.entries[torn.page.rawValue].isChanged = false
             // What holds the only copy is not to be given back.
-            if showsFileFrames(.torn(torn)) { book.entries[torn.page.rawValue].hasStaleFrames = false }
+            if showsFileFrames(.torn(torn)) { facts.entries[torn.page.rawValue].hasStaleFrames = false }
         }
     }
 
     /// Notes whether the memory file holds frames for `pages` that are to be given back.
     func setStaleFrames(_ pages: Range<HugePageIndex>, _ isStale: Bool) {
-        book.withLock { book in
-            for page in pages { book.entries[page.rawValue].hasStaleFrames = isStale }
+        facts.withLock { facts in
+            for page in pages { facts.entries[page.rawValue].hasStaleFrames = isStale }
         }
     }
 
@@ -207,25 +207,25 @@ final class HugePageStates: Sendable {
 
     /// The mappings of a region whose huge pages are in these states.
     func regionMappings() -> MappingCount {
-        book.withLock { book in MappingCount(layout.allHugePages.reduce(0) { $0 + mappingsBegun(in: $1, book) }) }
+        facts.withLock { facts in MappingCount(layout.allHugePages.reduce(0) { $0 + mappingsBegun(in: $1, facts) }) }
     }
 
     /// Those of them that begin in the vmemmap of one huge page.
     func mappingsBegun(in page: HugePageIndex) -> MappingCount {
-        book.withLock { MappingCount(mappingsBegun(in: page, $0)) }
+        facts.withLock { MappingCount(mappingsBegun(in: page, $0)) }
     }
 
-    private func mappingsBegun(in page: HugePageIndex, _ book: HugePageBook) -> Int {
+    private func mappingsBegun(in page: HugePageIndex, _ facts: HugePageFacts) -> Int {
         let edges = blocks?.edges(in: layout.vmemmap(of: page)) ?? []
         let start = layout.vmemmap(of: page).start
-        let isBegunAtHead = page.rawValue == 0 || edges.contains(start) || book.isBoundary(before: page)
-        return book.boundaries(inside: page) + edges.count { $0 != start } + (isBegunAtHead ? 1 : 0)
+        let isBegunAtHead = page.rawValue == 0 || edges.contains(start) || facts.isBoundary(before: page)
+        return facts.boundaries(inside: page) + edges.count { $0 != start } + (isBegunAtHead ? 1 : 0)
     }
 
     /// Whether a mapping ends where `page` begins, going by the states of the two that meet there.
     func isBoundary(before page: HugePageIndex) -> Bool {
         if blocks?.edges(in: layout.vmemmap(of: page)).contains(layout.vmemmap(of: page).start) == true { return true }
-        return book.withLock { $0.isBoundary(before: page) }
+        return facts.withLock { $0.isBoundary(before: page) }
     }
 
     /// Notes that neighbouring huge pages were moved in by one call: they are one mapping, which stays apart from what
@@ -241,24 +241,24 @@ final class HugePageStates: Sendable {
 
     /// Mappings that huge pages add in the states they are in, those included that begin behind the last of them.
     func mappings(of pages: Range<HugePageIndex>) -> MappingCount {
-        book.withLock { MappingCount($0.boundaries(of: pages)) }
+        facts.withLock { MappingCount($0.boundaries(of: pages)) }
     }
 
     /// The most that optimizing all of `pages` may add to them.
     func mappingsToOptimize(_ pages: Range<HugePageIndex>) -> MappingCount {
-        book.withLock { MappingCount($0.mostAdded(byOptimizing: pages)) }
+        facts.withLock { MappingCount($0.mostAdded(byOptimizing: pages)) }
     }
 
     /// The mappings that the operation which has taken `pages` has made so far.
     func mappingsMade(by pages: Range<HugePageIndex>) -> MappingCount {
-        book.withLock { book in
-            MappingCount(pages.first.flatMap { book.made[book.entries[$0.rawValue].holder] } ?? 0)
+        facts.withLock { facts in
+            MappingCount(pages.first.flatMap { facts.made[facts.entries[$0.rawValue].holder] } ?? 0)
         }
     }
 
     /// Under the lock, since a boundary belongs to two huge pages, which two operations may have.
-    private func count(_ pages: Range<HugePageIndex>, _ change: (inout HugePageBook) -> Void) {
-        book.withLock { $0.counting(pages, change) }
+    private func count(_ pages: Range<HugePageIndex>, _ change: (inout HugePageFacts) -> Void) {
+        facts.withLock { $0.counting(pages, change) }
     }
 
     // MARK: What failed operations have left
@@ -269,9 +269,9 @@ final class HugePageStates: Sendable {
     /// - Parameter isDone: whether what the operation has changed is what was asked for.
     func residue(of pages: Range<HugePageIndex>, isDone: Bool) -> VmemmapError.Residue {
         // By one look at all of them: mostly there is nothing to say of any.
-        let suspects = book.withLock { book in
+        let suspects = facts.withLock { facts in
             pages.filter { page in
-                let entry = book.entries[page.rawValue]
+                let entry = facts.entries[page.rawValue]
                 return entry.hasStaleFrames || entry.state.isTorn || (entry.isChanged && !isDone) || blocks != nil
             }
         }

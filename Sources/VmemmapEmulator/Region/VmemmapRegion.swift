@@ -122,7 +122,7 @@ public final class VmemmapRegion: Sendable {
     public var hugePageStates: [HugePageState] { layout.allHugePages.map { states.state(of: $0) } }
 
     /// Huge pages that have been optimized and restored since the region was built, those put back included.
-    package var turns: (optimized: Int, restored: Int) {
+    package var changes: (optimized: Int, restored: Int) {
         let changes = states.changes
         return (changes.optimized, changes.restored)
     }

@@ -11,7 +11,7 @@ struct DeviceDaxScheme: SchemeRules {
     let isRemapped = false
 
     /// A frame for every tail would free nothing.
-    func longestRun(tails: Int) -> Int { tails - 1 }
+    func mostTailFrames(tails: Int) -> Int { tails - 1 }
 
     func ownPages(run: Int) -> Range<VmemmapPageIndex> { VmemmapPageIndex(1)..<VmemmapPageIndex(1 + run) }
 

@@ -9,7 +9,7 @@ struct FirstTailScheme: SchemeRules {
     let tailSource = TailSource.ownTails
 
     /// A frame for every tail would free nothing.
-    func longestRun(tails: Int) -> Int { tails - 1 }
+    func mostTailFrames(tails: Int) -> Int { tails - 1 }
 
     func ownPages(run: Int) -> Range<VmemmapPageIndex> { VmemmapPageIndex(1)..<VmemmapPageIndex(1 + run) }
 

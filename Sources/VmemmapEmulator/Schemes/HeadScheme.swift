@@ -9,7 +9,7 @@ struct HeadScheme: SchemeRules {
     let tailSource = TailSource.head
 
     /// Every tail shows the one head page.
-    func longestRun(tails: Int) -> Int { 1 }
+    func mostTailFrames(tails: Int) -> Int { 1 }
 
     func ownPages(run: Int) -> Range<VmemmapPageIndex> { VmemmapPageIndex(0)..<VmemmapPageIndex(1) }
 

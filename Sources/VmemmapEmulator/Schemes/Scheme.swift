@@ -38,7 +38,7 @@ public enum Scheme: String, Hashable, Sendable, Codable, CaseIterable {
     package var construction: Construction { isRemapped ? .populated : .optimized }
 
     /// Whether more than one frame can serve the tails of a huge page.
-    package var takesTailFrames: Bool { rules.longestRun(tails: .max) > 1 }
+    package var takesTailFrames: Bool { rules.mostTailFrames(tails: .max) > 1 }
 
     /// Whether the tails show frames that all huge pages of a zone share: more of them cost nothing a huge page.
     package var usesTemplates: Bool { rules.usesTemplates }

@@ -20,7 +20,7 @@ protocol SchemeRules: Sendable {
     var tailSource: TailSource { get }
 
     /// The most tail frames that make sense for a huge page with `tails` tail pages.
-    func longestRun(tails: Int) -> Int
+    func mostTailFrames(tails: Int) -> Int
 
     /// The vmemmap pages whose frames others show, with `run` tail frames: empty where tails show templates.
     func ownPages(run: Int) -> Range<VmemmapPageIndex>

@@ -8,7 +8,7 @@ struct SharedTailScheme: SchemeRules {
     let encoding = CompoundHead.Encoding.mask
     let tailSource = TailSource.template
 
-    func longestRun(tails: Int) -> Int { tails }
+    func mostTailFrames(tails: Int) -> Int { tails }
 
     func ownPages(run: Int) -> Range<VmemmapPageIndex> { VmemmapPageIndex(1)..<VmemmapPageIndex(1) }
 

@@ -49,8 +49,8 @@ enum PlanAnswer {
         let size = result.configuration.structPageSizeBytes
         guard size.isPowerOfTwo else {
             return
-                "\(versions), but not where a struct page has \(size.rawValue) bytes, which is no power of two: all of them are "
-                + "built then (vmemmap_can_optimize())."
+                "\(versions), but not where a struct page has \(size.rawValue) bytes, which is no power of two: all of "
+                + "them are built then (vmemmap_can_optimize())."
         }
         return
             "\(versions); nothing turns it on or off. The struct pages are built so where a device is aligned to its "

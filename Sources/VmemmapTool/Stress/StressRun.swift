@@ -23,10 +23,10 @@ final class StressRun {
     /// What there was when the combination began that is run now.
     private var atItsStart = StressFigures()
     /// What set-ups before this one have done: huge pages optimized and restored, in all and by the region.
-    private var before = Turns()
-    private var current = Turns()
+    private var before = Changes()
+    private var current = Changes()
 
-    private struct Turns {
+    private struct Changes {
         var optimized = 0
         var restored = 0
         var ofRegion = 0
@@ -97,11 +97,11 @@ final class StressRun {
             return lastCycle.map { before.restored + current.restored >= $0 } ?? false
         }
         repeat {
-            let violation = try runEpoch(combination, isOver)
+            let violation = try runStretch(combination, isOver)
             before.optimized += current.optimized
             before.restored += current.restored
             before.ofRegion += current.ofRegion
-            current = Turns()
+            current = Changes()
             if let violation { return violation }
             if let growth = try takeFootprint(combination) { return growth }
             if footprints.count > 3 { counters.looked(at: .processDoesNotGrow) }
@@ -109,7 +109,7 @@ final class StressRun {
         return nil
     }
 
-    private func runEpoch(
+    private func runStretch(
         _ combination: StressCombination, _ isOver: () -> Bool
     ) throws(ExperimentError) -> StressViolation? {
         let stretch = try StressStretch(self, combination, number: setUps)
@@ -156,10 +156,10 @@ final class StressRun {
 
     /// Takes over what a set-up's machine and region have done so far.
     func note(_ setUp: StressSetUp, _ combination: StressCombination) {
-        let turns = setUp.turns
-        let own = setUp.region.turns
-        current = Turns(
-            optimized: turns.optimized, restored: turns.restored, ofRegion: own.optimized + own.restored)
+        let changes = setUp.changes
+        let own = setUp.region.changes
+        current = Changes(
+            optimized: changes.optimized, restored: changes.restored, ofRegion: own.optimized + own.restored)
     }
 
     private func checks(_ violation: StressViolation?) -> [Check] {

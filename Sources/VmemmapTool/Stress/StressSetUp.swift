@@ -94,9 +94,9 @@ final class StressSetUp: Sendable {
     var small: VmemmapRegion? { machine.region(machine.configuration.sizes.block) }
 
     /// Huge pages optimized and restored so far, by the region and by the machine.
-    var turns: (optimized: Int, restored: Int) {
+    var changes: (optimized: Int, restored: Int) {
         ([region] + machine.sizes.compactMap { machine.region($0) }).reduce((0, 0)) {
-            ($0.0 + $1.turns.optimized, $0.1 + $1.turns.restored)
+            ($0.0 + $1.changes.optimized, $0.1 + $1.changes.restored)
         }
     }
 }

@@ -2,7 +2,7 @@ import HostMemory
 
 /// What is known of a region's huge pages, and the mappings that they consist of, going by it. The only one is that of
 /// ``HugePageStates``, behind a lock.
-struct HugePageBook {
+struct HugePageFacts {
     struct Entry {
         /// The huge page's own state, without what is torn of the blocks that it shares.
         var state: HugePageState = .populated
@@ -82,7 +82,7 @@ struct HugePageBook {
     }
 
     /// Changes what is known of `pages`, and counts the mappings that this makes for the operation that has taken them.
-    mutating func counting(_ pages: Range<HugePageIndex>, _ change: (inout HugePageBook) -> Void) {
+    mutating func counting(_ pages: Range<HugePageIndex>, _ change: (inout HugePageFacts) -> Void) {
         guard let first = pages.first else { return }
         let before = boundaries(of: pages)
         change(&self)
