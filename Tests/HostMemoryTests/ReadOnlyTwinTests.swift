@@ -59,7 +59,7 @@ struct ReadOnlyTwinTests {
         let written = HostError.thrown { () throws(HostError) in
             try HostKernel.write([1], to: file.readOnly, name: "twin")
         }
-        #expect(written?.code == .invalid)
+        #expect(written?.code == .badDescriptor)
         let punched = HostError.thrown { () throws(HostError) in
             try HostKernel.punchHole(file.readOnly, offset: .zero, length: ScratchRegion.pageSize, name: "twin")
         }
