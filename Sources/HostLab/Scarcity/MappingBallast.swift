@@ -9,10 +9,10 @@ package final class MappingBallast: Sendable {
 
     /// The highest limit that is filled, which takes seconds: the default of several distributions. Beyond it there is
     /// no ballast.
-    package static let highestLimit = MappingCount(1_048_576)
+    package static let highestFilled = MappingCount(1_048_576)
 
     /// Whether vm.max_map_count is low enough to be filled.
-    package static var isPossible: Bool { (try? HostLimits.maxMapCount()).map { $0 <= highestLimit } ?? false }
+    package static var isPossible: Bool { (try? HostLimits.maxMapCount()).map { $0 <= highestFilled } ?? false }
 
     /// Fills ``HeapReserve``, and then maps until about `left` mappings are free (below 0: none).
     ///
@@ -20,7 +20,7 @@ package final class MappingBallast: Sendable {
     package init(leaving left: MappingCount) throws(HostError) {
         HeapReserve.fill()
         let limit = try HostLimits.maxMapCount()
-        guard limit <= Self.highestLimit else { throw HostError(.notSupported, .mapAnonymous, .process) }
+        guard limit <= Self.highestFilled else { throw HostError(.notSupported, .mapAnonymous, .process) }
         let (page, left) = (HostLimits.pageSize, max(.zero, min(left, limit)))
         let area = try HostKernel.mapAnonymous(length: page * (limit.rawValue + 4))
         self.area = Guarded(area)

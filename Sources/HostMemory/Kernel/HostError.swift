@@ -42,7 +42,11 @@ public struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
         /// Anything else.
         package static let other = Code(kind: .other)
 
-        /// The kind that an errno stands for when `operation` answers with it: the only place that tells errnos apart.
+        /// Whether memory, or room in a file or its file system, is what there was too little of.
+        package var isLackOfRoom: Bool { [.outOfMemory, .noSpace, .fileTooLarge].contains(self) }
+
+        /// The kind that an errno stands for when `operation` answers with it: the only place that sorts errnos into
+        /// kinds.
         package init(_ errno: Errno, _ operation: HostOperation) {
             switch errno {
             case .noMemory: self = .outOfMemory

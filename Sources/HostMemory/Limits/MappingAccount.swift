@@ -1,5 +1,5 @@
 /// The figures that the account of mappings is kept by: what a process needs free of vm.max_map_count, what it has
-/// beside its regions, and how far that changes.
+/// beside its regions, and how far that changes; and those of its threads' stacks.
 package enum MappingAccount {
     /// The highest limit that a kernel takes: an int.
     package static let highestLimit = MappingCount(Int(Int32.max))
@@ -35,8 +35,8 @@ package enum MappingAccount {
 
     // MARK: Stacks of threads, which take from the process's own limits
 
-    /// Threads whose stacks those must have room for.
+    /// Threads whose stacks the limits must have room for.
     package static let threads = 8
-    /// What the next process may take more of them than this one: stacks that the runtime's threads map when they like.
+    /// What the next process may take more of the limits than this one: stacks that the runtime's threads map when they like.
     package static let stackVariation = ByteCount.mebibytes(16)
 }

@@ -76,7 +76,7 @@ public struct HugeTLBError: Error, Hashable, Sendable, CustomStringConvertible {
         case .frameBudget, .pageTables: return true
         case .vmemmap(let error):
             guard case .host(let refusal) = error.cause else { return false }
-            return [.outOfMemory, .noSpace, .fileTooLarge].contains(refusal.code)
+            return refusal.code.isLackOfRoom
         default: return false
         }
     }

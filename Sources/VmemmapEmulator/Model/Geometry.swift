@@ -48,7 +48,7 @@ public struct Geometry: Hashable, Sendable {
 
     /// Whether no struct page straddles vmemmap pages (`is_power_of_2(sizeof(struct page))`): only then can anything be
     /// optimized (v5 patch 21).
-    public var hasPowerOfTwoStructPage: Bool { structPageSize.rawValue & (structPageSize.rawValue - 1) == 0 }
+    public var hasPowerOfTwoStructPage: Bool { structPageSize.isPowerOfTwo }
 
     /// Base pages in a huge page: 512 or 262144 of 4 KiB. `pages_per_huge_page()` in the kernel.
     public var basePagesPerHugePage: Int { hugePageSize.bytes.rawValue / basePageSize.rawValue }

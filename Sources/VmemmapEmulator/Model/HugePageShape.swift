@@ -20,21 +20,23 @@ struct HugePageShape {
     var mostTailFrames: Int { isWorthwhile ? rules.mostTailFrames(tails: pages - 1) : 1 }
 
     /// The vmemmap pages whose frames others show.
-    func ownPages(_ run: Int) -> Range<VmemmapPageIndex> {
-        isWorthwhile ? rules.ownPages(run: run) : VmemmapPageIndex(0)..<VmemmapPageIndex(0)
+    func ownPages(_ tailFrames: Int) -> Range<VmemmapPageIndex> {
+        isWorthwhile ? rules.ownPages(tailFrames: tailFrames) : VmemmapPageIndex(0)..<VmemmapPageIndex(0)
     }
 
     /// Vmemmap pages, from the first on, that keep a frame of their own.
-    func keptPages(_ run: Int) -> Int {
-        isWorthwhile ? max(1, rules.ownPages(run: run).upperBound.rawValue) : pages
+    func keptPages(_ tailFrames: Int) -> Int {
+        isWorthwhile ? max(1, rules.ownPages(tailFrames: tailFrames).upperBound.rawValue) : pages
     }
 
-    func templates(_ run: Int) -> Int { isWorthwhile && rules.usesTemplates ? run : 0 }
+    func templates(_ tailFrames: Int) -> Int { isWorthwhile && rules.usesTemplates ? tailFrames : 0 }
 
     /// 1 where the head's vmemmap page stays in the region's own mapping, in front of the first replacement.
-    var boundaryAfterHead: Int { backing == .anonymous && rules.ownPages(run: 1).contains(VmemmapPageIndex(0)) ? 0 : 1 }
+    var boundaryAfterHead: Int {
+        backing == .anonymous && rules.ownPages(tailFrames: 1).contains(VmemmapPageIndex(0)) ? 0 : 1
+    }
 
-    func replacements(_ run: Int) -> [MappingPlan.Replacement] {
-        isWorthwhile ? rules.replacements(pages: pages, run: run, backing) : []
+    func replacements(_ tailFrames: Int) -> [MappingPlan.Replacement] {
+        isWorthwhile ? rules.replacements(pages: pages, tailFrames: tailFrames, backing) : []
     }
 }

@@ -15,7 +15,7 @@ public struct HugePageSize: Hashable, Sendable {
 
     /// A huge page of `bytes`; nil unless that is a power of two, and no more than ``largest``.
     public init?(bytes: ByteCount) {
-        guard bytes > .zero, bytes.rawValue & (bytes.rawValue - 1) == 0, bytes <= Self.largest.bytes else { return nil }
+        guard bytes.isPowerOfTwo, bytes <= Self.largest.bytes else { return nil }
         self.bytes = bytes
     }
 

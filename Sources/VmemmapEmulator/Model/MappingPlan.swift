@@ -120,17 +120,17 @@ public struct MappingPlan: Hashable, Sendable {
         hugePagesInFirstZone = inFirstZone
         let zones = inFirstZone < hugePages ? 2 : 1
         let shape = HugePageShape(geometry, scheme, backing)
-        let run = tailFrames.resolved(longest: shape.mostTailFrames, cost: cost, limit: mappingLimit) { run in
-            let frames = shape.keptPages(run) * hugePages.rawValue + shape.templates(run) * zones
-            let mappings = (shape.replacements(run).count + shape.boundaryAfterHead) * hugePages.rawValue
+        let count = tailFrames.resolved(most: shape.mostTailFrames, cost: cost, limit: mappingLimit) { count in
+            let frames = shape.keptPages(count) * hugePages.rawValue + shape.templates(count) * zones
+            let mappings = (shape.replacements(count).count + shape.boundaryAfterHead) * hugePages.rawValue
             return (geometry.basePageSize * frames, MappingCount(mappings))
         }
-        self.tailFrames = PageCount(run)
-        replacements = shape.replacements(run)
-        ownPages = shape.ownPages(run)
+        self.tailFrames = PageCount(count)
+        replacements = shape.replacements(count)
+        ownPages = shape.ownPages(count)
         let end = VmemmapPageIndex(geometry.vmemmapPagesPerHugePage.rawValue)
-        freedPages = VmemmapPageIndex(shape.keptPages(run))..<end
-        templatesPerZone = PageCount(shape.templates(run))
+        freedPages = VmemmapPageIndex(shape.keptPages(count))..<end
+        templatesPerZone = PageCount(shape.templates(count))
         boundaryAfterHead = shape.boundaryAfterHead
     }
 

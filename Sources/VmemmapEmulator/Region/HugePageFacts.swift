@@ -1,7 +1,7 @@
 import HostMemory
 
-/// What is known of a region's huge pages, and the mappings that they consist of, going by it. The only one is that of
-/// ``HugePageStates``, behind a lock.
+/// The states of a region's huge pages, and the mappings that follow from them. ``HugePageStates`` has the only one,
+/// behind a lock.
 struct HugePageFacts {
     struct Entry {
         /// The huge page's own state, without what is torn of the blocks that it shares.

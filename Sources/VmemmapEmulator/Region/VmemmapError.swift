@@ -114,8 +114,7 @@ public struct VmemmapError: Error, Hashable, Sendable, CustomStringConvertible {
             case .host(let error): "\(error)"
             case .mappingLimit(let asked, let inUse, let limit, let largest):
                 "needs \(asked.rawValue) more mappings, but vm.max_map_count is \(limit.rawValue) and "
-                    + "\(inUse.rawValue) are in use; at most \(largest.rawValue) huge pages fit "
-                    + "(raise vm.max_map_count or take fewer)"
+                    + "\(inUse.rawValue) are in use; at most \(largest.rawValue) huge pages fit"
             case .basePageSize(let wanted, let host):
                 "a base page of \(wanted.rawValue) bytes was asked for, and this host maps no less than "
                     + "\(host.rawValue)"

@@ -13,11 +13,11 @@ struct DeviceDaxScheme: SchemeRules {
     /// A frame for every tail would free nothing.
     func mostTailFrames(tails: Int) -> Int { tails - 1 }
 
-    func ownPages(run: Int) -> Range<VmemmapPageIndex> { VmemmapPageIndex(1)..<VmemmapPageIndex(1 + run) }
+    func ownPages(tailFrames: Int) -> Range<VmemmapPageIndex> { VmemmapPageIndex(1)..<VmemmapPageIndex(1 + tailFrames) }
 
-    func replacements(pages: Int, run: Int, _ backing: Backing) -> [MappingPlan.Replacement] {
-        let first = backing == .anonymous ? [MappingPlan.Replacement(1, run, .own(0), .readWrite)] : []
-        return first + repeated(.own(0), from: 1 + run, to: pages, run: run, .readWrite)
+    func replacements(pages: Int, tailFrames: Int, _ backing: Backing) -> [MappingPlan.Replacement] {
+        let first = backing == .anonymous ? [MappingPlan.Replacement(1, tailFrames, .own(0), .readWrite)] : []
+        return first + repeated(.own(0), from: 1 + tailFrames, to: pages, tailFrames: tailFrames, .readWrite)
     }
 }
 

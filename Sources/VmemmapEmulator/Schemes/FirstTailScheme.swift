@@ -11,12 +11,12 @@ struct FirstTailScheme: SchemeRules {
     /// A frame for every tail would free nothing.
     func mostTailFrames(tails: Int) -> Int { tails - 1 }
 
-    func ownPages(run: Int) -> Range<VmemmapPageIndex> { VmemmapPageIndex(1)..<VmemmapPageIndex(1 + run) }
+    func ownPages(tailFrames: Int) -> Range<VmemmapPageIndex> { VmemmapPageIndex(1)..<VmemmapPageIndex(1 + tailFrames) }
 
-    func replacements(pages: Int, run: Int, _ backing: Backing) -> [MappingPlan.Replacement] {
+    func replacements(pages: Int, tailFrames: Int, _ backing: Backing) -> [MappingPlan.Replacement] {
         // Page 1 stays writable, as in the v5 series; the rest of the run holds tails like all others.
         let first = backing == .anonymous ? [MappingPlan.Replacement(1, 1, .own(0), .readWrite)] : []
-        let rest = run > 1 ? [MappingPlan.Replacement(2, run - 1, .own(1), .readOnly)] : []
-        return first + rest + repeated(.own(0), from: 1 + run, to: pages, run: run)
+        let rest = tailFrames > 1 ? [MappingPlan.Replacement(2, tailFrames - 1, .own(1), .readOnly)] : []
+        return first + rest + repeated(.own(0), from: 1 + tailFrames, to: pages, tailFrames: tailFrames)
     }
 }

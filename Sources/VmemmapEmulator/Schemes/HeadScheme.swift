@@ -11,10 +11,10 @@ struct HeadScheme: SchemeRules {
     /// Every tail shows the one head page.
     func mostTailFrames(tails: Int) -> Int { 1 }
 
-    func ownPages(run: Int) -> Range<VmemmapPageIndex> { VmemmapPageIndex(0)..<VmemmapPageIndex(1) }
+    func ownPages(tailFrames: Int) -> Range<VmemmapPageIndex> { VmemmapPageIndex(0)..<VmemmapPageIndex(1) }
 
-    func replacements(pages: Int, run: Int, _ backing: Backing) -> [MappingPlan.Replacement] {
+    func replacements(pages: Int, tailFrames: Int, _ backing: Backing) -> [MappingPlan.Replacement] {
         let first = backing == .anonymous ? [MappingPlan.Replacement(0, 1, .own(0), .readWrite)] : []
-        return first + repeated(.own(0), from: 1, to: pages, run: 1)
+        return first + repeated(.own(0), from: 1, to: pages, tailFrames: 1)
     }
 }

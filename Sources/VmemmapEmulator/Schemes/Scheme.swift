@@ -45,7 +45,7 @@ public enum Scheme: String, Hashable, Sendable, Codable, CaseIterable {
 
     /// Vmemmap pages of each huge page that keep a frame of their own, with one tail frame. `RESERVE_VMEMMAP_NR` in v5
     /// patch 4, `HUGETLB_VMEMMAP_RESERVE_PAGES` today.
-    public var keptPages: PageCount { PageCount(max(1, rules.ownPages(run: 1).upperBound.rawValue)) }
+    public var keptPages: PageCount { PageCount(max(1, rules.ownPages(tailFrames: 1).upperBound.rawValue)) }
 
     /// Frames given back for each huge page with one tail frame: 6 or 4094, 7 or 4095. 0 where there is nothing to give
     /// (`nr_free_vmemmap_pages`, v5 patch 4), or where struct pages straddle vmemmap pages (patch 21).

@@ -22,12 +22,12 @@ protocol SchemeRules: Sendable {
     /// The most tail frames that make sense for a huge page with `tails` tail pages.
     func mostTailFrames(tails: Int) -> Int
 
-    /// The vmemmap pages whose frames others show, with `run` tail frames: empty where tails show templates.
-    func ownPages(run: Int) -> Range<VmemmapPageIndex>
+    /// The vmemmap pages whose frames others show, with `tailFrames` of them: empty where tails show templates.
+    func ownPages(tailFrames: Int) -> Range<VmemmapPageIndex>
 
     /// The mappings that replace vmemmap pages of a huge page with `pages` of them, in the order in which they are
     /// made.
-    func replacements(pages: Int, run: Int, _ backing: Backing) -> [MappingPlan.Replacement]
+    func replacements(pages: Int, tailFrames: Int, _ backing: Backing) -> [MappingPlan.Replacement]
 }
 
 /// Where a restored tail page takes its contents from.
@@ -46,13 +46,13 @@ extension SchemeRules {
     /// Whether the tails show frames that all huge pages of a zone share.
     var usesTemplates: Bool { tailSource == .template }
 
-    /// The vmemmap pages from `first` on, `run` at a time, all by the same frames.
+    /// The vmemmap pages from `first` on, as many at a time as there are tail frames, all by the same frames.
     func repeated(
-        _ frame: MappingPlan.Replacement.Frame, from first: Int, to pages: Int, run: Int,
+        _ frame: MappingPlan.Replacement.Frame, from first: Int, to pages: Int, tailFrames: Int,
         _ protection: MappingPlan.ReplacementProtection = .readOnly
     ) -> [MappingPlan.Replacement] {
-        stride(from: first, to: pages, by: run).map {
-            MappingPlan.Replacement($0, min(run, pages - $0), frame, protection)
+        stride(from: first, to: pages, by: tailFrames).map {
+            MappingPlan.Replacement($0, min(tailFrames, pages - $0), frame, protection)
         }
     }
 }

@@ -10,9 +10,9 @@ struct SharedTailScheme: SchemeRules {
 
     func mostTailFrames(tails: Int) -> Int { tails }
 
-    func ownPages(run: Int) -> Range<VmemmapPageIndex> { VmemmapPageIndex(1)..<VmemmapPageIndex(1) }
+    func ownPages(tailFrames: Int) -> Range<VmemmapPageIndex> { VmemmapPageIndex(1)..<VmemmapPageIndex(1) }
 
-    func replacements(pages: Int, run: Int, _ backing: Backing) -> [MappingPlan.Replacement] {
-        repeated(.template(0), from: 1, to: pages, run: run)
+    func replacements(pages: Int, tailFrames: Int, _ backing: Backing) -> [MappingPlan.Replacement] {
+        repeated(.template(0), from: 1, to: pages, tailFrames: tailFrames)
     }
 }

@@ -4,31 +4,23 @@ import VmemmapEmulator
 /// The engine against the C baseline of the same system calls, by alternating pairs in one run, on the same region in
 /// turn.
 struct BaselineExperiment: Sendable {
-    /// The huge pages.
-    var memory: EmulatedMemory
+    /// What the engine does with the huge pages.
+    var plan: MappingPlan
     /// Counted pairs. One more, first, warms up and is looked at.
     var pairs: Int
     /// A smaller number of huge pages to measure first, for how the time of one grows with their number.
     var growthFrom: HugePageCount?
-
-    /// A comparison over `memory`.
-    init(_ memory: EmulatedMemory, pairs: Int, growthFrom: HugePageCount? = nil) {
-        self.memory = memory
-        self.pairs = pairs
-        self.growthFrom = growthFrom
-    }
 
     /// Runs it. Nobody else reads or writes the region.
     ///
     /// - Parameter isThrough: called after every pair, the warm-ups too; false ends it with those there are.
     /// - Throws: ``ExperimentError``; also when the two did not do the same work.
     func run(isThrough: () -> Bool = { true }) throws(ExperimentError) -> BaselineResult {
-        let plan = try memory.planOnThisHost()
         let small = try growthFrom.map { (pages) throws(ExperimentError) in
-            var memory = memory
-            memory.pages = pages
-            memory.tailFrames = .frames(plan.tailFrames)
-            return try memory.planOnThisHost()
+            try EmulatedMemory(
+                pages: pages, pageSize: plan.geometry.hugePageSize, basePageSize: plan.geometry.basePageSize,
+                scheme: plan.scheme, backing: plan.backing, tailFrames: .frames(plan.tailFrames)
+            ).planOnThisHost()
         }
         return try ExperimentError.wrapping {
             let before = try small.map { try measure($0, isThrough) }

@@ -192,10 +192,8 @@ struct BenchExperiment: Sendable {
         _ plan: MappingPlan, _ isThrough: () -> Bool
     ) throws(ExperimentError) -> PeerRow<BaselineResult> {
         guard peers.contains(.baseline) else { return .notAskedFor }
-        let memory = EmulatedMemory(
-            pages: plan.hugePages, pageSize: pageSize, scheme: plan.scheme, backing: plan.backing,
-            tailFrames: .frames(plan.tailFrames))
-        return PeerRow(try BaselineExperiment(memory, pairs: pairs, growthFrom: growthFrom).run(isThrough: isThrough))
+        let experiment = BaselineExperiment(plan: plan, pairs: pairs, growthFrom: growthFrom)
+        return PeerRow(try experiment.run(isThrough: isThrough))
     }
 
     private func udmabufPeer(_ plan: MappingPlan, _ isThrough: () -> Bool) throws -> PeerRow<UdmabufResult> {
@@ -204,7 +202,7 @@ struct BenchExperiment: Sendable {
         do {
             return PeerRow(try UdmabufExperiment(plan: plan, pairs: pairs).run(isThrough: isThrough))
         } catch let error as HostError where error.code != .interrupted {
-            return PeerRow(notMeasured: "the host refused: \(error)")
+            return PeerRow(notMeasured: ErrorText.line(.host(error)))
         }
     }
 
@@ -219,7 +217,7 @@ struct BenchExperiment: Sendable {
         } catch let error as KsmExperiment.OutOfReach {
             return PeerRow(notMeasured: error.reason)
         } catch let error as HostError where error.code != .interrupted {
-            return PeerRow(notMeasured: "the host refused: \(error)")
+            return PeerRow(notMeasured: ErrorText.line(.host(error)))
         }
     }
 }

@@ -51,7 +51,7 @@ extension BenchExperiment {
             case .inUse(let settings): return (nil, "\(settings)")
             case .leftChanged(let setting): return (nil, "\(setting)")
             case .noLock(let error): return (nil, "KSM's tunables cannot be locked: \(error)")
-            case .host(let error) where error.code == .notPermitted:
+            case .host(let error) where HostRefusal(error) == .permission:
                 return (nil, "not permitted: only root may set KSM's tunables")
             case .host(let error) where error.code == .notSupported:
                 return (nil, "there is no /sys/kernel/mm/ksm: this kernel has no KSM, or /sys is hidden")

@@ -5,8 +5,6 @@ extension BenchResult {
     /// What its page shows before the tables.
     var html: HTMLContent {
         let block = configuration
-        let reads = combinations.compactMap { $0.measured?.readers.value }
-        let wrong = reads.reduce(0) { $0 + $1.wrongReads }
         let refused = combinations.compactMap { combination in
             combination.refusal.value.map { "\(BenchReport.name(combination)): not measured: \($0)" }
         }
@@ -15,14 +13,7 @@ extension BenchResult {
                 + Format.bytes(block.hugePageBytes),
             setting: combinations.map(BenchReport.name).joined(separator: "; ").capitalizedFirst
                 + "; \(Format.count(block.pairs, "pair")) with optimizing on and off",
-            summary: ([verdictOnGoals]
-                + (reads.isEmpty
-                    ? []
-                    : [
-                        "\(Format.count(wrong)) of \(Format.count(reads.reduce(0) { $0 + $1.reads })) "
-                            + "reads were wrong."
-                    ]))
-                .joined(separator: " "),
+            summary: verdictOnGoals,
             sections: (PairDots.pool(combinations).map {
                 [HTMLSection(id: "pairs-section", title: "Pair by pair", body: [$0.markup])]
             } ?? [])
@@ -38,7 +29,8 @@ extension BenchResult {
                     : [
                         HTMLSection(
                             id: "refused", title: "Not measured", body: refused.map { .paragraph(Markup($0)) })
-                    ]))
+                    ])
+                + Check.sections(checks))
     }
 
     /// What came of the goals, in a sentence.

@@ -78,7 +78,7 @@ enum BenchReport {
             if let readers = outcome.readers.value {
                 notes.append(
                     "\(name(combination)): \(Format.count(readers.walkers, "reader")), "
-                        + "\(Format.count(readers.reads, "read")), \(readers.wrongReads) wrong")
+                        + "\(Format.count(readers.reads, "read"))")
             }
         }
         notes += result.kernel.reason.value.map { ["kernel: \($0)"] } ?? []

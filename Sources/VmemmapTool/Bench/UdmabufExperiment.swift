@@ -53,7 +53,7 @@ struct UdmabufExperiment {
         switch error.code {
         case .notSupported: "there is no \(path): the kernel has it with CONFIG_UDMABUF"
         case .notPermitted: "not permitted: only root may use \(path)"
-        default: "the host refused: \(error)"
+        default: ErrorText.line(.host(error))
         }
     }
 

@@ -45,7 +45,10 @@ enum PlanAnswer {
 
     /// Linux's conditions (`vmemmap_can_optimize()`).
     private static func deviceDax(_ result: PlanResult) -> String {
-        let versions = "Linux has that since 5.19 on x86-64, later on riscv and on powerpc with radix page tables"
+        let first = Scheme.deviceDax.firstLinux
+        let versions =
+            "Linux has that since \(first.major).\(first.minor) on x86-64, later on riscv and on powerpc with radix page "
+            + "tables"
         let size = result.configuration.structPageSizeBytes
         guard size.isPowerOfTwo else {
             return

@@ -80,7 +80,7 @@ struct PlanCommand: ParsableCommand, TakesTailFrames {
         }
         try OptionRule.check("--of", isGiven: of != nil, belongsTo: "pools", isOtherGiven: !pools.isEmpty)
         try checkPools()
-        // Each row says what run it has.
+        // Each row says how many it has.
         try tailFrames.check(for: schemes, sizes)
         _ = try amount.bytes(sizes[0])
     }

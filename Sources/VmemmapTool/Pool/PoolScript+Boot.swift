@@ -173,7 +173,7 @@ extension PoolScript {
         guard case .frames(let asked) = configuration.tailFrames else { return }
         let sizes = configuration.sizes
         let longest = sizes.hugePages.filter { $0.bytes <= configuration.memory }.compactMap {
-            TailFrames.longest(
+            TailFrames.most(
                 configuration.scheme, $0, basePageSize: sizes.basePage, structPageSize: configuration.structPageSize)
         }.max()
         if let longest, asked > longest {

@@ -226,8 +226,7 @@ final class PoolSession {
         guard change.optimizeRefusal?.isMappingLimit == true, let room = roomBefore else { return nil }
         let memory = EmulatedMemory(
             pages: change.got, pageSize: size, basePageSize: configuration.sizes.basePage,
-            scheme: configuration.scheme, backing: configuration.backing,
-            tailFrames: configuration.tailFrames)
+            scheme: configuration.scheme, backing: configuration.backing, tailFrames: .auto)
         return memory.fittingTailFrames(on: room)
     }
 

@@ -31,10 +31,10 @@ struct StressPressure {
 
     /// Why mappings are never made scarce under a limit of so many; nil where they are.
     static func leftOut(mappingLimit: MappingCount) -> String? {
-        guard mappingLimit > MappingBallast.highestLimit else { return nil }
+        guard mappingLimit > MappingBallast.highestFilled else { return nil }
         return
             "vm.max_map_count reached: it is \(mappingLimit.rawValue), and more than "
-            + "\(MappingBallast.highestLimit.rawValue) take too "
+            + "\(MappingBallast.highestFilled.rawValue) take too "
             + "long to fill; "
             + "lower it for the run: sysctl -w vm.max_map_count=\(MappingAccount.defaultLimit.rawValue)"
     }

@@ -90,9 +90,8 @@ enum StressReport {
         lines = table + style.wrapped(lines)
         // Lines of maps and of operations stay as they are: they are for searching.
         if let violation = result.violation {
-            return lines + [""] + self.lines(violation) + again(violation, result) + [
-                "", style.verdict(false, Check.closing(result.checks)),
-            ]
+            return lines + [""] + self.lines(violation) + again(violation, result) + [""]
+                + Check.lines(result.checks, style, showsPassed: false)
         }
         return lines + ["seed      \(result.seed)"] + Check.lines(result.checks, style, showsPassed: false)
     }

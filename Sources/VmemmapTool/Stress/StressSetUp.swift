@@ -69,7 +69,7 @@ final class StressSetUp: Sendable {
     /// mappings, if vm.max_map_count is lower than it was, since every run begins with room for twice what it maps.
     func isHostShortage(_ error: VmemmapError) -> Bool {
         switch error.cause {
-        case .host(let error): [.outOfMemory, .noSpace, .fileTooLarge, .tooManyFiles].contains(error.code)
+        case .host(let error): error.code.isLackOfRoom || error.code == .tooManyFiles
         case .mappingLimit(_, _, let limit, _): limit < mappingLimit
         default: false
         }

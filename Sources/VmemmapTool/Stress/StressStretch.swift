@@ -55,7 +55,7 @@ final class StressStretch {
         return small * ((bytes + small.rawValue - 1) / small.rawValue)
     }
 
-    /// Short runs and long ones in turn, where the scheme has any.
+    /// One tail frame, and several each third time, where the scheme takes them.
     private static func tailFrames(_ scheme: Scheme, _ number: Int) -> TailFrames {
         guard scheme.takesTailFrames, number % 3 == 2 else { return .frames(1) }
         return .frames(scheme.usesTemplates ? 7 : 3)

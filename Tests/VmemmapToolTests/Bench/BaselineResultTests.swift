@@ -14,7 +14,7 @@ struct BaselineResultTests {
             let memory = EmulatedMemory(
                 pages: HugePageCount(pages), pageSize: size, scheme: scheme, backing: backing,
                 tailFrames: .frames(PageCount(run)))
-            let result = try BaselineExperiment(memory, pairs: 2).run()
+            let result = try BaselineExperiment(plan: memory.planOnThisHost(), pairs: 2).run()
             #expect(result.optimize.pairs.count == 2 && result.restore.pairs.count == 2)
             for side in [result.optimize, result.restore] {
                 #expect(side.pairs.allSatisfy { $0.engineNanoseconds > 0 && $0.peerNanoseconds > 0 })
@@ -43,7 +43,7 @@ struct BaselineResultTests {
     func growthMeasured() throws {
         let memory = EmulatedMemory(pages: HugePageCount(64), pageSize: .twoMebibytes, scheme: .sharedTail)
         var pairs = 0
-        let result = try BaselineExperiment(memory, pairs: 3, growthFrom: HugePageCount(8)).run {
+        let result = try BaselineExperiment(plan: memory.planOnThisHost(), pairs: 3, growthFrom: HugePageCount(8)).run {
             pairs += 1
             return true
         }

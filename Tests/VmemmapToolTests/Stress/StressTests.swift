@@ -59,7 +59,7 @@ struct StressTests {
         later.shortages.note(.mappings)
         later.shortages.frames += 7
         #expect(later.since(figures).shortages == StressShortages(mappings: 1, frames: 7))
-        #expect(StressPressure.leftOut(mappingLimit: MappingBallast.highestLimit) == nil)
+        #expect(StressPressure.leftOut(mappingLimit: MappingBallast.highestFilled) == nil)
         let text = try #require(StressPressure.leftOut(mappingLimit: MappingCount(Int(Int32.max))))
         #expect(text.hasPrefix("vm.max_map_count reached: it is 2147483647") && text.contains("sysctl -w"))
     }

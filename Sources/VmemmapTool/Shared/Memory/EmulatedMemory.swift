@@ -37,18 +37,18 @@ struct EmulatedMemory: Hashable, Sendable {
         do throws(ExperimentError) {
             try room.check(plan, construction, asked: pages)
         } catch .shortage(var shortage) where shortage.resource == .mappings && tailFrames != .auto {
-            // The next process may have less room.
-            shortage.fittingTailFrames = fittingTailFrames(on: room.keepingFree(MappingAccount.variation))
+            shortage.fittingTailFrames = fittingTailFrames(on: room)
             throw .shortage(shortage)
         }
         return plan
     }
 
-    /// The tail frames with which there is room for them; nil where there is not with any number.
+    /// The tail frames with which there is room for them, the next time too, when the process may have more mappings of
+    /// its own; nil where there is not with any number.
     func fittingTailFrames(on room: HostRoom) -> PageCount? {
         var memory = self
         memory.tailFrames = .auto
-        return (try? memory.plan(on: room))?.tailFrames
+        return (try? memory.plan(on: room.keepingFree(MappingAccount.variation)))?.tailFrames
     }
 
     /// What optimizing them does where vm.max_map_count is as high as it has to be.
@@ -156,7 +156,7 @@ enum ExperimentError: Error, Sendable {
     /// The error for the host's pools of huge pages that may not be changed: where it is this process that may not, it
     /// is not supported here.
     static func ofChangingPools(_ refusal: SettingRefusal) -> ExperimentError {
-        if case .host(let cause) = refusal, [.notPermitted, .readOnly].contains(cause.code) {
+        if case .host(let cause) = refusal, HostRefusal(cause) == .permission {
             return .notSupported("the host's settings cannot be changed: \(cause)")
         }
         return ExperimentError(refusal)

@@ -32,7 +32,7 @@ struct Shortage: Hashable, Sendable {
     var lacking: ByteCount?
     /// As many tail frames as let all of them fit, where it is mappings that run out; nil where no number does.
     var fittingTailFrames: PageCount?
-    /// What those asked for are the largest share of; nil where they are all.
+    /// All huge pages, where those asked for are one node's share; nil where they are all.
     var share: Share?
 
     /// Huge pages that are divided among nodes.
@@ -65,7 +65,7 @@ struct HostRoom: Hashable, Sendable {
     var memorySource: String
     /// What else limits memory: the process's own limits.
     var limits: [MemoryLimit] = []
-    /// Among how many that need as much it is divided: mappings, and the memory, which is a part already.
+    /// How many that need as much share the mappings. The memory is one part already.
     var parts = 1
 
     /// A limit of the process's own memory.

@@ -96,8 +96,8 @@ extension PlanBlock {
 }
 
 extension TailFrames {
-    /// The longest run of a scheme, in frames, for huge pages of a size; nil where this host has none of them.
-    static func longest(
+    /// The most tail frames of a scheme, for huge pages of a size; nil where this host has none of them.
+    static func most(
         _ scheme: Scheme, _ size: HugePageSize, basePageSize: ByteCount = HostLimits.pageSize,
         structPageSize: ByteCount = StructPage.size
     ) -> PageCount? {

@@ -43,8 +43,7 @@ struct TailFramesOption<Taker: TakesTailFrames>: ParsableArguments {
         return .frames(PageCount(frames))
     }
 
-    /// Throws where a run is asked for that is longer than any of the schemes has with any of the sizes: it would be
-    /// cut short.
+    /// Throws where more are asked for than any of the schemes has with any of the sizes: all of them would be fewer.
     func check(
         for schemes: [Scheme], _ sizes: [HugePageSize], basePageSize: ByteCount = HostLimits.pageSize
     ) throws {
@@ -55,11 +54,11 @@ struct TailFramesOption<Taker: TakesTailFrames>: ParsableArguments {
                 "--tail-frames \(asked.rawValue) is nothing for the \(names) scheme, whose tails show one page: use 1, "
                     + "or another scheme.")
         }
-        let longest = schemes.flatMap { scheme in
-            sizes.compactMap { TailFrames.longest(scheme, $0, basePageSize: basePageSize) }
+        let most = schemes.flatMap { scheme in
+            sizes.compactMap { TailFrames.most(scheme, $0, basePageSize: basePageSize) }
         }.max()
-        guard let longest, asked > longest else { return }
+        guard let most, asked > most else { return }
         throw ValidationError(
-            "--tail-frames must be \(Self.autoOr)from 1 to \(longest.rawValue) here, not \(asked.rawValue).")
+            "--tail-frames must be \(Self.autoOr)from 1 to \(most.rawValue) here, not \(asked.rawValue).")
     }
 }

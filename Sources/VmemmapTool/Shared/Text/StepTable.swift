@@ -3,7 +3,7 @@ import HostMemory
 extension ExportColumn {
     /// The memory figures of a step, in columns of their own.
     ///
-    /// - Parameter keys: those that a terminal shows; nil: all but what becomes of PMDs.
+    /// - Parameter keys: those that a terminal shows; nil: all but what becomes of PMDs, which ``PMDTable`` shows.
     static func figures(shown keys: Set<String>? = nil, _ figures: @escaping (Item) -> MemoryFigures) -> [Self] {
         ofProcessAndRegion(figures).map { keys?.contains($0.heading.key) == false ? $0.hidden() : $0 }
             + ofPMDs(figures).filter { $0.heading.key != "pages_in_huge_folios" }.map { $0.hidden() }
