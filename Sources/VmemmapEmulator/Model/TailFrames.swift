@@ -24,8 +24,8 @@ public enum TailFrames: Hashable, Sendable, CustomStringConvertible {
     /// - Parameters:
     ///   - most: the most that make sense: all tails.
     ///   - cost: what a mapping costs.
-    ///   - limit: mappings that the region may have. Where no number keeps to it, the least net memory decides alone: the
-    ///     limit has to be raised, or the plan is refused, whatever the number.
+    ///   - limit: mappings that the region may have. Where no number keeps to it, the least net memory decides alone:
+    ///     the limit has to be raised, or the plan is refused, whatever the number.
     ///   - figures: what all huge pages take with a number of tail frames: bytes of frames, and mappings.
     func resolved(
         most: Int, cost: MappingCost, limit: MappingCount,

@@ -47,8 +47,8 @@ enum PlanAnswer {
     private static func deviceDax(_ result: PlanResult) -> String {
         let first = Scheme.deviceDax.firstLinux
         let versions =
-            "Linux has that since \(first.major).\(first.minor) on x86-64, later on riscv and on powerpc with radix page "
-            + "tables"
+            "Linux has that since \(first.major).\(first.minor) on x86-64, later on riscv and on powerpc with radix "
+            + "page tables"
         let size = result.configuration.structPageSizeBytes
         guard size.isPowerOfTwo else {
             return

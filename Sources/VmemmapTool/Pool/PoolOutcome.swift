@@ -71,7 +71,9 @@ extension PoolOutcome {
         case .expected(let figure, let expected, let found):
             PoolExpectation(expects: figure, expected: expected, measured: found)
         case .walked(let seen):
-            PoolExpectation(expects: "wrong compound_heads of the walkers", expected: "0", measured: "\(seen.wrong)")
+            PoolExpectation(
+                expects: "wrong compound_heads of the walkers", expected: "0", measured: "\(seen.wrong)",
+                reads: seen.reads)
         default: nil
         }
     }
@@ -85,6 +87,8 @@ struct PoolExpectation: Hashable, Sendable, Codable {
     let expects: String
     let expected: String
     let measured: String
+    /// Of walkers: how much they have read.
+    var reads: Int? = nil
 
     /// Whether it is so.
     var isMet: Bool { expected == measured }
@@ -96,7 +100,9 @@ struct PoolExpectation: Hashable, Sendable, Codable {
         let (id, statement) = ("line_\(line)", "line \(line): \(expects) is \(expected)")
         let name = expects.lowercased().replacing(" ", with: "_")
         if let expected = Int(expected), let measured = Int(measured) {
-            return Check(id, statement, [.equal(name, expected, measured)], method: "")
+            return Check(
+                id, statement, [.equal(name, expected, measured)] + (reads.map { [.tried("reads", $0)] } ?? []),
+                method: "")
         }
         // How an operation ended is no number.
         return Check(

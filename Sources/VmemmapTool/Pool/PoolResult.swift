@@ -60,6 +60,15 @@ struct PoolResult: Hashable, Sendable, Codable {
         self.comparison = Measured(comparison)
     }
 
+    /// What is not as the script expects, for a page to say it in red under the verdict.
+    var notes: [String] {
+        lines.filter { $0.holds.value == false }.compactMap { line in
+            line.expectation.value.map {
+                "line \(line.number): \($0.expects) is \($0.measured), expected \($0.expected)"
+            }
+        }
+    }
+
     /// What the script expects; beside another HugeTLB layer, that both do the same, too.
     var checks: [Check] {
         lines.compactMap { line in line.expectation.value?.check(line: line.number) } + (comparison.value?.checks ?? [])
