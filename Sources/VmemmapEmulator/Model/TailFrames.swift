@@ -2,9 +2,9 @@ public import HostMemory
 
 /// How many frames in a row serve a huge page's tails.
 ///
-/// One, the kernel's way, costs a mapping for every tail: neighbours that show the same file offset cannot merge. With R
-/// of them each mapping shows R frames, which divides the mappings by R. The head scheme has but one: its tails show the
-/// head page.
+/// One, the kernel's way, costs a mapping for every tail: neighbours that show the same file offset cannot merge. With
+/// R of them each mapping shows R frames, which divides the mappings by R. The head scheme has but one: its tails show
+/// the head page.
 public enum TailFrames: Hashable, Sendable, CustomStringConvertible {
     /// So many frames, 1 at least; more than there are tails to serve are as many as there are.
     case frames(PageCount)
