@@ -37,6 +37,7 @@ package enum MappingAccount {
 
     /// Threads whose stacks the limits must have room for.
     package static let threads = 8
-    /// What the next process may take more of the limits than this one: stacks that the runtime's threads map when they like.
+    /// What the next process may take more of the limits than this one: the runtime's threads map stacks when they
+    /// like.
     package static let stackVariation = ByteCount.mebibytes(16)
 }
