@@ -47,6 +47,7 @@ struct DemoCommand: ParsableCommand {
     @OptionGroup(title: "Terminal") var terminal: TerminalOptions
 
     func validate() throws {
+        try Scheme.check(areRemapped: [emulation.kind.scheme])
         try WholeNumber.check(walkers, of: "--walkers", in: 1...256)
         if let raceDuration {
             try RunTime.check(raceDuration, of: "--race-duration", in: 1_000_000_000...86_400_000_000_000)

@@ -24,7 +24,7 @@ enum PlanAnswer {
                 ? "A kernel with the \(scheme.rawValue) scheme"
                 : "This host's kernel (\(version), \(scheme.rawValue) scheme)"
         let rows = forecast.rows.filter { $0.scheme == scheme }
-        guard !rows.isEmpty else { return "Its own scheme, \(scheme.rawValue), was not asked for." }
+        guard !rows.isEmpty else { return "This kernel's own scheme, \(scheme.rawValue), was not asked for." }
         let whole = Format.bytes(forecast.structPageBytes)
         guard !result.configuration.pools.isEmpty else {
             let amounts = rows.map {

@@ -205,7 +205,9 @@ extension StressResult {
                 return .tried(
                     "operations_\(asked.scheme.rawValue)_\(asked.backing.rawValue)".replacing("-", with: "_"),
                     result?.figures.operations ?? 0)
-            }, method: "operations of all workers; each combination has its share of the run: make it longer")
+            },
+            method: "operations of all workers; each combination has its share of the run, and a longer one reaches all"
+        )
     }
 }
 

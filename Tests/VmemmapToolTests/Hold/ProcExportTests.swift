@@ -73,6 +73,6 @@ struct ProcExportTests {
         #expect(try await Command.run(["hold", "--altmap"]).code == 64)
         let nodes = ["--nodes", "2", "--scheme", "device-dax", "--altmap"]
         #expect(try await Command.run(["hold"] + nodes).code == 64)
-        #expect(try await Command.run(["demo", "--scheme", "device-dax"]).code == 4)
+        #expect(try await Command.run(["demo", "--scheme", "device-dax"]).code == 64)
     }
 }

@@ -163,7 +163,8 @@ extension Scheme: ExpressibleByArgument, Choice {
     static func check(areRemapped schemes: [Scheme]) throws {
         guard let other = schemes.first(where: { !$0.isRemapped }) else { return }
         throw ValidationError(
-            "The \(other.rawValue) scheme is built so and never remapped: it is for \(commandsWithoutRemapping).")
+            "The \(other.rawValue) scheme is built optimized and never restored: use it with "
+                + "\(commandsWithoutRemapping).")
     }
 }
 

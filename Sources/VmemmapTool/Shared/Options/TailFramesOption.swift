@@ -59,6 +59,7 @@ struct TailFramesOption<Taker: TakesTailFrames>: ParsableArguments {
         }.max()
         guard let most, asked > most else { return }
         throw ValidationError(
-            "--tail-frames must be \(Self.autoOr)from 1 to \(most.rawValue) here, not \(asked.rawValue).")
+            "--tail-frames must be \(Self.autoOr)\(most == 1 ? "1" : "from 1 to \(most.rawValue)") here, not "
+                + "\(asked.rawValue).")
     }
 }

@@ -38,7 +38,8 @@ enum ShortageText {
                 return failure + "\(error)" + ErrorText.advice(error)
             }
             let others = refusal.shortage.map { ways($0, sizing) } ?? ["no --raise-map-limit: there is room without"]
-            return failure + "\(error); \(asRoot(refusal.limit))"
+            let place = error.code == .readOnly ? "where /proc/sys may be written, " : ""
+            return failure + "\(error); \(place)\(asRoot(refusal.limit))"
                 + (others.isEmpty ? "" : ", or use \(others.joined(separator: " or "))")
         }
     }
@@ -59,10 +60,10 @@ enum ShortageText {
 
     /// `81 920 mappings, but vm.max_map_count is 65530, 65380 of them free`
     private static func mappings(_ shortage: Shortage) -> String {
-        let needed = shortage.needed.map { Format.count($0) } ?? "more than can be counted"
+        let needed = shortage.needed.map { Format.count($0, "mapping") } ?? "more mappings than can be counted"
         let atMost = shortage.limit >= MappingAccount.highestLimit.rawValue ? "at most " : ""
         return
-            "\(needed) mappings, but vm.max_map_count is \(atMost)\(shortage.limit), \(shortage.available) of them free"
+            "\(needed), but vm.max_map_count is \(atMost)\(shortage.limit), \(shortage.available) of them free"
     }
 
     private static func asRoot(_ limit: MappingCount) -> String { "as root: sysctl vm.max_map_count=\(limit.rawValue)" }
