@@ -1,4 +1,5 @@
 import ArgumentParser
+import VmemmapEmulator
 
 /// `vmemmap demo`.
 struct DemoCommand: ParsableCommand {

@@ -206,7 +206,7 @@ extension StressResult {
                     "operations_\(asked.scheme.rawValue)_\(asked.backing.rawValue)".replacing("-", with: "_"),
                     result?.figures.operations ?? 0)
             },
-            method: "operations of all workers; each combination has its share of the run, and a longer one reaches all"
+            method: "operations of all workers; a longer run reaches every combination"
         )
     }
 }
