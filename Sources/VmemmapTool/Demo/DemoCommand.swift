@@ -74,13 +74,13 @@ struct DemoCommand: ParsableCommand {
         }
         let terminal = terminal.terminal
         let progress = terminal.progress()
-        if step { Output.print(try opening(terminal.style)) }
         let result = try runOrExit { () throws(ExperimentError) in
             defer { progress.clear() }
             var experiment = DemoExperiment(emulation.memory, walkers: walkers.value)
             experiment.samplesMemory = exports.showMemoryOverTime
             experiment.flagsSink = exports.besides.map { $0.write }
             if step {
+                experiment.planSink = { Output.print(Self.opening($0, $1, terminal.style)) }
                 experiment.momentSink = { (moment) throws(ExperimentError) in
                     progress.clear()
                     Output.print(moment.lines(terminal.style))
@@ -100,14 +100,9 @@ struct DemoCommand: ParsableCommand {
     }
 
     /// What --step begins with: the host and the plan, as the report does.
-    private func opening(_ style: Style) throws -> [String] {
-        try runOrExit { () throws(ExperimentError) in
-            let host = try HostBlock.current()
-            let plan = PlanBlock(try emulation.memory.planOnThisHost(), cost: host.mappingCost)
-            return style.wrapped(
-                ["vmemmap demo: \(PlanReport.title(plan))", ""] + PlanReport.lines(host)
-                    + PlanReport.lines(plan))
-        }
+    private static func opening(_ host: HostBlock, _ plan: PlanBlock, _ style: Style) -> [String] {
+        style.wrapped(
+            ["vmemmap demo: \(PlanReport.title(plan))", ""] + PlanReport.lines(host) + PlanReport.lines(plan))
     }
 
     private var raceKind: RaceKind {

@@ -15,6 +15,8 @@ struct DemoExperiment {
     var flagsSink: PageFlagsSink?
     /// Whether a thread samples memory until the region is restored, for ``DemoResult/timeline``.
     var samplesMemory = false
+    /// Told of the plan before anything is mapped; nil: nobody.
+    var planSink: ((HostBlock, PlanBlock) -> Void)?
     /// Told of each step; nil: nobody.
     var momentSink: DemoMomentSink?
 
@@ -36,6 +38,7 @@ struct DemoExperiment {
     ) throws(ExperimentError) -> DemoResult {
         let host = try HostBlock.current()
         let plan = try memory.planOnThisHost()
+        planSink?(host, PlanBlock(plan, cost: host.mappingCost))
         return try ExperimentError.wrapping { try run(plan, host, progress) }
     }
 
