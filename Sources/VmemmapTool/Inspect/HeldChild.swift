@@ -20,7 +20,10 @@ final class HeldChild {
             // The export is written when the memory is held, and ends with a brace in the first column.
             output = try process.readOutput(upTo: "}")
         } catch {
-            Output.error("cannot hold a vmemmap to look at: \(error); give the PID of one that runs with --pid")
+            let advice = ErrorText.advice(error)
+            Output.error(
+                "cannot hold a vmemmap to look at: \(error)\(advice)\(advice.isEmpty ? ";" : ", or") give the PID of one "
+                    + "that runs with --pid")
             throw ExitCode(error)
         }
         if output.isEmpty {
