@@ -22,8 +22,8 @@ final class HeldChild {
         } catch {
             let advice = ErrorText.advice(error)
             Output.error(
-                "cannot hold a vmemmap to look at: \(error)\(advice)\(advice.isEmpty ? ";" : ", or") give the PID of one "
-                    + "that runs with --pid")
+                "cannot hold a vmemmap to look at: \(error)\(advice)\(advice.isEmpty ? ";" : ", or") give the PID of "
+                    + "one that runs with --pid")
             throw ExitCode(error)
         }
         if output.isEmpty {

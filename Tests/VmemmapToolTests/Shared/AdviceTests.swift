@@ -82,7 +82,7 @@ struct AdviceTests {
         "Too few descriptors: refused with the limit's name, and no internal error; with more of them it runs",
         arguments: [
             ["bench", "--pages", "16", "--pairs", "1"], ["demo", "--pages", "2"],
-            ["stress", "--pages", "4", "--duration", "200ms"],
+            ["stress", "--pages", "4", "--duration", "200ms"], ["inspect", "--pages", "2"],
         ])
     func descriptors(_ arguments: [String]) async throws {
         for limit in [4, 5, 6] {
