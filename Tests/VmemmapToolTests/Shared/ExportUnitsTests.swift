@@ -19,7 +19,7 @@ struct ExportUnitsTests {
 
     private static let memory =
         "rss_bytes pss_bytes distinct_frames swapped_pages region_present_pages memfd_bytes page_table_bytes mappings "
-        + "region_mappings mapping_cost_bytes pmd_mapped_bytes split_blocks"
+        + "region_mappings mapping_cost_bytes pmd_mapped_bytes pages_in_huge_folios split_blocks"
     private static let stress =
         "elapsed_nanoseconds cycles cycles_per_second remaps remap_mean_nanoseconds operations head_reads page_reads "
         + "wrong_reads failed_calls faulted_operations refused_operations host_refusals mended_pages "

@@ -21,7 +21,7 @@ struct StepTableTests {
             zip(table.headings, table.rows[0]).map { "\($0.name) \($1.plain ?? "-")" } == [
                 "rss_bytes 1", "pss_bytes 2", "distinct_frames 3", "swapped_pages 4", "region_present_pages 5",
                 "memfd_bytes 6", "page_table_bytes 7", "mappings 8", "region_mappings 9", "mapping_cost_bytes 10",
-                "pmd_mapped_bytes 11", "split_blocks 13",
+                "pmd_mapped_bytes 11", "pages_in_huge_folios 12", "split_blocks 13",
             ])
     }
 

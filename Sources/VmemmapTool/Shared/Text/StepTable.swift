@@ -6,7 +6,7 @@ extension ExportColumn {
     /// - Parameter keys: those that a terminal shows; nil: all but what becomes of PMDs, which ``PMDTable`` shows.
     static func figures(shown keys: Set<String>? = nil, _ figures: @escaping (Item) -> MemoryFigures) -> [Self] {
         ofProcessAndRegion(figures).map { keys?.contains($0.heading.key) == false ? $0.hidden() : $0 }
-            + ofPMDs(figures).filter { $0.heading.key != "pages_in_huge_folios" }.map { $0.hidden() }
+            + ofPMDs(figures).map { $0.hidden() }
     }
 
     private static func ofProcessAndRegion(_ figures: @escaping (Item) -> MemoryFigures) -> [Self] {
