@@ -106,7 +106,9 @@ struct ObservedProcessTests {
         }
     }
 
-    @Test("The proportional share counts a frame once, however often it is mapped", .enabled(if: Privilege.seesFrames))
+    @Test(
+        "The proportional share counts a frame once, however often it is mapped",
+        .enabled(if: Privilege.seesFrames, "needs CAP_SYS_ADMIN"))
     func proportionalShare() throws {
         let region = try ScratchRegion(pages: 7)
         let file = try MemoryFile(name: "shared", length: page)
