@@ -106,10 +106,10 @@ struct BenchExperiment: Sendable {
     var schemesAndBackings: [(Scheme, Backing)] { schemes.flatMap { scheme in backings.map { (scheme, $0) } } }
 
     func memory(_ scheme: Scheme, _ backing: Backing, _ pages: HugePageCount) -> EmulatedMemory {
-        let run = tailFrames ?? (scheme.usesTemplates ? .auto : .frames(1))
+        let asked = tailFrames ?? (scheme.usesTemplates ? .auto : .frames(1))
         return EmulatedMemory(
             pages: pages, pageSize: pageSize, scheme: scheme, backing: backing,
-            tailFrames: scheme.takesTailFrames ? run : .frames(1))
+            tailFrames: scheme.takesTailFrames ? asked : .frames(1))
     }
 
     private func plan(

@@ -46,7 +46,7 @@ enum DemoChecks {
                     .equal("wrong_reads_of_the_optimized_tour", 0, tour.wrong),
                     .some("reads_of_the_optimized_tour", tour.reads),
                 ],
-                method: "threads load compound_head of random frames and compare it with the geometry"),
+                method: Check.byWalkers),
             Check(
                 "contents_unchanged", "every vmemmap page has its contents again",
                 [

@@ -172,14 +172,13 @@ extension PoolScript {
     private static func checkTailFrames(_ configuration: MachineConfiguration) throws(PoolScriptError) {
         guard case .frames(let asked) = configuration.tailFrames else { return }
         let sizes = configuration.sizes
-        let longest = sizes.hugePages.filter { $0.bytes <= configuration.memory }.compactMap {
-            TailFrames.most(
-                configuration.scheme, $0, basePageSize: sizes.basePage, structPageSize: configuration.structPageSize)
-        }.max()
-        if let longest, asked > longest {
+        let most = TailFrames.most(
+            [configuration.scheme], sizes.hugePages.filter { $0.bytes <= configuration.memory },
+            basePageSize: sizes.basePage, structPageSize: configuration.structPageSize)
+        if let most, asked > most {
             throw PoolScriptError(
                 found: "tail_frames=\(asked.rawValue)",
-                expected: "at most \(longest.rawValue) in the \(configuration.scheme.rawValue) scheme")
+                expected: "at most \(most.rawValue) in the \(configuration.scheme.rawValue) scheme")
         }
     }
 

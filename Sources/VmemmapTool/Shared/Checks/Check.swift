@@ -78,12 +78,15 @@ struct Check: Hashable, Sendable, Codable {
         self.method = method
     }
 
+    /// How walkers check what they read.
+    static let byWalkers = "threads load compound_head of random frames and compare it with the geometry"
+
     /// What threads saw that read while something else was done.
     static func walkersReadRight(wrong: Int, of reads: Int) -> Check {
         Check(
             "walkers_read_right", "walkers read the right compound_head",
             [.equal("wrong_reads", 0, wrong), .tried("reads", reads)],
-            method: "threads load compound_head of random frames and compare it with the geometry")
+            method: byWalkers)
     }
 }
 

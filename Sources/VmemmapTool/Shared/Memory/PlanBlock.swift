@@ -96,16 +96,22 @@ extension PlanBlock {
 }
 
 extension TailFrames {
-    /// The most tail frames of a scheme, for huge pages of a size; nil where this host has none of them.
+    /// The most tail frames that any of the schemes has, for huge pages of any of the sizes; nil where this host has
+    /// none of those.
     static func most(
-        _ scheme: Scheme, _ size: HugePageSize, basePageSize: ByteCount = HostLimits.pageSize,
+        _ schemes: [Scheme], _ sizes: [HugePageSize], basePageSize: ByteCount = HostLimits.pageSize,
         structPageSize: ByteCount = StructPage.size
     ) -> PageCount? {
-        Geometry(basePageSize: basePageSize, hugePageSize: size, structPageSize: structPageSize).flatMap {
-            geometry in
-            try? MappingPlan(
-                geometry: geometry, scheme: scheme, hugePages: HugePageCount(1), tailFrames: .frames(PageCount(.max))
-            ).tailFrames
+        let geometries = sizes.compactMap {
+            Geometry(basePageSize: basePageSize, hugePageSize: $0, structPageSize: structPageSize)
         }
+        return schemes.flatMap { scheme in
+            geometries.compactMap { geometry in
+                try? MappingPlan(
+                    geometry: geometry, scheme: scheme, hugePages: HugePageCount(1),
+                    tailFrames: .frames(PageCount(.max))
+                ).tailFrames
+            }
+        }.max()
     }
 }

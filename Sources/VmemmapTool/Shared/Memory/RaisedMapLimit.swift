@@ -21,7 +21,7 @@ enum RaisedMapLimit {
         let room = try HostRoom.current()
         var needed = MappingCount.zero
         for memory in memories {
-            needed = max(needed, room.limitNeeded(for: try memory.planIgnoringTheMappingLimit()) + spare)
+            needed = max(needed, room.limitNeeded(for: try memory.plan(on: room.withoutMappingLimit)) + spare)
         }
         do throws(SettingRefusal) {
             return try MapCountLimit.raise(to: needed).map { [$0] } ?? []

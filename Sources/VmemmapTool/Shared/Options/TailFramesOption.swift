@@ -54,10 +54,7 @@ struct TailFramesOption<Taker: TakesTailFrames>: ParsableArguments {
                 "--tail-frames \(asked.rawValue) is nothing for the \(names) scheme, whose tails show one page: use 1, "
                     + "or another scheme.")
         }
-        let most = schemes.flatMap { scheme in
-            sizes.compactMap { TailFrames.most(scheme, $0, basePageSize: basePageSize) }
-        }.max()
-        guard let most, asked > most else { return }
+        guard let most = TailFrames.most(schemes, sizes, basePageSize: basePageSize), asked > most else { return }
         throw ValidationError(
             "--tail-frames must be \(Self.autoOr)\(most == 1 ? "1" : "from 1 to \(most.rawValue)") here, not "
                 + "\(asked.rawValue).")
