@@ -42,6 +42,37 @@ struct ProcExportTests {
         }
     }
 
+    /// The kernel's own program, which scripts/page-types builds.
+    private static let pageTypesProgram = [Command.repository + "/.build/page-types", "/usr/bin/page-types"].first {
+        FileManager.default.isExecutableFile(atPath: $0)
+    }
+
+    @Test(
+        "The kernel's page-types finds a head and its tails for each huge page",
+        .enabled(if: pageTypesProgram != nil, "there is no page-types: scripts/page-types builds it"))
+    func pageTypes() async throws {
+        let noLowFlags = String(repeating: "_", count: 15)
+        for (options, isHuge, basePages) in [
+            (["--scheme", "head"], true, 512), (["--scheme", "device-dax"], false, 512),
+            (["--arch", "arm64-64k", "--scheme", "shared-tail"], true, 8192),
+        ] {
+            let folder = try TemporaryFolder()
+            let held = try await Command.run(
+                ["hold", "--until-input-ends", "--pages", "2", "--export-proc", folder.path.string] + options)
+            #expect(held.code == 0, "\(held)")
+            let outcome = try await Command.run(
+                FilePath(Self.pageTypesProgram ?? ""), ["-F", folder.path("kpageflags"), "-l", "-N", "-r"])
+            let lines = outcome.output.split(separator: "\n").dropFirst()
+            let found = lines.map { String(String($0.reversed().drop { $0 == "_" }).reversed()) }
+            let expected = [0, basePages].flatMap { first in
+                [(first, 1, isHuge ? "H_G" : "H"), (first + 1, basePages - 1, isHuge ? "_TG" : "_T")].map {
+                    "\(String($0, radix: 16))\t\(String($1, radix: 16))\t\(noLowFlags)\($2)"
+                }
+            }
+            #expect(found == expected, "\(options): \(outcome)")
+        }
+    }
+
     @Test("The folder must be there, no other export goes to one of its files, and nodes have none")
     func refused() async throws {
         let folder = try TemporaryFolder()
