@@ -4,9 +4,9 @@ import Testing
 
 @testable import VmemmapEmulator
 
-/// Base pages larger than the host's, each a run of its pages that is remapped together, and huge pages of other sizes
-/// than x86-64 has.
-@Suite("Other base pages and sizes of huge page")
+/// Every architecture's sizes: base pages larger than the host's, each a run of its pages that is remapped together,
+/// and huge pages of other sizes than x86-64 has.
+@Suite("Every architecture's base pages and sizes of huge page")
 struct BasePageTests {
     @Test("Frames, mappings, memory file, contents and heads are as planned in every state", arguments: Shape.elsewhere)
     func states(_ shape: Shape) throws {
@@ -22,7 +22,7 @@ struct BasePageTests {
         }
     }
 
-    @Test("Readers see the right heads during cycles", arguments: Shape.elsewhere.filter { $0.pages > 1 })
+    @Test("Readers see the right heads during cycles", arguments: Shape.elsewhere)
     func walkers(_ shape: Shape) throws {
         let region = try shape.region()
         let walkers = try Walkers(1, over: region, seed: 5)
@@ -44,10 +44,10 @@ struct BasePageTests {
     }
 
     /// In a process of its own, so that nobody else's mapping falls into the gap.
-    @Test("The same where the host refuses late, and leaves a gap", arguments: 0..<FaultCase.elsewhere.count)
+    @Test("The same where the host refuses late, and leaves a gap", arguments: 0..<FaultCase.smallElsewhere.count)
     func late(_ number: Int) async {
         await #expect(processExitsWith: .success) { [number] in
-            try FaultSweep.run(FaultCase.elsewhere[number], [1, 1_000_000]) {
+            try FaultSweep.run(FaultCase.smallElsewhere[number], [1, 1_000_000]) {
                 InjectedFault(
                     first: $0, failures: $1, operations: [.mapFile, .move, .protect, .write, .punchHole], manner: .late)
             }
@@ -104,9 +104,36 @@ struct BasePageTests {
 }
 
 extension Shape {
-    /// A size of huge page of each architecture that x86-64 does not have, of all schemes and backings, by the host's
-    /// base page and by larger ones.
-    static let elsewhere = onPtesElsewhere + onPmdsElsewhere
+    /// Every (architecture, size, scheme, backing) of which something is freed, once where architectures share a size;
+    /// some of them with longer runs of tail frames, and some mapped by PMDs.
+    static let elsewhere = architectures + longerRuns + onPmdsElsewhere
+
+    /// As the kernel has them. Several huge pages where they are small.
+    static let architectures: [Shape] = Architecture.hugePages.flatMap { base, size in
+        Backing.allCases.flatMap { backing in
+            Scheme.ofHugeTLB.compactMap { scheme in
+                let shape = Shape(size: size, pages: 1, scheme: scheme, backing: backing, base: base)
+                guard let plan = try? shape.plan(), plan.isWorthwhile else { return nil }
+                let isSmall = plan.geometry.vmemmapPagesPerHugePage <= PageCount(128)
+                return isSmall
+                    ? Shape(size: size, pages: 3, scheme: scheme, backing: backing, base: base) : shape
+            }
+        }
+    }
+
+    private static let longerRuns: [Shape] = Backing.allCases.flatMap { backing in
+        [Scheme.firstTail, .sharedTail].flatMap { scheme in
+            // Base page and huge page in KiB and MiB, how many, and the tail frames.
+            [(4, 32, 2, 5), (16, 1024, 1, 16), (64, 512, 2, 3)].compactMap { base, size, pages, run in
+                guard base << 10 >= HostLimits.pageSize.rawValue else { return nil }
+                return HugePageSize(bytes: .mebibytes(size)).map {
+                    Shape(
+                        size: $0, pages: pages, scheme: scheme, backing: backing, tailFrames: run,
+                        base: .kibibytes(base))
+                }
+            }
+        }
+    }
 
     /// A block of the host's that 16 huge pages of 32 MiB fill.
     private static let onPmdsElsewhere: [Shape] = Backing.allCases.flatMap { backing in
@@ -116,30 +143,28 @@ extension Shape {
             }
         } ?? []
     }.filter { _ in HostProcess.mapsByPmds && HostLimits.pageSize == .kibibytes(4) }
+}
 
-    private static let onPtesElsewhere: [Shape] = Backing.allCases.flatMap { backing in
-        Scheme.ofHugeTLB.flatMap { scheme in
-            // Base page and huge page in KiB and MiB, how many, and longer runs of tail frames.
-            [(4, 1, 3, 1), (4, 32, 2, 5), (16, 32, 3, 1), (16, 1024, 1, 16), (64, 512, 2, 3), (64, 1024, 2, 1)]
-                .compactMap { base, size, pages, run in
-                    guard base << 10 >= HostLimits.pageSize.rawValue else { return nil }
-                    return HugePageSize(bytes: .mebibytes(size)).map {
-                        Shape(
-                            size: $0, pages: pages, scheme: scheme, backing: backing,
-                            tailFrames: scheme == .head ? 1 : run, base: .kibibytes(base))
-                    }
-                }
-        }
+extension Architecture {
+    /// The base and huge pages of all, once each, as far as this host's pages fit into them.
+    static let hugePages: [(base: ByteCount, size: HugePageSize)] = allCases.reduce(into: []) { found, architecture in
+        for size in architecture.hugePageSizes
+        where architecture.basePageSize >= HostLimits.pageSize
+            && !found.contains(where: { $0 == (architecture.basePageSize, size) })
+        { found.append((architecture.basePageSize, size)) }
     }
 }
 
 extension FaultCase {
-    /// The smallest of them, by base pages of 16 and 64 KiB.
-    static let elsewhere: [FaultCase] = Shape.elsewhere.filter {
-        $0.base > HostLimits.pageSize && $0.mapping == .pte && $0.size.bytes.rawValue / $0.base.rawValue < 16384
-    }.flatMap { shape in
-        Operation.allCases.map {
-            FaultCase(shape, $0, .present, 0..<shape.pages, first: 2, stride: 5)
+    /// The first two calls, and up to four of the others.
+    static let elsewhere: [FaultCase] = Shape.elsewhere.filter { $0.mapping == .pte }.flatMap { shape in
+        let vmemmapPages = (try? shape.plan().geometry.vmemmapPagesPerHugePage.rawValue) ?? 1
+        return Operation.allCases.map {
+            FaultCase(
+                shape, $0, .present, 0..<shape.pages, first: 2, stride: max(5, vmemmapPages * shape.pages / 4))
         }
     }
+
+    /// Those of them that are soon compared.
+    static let smallElsewhere = elsewhere.filter { $0.shape.pages > 1 }
 }

@@ -7,9 +7,10 @@ import Testing
 @Suite("Device DAX: built shared, writable, never restored")
 struct DeviceDaxTests {
     private static func plan(
-        _ size: HugePageSize = .twoMebibytes, _ pages: Int = 3, _ backing: Backing = .anonymous, run: Int = 1
+        _ size: HugePageSize = .twoMebibytes, _ pages: Int = 3, _ backing: Backing = .anonymous, run: Int = 1,
+        base: ByteCount = HostLimits.pageSize
     ) throws -> MappingPlan {
-        let geometry = try #require(Geometry(basePageSize: HostLimits.pageSize, hugePageSize: size))
+        let geometry = try #require(Geometry(basePageSize: base, hugePageSize: size))
         return try MappingPlan(
             geometry: geometry, scheme: .deviceDax, backing: backing, hugePages: HugePageCount(pages),
             tailFrames: .frames(PageCount(run)))
@@ -22,6 +23,20 @@ struct DeviceDaxTests {
             try region.expectAll(.optimized)
             #expect(region.visitEveryStructPage().wrong == 0)
         }
+    }
+
+    @Test("The same of every architecture's sizes", arguments: Backing.allCases)
+    func architectures(_ backing: Backing) throws {
+        var built = 0
+        for (base, size) in Architecture.hugePages {
+            let plan = try Self.plan(size, 1, backing, base: base)
+            guard plan.isWorthwhile else { continue }
+            let region = try VmemmapRegion(plan, .optimized)
+            try region.expectAll(.optimized, "\(base) \(size)")
+            #expect(region.visitEveryStructPage().wrong == 0)
+            built += 1
+        }
+        #expect(built == Set(Shape.architectures.map { [$0.base, $0.size.bytes] }).count)
     }
 
     @Test("1 TiB keeps 4 GiB with 2 MiB pages; 8 MiB with 1 GiB pages, 40 MiB with their page tables")
