@@ -35,6 +35,16 @@ struct TextTests {
     }
 
     @Test(
+        "Means and medians",
+        arguments: [
+            (0, "0 ns"), (2.114, "2.11 ns"), (-2.54, "-2.54 ns"), (99.99, "99.99 ns"), (99.996, "100 ns"),
+            (999.6, "1000 ns"), (1400.4, "1.4 us"), (.infinity, "-"),
+        ])
+    func means(_ nanoseconds: Double, _ text: String) {
+        #expect(Format.duration(nanoseconds: nanoseconds) == text)
+    }
+
+    @Test(
         "Counts",
         arguments: [
             (0, "0 pages"), (1, "1 page"), (999, "999 pages"), (1000, "1 000 pages"), (-12345, "-12 345 pages"),

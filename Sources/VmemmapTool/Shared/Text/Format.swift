@@ -58,13 +58,17 @@ enum Format {
         }
     }
 
-    /// The same of a mean or a median; `-` for what is no number.
+    /// The same of a mean or a median, below 100 ns to a hundredth; `-` for what is no number.
     static func duration(nanoseconds: Double) -> String {
         guard nanoseconds.isFinite, nanoseconds.magnitude < 1e18 else { return "-" }
         if nanoseconds < 0 { return "-" + duration(nanoseconds: -nanoseconds) }
         // Not to a whole number first: that would be rounded twice.
-        return nanoseconds < 1000
-            ? duration(nanoseconds: Int(nanoseconds.rounded())) : longDuration(nanoseconds: nanoseconds)
+        return switch nanoseconds {
+        case 0: "0 ns"
+        case ..<99.995: decimal(nanoseconds, 2) + " ns"
+        case ..<1000: duration(nanoseconds: Int(nanoseconds.rounded()))
+        default: longDuration(nanoseconds: nanoseconds)
+        }
     }
 
     /// With this many decimals, rounded; in powers of ten where that would be too long; `-` for what is no number.
