@@ -11,7 +11,7 @@ struct SpeculativeWalkTests {
 
     /// Visits every frame once, as one walker does.
     private static func visitAll(_ region: VmemmapRegion, checked sections: ReadSideSections?) -> Walkers.Tally {
-        let walk = SpeculativeWalk(region, checked: sections)
+        let walk = SpeculativeWalk(region, checked: sections, HoldUps(longestNanoseconds: 0))
         var seen = Walkers.Tally()
         for frame in region.layout.frames { walk.visit(frame, &seen) }
         return seen

@@ -17,6 +17,8 @@ public final class Walkers: Sendable {
         public var wrong = 0
         /// Reads that faulted, because the memory had been taken away since the walker had found it.
         package var removed = 0
+        /// Times that a walker was held up between its check and its add.
+        package var heldUp = 0
         /// References taken and given back.
         package var references = 0
         /// Those of them that went to what had become another folio's meanwhile.
@@ -48,6 +50,7 @@ public final class Walkers: Sendable {
             sum.reads += seen.reads
             sum.wrong += seen.wrong
             sum.removed += seen.removed
+            sum.heldUp += seen.heldUp
             sum.references += seen.references
             sum.lateReferences += seen.lateReferences
             sum.refused += seen.refused

@@ -11,8 +11,8 @@ struct DemoCommand: ParsableCommand {
 
             With --race it runs a wrong way and the right one in pairs under walkers instead, and counts what goes \
             wrong of each. restore: the obvious restore (map, then copy) beside the engine's; gap: optimizing with \
-            the tails unmapped for a moment, as arm64 would have to; speculative: walkers that take references, as \
-            before Linux 6.11, and with its check.
+            the tails unmapped for a moment, as arm64 would have to; speculative: walkers that take references, \
+            without and with the check of Linux 6.11.
 
             Exits with 2 if a check fails; with --race, if anything went wrong under the right way.
             """)

@@ -28,9 +28,11 @@ struct RaceKindTests {
         Issue.record("nobody looked into the gap in 100 runs")
     }
 
-    @Test("With the check and the grace period no store meets a read-only tail", arguments: Scheme.ofHugeTLB)
-    func checked(_ scheme: Scheme) throws {
-        let result = try Self.race(.speculative, scheme, .anonymous)
+    @Test(
+        "With the check and the grace period no store meets a read-only tail",
+        arguments: Scheme.ofHugeTLB, Backing.allCases)
+    func checked(_ scheme: Scheme, _ backing: Backing) throws {
+        let result = try Self.race(.speculative, scheme, backing)
         let side = result.side(.checked)
         #expect(result.holds && side.faults == 0 && side.references > 0 && side.cycles > 0)
         let isCaught = result.side(.unchecked).faults > 0
@@ -46,10 +48,21 @@ struct RaceKindTests {
         #expect(outcome.code == 64 && outcome.error.contains("must be from 1 to 32, not 64"), "\(outcome)")
     }
 
-    @Test("Without them one does")
-    func unchecked() throws {
-        for _ in 0..<100 where try Self.race(.speculative, .head, .memfd).side(.unchecked).faults > 0 { return }
+    @Test("Without them one does", arguments: Scheme.ofHugeTLB, Backing.allCases)
+    func unchecked(_ scheme: Scheme, _ backing: Backing) throws {
+        for _ in 0..<100 where try Self.race(.speculative, scheme, backing).side(.unchecked).faults > 0 { return }
         Issue.record("no store met a read-only tail in 100 runs")
+    }
+
+    @Test("The same on huge pages of which each is many", arguments: Scheme.ofHugeTLB)
+    func gigantic(_ scheme: Scheme) throws {
+        let memory = EmulatedMemory(pages: 2, pageSize: .oneGibibyte, scheme: scheme, backing: .anonymous)
+        for _ in 0..<20 {
+            let result = try RaceExperiment(memory, .speculative, walkers: 2, nanosecondsEach: 1).run()
+            #expect(result.holds && result.side(.checked).faults == 0)
+            if result.side(.unchecked).faults > 0 { return }
+        }
+        Issue.record("no store met a read-only tail in 20 runs")
     }
 
     @Test("A fault under the right way is a violation")

@@ -12,9 +12,12 @@ struct FrameLives {
     private let pages: Range<HugePageIndex>
     /// Waited for before each remapping, once for all huge pages (c2a967f6ab0e); nil: nobody waits.
     private let sections: ReadSideSections?
+    private let holdUps: HoldUps
     /// The word in compound_head of each huge page's tails.
     private let tailWords: [UInt64]
 
+    /// So few that base pages in use are an optimized huge page soon: those of 16 huge pages of 2 MiB.
+    static let fewBasePages = 8192
     private static let stayNanoseconds = 1_000_000
     private static let longestFreezeNanoseconds = 10_000_000_000
 
@@ -22,10 +25,15 @@ struct FrameLives {
     ///   - region: where they lie.
     ///   - pages: the huge pages, restored or populated, as they were built.
     ///   - sections: those of the walkers.
-    init(_ region: VmemmapRegion, _ pages: Range<HugePageIndex>, waitingFor sections: ReadSideSections?) {
+    ///   - holdUps: theirs.
+    init(
+        _ region: VmemmapRegion, _ pages: Range<HugePageIndex>, waitingFor sections: ReadSideSections?,
+        _ holdUps: HoldUps
+    ) {
         self.region = region
         self.pages = pages
         self.sections = sections
+        self.holdUps = holdUps
         let (layout, geometry) = (region.layout, region.plan.geometry)
         tailWords = pages.map {
             CompoundHead.tailWord(
@@ -34,16 +42,25 @@ struct FrameLives {
         }
     }
 
+    /// How long it takes at most, about, until base pages in use are so many optimized huge pages: the time that they
+    /// stay so, some 200 ns for each to be frozen and joined, and 50 us for each vmemmap page to be remapped under
+    /// readers.
+    static func longestNanoseconds(_ plan: MappingPlan, pages: Int) -> Int {
+        let (frames, freed) = (plan.geometry.basePagesPerHugePage * pages, plan.freedPages.count * pages)
+        return 2 * stayNanoseconds + 200 * frames + 50_000 * freed
+    }
+
     /// One life. Begins and ends with huge pages that are in use.
     func live() throws {
         for page in pages { try freeze(head(of: page)) }
         split()
-        for frame in frames { try put(frame) }
+        for frame in framesInUse.joined() { try put(frame) }
         HostKernel.sleep(nanoseconds: Self.stayNanoseconds)
-        for frame in frames { try freeze(frame) }
+        for frame in framesInUse.joined() { try freeze(frame) }
         join()
         sections?.wait()
         try region.optimize(pages, writers: .excluded)
+        holdUps.optimized()
         for page in pages { try put(head(of: page)) }
         HostKernel.sleep(nanoseconds: Self.stayNanoseconds)
         for page in pages { try freeze(head(of: page)) }
@@ -52,7 +69,11 @@ struct FrameLives {
         for page in pages { try put(head(of: page)) }
     }
 
-    private var frames: Range<PageFrameNumber> { head(of: pages.lowerBound)..<head(of: pages.upperBound) }
+    /// The base pages that are in use; of a huge page of many, the others are free, as counting them all takes long.
+    private var framesInUse: [Range<PageFrameNumber>] {
+        let count = min(Self.fewBasePages, region.plan.geometry.basePagesPerHugePage)
+        return pages.map { head(of: $0)..<head(of: $0).advanced(by: count) }
+    }
 
     private func head(of page: HugePageIndex) -> PageFrameNumber { region.plan.geometry.headFrame(of: page) }
 

@@ -14,7 +14,10 @@ extension RaceResult {
             sections: [
                 HTMLSection(
                     id: "wrong", title: kind.failures.capitalizedFirst,
-                    body: [.paragraph(Markup(RaceReport.notes(kind).joined(separator: " "))), figure.markup])
+                    body: [
+                        .paragraph(Markup(RaceReport.notes(kind, plan.scheme).joined(separator: " "))),
+                        figure.markup,
+                    ])
             ] + Check.sections(checks))
     }
 

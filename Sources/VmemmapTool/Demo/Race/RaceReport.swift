@@ -11,13 +11,14 @@ enum RaceReport {
             ["vmemmap demo --race\(name): \(PlanReport.title(result.plan)), \(walkers)", ""]
                 + PlanReport.lines(result.host))
             + [""] + result.tables.flatMap { $0.lines(style) }
-            + style.notes(notes(kind)) + [""] + style.wrapped(verdict(result)) + [""]
+            + style.notes(notes(kind, result.plan.scheme)) + [""] + style.wrapped(verdict(result)) + [""]
             + Check.lines(result.checks, style)
     }
 
     /// What each way of a race does.
-    static func notes(_ kind: RaceKind) -> [String] {
-        switch kind {
+    static func notes(_ kind: RaceKind, _ scheme: Scheme) -> [String] {
+        let unchecked = scheme == .sharedTail ? "since Linux 7.1" : "before Linux 6.11"
+        return switch kind {
         case .restore:
             [
                 "naive: fresh memory is mapped over the tails, then what they showed is copied",
@@ -33,7 +34,8 @@ enum RaceReport {
         case .speculative:
             [
                 "Walkers add to the refcount of what they find, unless it is 0, while frames go",
-                "from base pages in use to huge pages and back. unchecked: as before Linux 6.11.",
+                "from base pages in use to huge pages and back; now and then one is held up",
+                "before it adds to a base page. unchecked: as \(unchecked).",
                 "checked: in read-side sections, which whoever remaps waits for, once a batch.",
                 "faults: stores that met a read-only tail: an oops, in the kernel.",
             ]

@@ -8,7 +8,8 @@ struct RaceResult: Hashable, Sendable, Codable {
         case atomic
         /// Unmap the tails of a huge page, then map what they are to show.
         case gap
-        /// Take references as before bd225530a4c7 (2024): nobody waits for readers, who know of no fake heads.
+        /// Take references as before bd225530a4c7 (2024), and since Linux 7.1: nobody waits for readers, who do not
+        /// look for fake heads.
         case unchecked
         /// Take references in read-side sections that whoever remaps waits for.
         case checked

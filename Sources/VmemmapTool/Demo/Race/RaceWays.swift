@@ -7,6 +7,10 @@ final class RaceWays {
     private let region: VmemmapRegion
     private let naive: NaiveRestore?
     private let sections = ReadSideSections()
+    private let holdUps: HoldUps
+    /// Huge pages of a cycle: a quarter of all. Frames that are followed one by one are fewer, so that those that a
+    /// walker is held up at are optimized soon.
+    private let pagesAtOnce: Int
     /// The huge page that the next cycle begins with.
     private var next = HugePageIndex(0)
 
@@ -14,6 +18,12 @@ final class RaceWays {
         self.kind = kind
         self.region = region
         naive = kind == .restore ? try NaiveRestore(region) : nil
+        let plan = region.plan
+        pagesAtOnce =
+            kind == .speculative
+            ? max(1, FrameLives.fewBasePages / plan.geometry.basePagesPerHugePage)
+            : max(plan.hugePagesAtOnce, plan.hugePages.rawValue / 4)
+        holdUps = HoldUps(longestNanoseconds: FrameLives.longestNanoseconds(plan, pages: pagesAtOnce))
     }
 
     func walkers(_ count: Int, _ way: RaceResult.Way, seed: UInt64) throws(HostError) -> Walkers {
@@ -21,16 +31,19 @@ final class RaceWays {
         case (.restore, _): try Walkers(count, over: region, seed: seed)
         case (.gap, _): try Walkers(count, survivingGapsIn: region, seed: seed)
         case (.speculative, .checked):
-            try Walkers(count, takingReferencesIn: region, seed: seed, checked: sections)
-        case (.speculative, _): try Walkers(count, takingReferencesIn: region, seed: seed, checked: nil)
+            try takingReferences(count, seed: seed, checked: sections)
+        case (.speculative, _): try takingReferences(count, seed: seed, checked: nil)
         }
+    }
+
+    private func takingReferences(_ count: Int, seed: UInt64, checked: ReadSideSections?) throws(HostError) -> Walkers {
+        try Walkers(count, takingReferencesIn: region, seed: seed, checked: checked, holdUps)
     }
 
     /// Optimizes and restores some huge pages, and says how many: few enough to look at the clock in between.
     func cycleNext(_ way: RaceResult.Way) throws -> Int {
         let all = region.layout.allHugePages
-        let most = max(region.plan.hugePagesAtOnce, all.count / 4)
-        let end = next.advanced(by: min(most, next.distance(to: all.upperBound)))
+        let end = next.advanced(by: min(pagesAtOnce, next.distance(to: all.upperBound)))
         let pages = next..<end
         try cycle(way, pages)
         next = end == all.upperBound ? all.lowerBound : end
@@ -39,8 +52,8 @@ final class RaceWays {
 
     private func cycle(_ way: RaceResult.Way, _ pages: Range<HugePageIndex>) throws {
         switch way {
-        case .unchecked: return try FrameLives(region, pages, waitingFor: nil).live()
-        case .checked: return try FrameLives(region, pages, waitingFor: sections).live()
+        case .unchecked: return try FrameLives(region, pages, waitingFor: nil, holdUps).live()
+        case .checked: return try FrameLives(region, pages, waitingFor: sections, holdUps).live()
         case .gap: try optimizeWithGaps(pages)
         case .naive, .atomic: try region.optimize(pages, writers: .excluded)
         }
