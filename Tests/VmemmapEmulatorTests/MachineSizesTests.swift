@@ -180,6 +180,29 @@ struct MachineSizesTests {
         try Self.expectHeads(machine)
     }
 
+    @Test("Every pair of an architecture's sizes makes a machine, which grows, demotes and shrinks")
+    func pairs() throws {
+        for architecture in Architecture.allCases where architecture.basePageSize >= HostLimits.pageSize {
+            let sizes = architecture.hugePageSizes
+            for (number, block) in sizes.enumerated() {
+                for gigantic in sizes[(number + 1)...] where gigantic.bytes < .gibibytes(16) {
+                    let pair = try #require(architecture.machineSizes([block, gigantic]))
+                    var configuration = MachineConfiguration(
+                        memory: max(.mebibytes(256), gigantic.bytes * 2), optimizesAtBoot: true)
+                    configuration.sizes = pair
+                    let machine = try EmulatedMachine(configuration)
+                    #expect(try machine.setPool(gigantic, to: 1).got == 1, "\(architecture) \(block) \(gigantic)")
+                    try machine.demote(HugePageCount(1))
+                    let parts = gigantic.bytes.rawValue / block.bytes.rawValue
+                    #expect(machine.hugePages(block).total == HugePageCount(parts))
+                    try machine.expectWhole()
+                    #expect(try machine.setPool(block, to: .zero).got == .zero)
+                    try machine.expectWhole()
+                }
+            }
+        }
+    }
+
     @Test("Sizes that no machine can have are none")
     func none() {
         #expect(MachineSizes(basePage: .kibibytes(8), block: .twoMebibytes) == nil)

@@ -57,6 +57,12 @@ package enum Architecture: String, CaseIterable, Sendable, Codable {
         }
     }
 
+    /// A machine that has one or two others of its sizes, the smaller first; nil where there are no such.
+    package func machineSizes(_ sizes: [HugePageSize]) -> MachineSizes? {
+        guard let block = sizes.first, sizes.count <= 2, sizes.allSatisfy(hugePageSizes.contains) else { return nil }
+        return MachineSizes(basePage: basePageSize, block: block, gigantic: sizes.dropFirst().first)
+    }
+
     /// That of this host; nil where it is none of these.
     package static var ofHost: Architecture? {
         #if arch(x86_64)

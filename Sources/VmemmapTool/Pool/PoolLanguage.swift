@@ -77,9 +77,10 @@ enum PoolLanguage {
     static let bootWords = [
         Entry("memory=SIZE", "How much memory there is, such as 257M or 4G: whole base pages. It must be given."),
         Entry(
-            "arch=\(names(Architecture.allCases, first: .x86))",
+            "arch=\(names(Architecture.allCases, first: .x86))[:SIZE[,SIZE]]",
             "Whose base page and huge pages it has: of the latter the size that a PMD maps, and the largest, as 512M "
-                + "and 16G of arm64-64k. Without it, 2M and 1G on this host's base page."),
+                + "and 16G of arm64-64k; or those named, as in arch=arm64-4k:2M,32M. Without it, 2M and 1G on this "
+                + "host's base page."),
         Entry(
             "hugepages=N",
             "How many huge pages there are (default: 0); of two nodes 0:N,1:N. After its hugepagesz=, once for each."),

@@ -184,14 +184,24 @@ extension PoolScript {
 
     // MARK: Values
 
-    /// The sizes of an architecture, by its name.
-    private static func sizes(_ name: Substring) throws(PoolScriptError) -> MachineSizes {
-        guard let sizes = try choice(name, names(Architecture.allCases)).machineSizes,
-            sizes.basePage >= HostLimits.pageSize
-        else {
+    /// The sizes of an architecture, by its name, and those of them that are asked for: `arm64-4k:2M,32M`.
+    private static func sizes(_ value: Substring) throws(PoolScriptError) -> MachineSizes {
+        let name = value.prefix { $0 != ":" }
+        let architecture = try choice(name, names(Architecture.allCases))
+        guard let usual = architecture.machineSizes, usual.basePage >= HostLimits.pageSize else {
             throw PoolScriptError(
                 found: "arch=\(name)",
                 expected: "an architecture with base pages of this host's \(HostLimits.pageSize.argument), or larger")
+        }
+        if name.endIndex == value.endIndex { return usual }
+        var chosen: [HugePageSize?] = []
+        for word in value[name.endIndex...].dropFirst().split(separator: ",", omittingEmptySubsequences: false) {
+            chosen.append(HugePageSize(bytes: try memory(word)))
+        }
+        guard let sizes = architecture.machineSizes(chosen.compactMap(\.self)), sizes.hugePages == chosen else {
+            let known = architecture.hugePageSizes.map(\.bytes.argument).joined(separator: ", ")
+            throw PoolScriptError(
+                found: quoted(value), expected: "one or two of \(name)'s sizes \(known), the smaller first")
         }
         return sizes
     }
