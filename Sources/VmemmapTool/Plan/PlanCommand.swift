@@ -80,6 +80,9 @@ struct PlanCommand: ParsableCommand, TakesTailFrames {
         }
         try OptionRule.check("--of", isGiven: of != nil, belongsTo: "pools", isOtherGiven: !pools.isEmpty)
         try checkPools()
+        if case .one(let architecture)? = arch {
+            for size in sizes { try architecture.check(has: size, schemes) }
+        }
         // Each row says how many it has.
         try tailFrames.check(for: schemes, sizes)
         _ = try amount.bytes(sizes[0])
@@ -98,7 +101,7 @@ struct PlanCommand: ParsableCommand, TakesTailFrames {
     private var sizes: [HugePageSize] {
         if !pools.isEmpty { return pools.compactMap { HugePageSize(bytes: $0.hugePageBytes) } }
         if let pageSize { return [pageSize] }
-        if case .one(let architecture)? = arch { return architecture.hugePageSizes }
+        if case .one(let architecture)? = arch { return architecture.hugePageSizes(of: schemes) }
         return amount.pages.number == nil ? [.twoMebibytes, .oneGibibyte] : [.twoMebibytes]
     }
 
