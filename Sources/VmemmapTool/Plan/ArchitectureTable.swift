@@ -88,8 +88,11 @@ enum ArchitectureChoice: ExpressibleByArgument, Sendable {
 
     var defaultValueDescription: String { name }
 
+    /// The one; nil of all.
+    var one: Architecture? { if case .one(let architecture) = self { architecture } else { nil } }
+
     /// As it is written on the command line.
-    var name: String { if case .one(let architecture) = self { architecture.rawValue } else { "all" } }
+    var name: String { one?.rawValue ?? "all" }
 }
 
 extension Architecture {

@@ -23,7 +23,10 @@ enum PlanAnswer {
     /// What would be freed of the memory asked for.
     private static func forecast(_ result: PlanResult) -> String {
         let forecast = result.forecast
-        let scheme = result.isOfDevices ? Scheme.deviceDax : result.kernelScheme
+        // Elsewhere, this kernel's scheme is no more than a default.
+        let asked = result.configuration.schemes
+        let isAsked = asked.contains(result.kernelScheme)
+        let scheme = !isAsked && result.isElsewhere || result.isOfDevices ? asked[0] : result.kernelScheme
         let version = KernelVersion(release: result.host.kernelRelease).map { "Linux \($0)" } ?? "Linux"
         let who =
             result.isOfDevices

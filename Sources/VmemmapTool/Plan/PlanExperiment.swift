@@ -29,7 +29,7 @@ struct PlanExperiment: Sendable {
         let host = try HostBlock.current()
         let kernel = try KernelOverview.current()
         let kernelScheme = SchemeOfKernel.scheme(ofRelease: host.kernelRelease)
-        let other: Architecture? = if case .one(let other)? = architecture { other } else { nil }
+        let other = architecture?.one
         let basePage = other?.basePageSize ?? host.pageSizeBytes
         let isOfHost = architecture == nil && !Geometry.plannedStructPageSizes.contains(structPageSize)
         func forecast(_ memory: ByteCount, _ pools: [PlannedPool]) throws(ExperimentError) -> Forecast {

@@ -68,7 +68,7 @@ struct TailStore: Hashable, Sendable {
             "store_shows_in_every_tail", "a store through one tail shows in \(allTails)",
             [
                 .equal("vmemmap_pages_seen_in", expectedPages, pages),
-                .equal("vmemmap_pages_seen_in_elsewhere", 0, pagesElsewhere),
+                .equal("vmemmap_pages_seen_elsewhere", 0, pagesElsewhere),
                 .equal("vmemmap_pages_left_changed", 0, changedPages),
             ],
             method: "a refcount changed through a huge page's last vmemmap page, and changed back: every vmemmap page "

@@ -133,6 +133,9 @@ struct ArchitectureTests {
                 "\nMainline does not have it there: arm64, off since 060a2c92d1b6, as an entry "))
         #expect(try text(.powerpc, .head).contains("there: powerpc, for device DAX alone, with radix page tables."))
         #expect(try text(.loongarch, .head).contains("\nMainline has it there."))
+        for scheme in Scheme.ofHugeTLB {
+            #expect(try text(.riscv, scheme).contains("\nA kernel with the \(scheme.rawValue) scheme would free, of "))
+        }
         for architecture in [Architecture.s390, .arm64With4K, .loongarch] {
             #expect(
                 try text(architecture, .deviceDax).contains(

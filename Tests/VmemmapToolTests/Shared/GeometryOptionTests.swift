@@ -28,6 +28,7 @@ struct GeometryOptionTests {
             ("demo --arch s390 --page-size 2M", "s390 has huge pages of 1M, 2G, not of 2M"),
             ("plan --arch s390 --page-size 1G", "s390 has huge pages of 1M, 2G, not of 1G"),
             ("plan --arch loongarch-16k 32G@1G", "loongarch-16k has huge pages of 32M, not of 1G"),
+            ("plan --arch arm64-64k --page-size 512M --tail-frames 8", "from 1 to 7 here, not 8."),
             ("plan --arch arm64-4k 1G@2M 2G@1M", "arm64-4k has huge pages of 64K, 2M, 32M, 1G, not of 1M"),
             (
                 "plan --arch arm64-4k --scheme device-dax --page-size 32M",
