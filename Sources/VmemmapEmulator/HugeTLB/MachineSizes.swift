@@ -44,6 +44,7 @@ public struct MachineSizes: Hashable, Sendable {
     package var memoryBlock: ByteCount { max(.mebibytes(128), basePage * 8192, block.bytes) }
 
     /// Whether PMDs map the vmemmap, so that optimizing splits them. With larger base pages it is mapped page by page,
-    /// as on arm64 (`vmemmap_populate()`): nothing is split.
+    /// as on arm64 (`vmemmap_populate()`): nothing is split. A forecast has it of the architecture: on loongarch and
+    /// powerpc PMDs map it, which a machine leaves out, as it knows no page tables of powerpc's 32 entries.
     var mapsVmemmapByPMDs: Bool { basePage == .kibibytes(4) }
 }

@@ -1,7 +1,7 @@
 package import HostMemory
 
-/// An architecture with a size of base page: the sizes of huge page that HugeTLB has there, and whether mainline
-/// optimizes their vmemmap. Read in the kernel's sources (arch/*/Kconfig, Linux 7.1), not measured.
+/// An architecture with a size of base page: the sizes of huge page that it has, and whether mainline shares their
+/// vmemmap. Read in the kernel's sources (arch/*/Kconfig, Linux 7.1), not measured.
 package enum Architecture: String, CaseIterable, Sendable, Codable {
     case x86 = "x86-64"
     case arm64With4K = "arm64-4k"
@@ -37,6 +37,13 @@ package enum Architecture: String, CaseIterable, Sendable, Codable {
         return mebibytes.compactMap { HugePageSize(bytes: ByteCount(Int($0 * 1048576))) }
     }
 
+    /// Those of HugeTLB and of device DAX that any of `schemes` is for. A device is aligned to what a PMD or a PUD maps
+    /// (`dax_align_valid()`), and to no run of entries.
+    package func hugePageSizes(of schemes: [Scheme]) -> [HugePageSize] {
+        if schemes.contains(where: \.isRemapped) { return hugePageSizes }
+        return hugePageSizes.filter { $0.bytes == pmdBytes || $0.bytes == pudBytes }
+    }
+
     /// What a PMD maps.
     private var pmdBytes: ByteCount {
         switch self {
@@ -46,6 +53,19 @@ package enum Architecture: String, CaseIterable, Sendable, Codable {
         case .s390: .mebibytes(1)
         }
     }
+
+    /// What a PUD maps; nil where that is more than HugeTLB has.
+    private var pudBytes: ByteCount? {
+        switch self {
+        case .x86, .arm64With4K, .powerpc, .riscv: .gibibytes(1)
+        case .s390: .gibibytes(2)
+        case .arm64With16K, .arm64With64K, .loongarch: nil
+        }
+    }
+
+    /// Whether PMDs map the vmemmap, so that sharing some of it takes page tables (`vmemmap_populate()`). arm64 has it
+    /// mapped so with base pages of 4 KiB alone.
+    package var mapsVmemmapByPMDs: Bool { self != .arm64With16K && self != .arm64With64K }
 
     /// The sizes of an emulated machine, which has two at most: the one that a PMD maps, and the largest, if that is
     /// another. The latter is what a PUD maps; on arm64 with larger base pages, where a PUD would map more than HugeTLB
@@ -74,17 +94,22 @@ package enum Architecture: String, CaseIterable, Sendable, Codable {
         #endif
     }
 
-    /// Whether mainline has HugeTLB vmemmap optimization there (ARCH_WANT_OPTIMIZE_HUGETLB_VMEMMAP).
-    package var isInMainline: Bool { whyNotInMainline == nil }
+    /// Its name without the base page, as the kernel writes it.
+    package var family: String { String(rawValue.prefix { $0 != "-" }) }
 
-    /// Why not; nil where it has.
-    package var whyNotInMainline: String? {
-        switch self {
-        case .x86, .loongarch, .riscv: nil
-        case .arm64With4K, .arm64With16K, .arm64With64K:
-            "arm64: off since 060a2c92d1b6, as an entry may not be replaced in one step (break-before-make)"
-        case .s390: "s390: off since October 2025, as a valid entry may not be replaced by another"
-        case .powerpc: "powerpc: for device DAX alone, with radix page tables"
+    /// Whether mainline shares vmemmap there so: HugeTLB's (ARCH_WANT_OPTIMIZE_HUGETLB_VMEMMAP), or that of device DAX
+    /// (ARCH_WANT_OPTIMIZE_DAX_VMEMMAP).
+    package func isInMainline(_ scheme: Scheme) -> Bool { whyNotInMainline(scheme) == nil }
+
+    /// Why not, as said of the ``family``; nil where it does.
+    package func whyNotInMainline(_ scheme: Scheme) -> String? {
+        switch (self, scheme.isRemapped) {
+        case (.x86, _), (.riscv, _), (.loongarch, true), (.powerpc, false): nil
+        case (.arm64With4K, true), (.arm64With16K, true), (.arm64With64K, true):
+            "off since 060a2c92d1b6, as an entry may not be replaced in one step (break-before-make)"
+        case (.s390, true): "off since October 2025, as a valid entry may not be replaced by another"
+        case (.powerpc, true): "for device DAX alone, with radix page tables"
+        case (_, false): "whose Kconfig does not select ARCH_WANT_OPTIMIZE_DAX_VMEMMAP"
         }
     }
 }

@@ -131,6 +131,7 @@ extension ComparisonResult.Row {
         return switch unit {
         case .nanoseconds: Format.duration(nanoseconds: value)
         case .ratio: Format.decimal(value, 3)
+        case .share: Format.percent(value)
         case .bytes: Int(exactly: value).map { Format.briefBytes(ByteCount($0)) } ?? "\(value)"
         case .truth: value == 1 ? "yes" : "no"
         default: Int(exactly: value).map(Format.count) ?? Format.decimal(value, 3)

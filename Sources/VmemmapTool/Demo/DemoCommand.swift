@@ -2,7 +2,7 @@ import ArgumentParser
 import VmemmapEmulator
 
 /// `vmemmap demo`.
-struct DemoCommand: ParsableCommand {
+struct DemoCommand: ParsableCommand, TakesScheme {
     static let configuration = CommandConfiguration(
         commandName: "demo",
         abstract: "Optimize, read and restore a vmemmap on real memory, and check each step.",
@@ -17,7 +17,9 @@ struct DemoCommand: ParsableCommand {
             Exits with 2 if a check fails; with --race, if anything went wrong under the right way.
             """)
 
-    @OptionGroup(title: "Emulated memory") var emulation: EmulationOptions
+    static let schemes = Scheme.ofHugeTLB
+
+    @OptionGroup(title: "Emulated memory") var emulation: EmulationOptions<Self>
 
     @Option(help: ArgumentHelp("Threads that read while huge pages are optimized and restored.", valueName: "N"))
     var walkers = Given<Int>("2")

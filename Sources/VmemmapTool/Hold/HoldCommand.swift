@@ -3,7 +3,7 @@ import HostMemory
 import VmemmapEmulator
 
 /// `vmemmap hold`.
-struct HoldCommand: ParsableCommand {
+struct HoldCommand: ParsableCommand, TakesScheme {
     static let configuration = CommandConfiguration(
         commandName: "hold",
         abstract: "Build an optimized vmemmap and hold it, so that other tools can look at it.",
@@ -14,7 +14,7 @@ struct HoldCommand: ParsableCommand {
             Waits for Enter, SIGINT, SIGTERM or SIGHUP, then cleans up.
             """)
 
-    @OptionGroup(title: "Emulated memory") var emulation: EmulationOptions
+    @OptionGroup(title: "Emulated memory") var emulation: EmulationOptions<Self>
     @OptionGroup(title: "Emulated memory") var boot: AtBootOption
     @OptionGroup(title: "Emulated memory") var nodes: NodeOptions
     @OptionGroup var node: NodeFlag
@@ -88,7 +88,7 @@ struct HoldCommand: ParsableCommand {
         let signals = try TerminationSignals()
         if let count = nodes.count { return try hold(count, signals, export, ownsOutput) }
         let progress = terminal.terminal.progress()
-        let held = try runOrExit { () throws(ExperimentError) in
+        let held = try runOrExit(.pagesOfNodes) { () throws(ExperimentError) in
             defer { progress.clear() }
             try checkDevice()
             return try experiment.begin(progress: progress.show)

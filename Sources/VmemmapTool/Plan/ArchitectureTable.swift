@@ -16,13 +16,15 @@ struct ArchitectureRow: Hashable, Sendable, Codable {
     let vmemmapPages: PageCount
     /// Those that are freed.
     let freedPages: PageCount
-    /// Whether mainline has the optimization there.
+    /// Those over all; null where there is no whole one.
+    let freedShareRatio: Measured<Double>
+    /// Whether mainline shares vmemmap there by the scheme.
     let isInMainline: Bool
 
     /// Every size of every architecture under each of `schemes`, with struct pages of a size.
     static func all(schemes: [Scheme], structPage: ByteCount) -> [ArchitectureRow] {
         Architecture.allCases.flatMap { architecture in
-            architecture.hugePageSizes.flatMap { size in
+            architecture.hugePageSizes(of: schemes).flatMap { size in
                 schemes.compactMap { scheme in
                     Geometry(
                         forecastOf: size, basePageSize: architecture.basePageSize, structPageSize: structPage
@@ -39,7 +41,10 @@ struct ArchitectureRow: Hashable, Sendable, Codable {
         self.scheme = scheme
         vmemmapPages = geometry.vmemmapPagesPerHugePage
         freedPages = scheme.freedPages(geometry)
-        isInMainline = architecture.isInMainline
+        freedShareRatio = Measured(
+            vmemmapPages == .zero ? nil : Double(freedPages.rawValue) / Double(vmemmapPages.rawValue))
+        isInMainline =
+            architecture.isInMainline(scheme) && !Geometry.plannedStructPageSizes.contains(geometry.structPageSize)
     }
 
     static func table(_ rows: [ArchitectureRow]) -> ExportTable {
@@ -54,10 +59,10 @@ struct ArchitectureRow: Hashable, Sendable, Codable {
                 .count("vmemmap_pages", "Whole vmemmap pages of a huge page.") { $0.vmemmapPages.rawValue }
                     .shown("vmemmap\npages"),
                 .count("freed_pages", "Those that are freed.") { $0.freedPages.rawValue }.shown("freed"),
-                .ratio("freed_share", "Freed over all; nothing where there is no whole one.") {
-                    $0.vmemmapPages == .zero ? nil : Double($0.freedPages.rawValue) / Double($0.vmemmapPages.rawValue)
-                },
-                .truth("is_in_mainline", "Whether mainline has the optimization there.") { $0.isInMainline }
+                .share("freed_share", "Those over all; nothing where there is no whole one.") {
+                    $0.freedShareRatio.value
+                }.shown("share"),
+                .truth("is_in_mainline", "Whether mainline shares vmemmap there by the scheme.") { $0.isInMainline }
                     .shown("in\nmainline"),
             ])
     }
@@ -83,13 +88,33 @@ enum ArchitectureChoice: ExpressibleByArgument, Sendable {
 
     var defaultValueDescription: String { name }
 
+    /// The one; nil of all.
+    var one: Architecture? { if case .one(let architecture) = self { architecture } else { nil } }
+
     /// As it is written on the command line.
-    var name: String { if case .one(let architecture) = self { architecture.rawValue } else { "all" } }
+    var name: String { one?.rawValue ?? "all" }
 }
 
 extension Architecture {
-    /// Whether it has, in a sentence.
-    var mainline: String {
-        whyNotInMainline.map { "Mainline has it not there. \($0.capitalizedFirst)." } ?? "Mainline has it there."
+    /// Whether mainline shares vmemmap there by a scheme, in a sentence.
+    func mainline(_ scheme: Scheme) -> String {
+        whyNotInMainline(scheme).map { "Mainline does not have it there: \(family), \($0)." }
+            ?? "Mainline has it there."
+    }
+
+    /// Which of all are not in mainline, a sentence for each reason.
+    static func notInMainline(_ scheme: Scheme) -> [String] {
+        var reasons: [(why: String, families: [String])] = []
+        for architecture in allCases {
+            guard let why = architecture.whyNotInMainline(scheme) else { continue }
+            if let known = reasons.firstIndex(where: { $0.why == why }) {
+                if !reasons[known].families.contains(architecture.family) {
+                    reasons[known].families.append(architecture.family)
+                }
+            } else {
+                reasons.append((why, [architecture.family]))
+            }
+        }
+        return reasons.map { "Not in mainline: \($0.families.joined(separator: ", ")), \($0.why)." }
     }
 }

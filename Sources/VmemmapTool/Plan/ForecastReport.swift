@@ -5,16 +5,20 @@ import VmemmapEmulator
 enum ForecastReport {
     /// The report, line by line.
     static func lines(_ result: PlanResult, _ style: Style = .plain) -> [String] {
-        let title = "vmemmap plan: what HugeTLB vmemmap optimization gives back (nothing is mapped)"
+        let what = result.isOfDevices ? "device DAX's shared vmemmap" : "HugeTLB vmemmap optimization"
+        let title = "vmemmap plan: what \(what) gives back (nothing is mapped)"
         if !result.architectures.isEmpty {
             return style.wrapped([title, ""] + structPages(result))
-                + ArchitectureRow.table(result.architectures).lines(style) + architectureNotes(style)
+                + ArchitectureRow.table(result.architectures).lines(style)
+                + style.wrapped([""] + PlanAnswer.lines(result))
         }
         return style.wrapped([title, ""] + PlanAnswer.lines(result) + [""] + structPages(result))
             + table(result.forecast, result, style) + coverLetter(result, style)
             + [""]
             + style.notes([
-                "Net: less the page tables that map vmemmap by base pages then."
+                (result.forecast.deductsPageTables
+                    ? "Net: less the page tables that map vmemmap by base pages then."
+                    : "Net: nothing is deducted, as base pages map the vmemmap there in any case.")
                     + (style.isVerbose ? "" : " With --verbose: what an emulation would cost, too.")
             ]) + (style.isVerbose ? emulation(result, style) : [])
     }
@@ -36,20 +40,15 @@ enum ForecastReport {
         ])
     }
 
-    private static func architectureNotes(_ style: Style) -> [String] {
-        var reasons: [String] = []
-        for reason in Architecture.allCases.compactMap(\.whyNotInMainline) where !reasons.contains(reason) {
-            reasons.append(reason + ".")
-        }
-        return style.wrapped([""] + Set(reasons).sorted())
-    }
-
     /// What a struct page that is not the usual one makes of it.
     private static func structPages(_ result: PlanResult) -> [String] {
         let size = result.configuration.structPageSizeBytes
         if size == StructPage.size { return [] }
         if Geometry.plannedStructPageSizes.contains(size) {
-            return ["A struct page has \(size.rawValue) bytes, as when it has shrunk to a descriptor (memdesc).", ""]
+            return [
+                "A struct page has \(size.rawValue) bytes, as when it has shrunk to a descriptor (memdesc): no kernel "
+                    + "has that yet.", "",
+            ]
         }
         // The message is HugeTLB's.
         let isPlain = size.isPowerOfTwo || result.isOfDevices

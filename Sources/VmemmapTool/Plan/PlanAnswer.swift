@@ -5,70 +5,89 @@ import VmemmapEmulator
 enum PlanAnswer {
     /// The sentences, a line each.
     static func lines(_ result: PlanResult) -> [String] {
-        if result.isOfDevices { return [forecast(result), deviceDax(result)] }
-        guard let architecture = result.configuration.architecture.value.flatMap(Architecture.init(rawValue:)) else {
-            return [forecast(result), pools(result), state(result.kernel), missingSizes(result)].compactMap(\.self)
+        let scheme = result.configuration.schemes.first ?? .head
+        if !result.architectures.isEmpty {
+            return (result.isOfDevices ? [deviceVersions + "."] : []) + Architecture.notInMainline(scheme)
         }
-        return [forecast(result), architecture.mainline]
+        // A host's kernel tells of its HugeTLB itself.
+        let architecture = result.architecture ?? (result.isOfDevices ? .ofHost : nil)
+        if let architecture, !architecture.isInMainline(scheme) {
+            return [forecast(result), architecture.mainline(scheme)]
+        }
+        if result.isOfFutureKernels { return [forecast(result)] }
+        if result.isOfDevices { return [forecast(result), deviceDax(result), missingSizes(result)].compactMap(\.self) }
+        if let architecture { return [forecast(result), architecture.mainline(scheme)] }
+        return [forecast(result), pools(result), state(result.kernel), missingSizes(result)].compactMap(\.self)
     }
 
     /// What would be freed of the memory asked for.
     private static func forecast(_ result: PlanResult) -> String {
         let forecast = result.forecast
-        let scheme = result.isOfDevices ? Scheme.deviceDax : result.kernelScheme
+        // Elsewhere, this kernel's scheme is no more than a default.
+        let asked = result.configuration.schemes
+        let isAsked = asked.contains(result.kernelScheme)
+        let scheme = !isAsked && result.isElsewhere || result.isOfDevices ? asked[0] : result.kernelScheme
         let version = KernelVersion(release: result.host.kernelRelease).map { "Linux \($0)" } ?? "Linux"
         let who =
             result.isOfDevices
             ? "A kernel with this memory as device DAX"
-            : result.isElsewhere || missingSizes(result) != nil
+            : result.isElsewhere || result.isOfFutureKernels || missingSizes(result) != nil
                 ? "A kernel with the \(scheme.rawValue) scheme"
                 : "This host's kernel (\(version), \(scheme.rawValue) scheme)"
         let rows = forecast.rows.filter { $0.scheme == scheme }
         guard !rows.isEmpty else { return "This kernel's own scheme, \(scheme.rawValue), was not asked for." }
         let whole = Format.bytes(forecast.structPageBytes)
+        let tables = forecast.deductsPageTables ? ", page tables deducted." : "; that takes no page tables."
         guard !result.configuration.pools.isEmpty else {
             let amounts = rows.map {
                 "\(Format.bytes($0.kernelNetBytes)) in huge pages of \(Format.bytes($0.hugePageBytes))"
             }
             let memory = (result.isHostMemory ? "all of " : "") + Format.bytes(forecast.memoryBytes)
             return "\(who) would free, of \(whole) of struct pages, with \(memory) in huge pages: "
-                + amounts.joined(separator: ", or ") + ", page tables deducted."
+                + amounts.joined(separator: ", or ") + tables
         }
         let net = forecast.kernelNetBytes(scheme)
         let share = result.configuration.ofBytes.value.map { all in
-            let percent = 100 * Double(net.rawValue) / Double(all.rawValue)
-            return " That is \(Format.decimal(percent, 2)) % of \(Format.bytes(all))."
+            let share = Double(net.rawValue) / Double(all.rawValue)
+            return " That is \(Format.percent(share)) of \(Format.bytes(all))."
         }
         return "\(who) would free \(Format.bytes(net)) of \(whole) of struct pages of these "
-            + "\(Format.bytes(forecast.memoryBytes)), page tables deducted.\(share ?? "")"
+            + "\(Format.bytes(forecast.memoryBytes))\(tables)\(share ?? "")"
+    }
+
+    /// Since when Linux shares the vmemmap of devices, and where.
+    private static var deviceVersions: String {
+        let first = Scheme.deviceDax.firstLinux
+        return "Linux has that since \(first.major).\(first.minor) on x86-64, later on riscv and on powerpc with radix "
+            + "page tables"
     }
 
     /// Linux's conditions (`vmemmap_can_optimize()`).
     private static func deviceDax(_ result: PlanResult) -> String {
-        let first = Scheme.deviceDax.firstLinux
-        let versions =
-            "Linux has that since \(first.major).\(first.minor) on x86-64, later on riscv and on powerpc with radix "
-            + "page tables"
         let size = result.configuration.structPageSizeBytes
         guard size.isPowerOfTwo else {
             return
-                "\(versions), but not where a struct page has \(size.rawValue) bytes, which is no power of two: all of "
-                + "them are built then (vmemmap_can_optimize())."
+                "\(deviceVersions), but not where a struct page has \(size.rawValue) bytes, which is no power of two: "
+                + "all of them are built then (vmemmap_can_optimize())."
         }
         return
-            "\(versions); nothing turns it on or off. The struct pages are built so where a device is aligned to its "
-            + "huge pages (ndctl create-namespace --mode devdax --align) and they lie in main memory (--map mem), not "
-            + "on the device."
+            "\(deviceVersions); nothing turns it on or off. The struct pages are built so where a device is aligned to "
+            + "its huge pages (ndctl create-namespace --mode devdax --align) and they lie in main memory (--map mem), "
+            + "not on the device."
     }
 
-    /// Which of the sizes of huge page this host's kernel does not have; nil where it has all, or does not tell.
+    /// Which of the sizes of huge page this host's kernel does not have; nil where it has all, or it is not known.
     private static func missingSizes(_ result: PlanResult) -> String? {
-        guard let pools = result.kernel.pools.value, !result.isElsewhere else { return nil }
-        let planned = Set(result.forecast.rows.map(\.hugePageBytes))
-        let missing = planned.subtracting(pools.map(\.hugePageBytes)).sorted()
+        if result.isElsewhere { return nil }
+        let schemes = result.configuration.schemes
+        let ofHugeTLB = result.isOfDevices ? nil : result.kernel.pools.value?.map(\.hugePageBytes)
+        guard let known = ofHugeTLB ?? Architecture.ofHost?.hugePageSizes(of: schemes).map(\.bytes) else { return nil }
+        let missing = Set(result.forecast.rows.map(\.hugePageBytes)).subtracting(known).sorted()
         if missing.isEmpty { return nil }
-        return "This host's kernel has no huge pages of \(missing.map { Format.bytes($0) }.joined(separator: " or ")); "
-            + "--arch plans for one that has."
+        let others = Set(Architecture.allCases.flatMap { $0.hugePageSizes(of: schemes) }.map(\.bytes))
+        return "This host's kernel has no huge pages of \(missing.map { Format.bytes($0) }.joined(separator: " or "))"
+            + (result.isOfDevices ? " for device DAX" : "")
+            + (others.isSuperset(of: missing) ? "; --arch plans for one that has." : ".")
     }
 
     /// What it would free of the host's pools as they are.

@@ -80,8 +80,10 @@ struct PlanCommand: ParsableCommand, TakesTailFrames {
         }
         try OptionRule.check("--of", isGiven: of != nil, belongsTo: "pools", isOtherGiven: !pools.isEmpty)
         try checkPools()
+        for size in sizes { try arch?.one?.check(has: size, schemes) }
         // Each row says how many it has.
-        try tailFrames.check(for: schemes, sizes)
+        try tailFrames.check(
+            for: schemes, sizes, basePageSize: arch?.one?.basePageSize ?? HostLimits.pageSize)
         _ = try amount.bytes(sizes[0])
     }
 
@@ -98,7 +100,7 @@ struct PlanCommand: ParsableCommand, TakesTailFrames {
     private var sizes: [HugePageSize] {
         if !pools.isEmpty { return pools.compactMap { HugePageSize(bytes: $0.hugePageBytes) } }
         if let pageSize { return [pageSize] }
-        if case .one(let architecture)? = arch { return architecture.hugePageSizes }
+        if let architecture = arch?.one { return architecture.hugePageSizes(of: schemes) }
         return amount.pages.number == nil ? [.twoMebibytes, .oneGibibyte] : [.twoMebibytes]
     }
 

@@ -29,12 +29,14 @@ struct PlanExperiment: Sendable {
         let host = try HostBlock.current()
         let kernel = try KernelOverview.current()
         let kernelScheme = SchemeOfKernel.scheme(ofRelease: host.kernelRelease)
-        let basePage = if case .one(let other)? = architecture { other.basePageSize } else { host.pageSizeBytes }
+        let other = architecture?.one
+        let basePage = other?.basePageSize ?? host.pageSizeBytes
+        let isOfHost = architecture == nil && !Geometry.plannedStructPageSizes.contains(structPageSize)
         func forecast(_ memory: ByteCount, _ pools: [PlannedPool]) throws(ExperimentError) -> Forecast {
             let forecast = Forecast(
-                memory: memory, pools: pools, basePage: basePage, structPage: structPageSize, sizes: sizes,
-                schemes: schemes, backing: backing, tailFrames: tailFrames, cost: host.mappingCost,
-                limit: host.maxMapCount.value, kernelScheme: architecture == nil ? kernelScheme : nil)
+                memory: memory, pools: pools, architecture: other ?? .ofHost, basePage: basePage,
+                structPage: structPageSize, sizes: sizes, schemes: schemes, backing: backing, tailFrames: tailFrames,
+                cost: host.mappingCost, limit: host.maxMapCount.value, kernelScheme: isOfHost ? kernelScheme : nil)
             guard let forecast else {
                 throw .notSupported(
                     "\(memory.rawValue) bytes hold no huge page, or are more than 1 EiB: give --memory from one huge "
@@ -108,17 +110,21 @@ struct PlanResult: Hashable, Sendable, Codable {
     var isOfDevices: Bool { configuration.schemes == [.deviceDax] }
     /// Whether it is for another architecture than this host's, as far as its name tells.
     var isElsewhere: Bool { configuration.architecture.value != nil }
+    /// The one architecture asked for; nil: the host's own, or all.
+    var architecture: Architecture? { configuration.architecture.value.flatMap(Architecture.init(rawValue:)) }
+    /// Whether its struct pages are such as no kernel has yet.
+    var isOfFutureKernels: Bool { Geometry.plannedStructPageSizes.contains(configuration.structPageSizeBytes) }
 }
 
 extension PlanResult: ExportableResult {
     static var command: String { "plan" }
 
     var tables: [ExportTable] {
+        if !architectures.isEmpty { return [ArchitectureRow.table(architectures)] }
         var tables = [forecast.table("forecast", "What optimizing gives back of the memory asked for.")]
         if let letter = coverLetter.value {
             tables.append(letter.table("cover_letter", "What it gives back of the cover letter's 1 TiB."))
         }
-        if !architectures.isEmpty { tables.append(ArchitectureRow.table(architectures)) }
         return tables
     }
 }

@@ -4,13 +4,17 @@ import VmemmapEmulator
 extension PlanResult {
     /// What its page shows before the tables.
     var html: HTMLContent {
+        if !architectures.isEmpty {
+            return HTMLContent(
+                subject: "What sharing vmemmap gives back on every architecture",
+                setting: "Worked out, nothing was mapped", summary: PlanAnswer.lines(self).joined(separator: " "))
+        }
         let memory = Format.bytes(forecast.memoryBytes)
         return HTMLContent(
             subject: "What vmemmap optimization gives back of \(memory) in huge pages",
             setting: "\(Format.bytes(forecast.structPageBytes)) of struct pages; worked out, nothing was mapped",
             summary: PlanAnswer.lines(self).joined(separator: " "),
-            sections: architectures.isEmpty
-                ? [HTMLSection(id: "schemes", title: "By scheme and huge page", body: [schemes])] : [])
+            sections: [HTMLSection(id: "schemes", title: "By scheme and huge page", body: [schemes])])
     }
 
     /// What each scheme leaves of the struct pages, and where this host's kernel is.

@@ -3,7 +3,7 @@ import HostMemory
 import VmemmapEmulator
 
 /// `vmemmap savings`.
-struct SavingsCommand: ParsableCommand {
+struct SavingsCommand: ParsableCommand, TakesScheme {
     static let configuration = CommandConfiguration(
         commandName: "savings",
         abstract: "Execute the saving for an amount of emulated HugeTLB memory, and measure it step by step.",
@@ -15,7 +15,7 @@ struct SavingsCommand: ParsableCommand {
             """)
 
     @OptionGroup(title: "Emulated memory") var amount: AmountOptions
-    @OptionGroup(title: "Emulated memory") var kind: HugePageOptions
+    @OptionGroup(title: "Emulated memory") var kind: HugePageOptions<Self>
     @OptionGroup(title: "Emulated memory") var boot: AtBootOption
     @OptionGroup(title: "Emulated memory") var nodes: NodeOptions
     @OptionGroup var node: NodeFlag
@@ -46,7 +46,7 @@ struct SavingsCommand: ParsableCommand {
         get throws { boot.applied(to: kind.memory(try amount.hugePages(kind.pageSize) ?? .zero)) }
     }
 
-    private var sizing: ErrorText.Sizing { amount.pages.number == nil ? .memory : .pages }
+    private var sizing: ErrorText.Sizing { amount.pages.number == nil ? .memory : .pagesOfNodes }
 
     func run() throws {
         if node.asNode { return try runAsNode() }

@@ -87,10 +87,11 @@ struct SavingsExperiment: Sendable {
         if isPopulated { try add(.restored) { try region.restore($0, writers: .excluded) } }
         // Whoever measures still has the program's pages in common with this process.
         awaitTurn(Self.ending)
+        let store = plan.scheme.isRemapped ? nil : try TailStore(in: region)
         return SavingsResult(
             host: host, memory: memory, plan: PlanBlock(plan, cost: cost),
             countingMethod: host.countingMethod, baseline: baseline, rows: rows, peak: peak,
-            reads: reads, timeline: timeline.finish())
+            reads: reads, store: store, timeline: timeline.finish())
     }
 
     /// The most memory there can have been while the region was built.

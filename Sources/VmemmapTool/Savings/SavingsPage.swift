@@ -16,7 +16,7 @@ extension SavingsResult {
             nodes.isEmpty
             ? "" : "Divided among \(Format.count(nodes.count, "emulated NUMA node")), a process each; all is their sum."
         let isDry = rows.isEmpty ? "A dry run: nothing was mapped, and what is below was planned, not measured." : ""
-        return [isDry, nodes].filter { !$0.isEmpty }.joined(separator: " ")
+        return ([isDry, nodes] + notes.map { "\($0)." }).filter { !$0.isEmpty }.joined(separator: " ")
     }
 
     /// The row that shows what optimizing saves once every tail has been read.

@@ -20,7 +20,7 @@ enum SavingsReport {
                 "growth of page tables \(since), template frames."
                     + (result.nodes.isEmpty ? "" : " PSS: smaps_rollup of each node."),
             ]) + [""] + style.wrapped(peak(result)) + PMDTable.lines(plan, steps(result), style)
-            + Check.lines(result.checks, style)
+            + style.wrapped(result.notes.map { "Note: \($0)." }) + Check.lines(result.checks, style)
     }
 
     /// Into what it was divided.

@@ -99,7 +99,7 @@ struct SavingsResult: Hashable, Sendable, Codable {
     init(
         host: HostBlock, memory: EmulatedMemory, plan: PlanBlock, countingMethod: FrameCount.Method? = nil,
         baseline: MemoryFigures? = nil, rows: [Row] = [], peak: ByteCount? = nil, reads: Walkers.Tally? = nil,
-        timeline: Measured<MemoryTimeline> = .notMeasured
+        store: TailStore? = nil, timeline: Measured<MemoryTimeline> = .notMeasured
     ) {
         self.host = host
         self.plan = plan
@@ -109,7 +109,7 @@ struct SavingsResult: Hashable, Sendable, Codable {
         self.countingMethod = Measured(countingMethod)
         self.rows = rows
         wrongReads = Measured(reads?.wrong)
-        checks = rows.isEmpty ? [] : Self.checks(plan, rows, reads)
+        checks = rows.isEmpty ? [] : Self.checks(plan, rows, reads) + (store.map { [$0.check] } ?? [])
         self.timeline = timeline
         nodes = []
     }
@@ -190,6 +190,7 @@ extension SavingsResult.Row {
 
 extension SavingsResult: ExportableResult {
     static var command: String { "savings" }
+    var notes: [String] { plan.scheme.isRemapped || rows.isEmpty ? [] : TailStore.notes }
     var tables: [ExportTable] {
         [stepTable, PlanBlock.table([plan])] + (nodes.isEmpty || rows.isEmpty ? [] : [nodeTable()])
     }

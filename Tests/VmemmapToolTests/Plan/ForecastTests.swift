@@ -143,21 +143,6 @@ struct ForecastTests {
         #expect(lines.contains { $0.hasPrefix("This host's kernel has no huge pages of 16.00 GiB") })
     }
 
-    @Test(
-        "Architectures, as the kernel's documents and commits have them",
-        arguments: [
-            ("x86-64", 2, 8, 7), ("x86-64", 1024, 4096, 4095), ("arm64-4k", 32, 128, 127), ("arm64-16k", 2, 0, 0),
-            ("arm64-16k", 32, 8, 7), ("arm64-16k", 1024, 256, 255), ("arm64-64k", 2, 0, 0), ("arm64-64k", 512, 8, 7),
-            ("arm64-64k", 16384, 256, 255), ("s390", 1, 4, 3), ("s390", 2048, 8192, 8191),
-        ])
-    func architectures(_ name: String, _ mebibytes: Int, _ pages: Int, _ freed: Int) throws {
-        let rows = ArchitectureRow.all(schemes: [.head], structPage: StructPage.size)
-        let row = try #require(
-            rows.first { $0.architecture.rawValue == name && $0.hugePageBytes == .mebibytes(mebibytes) })
-        #expect(row.vmemmapPages == PageCount(pages) && row.freedPages == PageCount(freed))
-        #expect(row.isInMainline == (name == "x86-64"))
-    }
-
     @Test("Amounts are taken as people write them")
     func amounts() throws {
         for (text, bytes) in [
@@ -168,12 +153,6 @@ struct ForecastTests {
         for text in ["1.5", "GiB", "1.G", "1.2.3G", "-1G", "1e3G", "0G", "0.0G", "4iB", "1.0000001G", "400GB"] {
             #expect(throws: (any Error).self, "\(text)") { try MemorySize.parse(text) }
         }
-    }
-
-    @Test("A struct page of 8 bytes leaves a 2 MiB page nothing to free, and 1 GiB nearly 2 MiB")
-    func memdesc() throws {
-        let rows = ArchitectureRow.all(schemes: [.head], structPage: ByteCount(8)).prefix(2)
-        #expect(rows.map(\.freedPages.rawValue) == [0, 511])
     }
 }
 

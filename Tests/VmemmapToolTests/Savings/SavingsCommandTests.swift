@@ -38,7 +38,8 @@ struct SavingsCommandTests {
         #expect(outcome.code == 4, "\(outcome)")
         #expect(outcome.error.hasPrefix("vmemmap: cannot raise vm.max_map_count to "), "\(outcome)")
         #expect(outcome.error.contains("; as root: sysctl vm.max_map_count="), "\(outcome)")
-        let ways = try #require(outcome.error.firstMatch(of: /, or use --memory (\d+M) or --tail-frames (\d)\n/))
+        let ways = try #require(
+            outcome.error.firstMatch(of: /, or use --memory (\d+M) or --tail-frames (\d) or --nodes auto\n/))
         for arguments in [["--memory", String(ways.1)], ["--memory", "20G", "--tail-frames", String(ways.2)]] {
             let other = try await Command.run(["savings", "--dry-run"] + arguments)
             #expect(other.code == 0, "\(other)")

@@ -15,8 +15,13 @@ struct BadInputTests {
             (["demo", "--page-size", "3M"], "it must be a power of two of bytes, or of K, M or G, at most 16G"),
             (
                 ["demo", "--scheme", "second-tail"],
+                "Please provide one of 'first-tail', 'head' or 'shared-tail'"
+            ),
+            (
+                ["hold", "--scheme", "second-tail"],
                 "Please provide one of 'first-tail', 'head', 'shared-tail' or 'device-dax'"
             ),
+            (["demo", "--scheme", "device-dax"], "is built optimized and never restored: use it with hold, inspect"),
             (["demo", "--walkers", "0"], "--walkers must be from 1 to 256, not 0."),
             (["demo", "--walkers", "-1"], "--walkers must be from 1 to 256, not -1."),
             (["demo", "--race", "--race-duration", "0"], "The value '0' is invalid for '--race-duration <TIME>'"),
@@ -177,6 +182,18 @@ struct BadInputTests {
         let outcome = try await Command.run([subcommand, "--help"])
         #expect(outcome.code == 0)
         #expect(outcome.output.contains("Example: vmemmap \(subcommand)"))
+    }
+
+    @Test("Help and completions of --scheme have what the command takes", arguments: [("demo", false), ("hold", true)])
+    func schemes(_ subcommand: String, _ takesDevices: Bool) async throws {
+        let help = try await Command.run([subcommand, "--help"])
+        #expect(help.code == 0 && help.output.contains("device-dax") == takesDevices, "\(help)")
+        let script = try await Command.run(["--generate-completion-script", "fish"])
+        let values = script.output.split(separator: "\n").first {
+            $0.contains("\"vmemmap \(subcommand)\" scheme' -l 'scheme'")
+        }
+        let line = try #require(values.map(String.init), "\(script.output.prefix(2000))")
+        #expect(line.contains("shared-tail") && line.contains("device-dax") == takesDevices, "\(line)")
     }
 
     @Test("The version is told")

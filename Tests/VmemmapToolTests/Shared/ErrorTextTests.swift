@@ -103,8 +103,28 @@ struct ErrorTextTests {
             resource: .mappings, asked: HugePageCount(10240), pageSize: .twoMebibytes, needed: 81920, available: 65380,
             limit: 65530, largest: HugePageCount(8172), fittingTailFrames: PageCount(2))
         let start = "cannot raise vm.max_map_count to 83094: \(cause); as root: sysctl vm.max_map_count=83094"
-        #expect(line(shortage, .host(cause)) == start + ", or use --memory 16344M or --tail-frames 2")
+        #expect(line(shortage, .host(cause)) == start + ", or use --memory 16344M or --tail-frames 2 or --nodes auto")
         #expect(line(nil, .noLock(cause)) == start + ", or use no --raise-map-limit: there is room without")
+    }
+
+    @Test(
+        "Only commands that have the huge pages are named: bench has HugeTLB's, of its sizes, on this host's base page")
+    func commands() throws {
+        for (base, size, scheme, commands) in [
+            (4, 2, Scheme.firstTail, "savings and bench)"), (4, 2, .deviceDax, "savings)"), (4, 4, .head, "savings)"),
+            (16, 1024, .firstTail, "savings)"),
+        ] where ByteCount.kibibytes(base) >= HostLimits.pageSize {
+            let memory = EmulatedMemory(
+                pages: HugePageCount(9000), pageSize: try #require(HugePageSize(bytes: .mebibytes(size))),
+                basePageSize: .kibibytes(base), scheme: scheme, construction: .optimized)
+            do throws(ExperimentError) {
+                _ = try memory.plan(on: room(mappings: 9000))
+                Issue.record("it fits")
+            } catch {
+                let line = ErrorText.line(error)
+                #expect(line.hasSuffix(", or --raise-map-limit of \(commands)"), "\(line)")
+            }
+        }
     }
 
     @Test("What the engine refuses for want of mappings has a limit that would do")
@@ -127,7 +147,10 @@ struct ErrorTextTests {
 
     @Test(
         "What fits is named by the option that the command has",
-        arguments: [(ErrorText.Sizing.pages, "--pages 8172"), (.memory, "--memory 16344M"), (.script, "memory=16344M")])
+        arguments: [
+            (ErrorText.Sizing.pages, "--pages 8172"), (.pagesOfNodes, "--pages 8172 or --nodes auto"),
+            (.memory, "--memory 16344M or --nodes auto"), (.script, "memory=16344M"),
+        ])
     func sizing(_ sizing: ErrorText.Sizing, _ option: String) throws {
         let plan = try plan(10240)
         do throws(ExperimentError) {
@@ -136,7 +159,9 @@ struct ErrorTextTests {
         } catch {
             let text = ErrorText.line(error, sizing)
             #expect(text.contains("; 8172 fit: use \(option), or raise it"))
-            #expect(text.contains("--memory") == (sizing == .memory) && text.contains("--pages") == (sizing == .pages))
+            #expect(
+                text.contains("--memory") == (sizing == .memory)
+                    && text.contains("--pages") == option.hasPrefix("--pages"))
         }
     }
 

@@ -26,6 +26,18 @@ struct GeometryOptionTests {
             ("demo --base-page 8K", "it must be 4K, 16K or 64K"),
             ("demo --base-page 16K --arch s390", "--base-page is not for --arch"),
             ("demo --arch s390 --page-size 2M", "s390 has huge pages of 1M, 2G, not of 2M"),
+            ("plan --arch s390 --page-size 1G", "s390 has huge pages of 1M, 2G, not of 1G"),
+            ("plan --arch loongarch-16k 32G@1G", "loongarch-16k has huge pages of 32M, not of 1G"),
+            ("plan --arch arm64-64k --page-size 512M --tail-frames 8", "from 1 to 7 here, not 8."),
+            ("plan --arch arm64-4k 1G@2M 2G@1M", "arm64-4k has huge pages of 64K, 2M, 32M, 1G, not of 1M"),
+            (
+                "plan --arch arm64-4k --scheme device-dax --page-size 32M",
+                "arm64-4k has huge pages of 2M, 1G for device DAX, not of 32M"
+            ),
+            (
+                "hold --pages 1 --arch arm64-64k --scheme device-dax --page-size 16G",
+                "arm64-64k has huge pages of 512M for device DAX, not of 16G"
+            ),
             ("demo --base-page 64K --page-size 64K", "A huge page is larger than a base page, of 64K: not 64K"),
             ("demo --page-size 3M", "it must be a power of two"),
             ("demo --arch arm64-16k --page-size 2M", "has nothing to free: use --page-size 32M or 1G."),
@@ -49,5 +61,7 @@ struct GeometryOptionTests {
         let outcome = try await Command.run(small + ["2M"])
         #expect(outcome.code == 4 && outcome.error.contains("use --page-size 256M or larger"), "\(outcome)")
         #expect(try await Command.run(small + ["256M"]).code == 0)
+        let one = try await Command.run(["demo", "--pages", "1", "--page-size", "256K"])
+        #expect(one.error.contains(" has 1 vmemmap page; "), "\(one)")
     }
 }

@@ -20,6 +20,8 @@ struct ExportTable: Hashable, Sendable {
         case nanoseconds
         /// A figure over another of the same unit.
         case ratio
+        /// A part over the whole; for people a percentage.
+        case share
         /// 1 for yes and 0 for no.
         case truth
         /// `passed`, `failed` or `not_measured`; in Prometheus text 1, 0 and nothing.
@@ -31,7 +33,7 @@ struct ExportTable: Hashable, Sendable {
             case .label, .metric, .text, .count, .truth, .outcome: ""
             case .bytes: "_bytes"
             case .nanoseconds: "_nanoseconds"
-            case .ratio: "_ratio"
+            case .ratio, .share: "_ratio"
             }
         }
 
@@ -199,6 +201,10 @@ struct ExportColumn<Item> {
         Self(key, .ratio, help) { ExportTable.Cell(value($0)) }
     }
 
+    static func share(_ key: String, _ help: String, _ value: @escaping (Item) -> Double?) -> Self {
+        Self(key, .share, help) { ExportTable.Cell(value($0)) }
+    }
+
     static func truth(_ key: String, _ help: String, _ value: @escaping (Item) -> Bool?) -> Self {
         Self(key, .truth, help) { ExportTable.Cell(value($0).map { $0 ? 1 : 0 }) }
     }
@@ -247,6 +253,7 @@ extension ExportTable.Heading {
         case (.integer(let count), _): Format.count(count)
         case (.number(let time), .nanoseconds): Format.duration(nanoseconds: time)
         case (.number(let number), .ratio): Format.decimal(number, 3)
+        case (.number(let number), .share): Format.percent(number)
         case (.number(let number), _): "\(number)"
         }
     }

@@ -25,7 +25,7 @@ enum MarkdownExport {
     private static func lines(_ table: ExportTable) -> [String] {
         [
             "## \(table.name)", "", table.help, "",
-            line(table.headings.map { escaped($0.unit == .ratio ? $0.name : $0.key) }),
+            line(table.headings.map { escaped($0.unit.suffix == "_ratio" ? $0.name : $0.key) }),
             line(table.headings.map { $0.unit.isText ? ":---" : "---:" }),
         ] + table.rows.map { row in line(zip(table.headings, row).map { escaped(text($1, $0) ?? "") }) }
     }

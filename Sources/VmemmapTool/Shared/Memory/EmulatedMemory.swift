@@ -98,8 +98,8 @@ struct EmulatedMemory: Hashable, Sendable {
         guard plan.isWorthwhile else {
             throw .notSupported(
                 "with base pages of \(basePageSize.rawValue) bytes a huge page of \(pageSize.bytes.rawValue) bytes has "
-                    + "\(geometry.vmemmapPagesPerHugePage.rawValue) vmemmap pages; \(scheme.rawValue) keeps "
-                    + "\(scheme.keptPages.rawValue)\(largerSize)"
+                    + "\(Format.count(geometry.vmemmapPagesPerHugePage.rawValue, "vmemmap page")); "
+                    + "\(scheme.rawValue) keeps \(scheme.keptPages.rawValue)\(largerSize)"
             )
         }
         return plan

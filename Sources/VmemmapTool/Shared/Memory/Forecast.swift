@@ -15,7 +15,8 @@ struct Forecast: Hashable, Sendable, Codable {
         let freedPerPageBytes: ByteCount
         /// What is freed for all of them.
         let freedBytes: ByteCount
-        /// What the kernel spends on page tables for it: a table for each 2 MiB of vmemmap, which a PMD mapped before.
+        /// What the kernel spends on page tables for it: a table for each 2 MiB of vmemmap, which a PMD mapped before;
+        /// nothing where base pages did.
         let kernelPageTableBytes: ByteCount
         /// What is left for the kernel's user.
         let kernelNetBytes: ByteCount
@@ -41,6 +42,9 @@ struct Forecast: Hashable, Sendable, Codable {
     /// Every scheme with every size of huge page.
     let rows: [Row]
 
+    /// Whether page tables are deducted: not where base pages map the vmemmap in the first place.
+    var deductsPageTables: Bool { !rows.contains { $0.freedBytes > .zero && $0.kernelPageTableBytes == .zero } }
+
     /// What a scheme leaves the kernel's user of all pools together.
     func kernelNetBytes(_ scheme: Scheme) -> ByteCount {
         rows.reduce(.zero) { $1.scheme == scheme ? $0 + $1.kernelNetBytes : $0 }
@@ -51,6 +55,7 @@ struct Forecast: Hashable, Sendable, Codable {
     /// - Parameters:
     ///   - memory: what is in huge pages.
     ///   - pools: how much of it in which size; empty: all of it in each of `sizes`.
+    ///   - architecture: whose kernel it is; nil: of one whose vmemmap PMDs map.
     ///   - basePage: the base page.
     ///   - structPage: sizeof(struct page).
     ///   - sizes: the sizes of huge page.
@@ -61,12 +66,13 @@ struct Forecast: Hashable, Sendable, Codable {
     ///   - limit: mappings that an emulation may have; nil: it is not known.
     ///   - kernelScheme: the one that the host's kernel optimizes by.
     init?(
-        memory: ByteCount, pools: [PlannedPool] = [], basePage: ByteCount, structPage: ByteCount = StructPage.size,
-        sizes: [HugePageSize], schemes: [Scheme], backing: Backing, tailFrames: TailFrames, cost: MappingCost,
-        limit: MappingCount?, kernelScheme: Scheme? = nil
+        memory: ByteCount, pools: [PlannedPool] = [], architecture: Architecture? = .ofHost, basePage: ByteCount,
+        structPage: ByteCount = StructPage.size, sizes: [HugePageSize], schemes: [Scheme], backing: Backing,
+        tailFrames: TailFrames, cost: MappingCost, limit: MappingCount?, kernelScheme: Scheme? = nil
     ) {
         guard memory > .zero, memory <= ByteCount(1 << 60) else { return nil }
         memoryBytes = memory
+        let hasPMDs = architecture?.mapsVmemmapByPMDs ?? true
         structPageBytes = structPage * (memory.rawValue / basePage.rawValue)
         rows = schemes.flatMap { scheme in
             PlannedPool.all(pools, orAllOf: memory, in: sizes).compactMap { pool in
@@ -77,7 +83,9 @@ struct Forecast: Hashable, Sendable, Codable {
                 let plan = try? MappingPlan(
                     geometry: geometry, scheme: scheme, backing: backing, hugePages: pages, tailFrames: tailFrames,
                     cost: cost, mappingLimit: limit ?? MappingCount(.max))
-                return plan.map { Row($0, cost: cost, limit: limit, kernelScheme: kernelScheme) }
+                return plan.map {
+                    Row($0, hasPMDs: hasPMDs, cost: cost, limit: limit, kernelScheme: kernelScheme)
+                }
             }
         }
         if rows.isEmpty { return nil }
@@ -85,7 +93,7 @@ struct Forecast: Hashable, Sendable, Codable {
 }
 
 extension Forecast.Row {
-    init(_ plan: MappingPlan, cost: MappingCost, limit: MappingCount?, kernelScheme: Scheme?) {
+    init(_ plan: MappingPlan, hasPMDs: Bool, cost: MappingCost, limit: MappingCount?, kernelScheme: Scheme?) {
         let geometry = plan.geometry
         scheme = plan.scheme
         hugePageBytes = geometry.hugePageSize.bytes
@@ -96,7 +104,8 @@ extension Forecast.Row {
         freedBytes = freedPerPageBytes * plan.hugePages.rawValue
         let vmemmap = geometry.vmemmapBytesPerHugePage.rawValue * plan.hugePages.rawValue
         let table = geometry.basePageSize.rawValue / 8 * geometry.basePageSize.rawValue
-        kernelPageTableBytes = freed > .zero ? geometry.basePageSize * ((vmemmap + table - 1) / table) : .zero
+        kernelPageTableBytes =
+            hasPMDs && freed > .zero ? geometry.basePageSize * ((vmemmap + table - 1) / table) : .zero
         kernelNetBytes = freedBytes - kernelPageTableBytes
         tailFrames = plan.tailFrames
         let mappings = plan.regionMappings(.optimized)

@@ -19,6 +19,8 @@ struct Shortage: Hashable, Sendable {
     let asked: HugePageCount
     /// The size of each.
     let pageSize: HugePageSize
+    /// Whether bench has them, too: HugeTLB's, of its sizes, on this host's base pages.
+    var isOfBench = true
     /// What they need of the resource, in its unit (mappings or bytes); nil if that does not fit a number.
     var needed: Int?
     /// What there is of it.
@@ -244,8 +246,11 @@ struct HostRoom: Hashable, Sendable {
         let available = max(0, free - variation)
         let (lacking, isFar) = (needed - (free - variation)).multipliedReportingOverflow(by: parts)
         return Shortage(
-            resource: resource, asked: asked, pageSize: plan.geometry.hugePageSize, needed: overflow ? nil : needed,
-            available: available, limit: limit, largest: HugePageCount(available / perPage),
+            resource: resource, asked: asked, pageSize: plan.geometry.hugePageSize,
+            isOfBench: plan.scheme.isRemapped && plan.geometry.basePageSize == HostLimits.pageSize
+                && HugePageSize.ofBench.contains(plan.geometry.hugePageSize),
+            needed: overflow ? nil : needed, available: available, limit: limit,
+            largest: HugePageCount(available / perPage),
             lacking: overflow || isFar ? nil : ByteCount(lacking))
     }
 }

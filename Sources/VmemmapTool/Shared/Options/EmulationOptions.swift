@@ -6,8 +6,7 @@ public import VmemmapEmulator
 /// default, its type is another.
 enum OptionHelp {
     static let pageSize: ArgumentHelp = "Huge page size."
-    static let scheme = help(of: Scheme.allCases)
-    static let hugeTLBScheme = help(of: Scheme.ofHugeTLB)
+    static let hugeTLBScheme = scheme(of: Scheme.ofHugeTLB)
     static let backing: ArgumentHelp =
         "What the region consists of: anonymous memory with a file for shared frames, or one memfd."
     static let raiseMapLimit: ArgumentHelp =
@@ -16,7 +15,7 @@ enum OptionHelp {
     /// What a shell offers where a number or auto may stand.
     static let auto = CompletionKind.list(["auto"])
 
-    private static func help(of schemes: [Scheme]) -> ArgumentHelp {
+    static func scheme(of schemes: [Scheme]) -> ArgumentHelp {
         let texts = schemes.map { scheme in
             let limits = scheme.isRemapped ? "" : ", built so and never restored: \(Scheme.commandsWithoutRemapping)"
             return "\(scheme.rawValue) (\(scheme.origin)\(limits))"
@@ -25,12 +24,39 @@ enum OptionHelp {
     }
 }
 
+/// A command that emulates huge pages under one of several schemes.
+protocol TakesScheme: SendableMetatype {
+    /// Those that its help and a shell name. Any other is for the command to refuse.
+    static var schemes: [Scheme] { get }
+}
+
+extension TakesScheme {
+    static var schemes: [Scheme] { Scheme.allCases }
+}
+
+/// `--scheme` of such a command.
+struct SchemeChoice<Taker: TakesScheme>: ExpressibleByArgument, Sendable {
+    var scheme = Scheme.firstTail
+
+    init() {}
+
+    init?(argument: String) {
+        guard let scheme = Scheme(argument: argument) else { return nil }
+        self.scheme = scheme
+    }
+
+    var defaultValueDescription: String { scheme.defaultValueDescription }
+
+    static var allValueStrings: [String] { Taker.schemes.map(\.defaultValueDescription) }
+    static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
+}
+
 /// The options that say what kind of huge pages a command emulates.
-struct HugePageOptions: ParsableArguments, TakesTailFrames {
+struct HugePageOptions<Taker: TakesScheme>: ParsableArguments, TakesTailFrames {
     @OptionGroup var geometry: GeometryOptions
 
-    @Option(help: OptionHelp.scheme)
-    var scheme = Scheme.firstTail
+    @Option(name: .customLong("scheme"), help: OptionHelp.scheme(of: Taker.schemes))
+    var choice = SchemeChoice<Taker>()
 
     @Option(help: OptionHelp.backing)
     var backing = Backing.anonymous
@@ -39,6 +65,9 @@ struct HugePageOptions: ParsableArguments, TakesTailFrames {
 
     @Flag(help: "Map the region by PMDs, 2 MiB each; optimizing splits them, restoring 1 GiB pages merges them again.")
     var pmdMapped = false
+
+    /// How their vmemmap is shared.
+    var scheme: Scheme { choice.scheme }
 
     /// Their size.
     var pageSize: HugePageSize { geometry.hugePageSize([scheme]) }
@@ -57,12 +86,12 @@ struct HugePageOptions: ParsableArguments, TakesTailFrames {
 }
 
 /// The options that say which huge pages a command runs on.
-struct EmulationOptions: ParsableArguments, TakesPages {
-    private static let pagesByDefault: HugePageCount = 512
-    static let pagesHelp = "How many huge pages (default: \(pagesByDefault.rawValue))."
+struct EmulationOptions<Taker: TakesScheme>: ParsableArguments, TakesPages {
+    private static var pagesByDefault: HugePageCount { 512 }
+    static var pagesHelp: String { "How many huge pages (default: \(pagesByDefault.rawValue))." }
 
     @OptionGroup var pages: PagesOption<Self>
-    @OptionGroup var kind: HugePageOptions
+    @OptionGroup var kind: HugePageOptions<Taker>
 
     /// The huge pages asked for.
     var memory: EmulatedMemory { kind.memory(pages.count ?? Self.pagesByDefault) }
@@ -116,7 +145,7 @@ struct AtBootOption: ParsableArguments {
     }
 
     /// Throws where the options exclude each other.
-    func check(_ kind: HugePageOptions) throws {
+    func check(_ kind: HugePageOptions<some TakesScheme>) throws {
         if kind.pmdMapped, atBoot || !kind.scheme.isRemapped {
             let cause = atBoot ? "--at-boot" : "--scheme \(kind.scheme.rawValue)"
             throw ValidationError("\(cause) has no frames to fill the PMDs of --pmd-mapped with: use one of the two.")

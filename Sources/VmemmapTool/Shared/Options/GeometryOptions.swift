@@ -34,7 +34,7 @@ struct GeometryOptions: ParsableArguments {
     /// - Parameter schemes: of which one at least is to free something where the architecture decides.
     func hugePageSize(_ schemes: [Scheme]) -> HugePageSize {
         if let pageSize { return pageSize }
-        let ofArchitecture = arch?.hugePageSizes.first { frees($0, schemes) }
+        let ofArchitecture = arch?.hugePageSizes(of: schemes).first { frees($0, schemes) }
         return ofArchitecture ?? HugePageSize(bytes: basePageSize * (basePageSize.rawValue / 8)) ?? .twoMebibytes
     }
 
@@ -42,11 +42,13 @@ struct GeometryOptions: ParsableArguments {
         schemes.contains { $0.frees(of: size, basePageSize: basePageSize) }
     }
 
-    /// Throws where a size is asked for of which an architecture's kernel frees nothing, under any of the schemes.
+    /// Throws where a size is asked for that an architecture does not have under any of the schemes, or of which its
+    /// kernel frees nothing.
     func check(frees schemes: [Scheme]) throws {
         guard let arch, let pageSize else { return }
+        try arch.check(has: pageSize, schemes)
         if frees(pageSize, schemes) { return }
-        let sizes = arch.hugePageSizes.filter { frees($0, schemes) }.map(\.defaultValueDescription)
+        let sizes = arch.hugePageSizes(of: schemes).filter { frees($0, schemes) }.map(\.defaultValueDescription)
         throw ValidationError(
             "Of huge pages of \(pageSize.defaultValueDescription) \(arch.rawValue) has nothing to free: use "
                 + "--page-size " + sizes.joined(separator: " or ") + ".")
@@ -65,11 +67,7 @@ struct GeometryOptions: ParsableArguments {
                 "Base pages of \(name) are smaller than this host's, of \(HostLimits.pageSize.argument).")
         }
         guard let pageSize else { return }
-        if let arch, !arch.hugePageSizes.contains(pageSize) {
-            let sizes = arch.hugePageSizes.map(\.defaultValueDescription).joined(separator: ", ")
-            throw ValidationError(
-                "\(arch.rawValue) has huge pages of \(sizes), not of \(pageSize.defaultValueDescription).")
-        }
+        try arch?.check(has: pageSize, Scheme.ofHugeTLB)
         if pageSize.bytes <= basePageSize {
             throw ValidationError(
                 "A huge page is larger than a base page, of \(name): not \(pageSize.defaultValueDescription).")
@@ -77,4 +75,14 @@ struct GeometryOptions: ParsableArguments {
     }
 }
 
-extension Architecture: ExpressibleByArgument {}
+extension Architecture: ExpressibleByArgument {
+    /// Throws unless it has huge pages of a size for any of the schemes.
+    func check(has size: HugePageSize, _ schemes: [Scheme]) throws {
+        let sizes = hugePageSizes(of: schemes)
+        if sizes.contains(size) { return }
+        let names = sizes.map(\.defaultValueDescription).joined(separator: ", ")
+        let use = schemes.contains(where: \.isRemapped) ? "" : " for device DAX"
+        throw ValidationError(
+            "\(rawValue) has huge pages of \(names)\(use), not of \(size.defaultValueDescription).")
+    }
+}

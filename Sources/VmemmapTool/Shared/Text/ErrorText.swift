@@ -7,12 +7,17 @@ enum ErrorText {
     enum Sizing: Hashable, Sendable {
         /// `--pages N`
         case pages
+        /// The same, of a command with --nodes.
+        case pagesOfNodes
         /// The same, of a command without --tail-frames.
         case pagesAlone
-        /// `--memory SIZE`
+        /// `--memory SIZE`, of a command with --nodes.
         case memory
         /// A script's `boot memory=SIZE`
         case script
+
+        /// Whether the command can divide huge pages among processes.
+        var hasNodes: Bool { self == .pagesOfNodes || self == .memory }
     }
 
     /// The line for an error.

@@ -88,6 +88,9 @@ enum Format {
         return (scaled < 0 ? "-" : "") + text
     }
 
+    /// A part of a whole in per cent: `99.95 %`.
+    static func percent(_ share: Double) -> String { decimal(100 * share, 2) + " %" }
+
     /// As in the cover letter's manner: `2.4x`.
     static func times(_ value: Double) -> String { decimal(value, value < 0.95 ? 2 : 1) + "x" }
 

@@ -75,8 +75,8 @@ enum ShortageText {
         guard let limit, !limit.overflow, limit.partialValue <= MappingAccount.highestLimit.rawValue else {
             return "; it cannot be raised so far, the most is \(MappingAccount.highestLimit.rawValue)"
         }
-        // One process alone raises it, and bench has no other sizes.
-        let commands = HugePageSize.ofBench.contains(shortage.pageSize) ? "savings and bench" : "savings"
+        // One process alone raises it.
+        let commands = shortage.isOfBench ? "savings and bench" : "savings"
         let option = shortage.share == nil ? ", or --raise-map-limit of \(commands)" : ""
         return "\(or) raise it (\(asRoot(MappingCount(limit.partialValue)))\(option))"
     }
@@ -98,18 +98,26 @@ enum ShortageText {
         let tailFrames = sizing == .pagesAlone ? nil : shortage.fittingTailFrames.map { "--tail-frames \($0.rawValue)" }
         guard shortage.largest > .zero else { return [tailFrames].compactMap(\.self) }
         guard let share = shortage.share else {
-            return [size(shortage.largest, shortage.pageSize, sizing), tailFrames].compactMap(\.self)
+            let isDivisible = shortage.resource == .mappings && sizing.hasNodes
+            let nodes = isDivisible ? nodes(for: shortage.asked, shortage).map { _ in "--nodes auto" } : nil
+            let size = size(shortage.largest, shortage.pageSize, sizing)
+            return [size, tailFrames, nodes].compactMap(\.self)
         }
-        let nodes = (share.pages.rawValue - 1) / shortage.largest.rawValue + 1
-        let more = nodes <= NodeCount.most ? ["--nodes auto", "--nodes \(nodes)"] : nil
+        let more = nodes(for: share.pages, shortage).map { ["--nodes auto", "--nodes \($0)"] }
         let most = HugePageCount(shortage.largest.rawValue * share.nodes)
         return (more ?? [size(most, shortage.pageSize, sizing)]) + [tailFrames].compactMap(\.self)
+    }
+
+    /// In how many nodes there is room for huge pages; nil: in more than there may be.
+    private static func nodes(for pages: HugePageCount, _ shortage: Shortage) -> Int? {
+        let nodes = (pages.rawValue - 1) / shortage.largest.rawValue + 1
+        return nodes <= NodeCount.most ? nodes : nil
     }
 
     private static func size(_ pages: HugePageCount, _ size: HugePageSize, _ sizing: ErrorText.Sizing) -> String {
         let memory = (size.bytes * pages.rawValue).argument
         return switch sizing {
-        case .pages, .pagesAlone: "--pages \(pages.rawValue)"
+        case .pages, .pagesOfNodes, .pagesAlone: "--pages \(pages.rawValue)"
         case .memory: "--memory \(memory)"
         case .script: "memory=\(memory)"
         }
