@@ -73,6 +73,34 @@ package struct HugePageEvents: Hashable, Sendable, Codable {
     /// Collapses for which there was none (thp_collapse_alloc_failed).
     package let collapseAllocFailed: Int
 
+    /// In exports they are called as in /proc/vmstat.
+    private enum CodingKeys: String, CodingKey {
+        case faultAlloc = "thpFaultAlloc"
+        case splitPmd = "thpSplitPmd"
+        case splitPage = "thpSplitPage"
+        case splitPageFailed = "thpSplitPageFailed"
+        case deferredSplitPage = "thpDeferredSplitPage"
+        case collapseAlloc = "thpCollapseAlloc"
+        case collapseAllocFailed = "thpCollapseAllocFailed"
+    }
+
+    /// What has happened since then.
+    package static func - (now: Self, then: Self) -> Self {
+        HugePageEvents(
+            faultAlloc: now.faultAlloc - then.faultAlloc, splitPmd: now.splitPmd - then.splitPmd,
+            splitPage: now.splitPage - then.splitPage, splitPageFailed: now.splitPageFailed - then.splitPageFailed,
+            deferredSplitPage: now.deferredSplitPage - then.deferredSplitPage,
+            collapseAlloc: now.collapseAlloc - then.collapseAlloc,
+            collapseAllocFailed: now.collapseAllocFailed - then.collapseAllocFailed)
+    }
+
+    /// Reads them; nil on a kernel without transparent huge pages.
+    package static func current() throws(HostError) -> HugePageEvents? {
+        HugePageEvents(try HostKernel.readText("/proc/vmstat"))
+    }
+}
+
+extension HugePageEvents {
     /// Parses the text of /proc/vmstat; nil if a field is missing, as on a kernel without transparent huge pages.
     package init?(_ text: String) {
         let fields = ProcFields(text)
@@ -90,10 +118,5 @@ package struct HugePageEvents: Hashable, Sendable, Codable {
         self.deferredSplitPage = deferredSplitPage
         self.collapseAlloc = collapseAlloc
         self.collapseAllocFailed = collapseAllocFailed
-    }
-
-    /// Reads them; nil on a kernel without transparent huge pages.
-    package static func current() throws(HostError) -> HugePageEvents? {
-        HugePageEvents(try HostKernel.readText("/proc/vmstat"))
     }
 }

@@ -149,7 +149,7 @@ private struct Stages {
     /// Measures after a step that took `nanoseconds`.
     mutating func add(_ step: Step, _ region: VmemmapRegion, _ nanoseconds: Int) throws(HostError) {
         let end = HostKernel.monotonicNanoseconds()
-        let figures = try MemoryFigures.measure(region, cost: cost)
+        let figures = try MemoryFigures.measure(region, cost: cost, after: results.last?.figures)
         timeline.note(step, from: end - nanoseconds, to: end, figures)
         results.append(StepResult(step: step, durationNanoseconds: .value(nanoseconds), figures: figures))
     }

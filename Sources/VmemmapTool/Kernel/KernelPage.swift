@@ -26,12 +26,16 @@ extension KernelResult {
     }
 
     private func checked(_ measurement: KernelMeasurementResult, _ emulator: Emulator) -> HTMLSection {
-        let notes = KernelReport.given(measurement) + KernelCheck.details(measurement, emulator)
+        let notes = [KernelReport.given(measurement), KernelCheck.details(measurement, emulator)].map { lines in
+            // One sentence goes on below, indented, on a terminal.
+            lines.joined(separator: " ").split(separator: " ").joined(separator: " ").replacing(
+                "note /", with: "Note: /")
+        }.filter { !$0.isEmpty }
         return HTMLSection(
             id: "checks", title: "What was checked between the two",
             body: [
-                Check.markup(checks), .paragraph(Markup(notes.joined(separator: " "))),
-            ])
+                Check.markup(checks)
+            ] + notes.map { .paragraph(Markup($0)) })
     }
 
     // MARK: The kernel as it is

@@ -9,7 +9,7 @@ extension KernelResult: ExportableResult {
     /// Its tables; without a measurement the first has no rows.
     var tables: [ExportTable] {
         [
-            operationTable, Self.poolTable(kernel), hvoTable, cycleTable,
+            operationTable, Self.poolTable(kernel), hvoTable, memmapTable, cycleTable,
             PageTablesBlock.hugetlbTable(pageTables.value),
         ]
     }
@@ -17,19 +17,25 @@ extension KernelResult: ExportableResult {
     /// What a fleet's dashboard shows of a host.
     private var hvoTable: ExportTable {
         ExportTable(
-            "hvo", "The kernel's own vmemmap optimization, and what struct pages take.", [kernel],
+            "hvo", "The kernel's own vmemmap optimization, and the memory it is of.", [kernel],
             [
                 .truth("is_configured", "Whether the kernel was built with it.") { $0.isConfigured.value },
                 .truth("is_optimizing", "Whether huge pages made now are optimized.") { $0.isOptimizing.value },
-                .count("memmap_pages", "Pages of struct pages from the page allocator (nr_memmap_pages).") {
-                    $0.memmapPages.value?.rawValue
-                },
-                .count("memmap_boot_pages", "Those from boot memory (nr_memmap_boot_pages).") {
-                    $0.memmapBootPages.value?.rawValue
-                },
-                .bytes("page_size", "The base page.") { _ in host.pageSizeBytes },
                 .bytes("hugetlb", "What the huge pages of all pools occupy.") { $0.hugetlbBytes.value },
                 .bytes("memory", "MemTotal.") { $0.memoryBytes },
+            ])
+    }
+
+    /// No rows before Linux 6.11, which brought the counts.
+    private var memmapTable: ExportTable {
+        ExportTable(
+            "memmap", "What the kernel's struct pages take, by where their memory comes from.",
+            kernel.memmap.value ?? [],
+            [
+                .label("kind", "page-allocator: nr_memmap_pages of /proc/vmstat; boot: nr_memmap_boot_pages.") {
+                    $0.kind.rawValue
+                },
+                .bytes("struct_page", "Struct pages whose memory comes from there.") { $0.structPageBytes },
             ])
     }
 

@@ -6,7 +6,7 @@ extension PoolResult {
         HTMLContent(
             subject: "A pool script, line by line",
             setting: "\(configuration.script), \(Format.count(lines.count, "line"))",
-            sections: (course.map { [$0] } ?? []) + Check.sections(checks) + TableFigures.sections(tables))
+            sections: (course.map { [$0] } ?? []) + Check.sections(checks, showsFigures: comparison.value != nil))
     }
 
     /// Frames, optimized huge pages and surplus, after each line; nil where no line left a machine.
@@ -24,7 +24,7 @@ extension PoolResult {
                             ? []
                             : zip(after, values).map {
                                 "line \($0.line.number), \($0.line.statement): \(Format.count($1))"
-                            }, isStepped: true)
+                            })
                 ], note: "in the end \(Format.count(values.last ?? 0))")
         }
         func all(_ count: @escaping (PoolFigures.Pool) -> Int) -> (PoolFigures) -> Int {

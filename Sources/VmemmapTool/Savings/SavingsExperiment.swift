@@ -56,7 +56,7 @@ struct SavingsExperiment: Sendable {
         let isBuilt = HostKernel.monotonicNanoseconds()
         awaitTurn(Self.measuring)
         let peak = isPopulated ? nil : try Self.peak(since: baseline, region)
-        let figures = try MemoryFigures.measure(region, cost: cost)
+        let figures = try MemoryFigures.measure(region, cost: cost, after: baseline)
         timeline.note(built, from: isBuilt - duration, to: isBuilt, figures)
         let reference = SavingsResult.Reference(plan, isPopulated ? figures : nil, baseline)
         var rows = [SavingsResult.Row(built, duration, figures, reference, plan, cost)]
@@ -73,7 +73,7 @@ struct SavingsExperiment: Sendable {
             progress(.count(step.rawValue, total, of: total, unit: "huge pages"))
             let end = HostKernel.monotonicNanoseconds()
             awaitTurn(Self.measuring)
-            let figures = try MemoryFigures.measure(region, cost: cost)
+            let figures = try MemoryFigures.measure(region, cost: cost, after: rows.last?.figures)
             timeline.note(step, from: begin, to: end, figures)
             rows.append(SavingsResult.Row(step, nanoseconds, figures, reference, plan, cost))
         }

@@ -88,7 +88,7 @@ extension StressResult {
                         style: "pss",
                         // Means of the time between two moments: level there.
                         points: rates.map { (Double($0.from), $0.rate) }
-                            + rates.suffix(1).map { (Double($0.to), $0.rate) }, isStepped: true)
+                            + rates.suffix(1).map { (Double($0.to), $0.rate) })
                 ], note: "from \(Format.count(Int(least))) to \(Format.count(Int(most)))")
         }
         let panels =
@@ -231,14 +231,12 @@ private struct StressRates {
 
     /// Nil where the region itself was never remapped.
     private var durations: Markup? {
-        let bars = combinations.compactMap { combination in
-            combination.figures.remapMeanNanoseconds.value.map { mean in
-                BarFigure.Row(
-                    combination.name,
-                    .init(value: Double(mean), text: Format.duration(nanoseconds: mean), style: "accent"))
-            }
+        let means = combinations.compactMap { combination in
+            combination.figures.remapMeanNanoseconds.value.map { (combination.name, Double($0)) }
         }
-        guard let most = bars.compactMap(\.bars.first??.value).max() else { return nil }
+        guard let most = means.map(\.1).max() else { return nil }
+        let unit = TimeUnit(of: means.map(\.1))
+        let bars = means.map { BarFigure.Row($0, .init(value: $1, text: unit.text($1), style: "accent")) }
         let axis = Axis.durations(upTo: most, count: 4)
         return figure(
             "remaptime", "Time of a remap",

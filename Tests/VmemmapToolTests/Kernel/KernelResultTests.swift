@@ -51,11 +51,26 @@ struct KernelResultTests {
         #expect(try lines([]).hasSuffix("no pool: a kernel without HugeTLB"))
     }
 
+    @Test("What struct pages take is exported in bytes, by kind; nothing where the kernel does not count it")
+    func memmap() throws {
+        func samples(_ counts: MemmapCounts?) throws -> [Substring] {
+            let result = KernelResult(host: try .current(), kernel: try Self.overview(memmap: counts))
+            return PrometheusExport.text(result).split(separator: "\n")
+                .filter { $0.hasPrefix("vmemmap_kernel_memmap_") }
+        }
+        #expect(
+            try samples(MemmapCounts("nr_memmap_pages 3\nnr_memmap_boot_pages 5\n")) == [
+                "vmemmap_kernel_memmap_struct_page_bytes{kind=\"page-allocator\"} 12288",
+                "vmemmap_kernel_memmap_struct_page_bytes{kind=\"boot\"} 20480",
+            ])
+        #expect(try samples(nil) == [])
+    }
+
     @Test("What the kernel does not say is null, and the report says so")
     func unknown() throws {
         let overview = try Self.overview(sysctl: nil)
         #expect(overview.isConfigured.value == nil && overview.isOptimizing.value == nil)
-        #expect(overview.memmapPages.value == nil)
+        #expect(overview.memmapPages.value == nil && overview.memmap.value == nil)
         let lines = KernelReport.lines(KernelResult(host: try .current(), kernel: overview)).joined(separator: "\n")
         #expect(lines.contains("zgrep OPTIMIZE_VMEMMAP /proc/config.gz"))
         #expect(lines.contains("not to be read in /proc/vmstat (Linux 6.11 and later count them)"))

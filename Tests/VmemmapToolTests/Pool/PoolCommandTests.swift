@@ -87,6 +87,8 @@ struct PoolCommandTests {
             #expect(outcome.output.contains(text), "\(text)")
         }
         #expect(outcome.output.contains(">The pools after each line</title>"))
+        // Not twice: HugePages_Surp is 0: hugepages surp 0.
+        #expect(outcome.output.contains("HugePages_Surp is 0</li>") && !outcome.output.contains(">Line</h"))
     }
 
     @Test("A failing script says what failed in every form: the line, what was expected, and what was")

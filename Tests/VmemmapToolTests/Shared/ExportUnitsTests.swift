@@ -19,7 +19,9 @@ struct ExportUnitsTests {
 
     private static let memory =
         "rss_bytes pss_bytes distinct_frames swapped_pages region_present_pages memfd_bytes page_table_bytes mappings "
-        + "region_mappings mapping_cost_bytes pmd_mapped_bytes pages_in_huge_folios split_blocks"
+        + "region_mappings mapping_cost_bytes pmd_mapped_bytes pages_in_huge_folios split_blocks "
+        + "thp_fault_alloc thp_split_pmd thp_split_page thp_split_page_failed thp_deferred_split_page "
+        + "thp_collapse_alloc thp_collapse_alloc_failed"
     private static let stress =
         "elapsed_nanoseconds cycles cycles_per_second remaps remap_mean_nanoseconds operations head_reads page_reads "
         + "wrong_reads failed_calls faulted_operations refused_operations host_refusals mended_pages "
@@ -138,8 +140,7 @@ struct ExportUnitsTests {
             tables: """
                 pool: huge_page_bytes; pages free_pages reserved_pages surplus_pages overcommit_pages is_default_size \
                 struct_page_bytes freed_bytes net_bytes all_of_memory_freed_bytes all_of_memory_net_bytes
-                hvo: ; is_configured is_optimizing memmap_pages memmap_boot_pages page_size_bytes hugetlb_bytes \
-                memory_bytes\(hugetlb)
+                hvo: ; is_configured is_optimizing hugetlb_bytes memory_bytes\(memmap)\(hugetlb)
                 """),
         Run(
             arguments: ["bench", "--readers", "--pages", "4", "--pairs", "2"], command: "readers",
@@ -155,6 +156,15 @@ struct ExportUnitsTests {
                 \(checks)
                 """),
     ]
+
+    /// Has rows only where the kernel counts struct pages: from Linux 6.11 on.
+    private static let memmap =
+        (try? KernelOverview.current())?.memmapPages.value == nil
+        ? ""
+        : """
+
+        memmap: kind; struct_page_bytes
+        """
 
     /// Has rows only where the kernel's page tables may be read.
     private static let hugetlb =

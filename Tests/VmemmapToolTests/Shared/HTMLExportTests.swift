@@ -44,6 +44,9 @@ struct HTMLExportTests {
         #expect(page.contains("a&lt;b") && page.contains("&amp;") && !page.contains("a<b"))
         #expect(page.contains("3.00\u{a0}MiB") && page.contains("1.5\u{a0}ms") && page.contains("not measured"))
         #expect(page.contains("2020-02-02T02:02:02Z"))
+        // What the optimization is, is said once, behind the header.
+        let parts = page.split(separator: "</header>")
+        #expect(parts.count == 2 && parts.map { $0.matches(of: /my head is over there/).count } == [0, 1])
         #expect(!page.contains("<script"))
     }
 
@@ -128,12 +131,25 @@ struct HTMLExportTests {
         #expect(HTMLTable(table).plain.source.contains(">first_<wbr/>tail</th>"))
     }
 
+    @Test("What is the same in every row is told once above them, and what is in none is not shown")
+    func common() {
+        let table = ExportTable(
+            "thing", "What a row is.", Array(1...3),
+            [
+                .label("number", "Which.") { "\($0)" }, .bytes("page", "Of what size.") { _ in ByteCount(4096) },
+                .text("remark", "What else.") { _ in "" }, .count("seen", "How often.") { _ in nil },
+                .count("freed", "How many.") { $0 },
+            ])
+        let source = HTMLTable(table).plain.source
+        #expect(source.contains("What a row is. In every row: page 4 KiB.</caption>"))
+        #expect(source.contains(">freed</th>") && source.matches(of: /scope="col"/).count == 2)
+    }
+
     @Test("Of many points in a line those stay that stand out")
     func curves() {
-        var drawing = Drawing(height: 100)
-        drawing.curve("line", (0..<100_000).map { (Double($0), $0 == 70_707 ? 99 : 1) })
-        let source = drawing.shapes[0].source
-        #expect(source.contains("70707,99") && source.utf8.count < 10_000)
+        let points = (0..<100_000).map { (x: Double($0), y: $0 == 70_707 ? 99.0 : 1) }
+        let corners = LineFigure.Series(style: "rss", points: points).corners
+        #expect(corners.contains { $0 == (70_707, 99) } && corners.count < 1000)
     }
 
     @Test("Labels stay where they belong while there is room, and else apart and within bounds")
@@ -153,11 +169,14 @@ struct HTMLExportTests {
         #expect(Format.decimal(1e300, 2, isTrimmed: true) == "1e+300")
     }
 
-    @Test("What is known at points alone is level until the next point; a line goes straight from one to the other")
+    @Test("What is known at points alone is level until the next point, of thousands, too")
     func steps() {
         let points = [(x: 0.0, y: 4.0), (x: 2.0, y: 1.0), (x: 3.0, y: 5.0)]
-        let stepped = LineFigure.Series(style: "frames", points: points, isStepped: true).corners
+        let stepped = LineFigure.Series(style: "frames", points: points).corners
         #expect(stepped.map(\.x) == [0, 2, 2, 3, 3] && stepped.map(\.y) == [4, 4, 1, 1, 5])
-        #expect(LineFigure.Series(style: "pss", points: points).corners.map(\.y) == [4, 1, 5])
+        let many = (0..<4000).map { (x: Double($0), y: Double($0 % 7)) }
+        let corners = LineFigure.Series(style: "rss", points: many).corners
+        #expect(corners.count < 900 && Set(corners.map(\.y)) == [0, 6])
+        #expect(zip(corners, corners.dropFirst()).allSatisfy { $0.x == $1.x || $0.y == $1.y })
     }
 }

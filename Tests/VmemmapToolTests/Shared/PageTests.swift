@@ -22,7 +22,7 @@ struct PageTests {
             "--seed", "7",
         ],
         ["demo", "--race", "--race-duration", "1s", "--pages", "16"],
-        ["pool", Command.repository + "/scripts/examples/demote.pool"],
+        ["pool", Command.repository + "/scripts/examples/nodes.pool"],
         ["kernel"],
         ["inspect", "--pages", "8"],
         ["pool", Command.repository + "/scripts/examples/surplus.pool"],

@@ -25,7 +25,8 @@ struct TextTests {
     @Test(
         "Durations",
         arguments: [
-            (0, "0 ns"), (9_999, "9999 ns"), (45_430, "45.4 us"), (8_765_700, "8.8 ms"), (25_000_000, "25.0 ms"),
+            (0, "0 ns"), (999, "999 ns"), (1000, "1.0 us"), (9_999, "10.0 us"), (45_430, "45.4 us"),
+            (8_765_700, "8.8 ms"), (25_000_000, "25.0 ms"),
             (39_000_000_000, "39.0 s"), (999_900_000, "999.9 ms"), (999_949, "999.9 us"), (999_950, "1.0 ms"),
             (999_950_000, "1.00 s"), (6_099_900_000, "6.10 s"), (9_994_999_999, "9.99 s"),
             (9_996_000_000, "10.0 s"), (1_004_000_000, "1.00 s"),
@@ -38,10 +39,32 @@ struct TextTests {
         "Means and medians",
         arguments: [
             (0, "0 ns"), (2.114, "2.11 ns"), (-2.54, "-2.54 ns"), (99.99, "99.99 ns"), (99.996, "100 ns"),
-            (999.6, "1000 ns"), (1400.4, "1.4 us"), (.infinity, "-"),
+            (999.6, "1.0 us"), (1400.4, "1.4 us"), (.infinity, "-"),
         ])
     func means(_ nanoseconds: Double, _ text: String) {
         #expect(Format.duration(nanoseconds: nanoseconds) == text)
+    }
+
+    @Test("The times of a figure have one unit, that of the longest, and decimals for the shortest")
+    func timeUnits() {
+        func texts(_ times: [Double]) -> [String] { times.map(TimeUnit(of: times).text) }
+        #expect(texts([483_274, 423, 0]) == ["483.27 us", "0.42 us", "0.00 us"])
+        #expect(texts([60_800, 9871, -4292]) == ["60.8 us", "9.9 us", "-4.3 us"])
+        #expect(texts([2.5, 120]) == ["2.5 ns", "120.0 ns"])
+        #expect(texts([7, 120]) == ["7 ns", "120 ns"])
+        #expect(texts([9.5e9, 3]) == ["9.500 s", "<0.001 s"])
+        #expect(texts([]) == [])
+    }
+
+    @Test("A column has one unit unless nothing of the shortest would be left")
+    func columnUnits() {
+        func texts(_ times: [Double]) -> [String]? { TimeUnit(ofColumn: times).map { times.map($0.text) } }
+        #expect(texts([18.8e6, 939_500, 0]) == ["18.80 ms", "0.94 ms", "0.00 ms"])
+        #expect(texts([1.4e6, 496_900]) == ["1400.0 us", "496.9 us"])
+        #expect(texts([9163, 423]) == ["9.16 us", "0.42 us"])
+        #expect(texts([18.8e6, 3e6]) == nil && texts([1.5e6]) == nil)
+        #expect(texts([18.8e6, 939]) == nil)
+        #expect(texts([]) == nil)
     }
 
     @Test(

@@ -109,7 +109,7 @@ struct StressPageTests {
             "64 huge pages of 2.00 MiB each", "2 workers, 3 walkers, faults: all", "seed 11.",
             "\(most - 1) of \(most) checks passed, 1 not measured.", "Scheme by scheme",
             ">Remaps a second</title>", "head, memfd: 500; first-tail, anonymous: 0",
-            "head, memfd: 5000 ns",
+            "head, memfd: 5.0 us",
             "Made scarce: address space in 0 rounds, mappings in 1\u{a0}200, descriptors in 0, room on a tmpfs in 0, "
                 + "frames in 0.",
             "Left out: nothing &lt;of&gt; it", "times 12, violations 0", "this run did not look at it",

@@ -177,14 +177,21 @@ extension Check {
     }
 
     /// A section of a page; none where nothing was checked.
-    static func sections(_ checks: [Check], title: String = "What was checked") -> [HTMLSection] {
-        checks.isEmpty ? [] : [HTMLSection(id: "checks", title: title, body: [markup(checks)])]
+    ///
+    /// - Parameter showsFigures: false where the statements have them: of those that passed they are left out then.
+    static func sections(
+        _ checks: [Check], title: String = "What was checked", showsFigures: Bool = true
+    ) -> [HTMLSection] {
+        checks.isEmpty
+            ? [] : [HTMLSection(id: "checks", title: title, body: [markup(checks, showsFigures: showsFigures)])]
     }
 
     /// A list with a mark each, for a page.
-    static func markup(_ checks: [Check]) -> Markup { .element("ul", ["class": "checks"], checks.map(\.markup)) }
+    static func markup(_ checks: [Check], showsFigures: Bool = true) -> Markup {
+        .element("ul", ["class": "checks"], checks.map { $0.markup(showsFigures) })
+    }
 
-    private var markup: Markup {
+    private func markup(_ showsFigures: Bool) -> Markup {
         let mark =
             switch outcome {
             case .passed: "\u{2713}"
@@ -200,7 +207,8 @@ extension Check {
                     [Markup(mark)]),
                 Markup(statement.capitalizedFirst),
                 outcome == .passed
-                    ? Markup(summary(2)) : .element("strong", [:], [Markup(" \u{2013} " + disagreeing)]),
+                    ? Markup(showsFigures ? summary(2) : "")
+                    : .element("strong", [:], [Markup(" \u{2013} " + disagreeing)]),
                 method.isEmpty ? "" : .element("span", ["class": "method"], [Markup(method)]),
             ])
     }

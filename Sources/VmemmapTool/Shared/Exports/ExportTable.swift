@@ -59,6 +59,8 @@ struct ExportTable: Hashable, Sendable {
         var drop: Int?
         /// Of a label that is a number: what it is counted in. Nil of any other.
         var measure: Unit?
+        /// Of times that would be written in several units: the one that they have in common.
+        fileprivate(set) var timeUnit: TimeUnit?
         /// Whether it is of a whole process, which differs a little from run to run: by its threads' stacks and its
         /// heap.
         var isOfProcess = false
@@ -86,7 +88,7 @@ struct ExportTable: Hashable, Sendable {
     /// What a row is, in one sentence.
     let help: String
     /// A heading a column; the labels of a row are different from every other row's.
-    let headings: [Heading]
+    private(set) var headings: [Heading]
     /// The rows, each with a cell a heading.
     private(set) var rows: [[Cell]]
 
@@ -96,6 +98,13 @@ struct ExportTable: Hashable, Sendable {
         self.help = help
         headings = columns.map(\.heading)
         rows = items.map { item in columns.map { $0.cell(item) } }
+        settleTimeUnits()
+    }
+
+    private mutating func settleTimeUnits() {
+        for column in headings.indices where headings[column].unit == .nanoseconds {
+            headings[column].timeUnit = TimeUnit(ofColumn: rows.compactMap { $0[column].figure })
+        }
     }
 
     /// The table with a row more that sums the others up: the only row of `total`, which has the same columns but for
@@ -106,6 +115,7 @@ struct ExportTable: Hashable, Sendable {
         var table = self
         var names = [Cell.text(name)]
         table.rows.append(headings.map { cells[$0.name] ?? names.popLast() ?? .text("") })
+        table.settleTimeUnits()
         return table
     }
 }
@@ -241,7 +251,9 @@ extension ExportTable.Heading {
     ///
     /// - Parameter isBrief: in as few digits as say something.
     func text(_ cell: ExportTable.Cell, isBrief: Bool = false) -> String? {
-        switch (cell, unit) {
+        // A terminal has no room for that.
+        if !isBrief, let timeUnit, let time = cell.figure { return timeUnit.text(time) }
+        return switch (cell, unit) {
         case (.missing, _): nil
         case (.text(let text), .outcome): Format.words(text)
         case (.text(let text), _): measured(text) ?? text

@@ -53,21 +53,17 @@ struct Axis {
     /// For a time that starts at 0, to its end and no further.
     static func nanoseconds(upTo most: Int, count: Int) -> Axis {
         Axis(
-            most: Double(most), units: timeUnits, count: count, fills: false)
+            most: Double(most), units: TimeUnit.all, count: count, fills: false)
     }
 
     /// For times that are compared.
     static func durations(upTo most: Double, count: Int) -> Axis {
-        Axis(most: most, units: timeUnits, count: count, fills: true)
+        Axis(most: most, units: TimeUnit.all, count: count, fills: true)
     }
 
     /// For figures over others.
     static func ratios(upTo most: Double, count: Int) -> Axis {
         Axis(most: most, units: [(1, "")], count: count, fills: true)
-    }
-
-    private static var timeUnits: [(size: Double, name: String)] {
-        [(1, "ns"), (1000, "us"), (1_000_000, "ms"), (1_000_000_000, "s")]
     }
 
     /// For what is done a second.

@@ -77,7 +77,7 @@ struct BarScale {
 
     /// Covers the marks under a text.
     private func ground(_ drawing: inout Drawing, _ x: Double, _ y: Double, _ text: String) {
-        drawing.rect("ground", x, y, min(Drawing.width(of: text), layout.width - x), 16)
+        drawing.rect("ground", max(0, x), y, min(Drawing.width(of: text), layout.width - max(0, x)), 16)
     }
 }
 

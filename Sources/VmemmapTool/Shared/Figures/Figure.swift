@@ -82,20 +82,6 @@ struct Drawing {
         add(.element("polyline", ["class": className, "points": text]))
     }
 
-    /// A line through points in order of x. Of many, at most two a pixel or so: of those that fall together the lowest
-    /// and the highest stay.
-    mutating func curve(_ className: String, _ points: [(x: Double, y: Double)]) {
-        guard points.count > 400 else { return polyline(className, points) }
-        let size = points.count / 200
-        polyline(
-            className,
-            stride(from: 0, to: points.count, by: size).flatMap { start in
-                let together = points[start..<min(points.count, start + size)]
-                let ends = [together.min { $0.y < $1.y }, together.max { $0.y < $1.y }].compactMap { $0 }
-                return ends.sorted { $0.x < $1.x }
-            })
-    }
-
     mutating func dot(_ className: String, _ x: Double, _ y: Double, radius: Double, title: String) {
         add(
             .element(

@@ -1,6 +1,6 @@
 /// Lines over a common axis, one panel below the other, with what happened meanwhile as bands.
 struct LineFigure {
-    /// A line.
+    /// A line of steps: a value holds until the next point. What is known at points alone is not drawn between them.
     struct Series {
         /// How it is drawn.
         let style: String
@@ -9,14 +9,23 @@ struct LineFigure {
         let points: [(x: Double, y: Double)]
         /// What is told of each point, which then gets a dot; empty for none.
         var titles: [String] = []
-        /// Whether a value holds until the next point: what is known at points alone is not drawn between them.
-        var isStepped = false
 
-        /// What is drawn: with a corner before each point if it is stepped.
+        /// What is drawn: a corner before each point. Of many points at most two a pixel or so: of those that fall
+        /// together the lowest and the highest stay.
         var corners: [(x: Double, y: Double)] {
-            guard isStepped else { return points }
+            let points = thinned
             return zip(points, points.dropFirst()).reduce(into: Array(points.prefix(1))) { line, ends in
                 line += [(ends.1.x, ends.0.y), ends.1]
+            }
+        }
+
+        private var thinned: [(x: Double, y: Double)] {
+            guard points.count > 400 else { return points }
+            let size = points.count / 200
+            return stride(from: 0, to: points.count, by: size).flatMap { start in
+                let together = points[start..<min(points.count, start + size)]
+                let ends = [together.min { $0.y < $1.y }, together.max { $0.y < $1.y }].compactMap { $0 }
+                return ends.sorted { $0.x < $1.x }
             }
         }
     }
@@ -111,7 +120,7 @@ private struct Plot {
         drawing.text("strong", 0, bottom - height - 12, panel.name + (unit.isEmpty ? "" : ", \(unit)"))
         if !panel.note.isEmpty { drawing.text("end soft", width - 2, bottom - height - 12, panel.note) }
         for series in panel.series {
-            drawing.curve("line " + series.style, series.corners.map { (x($0.x), y($0.y)) })
+            drawing.polyline("line " + series.style, series.corners.map { (x($0.x), y($0.y)) })
             for (point, title) in zip(series.points, series.titles) {
                 drawing.dot("dot", x(point.x), y(point.y), radius: 3, title: title)
             }

@@ -90,11 +90,13 @@ struct TableFigures {
 
     private func times(_ part: Part) -> Markup? {
         let drawn = columns(.nanoseconds).filter { !isDetail(table.headings[$0].key) }.prefix(4)
+        // One scale and one unit for all parts.
+        let values = table.rows.flatMap { row in drawn.compactMap { Self.time(row[$0]) } }
+        let unit = TimeUnit(of: values)
         let rows = part.rows.map { row in
-            BarFigure.Row(name(row, without: part.label), drawn.map { Self.value(row[$0]) })
+            BarFigure.Row(
+                name(row, without: part.label), drawn.map { Self.time(row[$0]).map { ($0, unit.text($0)) } })
         }
-        // One scale for all parts.
-        let values = table.rows.flatMap { row in drawn.compactMap { Self.value(row[$0])?.value } }
         guard table.rows.count > 1 || drawn.count > 1, let most = values.max(), most > 0 else { return nil }
         let axis = Axis.durations(upTo: most, count: 4)
         let figure = BarFigure(rows: rows, axis: axis, axisName: "time, \(axis.unit)", key: key(Array(drawn)))
@@ -167,9 +169,8 @@ struct TableFigures {
         ).markup
     }
 
-    private static func value(_ cell: ExportTable.Cell) -> (value: Double, text: String)? {
-        guard let number = cell.figure, number.magnitude < 1e18 else { return nil }
-        return (number, Format.duration(nanoseconds: Int(number)))
+    private static func time(_ cell: ExportTable.Cell) -> Double? {
+        cell.figure.flatMap { $0.magnitude < 1e18 ? $0 : nil }
     }
 
     // MARK: Histograms

@@ -34,10 +34,9 @@ enum TimelineFigure {
         }
         return text
             + "Both are of the whole process. Frames (dots): different frames behind the region, from pagemap after "
-            + "each "
-            + "step, and drawn as they were until the next count. Shaded: the steps; between them, figures are read. A "
-            + "thread of its "
-            + "own takes the samples, only when a page is asked for; what it costs the steps is in their times."
+            + "each step. Each line is drawn as it was until its next reading. Shaded: the steps; between them, "
+            + "figures are read. A thread of its own takes the samples, only when a page is asked for; what it costs "
+            + "the steps is in their times."
     }
 
     private static func band(_ span: MemoryTimeline.StepSpan) -> LineFigure.Band {
@@ -67,7 +66,7 @@ enum TimelineFigure {
                 LineFigure.Series(style: "pss", name: "PSS", points: points(pss)),
                 LineFigure.Series(
                     style: "frames", name: "frames", points: points(frames.map { ($0.end, $0.bytes) }),
-                    titles: frames.map { "\($0.name): \(Format.bytes($0.bytes)) of frames" }, isStepped: true),
+                    titles: frames.map { "\($0.name): \(Format.bytes($0.bytes)) of frames" }),
             ])
     }
 }

@@ -34,13 +34,18 @@ struct MemoryFigures: Hashable, Sendable, Codable {
     /// What the host has done with transparent huge pages since it started, all processes together (/proc/vmstat). Null
     /// on a kernel without them.
     let hugePageEvents: Measured<HugePageEvents>
+    /// How many of those came since the figures before, of the step before. Null where there are none before.
+    let hugePageEventGrowth: Measured<HugePageEvents>
 
     /// Measures now.
     ///
     /// - Parameters:
     ///   - region: the region, or nil before there is one.
     ///   - cost: what a mapping costs.
-    static func measure(_ region: VmemmapRegion?, cost: MappingCost) throws(HostError) -> MemoryFigures {
+    ///   - before: the figures of the step before.
+    static func measure(
+        _ region: VmemmapRegion?, cost: MappingCost, after before: MemoryFigures? = nil
+    ) throws(HostError) -> MemoryFigures {
         // RSS first: counting frames takes memory itself.
         let rollup = try? SmapsRollup.current()
         let pageTables = try ProcessStatus.current().pageTables
@@ -65,7 +70,9 @@ struct MemoryFigures: Hashable, Sendable, Codable {
             pagesInHugeFolios: Measured(
                 try pmdMapped.flatMap { (region) throws(HostError) in try KernelPages.partsOfHugePages(in: region.range)
                 }),
-            splitBlocks: Measured(pmdMapped?.splitBlocks.count), hugePageEvents: Measured(events))
+            splitBlocks: Measured(pmdMapped?.splitBlocks.count), hugePageEvents: Measured(events),
+            hugePageEventGrowth: Measured(
+                events.flatMap { now in before?.hugePageEvents.value.map { now - $0 } }))
     }
 }
 
@@ -85,7 +92,8 @@ extension MemoryFigures: Addable {
             mappingCostBytes: left.mappingCostBytes + right.mappingCostBytes,
             pmdMappedBytes: left.pmdMappedBytes + right.pmdMappedBytes,
             pagesInHugeFolios: left.pagesInHugeFolios + right.pagesInHugeFolios,
-            splitBlocks: left.splitBlocks + right.splitBlocks, hugePageEvents: right.hugePageEvents)
+            splitBlocks: left.splitBlocks + right.splitBlocks, hugePageEvents: right.hugePageEvents,
+            hugePageEventGrowth: right.hugePageEventGrowth)
     }
 }
 

@@ -41,6 +41,22 @@ struct KernelOverview: Hashable, Sendable, Codable {
         let allOfMemory: Saving
     }
 
+    /// What struct pages take of one kind of memory.
+    struct Memmap: Hashable, Sendable, Codable {
+        /// Where the kernel has the memory of struct pages from.
+        enum Kind: String, Hashable, Sendable, Codable {
+            /// nr_memmap_pages of /proc/vmstat.
+            case pageAllocator = "page-allocator"
+            /// nr_memmap_boot_pages.
+            case boot
+        }
+
+        /// Where it comes from.
+        let kind: Kind
+        /// The struct pages in it.
+        let structPageBytes: ByteCount
+    }
+
     /// Whether the kernel was built with it; null where nothing that can be read says so.
     let isConfigured: Measured<Bool>
     /// Where that comes from.
@@ -53,6 +69,8 @@ struct KernelOverview: Hashable, Sendable, Codable {
     let memmapPages: Measured<PageCount>
     /// nr_memmap_boot_pages; null likewise.
     let memmapBootPages: Measured<PageCount>
+    /// The two in bytes; null likewise.
+    let memmap: Measured<[Memmap]>
     /// MemTotal.
     let memoryBytes: ByteCount
     /// What the huge pages of all pools occupy (Hugetlb of /proc/meminfo); null on a kernel that does not say.
@@ -86,6 +104,13 @@ struct KernelOverview: Hashable, Sendable, Codable {
         isOptimizing = Measured(configuration.isOn)
         memmapPages = Measured(memmap?.memmap)
         memmapBootPages = Measured(memmap?.memmapBoot)
+        self.memmap = Measured(
+            memmap.map {
+                [
+                    Memmap(kind: .pageAllocator, structPageBytes: $0.memmap.bytes(pageSize: basePage)),
+                    Memmap(kind: .boot, structPageBytes: $0.memmapBoot.bytes(pageSize: basePage)),
+                ]
+            })
         memoryBytes = memory
         hugetlbBytes = Measured(meminfo?.memory)
         let described = pools?.map { pool in

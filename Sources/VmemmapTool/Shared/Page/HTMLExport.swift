@@ -22,7 +22,7 @@ enum HTMLExport {
                         .element("header", [:], header(result, content, command)),
                         .element(
                             "main", [:],
-                            content.sections.map(\.markup) + [host(result.host).markup, tables(result).markup]),
+                            (content.sections + [idea, host(result.host), tables(result)]).map(\.markup)),
                         footer(command, date),
                     ]),
             ])
@@ -78,7 +78,6 @@ enum HTMLExport {
             .element(
                 "p", ["class": result.verdict == false ? "note failed" : "note"], [Markup("\($0.capitalizedFirst).")])
         }
-        parts.append(.element("p", [:], [Markup(intro)]))
         if !content.highlights.isEmpty {
             parts.append(
                 .element(
@@ -94,13 +93,18 @@ enum HTMLExport {
         return parts
     }
 
-    /// What every page is about, for those it is passed on to.
-    private static let intro =
-        "Linux keeps 64 bytes of struct page for each 4 KiB of memory. For a huge page nearly all of them say the "
-        + "same: \u{201c}my head "
-        + "is over there\u{201d}. HugeTLB vmemmap optimization maps the redundant ones to a shared frame, read-only, "
-        + "and gives the rest "
-        + "back. vmemmap does so in user space, on real memory, and measures it on the host\u{2019}s own page tables."
+    /// What every page is about, for those it is passed on to: after what was found.
+    private static let idea = HTMLSection(
+        id: "idea", title: "What HugeTLB vmemmap optimization is",
+        body: [
+            .paragraph(
+                Markup(
+                    "Linux keeps 64 bytes of struct page for each 4 KiB of memory. For a huge page nearly "
+                        + "all of them say the same: \u{201c}my head is over there\u{201d}. HugeTLB vmemmap "
+                        + "optimization maps the redundant ones to a shared frame, read-only, and gives the rest "
+                        + "back. vmemmap does so in user space, on real memory, and measures it on the "
+                        + "host\u{2019}s own page tables."))
+        ])
 
     private static func host(_ host: HostBlock) -> HTMLSection {
         let hidden = "not told by /proc"

@@ -27,6 +27,7 @@ enum HTMLStyle {
         h1{font-size:32px;margin:0 0 10px;letter-spacing:-.01em}
         h2{font-size:22px;margin:0 0 12px}
         h3{font-size:17px;margin:32px 0 6px}
+        h3 code{font:13px var(--code);color:var(--soft)}
         section{margin-top:56px}
         .command,.host,.setting,figcaption,.highlights,.facts,table,summary,footer{font-family:var(--label)}
         .command{font:14px var(--code);color:var(--accent);margin-bottom:10px}
@@ -50,6 +51,7 @@ enum HTMLStyle {
         var(--rule);position:relative;font-size:16px;break-inside:avoid}
         .checks .mark{position:absolute;left:2px;color:var(--accent);font-family:var(--label)}
         .checks .failed .mark,.checks .failed strong{color:var(--bad)}
+        .checks+p{margin-top:18px}
         .checks .method{display:block;font:13px/1.45 var(--label);color:var(--soft);margin-top:2px}
         pre{font:12px/1.5 var(--code);margin:0 0 14px;padding:10px \
         12px;background:var(--wash);white-space:pre-wrap;overflow-wrap:anywhere}
@@ -103,7 +105,11 @@ enum HTMLStyle {
         table.beside{margin-top:28px}
         @media print,(min-width:720px){
         table.dense{font-size:12.5px}
-        .dense th+th,.dense th+td,.dense td+td{padding-left:9px}
+        .dense .long{overflow-wrap:anywhere}
+        .dense .long:nth-child(2){width:16%}
+        .dense th+th,.dense th+td,.dense td+td{padding-left:7px}
+        table.many{font-size:11.5px}
+        .many th+th,.many th+td,.many td+td{padding-left:6px}
         }
         caption{text-align:left;color:var(--soft);padding-bottom:8px}
         th,td{padding:6px 0 6px 14px;text-align:right;vertical-align:top;border-top:1px solid \

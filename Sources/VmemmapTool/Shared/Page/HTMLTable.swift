@@ -8,26 +8,31 @@ struct HTMLTable {
     init(_ table: ExportTable) { self.table = table }
 
     /// The table under its sentence, without a heading.
-    var plain: Markup {
+    var plain: Markup { body(caption: [table.help] + common.facts) }
+
+    private func body(caption: [String]) -> Markup {
         .element(
             "table", ["class": className],
-            [.element("caption", [:], [Markup(table.help)]), isOnItsSide ? onItsSide : upright])
+            (caption.isEmpty ? [] : [.element("caption", [:], [Markup(caption.joined(separator: " "))])])
+                + [isOnItsSide ? onItsSide : upright])
     }
 
-    /// The table under its heading and its sentence.
+    /// The table under its sentence as a heading, with its name in the other exports.
     var markup: Markup {
-        let whole = plain
-        let title = Markup.element("h3", [:], [Markup(Format.words(table.name).capitalizedFirst)])
+        let whole = body(caption: common.facts)
+        let sentence = table.help.hasSuffix(".") ? String(table.help.dropLast()) : table.help
+        let title = Markup.element("h3", [:], [Markup(sentence), " ", .element("code", [:], [Markup(table.name)])])
         // A long one is there for those who look for it.
         guard table.rows.count > 24 else { return Markup([title, whole]) }
         let summary = Markup.element("summary", [:], ["\(Format.count(table.rows.count, "row"))"])
         return Markup([title, .element("details", [:], [summary, whole])])
     }
 
-    /// Dense: many columns. Short: kept together on paper.
+    /// Dense: small letters, for its columns; still more of them, still smaller. Short: kept together on paper.
     private var className: String? {
         let names =
-            (isOnItsSide || table.headings.count <= 8 ? [] : ["dense"])
+            (isOnItsSide || table.headings.count <= 8
+                ? [] : table.headings.count <= 13 ? ["dense"] : ["dense", "many"])
             + ((isOnItsSide ? table.headings.count : table.rows.count) <= 12 ? ["short"] : [])
         return names.isEmpty ? nil : names.joined(separator: " ")
     }
@@ -38,8 +43,25 @@ struct HTMLTable {
         table.rows.count <= 6 && table.headings.count > (labels.count <= 1 ? 7 : 12)
     }
 
+    /// The columns of an upright table of three rows or more that are the same in every row, and what is told once
+    /// above it instead: nothing of what is in none.
+    private var common: (columns: [Int], facts: [String]) {
+        guard !isOnItsSide, table.rows.count >= 3 else { return ([], []) }
+        let columns = table.headings.indices.filter { column in
+            !table.headings[column].unit.isLabel && Set(table.rows.map { $0[column] }).count == 1
+        }
+        let facts = columns.compactMap { column -> String? in
+            let heading = table.headings[column]
+            guard let text = heading.text(table.rows[0][column]), !text.isEmpty else { return nil }
+            return "\(heading.words) \(text)"
+        }
+        return (columns, facts.isEmpty ? [] : ["In every row: \(facts.joined(separator: ", "))."])
+    }
+
     private var upright: Markup {
-        let headings = table.headings.map { heading in
+        let hidden = common.columns
+        let shown = table.headings.indices.filter { !hidden.contains($0) }
+        let headings = shown.map { table.headings[$0] }.map { heading in
             Markup.element(
                 "th", ["scope": "col", "class": heading.unit.isText ? "label" : nil, "title": heading.help],
                 [Markup(heading.words)])
@@ -47,10 +69,14 @@ struct HTMLTable {
         let rows = table.rows.map { row in
             Markup.element(
                 "tr", [:],
-                zip(table.headings, row).map { heading, cell in
+                shown.map { (table.headings[$0], row[$0]) }.map { heading, cell in
                     .element(
                         heading.unit.isText ? "th" : "td",
-                        ["scope": heading.unit.isText ? "row" : nil, "data-label": heading.words],
+                        [
+                            "scope": heading.unit.isText ? "row" : nil,
+                            "class": heading.unit == .text && cell.plain?.count ?? 0 > 12 ? "long" : nil,
+                            "data-label": heading.words,
+                        ],
                         [Self.text(cell, heading)])
                 })
         }

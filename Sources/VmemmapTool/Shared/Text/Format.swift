@@ -46,7 +46,7 @@ enum Format {
 
     /// In ns, us, ms or s, to a tenth of the unit; seconds below ten to a hundredth.
     static func duration(nanoseconds: Int) -> String {
-        nanoseconds < 10_000 ? "\(nanoseconds) ns" : longDuration(nanoseconds: Double(nanoseconds))
+        nanoseconds < 1000 ? "\(nanoseconds) ns" : longDuration(nanoseconds: Double(nanoseconds))
     }
 
     private static func longDuration(nanoseconds time: Double) -> String {

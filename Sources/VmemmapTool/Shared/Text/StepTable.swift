@@ -6,7 +6,7 @@ extension ExportColumn {
     /// - Parameter keys: those that a terminal shows; nil: all but what becomes of PMDs, which ``PMDTable`` shows.
     static func figures(shown keys: Set<String>? = nil, _ figures: @escaping (Item) -> MemoryFigures) -> [Self] {
         ofProcessAndRegion(figures).map { keys?.contains($0.heading.key) == false ? $0.hidden() : $0 }
-            + ofPMDs(figures).map { $0.hidden() }
+            + (ofPMDs(figures) + ofHost(figures)).map { $0.hidden() }
     }
 
     private static func ofProcessAndRegion(_ figures: @escaping (Item) -> MemoryFigures) -> [Self] {
@@ -49,5 +49,23 @@ extension ExportColumn {
                 figures($0).splitBlocks.value
             }.shown("split\nmarks"),
         ]
+    }
+
+    /// What the host did with transparent huge pages, for all processes, since the step before.
+    static func ofHost(_ figures: @escaping (Item) -> MemoryFigures) -> [Self] {
+        let events: [(String, String, (HugePageEvents) -> Int)] = [
+            ("thp_fault_alloc", "faults given a huge page", \.faultAlloc),
+            ("thp_split_pmd", "PMDs replaced by a page table", \.splitPmd),
+            ("thp_split_page", "huge pages split", \.splitPage),
+            ("thp_split_page_failed", "huge pages that could not be split", \.splitPageFailed),
+            ("thp_deferred_split_page", "huge pages in part unused, to be split later", \.deferredSplitPage),
+            ("thp_collapse_alloc", "huge pages allocated to collapse small ones into", \.collapseAlloc),
+            ("thp_collapse_alloc_failed", "collapses that found none", \.collapseAllocFailed),
+        ]
+        return events.map { key, what, count in
+            .count(key, "Since the step before, of all processes (/proc/vmstat): \(what).") {
+                figures($0).hugePageEventGrowth.value.map(count)
+            }.ofProcess()
+        }
     }
 }
