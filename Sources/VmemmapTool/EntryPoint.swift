@@ -45,7 +45,9 @@ package enum EntryPoint {
                 if !text.isEmpty { Output.error(text: text) }
                 Glibc.exit(code.rawValue)
             }
-            Output.print(text + "\n")
+            // The parser breaks lines, but for its own last one.
+            let style = Style(for: .standardOutput)
+            Output.print(style.wrapped(text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)))
         }
         Glibc.exit(Output.exitCode.rawValue)
     }

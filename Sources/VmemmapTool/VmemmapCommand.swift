@@ -12,7 +12,7 @@ struct VmemmapCommand: ParsableCommand {
             host. Nothing \
             is simulated that the host can do for real, and no privileges are needed; root adds frame numbers.
 
-            Exit codes: \(ExitCode.meanings.map { "\($0.code) \($0.meaning)" }.joined(separator: ", ")).
+            \(ExitStatus.help(nil))
             """,
         version: Tool.versionLine,
         groupedSubcommands: [

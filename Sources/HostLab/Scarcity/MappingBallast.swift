@@ -12,14 +12,14 @@ package final class MappingBallast: Sendable {
     package static let highestFilled = MappingCount(1_048_576)
 
     /// Whether vm.max_map_count is low enough to be filled.
-    package static var isPossible: Bool { (try? HostLimits.maxMapCount()).map { $0 <= highestFilled } ?? false }
+    package static var isPossible: Bool { (try? HostLimits.mappingLimit()).map { $0 <= highestFilled } ?? false }
 
     /// Fills ``HeapReserve``, and then maps until about `left` mappings are free (below 0: none).
     ///
     /// Throws ``HostError/Code-swift.struct/notSupported`` where the limit is too high to be filled.
     package init(leaving left: MappingCount) throws(HostError) {
         HeapReserve.fill()
-        let limit = try HostLimits.maxMapCount()
+        let limit = try HostLimits.mappingLimit()
         guard limit <= Self.highestFilled else { throw HostError(.notSupported, .mapAnonymous, .process) }
         let (page, left) = (HostLimits.pageSize, max(.zero, min(left, limit)))
         let area = try HostKernel.mapAnonymous(length: page * (limit.rawValue + 4))

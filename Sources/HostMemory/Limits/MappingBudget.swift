@@ -8,7 +8,7 @@
 package final class MappingBudget: Sendable {
     /// The budget of this process. The limit is a process's, so there is one budget for all regions.
     package static let process = MappingBudget(
-        limit: { () throws(HostError) in try HostLimits.maxMapCount() },
+        limit: { () throws(HostError) in try HostLimits.mappingLimit() },
         inUse: { () throws(HostError) in try ProcMaps.count() })
 
     /// Why mappings were not granted.

@@ -11,6 +11,12 @@ package enum HostLimits {
         MappingCount(try HostKernel.readNumber("/proc/sys/vm/max_map_count"))
     }
 
+    /// The mappings to reckon with: vm.max_map_count, or where that is hidden the limit that a kernel has by itself.
+    /// One that is lower refuses, as it may at any time.
+    package static func mappingLimit() throws(HostError) -> MappingCount {
+        try HostKernel.unlessHidden(maxMapCount) ?? MappingAccount.defaultLimit
+    }
+
     /// The memory of the host: MemTotal of /proc/meminfo, or where that is hidden what the kernel says otherwise, the
     /// same but in a container that has a /proc/meminfo of its own. The corresponding C function is `sysconf`.
     package static func totalMemory() throws(HostError) -> ByteCount {

@@ -49,8 +49,9 @@ public struct ByteCount: Quantity {
     /// `rawValue` bytes.
     public init(_ rawValue: Int) { self.rawValue = rawValue }
 
-    /// An amount written as people do: a number above 0 with at most six decimals, and K, M, G or T, with or without
-    /// iB, or nothing: 64G, 400GiB, 1.5T. Nil for anything else, for what does not fit, and for parts of a byte.
+    /// An amount written as people do: a number above 0 and K, M, G or T, with or without iB, or whole bytes: 64G,
+    /// 400GiB, 1.1T. What is left of a fraction is less than a byte and dropped. Nil for anything else, and for what
+    /// does not fit.
     public init?(text: some StringProtocol) {
         let text = String(text)
         let short = text.lowercased().hasSuffix("ib") ? text.dropLast(2) : text[...]
@@ -58,13 +59,14 @@ public struct ByteCount: Quantity {
         if unit == nil, short.count < text.count { return nil }
         let parts = (unit == nil ? short : short.dropLast()).split(separator: ".", omittingEmptySubsequences: false)
         let decimals = parts.count == 2 ? parts[1] : ""
-        guard parts.count == 1 || parts.count == 2 && (1...6).contains(decimals.count),
-            let number = Int(parts[0] + decimals), number > 0, decimals.allSatisfy(\.isNumber),
-            let product = ByteCount(unit?.size ?? 1).multiplied(by: number)
+        // 10 to the 18th is the largest that fits.
+        guard parts.count == 1 || parts.count == 2 && unit != nil && (1...18).contains(decimals.count),
+            let number = Int(parts[0] + decimals), decimals.allSatisfy(\.isNumber)
         else { return nil }
         let divisor = decimals.reduce(1) { divisor, _ in divisor * 10 }
-        guard product.rawValue.isMultiple(of: divisor) else { return nil }
-        self = ByteCount(product.rawValue / divisor)
+        guard let bytes = Int(exactly: Int128(number) * Int128(unit?.size ?? 1) / Int128(divisor)), bytes > 0
+        else { return nil }
+        self = ByteCount(bytes)
     }
 
     /// The binary units: 1, K, M, G and T.

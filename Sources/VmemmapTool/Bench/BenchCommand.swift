@@ -16,10 +16,9 @@ struct BenchCommand: ParsableCommand, TakesPages, TakesTailFrames {
             Example: vmemmap bench --pages 2048 --scheme all --backing all --peers baseline
 
             What has no room on this host, and peers that may not be used (KSM and the kernel's own pool need root), \
-            get a row that \
-            says why. SIGINT, SIGTERM and SIGHUP end it with the pairs that there are, and 128 and their number; a \
-            second one at once. Exits with 3 if nothing fits, with 2 if a reader saw a wrong head \
-            (--walkers) or the kernel's own optimization loses memory (--peers kernel).
+            get a row that says why. SIGINT, SIGTERM and SIGHUP end it with the pairs that there are.
+
+            \(ExitStatus.help("bench"))
             """)
 
     @OptionGroup var pages: PagesOption<Self>

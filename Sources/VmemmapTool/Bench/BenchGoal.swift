@@ -145,9 +145,10 @@ struct BenchGoal: Hashable, Sendable, Codable {
         guard kernel.addedNanoseconds > 0 else { return nil }
         return engine.min { $0.1.engineNanoseconds.median < $1.1.engineNanoseconds.median }.map {
             candidate, runs in
-            BenchGoal(
-                .sharedTailOverKernel, candidate,
-                runs.engineNanoseconds.median / kernel.addedNanoseconds, nil,
+            let ratio = runs.engineNanoseconds.median / kernel.addedNanoseconds
+            let (least, most) = kernel.measurement.allocation.over(by: runs.engineNanoseconds)
+            return BenchGoal(
+                .sharedTailOverKernel, candidate, ratio, most.map { Spread([least, ratio, $0]) },
                 baselineRatio: runs.peerNanoseconds.median / kernel.addedNanoseconds)
         }
     }

@@ -12,6 +12,8 @@ struct CompareCommand: ParsableCommand {
             Of a median, the range over its runs tells noise: two figures differ if each lies outside the other's \
             range. Counts and amounts differ if they are not the same. Of the whole process's memory and mappings, \
             which differ a little from run to run, it is unknown, and --fail-above leaves them out.
+
+            \(ExitStatus.help("compare"))
             """)
 
     @Argument(help: "The older export: what --export-json wrote.", completion: .file(extensions: ["json"]))

@@ -14,7 +14,7 @@ struct DemoCommand: ParsableCommand, TakesScheme {
             the tails unmapped for a moment, as arm64 would have to; speculative: walkers that take references, \
             without and with the check of Linux 6.11.
 
-            Exits with 2 if a check fails; with --race, if anything went wrong under the right way.
+            \(ExitStatus.help("demo"))
             """)
 
     static let schemes = Scheme.ofHugeTLB
@@ -82,13 +82,15 @@ struct DemoCommand: ParsableCommand, TakesScheme {
             experiment.samplesMemory = exports.showMemoryOverTime
             experiment.flagsSink = exports.besides.map { $0.write }
             if step {
-                experiment.planSink = { Output.print(Self.opening($0, $1, terminal.style)) }
+                // Read step by step, in a pipe, too.
+                let style = terminal.style.withWidth
+                experiment.planSink = { Output.print(Self.opening($0, $1, style)) }
                 experiment.momentSink = { (moment) throws(ExperimentError) in
                     progress.clear()
-                    Output.print(moment.lines(terminal.style))
+                    Output.print(moment.lines(style))
                     let isLast = moment.number == DemoMoment.steps.count
                     try EnterKey.wait(
-                        isLast ? "optimize and restore under walkers, and check everything" : "the next step")
+                        isLast ? "optimize and restore under walkers, and check everything" : "the next step", style)
                 }
             }
             return try experiment.run(progress: progress.show)

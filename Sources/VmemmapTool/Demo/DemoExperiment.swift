@@ -58,7 +58,7 @@ struct DemoExperiment {
         let all = region.layout.allHugePages
         let sample = HugePageIndex(all.count / 2)
         let before = try FramePicture.take(sample, in: region.layout)
-        func tell(_ picture: FramePicture? = nil) throws {
+        func tell(_ picture: FramePicture) throws {
             guard let momentSink, let now = stages.results.last, let then = stages.results.dropLast().last else {
                 return
             }
@@ -77,7 +77,11 @@ struct DemoExperiment {
                 }
             }
             .nanoseconds)
-        try tell()
+        if momentSink != nil {
+            // Only what has been read has a frame to be drawn.
+            _ = region.visitStructPages(of: sample.alone)
+            try tell(FramePicture.take(sample, in: region.layout))
+        }
         let (tour, touching) = timed { region.visitEveryStructPage() }
         try stages.add(.touched, region, touching)
         let after = try FramePicture.take(sample, in: region.layout)

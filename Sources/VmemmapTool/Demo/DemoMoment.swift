@@ -11,8 +11,8 @@ struct DemoMoment {
     let before: MemoryFigures
     /// The figures after it.
     let after: MemoryFigures
-    /// The huge page in the middle, as it is now; nil where the step is better seen in the figures.
-    let picture: FramePicture?
+    /// The huge page in the middle, as it is now.
+    let picture: FramePicture
 
     /// The steps that are told of, in order.
     static let steps: [Step] = [.populated, .optimized, .touched, .restored]
@@ -23,10 +23,8 @@ struct DemoMoment {
     /// The step in two sentences, the drawing, and the figures that are no longer what they were.
     func lines(_ style: Style) -> [String] {
         let title = "step \(number) of \(Self.steps.count): \(step.rawValue)"
-        let drawing = picture.map {
-            [""] + FrameDrawing($0).lines.map { "  " + $0 } + style.notes(FrameLetters.note([$0]))
-        }
-        return [""] + style.wrapped([title, "", explanation]) + (drawing ?? []) + [""] + changes(style)
+        let drawing = FrameDrawing(picture).lines.map { "  " + $0 } + style.notes(FrameLetters.note([picture]))
+        return [""] + style.wrapped([title, "", explanation, ""]) + drawing + [""] + changes(style)
     }
 
     private var explanation: String {

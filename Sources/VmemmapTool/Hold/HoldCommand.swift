@@ -12,6 +12,8 @@ struct HoldCommand: ParsableCommand, TakesScheme {
             Example: vmemmap inspect --pid PID  # meanwhile, in another terminal
 
             Waits for Enter, SIGINT, SIGTERM or SIGHUP, then cleans up.
+
+            \(ExitStatus.help("hold"))
             """)
 
     @OptionGroup(title: "Emulated memory") var emulation: EmulationOptions<Self>

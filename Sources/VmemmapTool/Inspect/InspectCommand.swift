@@ -17,9 +17,9 @@ struct InspectCommand: ParsableCommand, TakesPages, TakesTailFrames {
             Example: vmemmap inspect --pid PID  # of a running vmemmap hold
 
             Reads /proc/PID/maps, pagemap, smaps and fd, as any other tool does: as the same user, or as root. \
-            Without --pid it \
-            starts a temporary vmemmap hold and ends it. Exits with 2 if a check fails, with 3 if there \
-            is no such process or region, with 4 if it belongs to somebody else.
+            Without --pid it starts a temporary vmemmap hold and ends it.
+
+            \(ExitStatus.help("inspect"))
             """)
 
     @Option(

@@ -21,14 +21,15 @@ struct KernelCommand: ParsableCommand, TakesPages {
 
             --measure adds N huge pages to the host's own pool and takes them out again, with \
             vm.hugetlb_optimize_vmemmap off and on in turn, and puts both settings back on every way out. One huge \
-            page comes first: if the kernel loses it, nothing more is taken. Exits with 2 then, and if the emulator \
-            does not save what the kernel does.
+            page comes first: if the kernel loses it, nothing more is taken.
 
             --page-tables does the same once and reads the kernel's own page tables meanwhile: which frame each \
             vmemmap page maps, and how it is protected. It takes root. --existing and --pfn change nothing; CAP_BPF \
             and \
             CAP_PERFMON are enough for them. The kernel's memory is never written to. Where it cannot be read, all of \
             them exit with 4, the reason and what would allow it.
+
+            \(ExitStatus.help("kernel"))
             """)
 
     @Flag(help: "Measure the host's own pool beside the emulator under the same scheme (root).")
@@ -61,7 +62,7 @@ struct KernelCommand: ParsableCommand, TakesPages {
 
     @OptionGroup var pages: PagesOption<Self>
 
-    @Option(help: "With --measure and --page-tables: their size, 2M (the default) or 1G.")
+    @Option(help: ArgumentHelp("With --measure and --page-tables: their size (default: 2M).", valueName: "SIZE"))
     var pageSize: HugePageSize?
 
     @Option(

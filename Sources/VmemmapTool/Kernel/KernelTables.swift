@@ -64,6 +64,12 @@ extension KernelResult: ExportableResult {
             .meanNanoseconds("emulator_max", "The slowest.") { $0.emulator.max },
             .ratio("emulator_over_added", "The emulator over what the optimization adds.") { $0.over }
                 .shown("over\nHVO"),
+            .ratio("emulator_over_added_min", "The fastest over the largest difference.") {
+                $0.over == nil ? nil : $0.kernel.over(by: $0.emulator).least
+            }.shown("from", drop: 4),
+            .ratio("emulator_over_added_max", "The slowest over the smallest difference; nothing where that is none.") {
+                $0.over == nil ? nil : $0.kernel.over(by: $0.emulator).most
+            }.shown("to", drop: 5),
         ]
         let kernel = KernelMeasurementResult.columns { (row: Row) in row.kernel }
         return ExportTable(
@@ -120,6 +126,17 @@ extension KernelResult: ExportableResult {
                     $0.1.memmapMissingPages.value?.rawValue
                 },
             ])
+    }
+}
+
+extension KernelMeasurementResult.Operation {
+    /// How far what was timed over what the optimization adds may lie, given their spreads. Without an end where the
+    /// smallest difference is not above 0.
+    func over(by time: Spread) -> (least: Double, most: Double?) {
+        (
+            addedNanoseconds.max > 0 ? time.min / addedNanoseconds.max : 0,
+            addedNanoseconds.min > 0 ? time.max / addedNanoseconds.min : nil
+        )
     }
 }
 

@@ -58,14 +58,18 @@ struct ManualPage: Sendable {
 
         let paragraphs = (command.discussion ?? "").split(separator: "\n", omittingEmptySubsequences: false)
         page.section("Description")
-        let prose = paragraphs.filter { !$0.hasPrefix(Self.example) }.joined(separator: "\n")
+        let prose = paragraphs.filter { !$0.hasPrefix(Self.example) && !$0.hasPrefix(ExitStatus.helpPrefix) }
+            .joined(separator: "\n")
         page.text("\(command.abstract ?? "")\n\n\(prose)")
         if parent == nil { subcommands(command, &page) }
         options(command, &page)
         let examples = paragraphs.filter { $0.hasPrefix(Self.example) }.map { $0.dropFirst(Self.example.count) }
         if !examples.isEmpty { page.section("Examples") }
         for example in examples { page.example(example) }
-        Self.exitStatus(&page)
+        page.section("Exit status")
+        for status in ExitStatus.all(of: parent == nil ? nil : command.commandName) {
+            page.item(ManualText.bold(status.code), "\(status.meaning.capitalizedFirst).")
+        }
         page.section("Environment")
         for variable in Style.variables { page.item(ManualText.bold(variable.name), variable.meaning) }
         page.section("See also")
@@ -119,16 +123,6 @@ struct ManualPage: Sendable {
         }
         if let value = argument.defaultValue { text += "\nDefault: \(value)." }
         return text
-    }
-
-    private static func exitStatus(_ page: inout ManualText) {
-        page.section("Exit status")
-        for (code, meaning) in ExitCode.meanings {
-            page.item(ManualText.bold("\(code)"), meaning.prefix(1).uppercased() + meaning.dropFirst() + ".")
-        }
-        page.item(
-            "\(ManualText.bold("128"))+\(ManualText.italic("N"))",
-            "Ended by signal N, in order: settings of the host are put back.")
     }
 
     private func seeAlso(_ command: CommandDescription, _ parent: String?) -> String {

@@ -11,6 +11,8 @@ struct PlanCommand: ParsableCommand, TakesTailFrames {
             Example: vmemmap plan
             Example: vmemmap plan 400G@2M 64G@1G --of 512G
             Example: vmemmap plan --arch all --scheme head
+
+            \(ExitStatus.help("plan"))
             """)
 
     @Argument(
@@ -19,7 +21,7 @@ struct PlanCommand: ParsableCommand, TakesTailFrames {
     var pools: [PlannedPool] = []
 
     @Option(
-        help: ArgumentHelp("The memory that the pools are a part of.", valueName: "SIZE[K|M|G|T]"),
+        help: ArgumentHelp("The memory that the pools are a part of.", valueName: "SIZE"),
         transform: MemorySize.parse)
     var of: MemorySize?
 
@@ -33,8 +35,10 @@ struct PlanCommand: ParsableCommand, TakesTailFrames {
     var basePage: String?
 
     @Option(
-        help: "Only this size of huge page (default: each; with --pages 2M).",
-        completion: .list(HugePageSize.allValueStrings), transform: PlanCommand.pageSize)
+        help: ArgumentHelp(
+            "Only this size of huge page, \(OptionHelp.pageSizes) (default: each; with --pages 2M).",
+            valueName: "SIZE"),
+        completion: .list(HugePageSize.usual), transform: HugePageSize.parse)
     var pageSize: HugePageSize?
 
     @Option(help: "Only this scheme (default: all).")
@@ -46,10 +50,9 @@ struct PlanCommand: ParsableCommand, TakesTailFrames {
     @OptionGroup var tailFrames: TailFramesOption<Self>
 
     @Option(
-        help: """
-            sizeof(struct page) in bytes; nothing can be freed where it is no power of two. 8, 16 and 32: what it may \
-            shrink to.
-            """)
+        help: ArgumentHelp(
+            "sizeof(struct page) in bytes; nothing can be freed where it is no power of two. 8, 16 and 32: what it may "
+                + "shrink to.", valueName: "BYTES"))
     var structPageSize = StructPageSize(bytes: StructPage.size)
 
     @Flag(help: "Also 1 TiB, as in the cover letter of v5.")
@@ -57,14 +60,6 @@ struct PlanCommand: ParsableCommand, TakesTailFrames {
 
     @OptionGroup(title: "Export") var export: ExportOptions
     @OptionGroup(title: "Terminal") var terminal: TerminalOptions
-
-    /// Any power of two that Linux has huge pages of.
-    static func pageSize(_ text: String) throws -> HugePageSize {
-        guard let size = (try? MemorySize.parse(text)).flatMap({ HugePageSize(bytes: $0.bytes) }) else {
-            throw ValidationError("it must be a power of two of bytes, or of K, M or G, at most 16G")
-        }
-        return size
-    }
 
     func validate() throws {
         try checkBasePage()
@@ -84,7 +79,7 @@ struct PlanCommand: ParsableCommand, TakesTailFrames {
         // Each row says how many it has.
         try tailFrames.check(
             for: schemes, sizes, basePageSize: arch?.one?.basePageSize ?? HostLimits.pageSize)
-        _ = try amount.bytes(sizes[0])
+        _ = try amount.bytes(sizes[0], saysRest: true)
     }
 
     private func checkBasePage() throws {
@@ -128,7 +123,8 @@ struct PlanCommand: ParsableCommand, TakesTailFrames {
     var experiment: PlanExperiment {
         get throws {
             PlanExperiment(
-                memory: try amount.bytes(sizes[0]), pools: pools, of: of?.bytes, architecture: arch, sizes: sizes,
+                memory: try amount.bytes(sizes[0], saysRest: true), pools: pools, of: of?.bytes, architecture: arch,
+                sizes: sizes,
                 schemes: schemes, backing: backing, tailFrames: tailFrames.value,
                 structPageSize: structPageSize.bytes, hasCoverLetter: coverLetter)
         }

@@ -15,15 +15,15 @@ struct PoolCommand: ParsableCommand {
             Lines: \(PoolLanguage.lines.map(\.form).joined(separator: "; ")). The manual page vmemmap-pool(5) has \
             what each means, and the words of boot.
             \(PoolLanguage.rules)
-            Exits with 2 if something is not as expected, with 64 on a syntax error: nothing after it runs.
 
-            --beside-kernel does every line on the host's own pools, too, and prints outcomes and counters of both; a \
-            difference is told, and the exit code is 2. The pools must be empty (4 otherwise), half of the available \
-            memory is what they may take, and everything is put back on every way out. What has no counterpart on the \
-            host is named before anything is run.
+            --beside-kernel does every line on the host's own pools, too, and prints outcomes and counters of both. \
+            The pools must be empty, half of the available memory is what they may take, and everything is put back on \
+            every way out. What has no counterpart on the host is named before anything is run.
 
             --random draws N scripts and ends with the first difference, shrunk to the fewest lines, as a script. \
             Without --beside-kernel the emulated pools are held against plain counters, and no root is needed.
+
+            \(ExitStatus.help("pool"))
             """)
 
     @Argument(

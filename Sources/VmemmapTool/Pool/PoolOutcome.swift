@@ -40,6 +40,8 @@ struct PoolSized: Hashable, Sendable {
     /// How many tail frames would let all of them be, at this host's vm.max_map_count; nil where that is not what stood
     /// in the way, or no number would.
     var fittingTailFrames: PageCount?
+    /// The tail frames with which the most are optimized, where no number lets all of them be; nil elsewhere.
+    var furthestTailFrames: EmulatedMemory.Reach?
 }
 
 extension PoolOutcome {
@@ -115,7 +117,8 @@ extension PoolSized {
     /// What stood in the way, with the errno that it would be, and why huge pages are not optimized.
     var remarks: [String] {
         let refusal = change.refusal.map { "\($0) (\($0.errnoName))" }
-        let fitting = fittingTailFrames.map(ShortageText.wayOut) ?? ""
+        let fitting =
+            fittingTailFrames.map(ShortageText.wayOut) ?? furthestTailFrames.map(ShortageText.furthest) ?? ""
         let notOptimized = change.optimizeRefusal.map {
             "\(Format.count(change.notOptimized.rawValue)) of them not optimized: \($0)\(fitting)"
         }

@@ -61,7 +61,12 @@ enum PoolScriptReport {
             lines.append("  " + KernelMessage.crossing(configuration.structPageSize))
         }
         lines += plans.map { "  " + message($0) }
-        return lines + pools.flatMap(pool)
+        lines += pools.flatMap(pool)
+        if !configuration.optimizesAtBoot, pools.contains(where: { $0.change.got > .zero }) {
+            lines.append(
+                "  none of them optimized, as HVO is off: hugetlb_free_vmemmap=on in the boot line turns it on")
+        }
+        return lines
     }
 
     private static func message(_ plan: MappingPlan) -> String {

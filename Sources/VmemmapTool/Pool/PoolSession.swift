@@ -212,22 +212,22 @@ final class PoolSession {
             isAtBoot
             ? try machine.setPoolAtBoot(size, to: asked, onNode: node, progress: tell)
             : try machine.setPool(size, to: asked, onNode: node, progress: tell)
-        let isShort = change.notOptimized > .zero
-        return PoolSized(
-            size: size, node: node, change: change,
-            optimized: isShort ? machine.hugePages(size).optimized : nil,
-            fittingTailFrames: isShort ? fittingTailFrames(machine.configuration, size, change) : nil)
+        var sized = PoolSized(size: size, node: node, change: change)
+        if change.notOptimized > .zero {
+            sized.optimized = machine.hugePages(size).optimized
+            adviseTailFrames(machine.configuration, &sized)
+        }
+        return sized
     }
 
-    /// How many tail frames would do with the mappings that the host had before the machine came.
-    private func fittingTailFrames(
-        _ configuration: MachineConfiguration, _ size: HugePageSize, _ change: PoolChange
-    ) -> PageCount? {
-        guard change.optimizeRefusal?.isMappingLimit == true, let room = roomBefore else { return nil }
+    /// How many tail frames would do with the mappings that the host had before the machine came, or would do most.
+    private func adviseTailFrames(_ configuration: MachineConfiguration, _ sized: inout PoolSized) {
+        guard sized.change.optimizeRefusal?.isMappingLimit == true, let room = roomBefore else { return }
         let memory = EmulatedMemory(
-            pages: change.got, pageSize: size, basePageSize: configuration.sizes.basePage,
-            scheme: configuration.scheme, backing: configuration.backing, tailFrames: .auto)
-        return memory.fittingTailFrames(on: room)
+            pages: sized.change.got, pageSize: sized.size, basePageSize: configuration.sizes.basePage,
+            scheme: configuration.scheme, backing: configuration.backing, tailFrames: configuration.tailFrames)
+        sized.fittingTailFrames = memory.fittingTailFrames(on: room)
+        if sized.fittingTailFrames == nil { sized.furthestTailFrames = memory.reach(on: room) }
     }
 
     private func on(

@@ -11,7 +11,9 @@ struct SavingsCommand: ParsableCommand, TakesScheme {
             Example: vmemmap savings --memory 8G --scheme shared-tail --tail-frames auto
 
             The struct pages of 1 TiB take 16 GiB of real memory, and in 2 MiB pages more mappings than one process \
-            may have: use --nodes auto. Exits with 2 if a check fails.
+            may have: use --nodes auto.
+
+            \(ExitStatus.help("savings"))
             """)
 
     @OptionGroup(title: "Emulated memory") var amount: AmountOptions

@@ -18,14 +18,15 @@ struct StressCommand: ParsableCommand, TakesPages {
 
             Exports are written anew at each report, so that a power cut loses no more than what came after it.
 
-            Exits with 2 if a check fails, and shows what led to it; rerun with --seed to repeat the operations. \
-            SIGINT, SIGTERM \
+            If a check fails, it shows what led to it; rerun with --seed to repeat the operations. SIGINT, SIGTERM \
             and SIGHUP end the run with a verdict on what was run, a second one ends it at once.
 
             For --faults host, RLIMIT_AS and RLIMIT_NOFILE are lowered, vm.max_map_count is reached, frames are \
             budgeted and, as root, a \
             tmpfs that frames come from is filled. The summary says in how many rounds each was so, and what could \
             not be.
+
+            \(ExitStatus.help("stress"))
             """)
 
     @Option(

@@ -48,7 +48,7 @@ final class StressRun {
         do throws(HostError) {
             try HostKernel.enableInterruptions()
             if configuration.faults.isHost,
-                let text = StressPressure.leftOut(mappingLimit: try HostLimits.maxMapCount())
+                let text = StressPressure.leftOut(mappingLimit: try HostLimits.mappingLimit())
             {
                 leftOut.append(text)
             }

@@ -42,7 +42,7 @@ final class StressSetUp: Sendable {
         self.machine = machine
         self.region = region
         // Where it cannot be read, no refusal is put down to a change of it.
-        mappingLimit = (try? HostLimits.maxMapCount()) ?? .zero
+        mappingLimit = (try? HostLimits.mappingLimit()) ?? .zero
         regionContents = LegalContents(
             branding: region, StressSeed.derive(configuration.seed, 2, UInt64(number)) & UInt64(Int64.max))
         machineContents = LegalContents(of: machine)

@@ -111,7 +111,7 @@ struct DemoCommandTests {
         let frames = steps.map { $0.contains("frames behind the region") }
         // Reading brings no frame back.
         #expect(frames == [true, true, false, true])
-        #expect(steps.map { $0.contains("-----> |") } == [true, false, true, true])
+        #expect(steps.map { $0.contains("-----> |") } == [true, true, true, true])
         #expect(outcome.output.hasSuffix("7 checks passed\n"))
     }
 

@@ -24,7 +24,7 @@ struct ManualTests {
         #expect(names.count == Set(names).count)
     }
 
-    @Test("Each option stands there once, with its values and its default, and an exit status as it is")
+    @Test("Each option stands there once, with its values and its default")
     func options() throws {
         let page = try Self.page("vmemmap-stress.1")
         let options = Self.section("OPTIONS", page)
@@ -34,12 +34,35 @@ struct ManualTests {
         #expect(!options.contains { $0.contains("as\\-node") })
         #expect(Self.section("EXAMPLES", page).contains { $0.hasPrefix("vmemmap stress \\-\\-duration 10m") })
         #expect(!Self.section("DESCRIPTION", page).contains { $0.contains("Example") })
-        let status = Self.section("EXIT STATUS", page)
-        for (code, meaning) in ExitCode.meanings {
-            let place = try #require(status.firstIndex(of: "\\fB\(code)\\fR"))
-            #expect(status[place + 1].lowercased() == "\(meaning).".lowercased())
-        }
         #expect(Self.section("ENVIRONMENT", page).contains("\\fBNO_COLOR\\fR"))
+    }
+
+    @Test("What each command ends with: its page, its help and the article say the same, and no more than it does")
+    func exitStatus() async throws {
+        let article = try Repository.text(of: "Sources/VmemmapEmulator/Documentation.docc/CommandReference.md")
+        for status in ExitStatus.common { #expect(article.contains("| \(status.code) | \(status.meaning) |\n")) }
+        for (command, statuses) in ExitStatus.special {
+            for status in statuses {
+                #expect(article.contains("| `\(command)` | \(status.code) | \(status.meaning) |\n"), "\(command)")
+            }
+        }
+        let special = ExitStatus.special.map(\.statuses.count).reduce(0, +)
+        #expect(article.split(separator: "\n").count { $0.firstMatch(of: /^\| `.+` \| \d+/) != nil } == special)
+        for command in try CommandDescription.whole().shownSubcommands.map(\.commandName) {
+            let page = Self.section("EXIT STATUS", try Self.page("vmemmap-\(command).1"))
+            let statuses = ExitStatus.all(of: command)
+            let items = statuses.flatMap {
+                [".TP", ManualText.bold($0.code), ManualText.escaped("\($0.meaning.capitalizedFirst).")]
+            }
+            #expect(page == items, "\(command)")
+            let help = try await Command.run(["\(command)", "--help"]).output.split(whereSeparator: \.isWhitespace)
+            #expect(help.joined(separator: " ").contains(ExitStatus.help(command)), "\(command)")
+            // What a run has ended with, it says; and a failed check, if a run can have one.
+            let codes = Set(statuses.map(\.code))
+            let reached = ExitCodeTests.cases.filter { $0.arguments[0] == command }.map { "\($0.code)" }
+            #expect(codes.isSuperset(of: reached), "\(command)")
+            #expect(codes.contains("2") == (command != "plan"))
+        }
     }
 
     @Test("Text is no request of roff's, whatever it begins with, and prints as it is written")
@@ -96,6 +119,11 @@ struct ManualTests {
                 let kind = (argument["completionKind"] as? [String: Any])?.keys.first
                 let name = "\(subcommand["commandName"] ?? "") \(argument["valueName"] ?? "")"
                 if argument["allValues"] != nil { #expect(kind == "list", "\(name)") }
+                let option = (argument["preferredName"] as? [String: Any])?["name"] as? String
+                if ["page-size", "base-page"].contains(option), argument["shouldDisplay"] as? Bool == true {
+                    #expect(kind == "list", "\(name)")
+                    #expect((argument["abstract"] as? String)?.contains("16") == true || argument["allValues"] != nil)
+                }
                 guard (argument["valueName"] as? String)?.hasPrefix("FILE") == true else { continue }
                 #expect(kind == "file", "\(name)")
                 files += 1

@@ -147,10 +147,13 @@ struct ForecastTests {
     func amounts() throws {
         for (text, bytes) in [
             ("64G", 64 << 30), ("400GiB", 400 << 30), ("1.5T", 3 << 39), (".25m", 1 << 18), ("2097152", 2 << 20),
+            // Rounded down to whole bytes.
+            ("1.1T", 1_209_462_790_553), ("1.3T", 1_429_365_116_108), ("0.1G", 107_374_182),
+            ("1.0000001G", 1_073_741_931), ("1048575.999999T", 1_152_921_504_605_747_464),
         ] {
             #expect(try MemorySize.parse(text).bytes == ByteCount(bytes), "\(text)")
         }
-        for text in ["1.5", "GiB", "1.G", "1.2.3G", "-1G", "1e3G", "0G", "0.0G", "4iB", "1.0000001G", "400GB"] {
+        for text in ["1.5", "GiB", "1.G", "1.2.3G", "-1G", "1e3G", "0G", "0.0G", "4iB", "0.0001K", "400GB"] {
             #expect(throws: (any Error).self, "\(text)") { try MemorySize.parse(text) }
         }
     }

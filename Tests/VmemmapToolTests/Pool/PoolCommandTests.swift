@@ -132,6 +132,32 @@ struct PoolCommandTests {
         #expect(outcome.output.contains("; tail_frames=2 would let all of them be\n"))
     }
 
+    @Test(
+        "Where no number of tail frames lets all be optimized, the one that goes furthest is named, and goes as far",
+        .enabled(if: Command.hasOrdinaryMapLimit, Command.raisedMapLimit))
+    func furthest() async throws {
+        func run(_ words: String) async throws -> String {
+            let script = "printf 'boot memory=40G hugepages=17000 \(words)\n' | \"$0\" pool"
+            let outcome = try await Command.shell(script)
+            #expect(outcome.code == 0, "\(outcome)")
+            return outcome.output
+        }
+        let one = try await run("hugetlb_free_vmemmap=on")
+        #expect(one.contains("; no number of tail frames would let all of them be: tail_frames=4 goes furthest"))
+        let named = try #require(one.firstMatch(of: /goes furthest, to about ([\d ]+)\n/), "\(one)")
+        let best = try await run("hugetlb_free_vmemmap=on tail_frames=4")
+        let reached = try #require(best.firstMatch(of: /2\.00 MiB, ([\d ]+) optimized\n/), "\(best)")
+        let (said, done) = (try Self.number(named.output.1), try Self.number(reached.output.1))
+        #expect(abs(said - done) < 100)
+        #expect(best.contains("more go no further than about"))
+        let off = try await run("")
+        #expect(off.contains("none of them optimized, as HVO is off: hugetlb_free_vmemmap=on"), "\(off)")
+    }
+
+    private static func number(_ text: Substring) throws -> Int {
+        try #require(Int(text.filter { $0 != " " }))
+    }
+
     @Test("No script is left out")
     func allExamples() async throws {
         let names = try await Repository.names(in: "scripts/examples").filter { $0.hasSuffix(".pool") }

@@ -39,7 +39,7 @@ struct HiddenFilesTests {
 
     @Test(
         "An empty file is told in one line with the way out, and is no internal error",
-        arguments: ["/proc/meminfo", "/proc/sys/vm/max_map_count"],
+        arguments: ["/proc/meminfo"],
         ["demo --pages 4", "bench --pages 4 --pairs 1", "inspect --pages 4"])
     func needed(_ file: String, _ command: String) async throws {
         let outcome = try await Self.run("mount --bind empty \(file) && \"$V\" \(command)")
@@ -47,6 +47,40 @@ struct HiddenFilesTests {
         let lines = outcome.error.split(separator: "\n")
         #expect(lines.count == 1 && outcome.error.contains(file), "\(outcome)")
         #expect(outcome.error.contains("where /proc and /sys are the kernel's own"), "\(outcome)")
+    }
+
+    @Test(
+        "Without /proc/sys and /sys everything runs, with the kernel's default of vm.max_map_count, and says so",
+        arguments: [
+            "mount -t tmpfs none /proc/sys", "mount -t tmpfs none /proc/sys && mount -t tmpfs none /sys",
+            "mount --bind empty /proc/sys/vm/max_map_count",
+        ],
+        [
+            "demo --pages 4", "savings --pages 4", "inspect --pages 4", "hold --pages 4", "bench --pages 4 --pairs 1",
+            "stress --pages 4 --duration 300ms --faults all --backing all",
+        ])
+    func masked(_ hide: String, _ command: String) async throws {
+        let run = "exec \"$V\" \(command) < <(echo)"
+        let outcome = try await Self.run("\(hide) && \(run)")
+        #expect(outcome.code == 0 && outcome.error.isEmpty, "\(outcome)")
+        // hold and stress say nothing of the host.
+        if !command.hasPrefix("hold"), !command.hasPrefix("stress") {
+            #expect(outcome.output.contains("hidden: taken for 65530"), "\(outcome)")
+        }
+        let json = try await Self.run("\(hide) && exec \"$V\" \(command) -q --export-json - < <(echo)")
+        if !command.hasPrefix("hold") { #expect(json.output.contains("\"max_map_count\" : null"), "\(json)") }
+    }
+
+    @Test("A pool script runs without /proc/sys, and what no mapping is left for is said")
+    func maskedPool() async throws {
+        let hide = "mount -t tmpfs none /proc/sys && "
+        let pool = try await Self.run(
+            hide + "echo boot memory=1G hugepages=9 hugetlb_free_vmemmap=on > s; exec \"$V\" pool s")
+        #expect(pool.code == 0 && pool.output.contains("9 of 9 huge pages"), "\(pool)")
+        let short = try await Self.run(hide + "exec \"$V\" demo --pages 999999")
+        #expect(short.code == 3 && short.error.contains("is hidden here, is taken for 65530"), "\(short)")
+        let raised = try await Self.run(hide + "exec \"$V\" savings --pages 9000 --raise-map-limit")
+        #expect(raised.code == 4 && raised.error.contains("/proc/sys/vm/max_map_count"), "\(raised)")
     }
 
     @Test(

@@ -9,7 +9,6 @@ extension KernelResult {
             subject: "The kernel\u{2019}s own page tables",
             setting: "\(block.kernel), \(PageTablesReport.source(block))"
                 + (block.scheme.value.map { "; \($0.rawValue) scheme, told by what was found" } ?? ""),
-            summary: Check.closing(checks).capitalizedFirst + ".",
             sections: pictures(block) + Check.sections(checks) + [places(block)])
     }
 

@@ -14,10 +14,9 @@ enum BesideReport {
         return style.wrapped(
             ["vmemmap pool: the emulated HugeTLB pools beside those of Linux \(release), line by line", ""] + notes
                 + differences) + (notes.isEmpty && differences.isEmpty ? [] : [""])
-            + [
-                columns("", "emulator", "kernel"),
-                columns("", titles, titles),
-            ]
+            + (isNarrow(style)
+                ? [label("", 6) + titles]
+                : columns("", "emulator", "kernel", style) + columns("", titles, titles, style))
     }
 
     private static let titles = PoolCounts.Pool(hugePageBytes: .zero).named.map { right($0.name, 6) }.joined()
@@ -26,13 +25,20 @@ enum BesideReport {
         String(repeating: " ", count: max(0, width - text.count)) + text
     }
 
-    /// A label and two columns of 33 characters: 78 in all.
-    private static func columns(_ label: String, _ first: String, _ second: String) -> String {
-        func left(_ text: String, _ width: Int) -> String {
-            text + String(repeating: " ", count: max(0, width - text.count))
-        }
-        let line = "  " + left(label, 8) + left(first, 33) + "  " + second
-        return String(line.reversed().drop { $0 == " " }.reversed())
+    private static func label(_ text: String, _ width: Int) -> String {
+        text + String(repeating: " ", count: max(0, width - text.count))
+    }
+
+    /// Whether there is no room for both sides beside each other.
+    private static func isNarrow(_ style: Style) -> Bool { style.width ?? .max < 80 }
+
+    /// A label and two columns of 33 characters: 78 in all. Where it is narrow, a line each.
+    private static func columns(_ name: String, _ first: String, _ second: String, _ style: Style) -> [String] {
+        let lines =
+            isNarrow(style)
+            ? [name, label("emul.", 6) + first, label("kernel", 6) + second]
+            : ["  " + label(name, 8) + label(first, 33) + "  " + second]
+        return lines.map { String($0.reversed().drop { $0 == " " }.reversed()) }
     }
 
     /// A line on both sides.
@@ -43,41 +49,40 @@ enum BesideReport {
         if outcome.emulator.outcome.value != nil, outcome.peer.outcome.value == nil, !said.isEmpty {
             return style.wrapped(heading + said + findings)
         }
-        return heading + rows(outcome) + style.wrapped(findings)
+        return style.wrapped(heading) + rows(outcome, style) + style.wrapped(findings)
     }
 
-    private static func rows(_ outcome: BesideOutcome) -> [String] {
+    private static func rows(_ outcome: BesideOutcome, _ style: Style) -> [String] {
         let pairs = zip(outcome.emulator.counts.pools, outcome.peer.counts.pools)
         // The first size in any case: it has the outcome.
         let shown = pairs.enumerated().filter { index, pair in
             index == 0 || pair.0.named.contains { $0.value != 0 } || pair.1.named.contains { $0.value != 0 }
         }
         func cells(_ pool: PoolCounts.Pool, _ outcome: String?) -> String {
-            pool.named.map { right("\($0.value)", 6) }.joined() + (outcome.map { "  \($0)" } ?? "")
+            pool.named.map { right("\($0.value)", 6) }.joined()
+                + (outcome.map { (isNarrow(style) ? " " : "  ") + $0 } ?? "")
         }
         /// One node has what all have.
         func nodes(_ pool: PoolCounts.Pool, _ theirs: PoolCounts.Pool) -> [String] {
             guard pool.nodes.count > 1, pool.nodes.count == theirs.nodes.count else { return [] }
-            return zip(pool.nodes, theirs.nodes).enumerated().map { number, pair in
+            return zip(pool.nodes, theirs.nodes).enumerated().flatMap { number, pair in
                 let texts = [pair.0, pair.1].map { node in
                     [node.totalPages, node.freePages].map { right("\($0)", 6) }.joined() + right("", 6)
                         + right("\(node.surplusPages)", 6)
                 }
-                return columns(" node\(number)", texts[0], texts[1])
+                return columns(" node\(number)", texts[0], texts[1], style)
             }
         }
         var rows = shown.flatMap { index, pair in
-            [
-                columns(
-                    pair.0.hugePageBytes.argument,
-                    cells(pair.0, index == 0 ? outcome.emulator.outcome.value ?? "-" : nil),
-                    cells(pair.1, index == 0 ? outcome.peer.outcome.value ?? "-" : nil))
-            ] + nodes(pair.0, pair.1)
+            columns(
+                pair.0.hugePageBytes.argument,
+                cells(pair.0, index == 0 ? outcome.emulator.outcome.value ?? "-" : nil),
+                cells(pair.1, index == 0 ? outcome.peer.outcome.value ?? "-" : nil), style) + nodes(pair.0, pair.1)
         }
         let memmap = [outcome.emulator, outcome.peer].map { side in
             side.counts.memmapChangePages.value.map { "\($0)" } ?? "-"
         }
-        if memmap != ["0", "0"] { rows.append(columns("memmap", right(memmap[0], 6), right(memmap[1], 6))) }
+        if memmap != ["0", "0"] { rows += columns("memmap", right(memmap[0], 6), right(memmap[1], 6), style) }
         return rows
     }
 

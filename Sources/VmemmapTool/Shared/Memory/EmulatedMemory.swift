@@ -51,6 +51,36 @@ struct EmulatedMemory: Hashable, Sendable {
         return (try? memory.plan(on: room.keepingFree(MappingAccount.variation)))?.tailFrames
     }
 
+    /// How far tail frames go where there is not room for all huge pages.
+    struct Reach: Hashable, Sendable {
+        /// The fewest tail frames with which a huge page takes the fewest mappings.
+        let tailFrames: PageCount
+        /// The huge pages that there is room for then.
+        let pages: HugePageCount
+        /// Whether it takes fewer than it does now.
+        let isBetter: Bool
+    }
+
+    /// The most huge pages that can be optimized with any number of tail frames.
+    func reach(on room: HostRoom) -> Reach? {
+        guard let geometry = Geometry(basePageSize: basePageSize, hugePageSize: pageSize),
+            let most = TailFrames.most([scheme], [pageSize], basePageSize: basePageSize)
+        else { return nil }
+        func mappings(_ tailFrames: TailFrames) -> MappingCount? {
+            try? MappingPlan(
+                geometry: geometry, scheme: scheme, backing: backing, hugePages: 1, tailFrames: tailFrames
+            ).mappings(.optimized)
+        }
+        let all = (1...most.rawValue).compactMap { frames in
+            mappings(.frames(PageCount(frames))).map { (frames: frames, mappings: $0) }
+        }
+        guard let best = all.min(by: { $0.mappings < $1.mappings }), best.mappings > .zero else { return nil }
+        let free = room.keepingFree(MappingAccount.variation).freeMappings
+        return Reach(
+            tailFrames: PageCount(best.frames), pages: HugePageCount(free.rawValue / best.mappings.rawValue),
+            isBetter: mappings(tailFrames).map { best.mappings < $0 } ?? false)
+    }
+
     /// What optimizing them does where vm.max_map_count is as high as it has to be.
     ///
     /// - Throws: ``ExperimentError`` when the host's base page has no use for the scheme, or there is not memory

@@ -88,7 +88,7 @@ struct HostRoom: Hashable, Sendable {
         do throws(HostError) {
             let memory = try HostLimits.availableMemory()
             return HostRoom(
-                mappingLimit: try HostLimits.maxMapCount(), mappingsInUse: try ProcMaps.count(), memory: memory.bytes,
+                mappingLimit: try HostLimits.mappingLimit(), mappingsInUse: try ProcMaps.count(), memory: memory.bytes,
                 memorySource: memory.source, limits: try currentLimits())
         } catch {
             throw .host(error)

@@ -27,14 +27,19 @@ struct PlannedPool: Hashable, Sendable, Codable {
 
     /// As it is written on the command line, with an error that says what may stand there.
     static func parse(_ text: String) throws -> PlannedPool {
-        let parts = text.split(separator: "@", omittingEmptySubsequences: false)
-        guard parts.count == 2, let memory = try? MemorySize.parse(String(parts[0])),
-            let bytes = try? MemorySize.parse(String(parts[1])).bytes, let size = HugePageSize(bytes: bytes)
-        else {
+        let parts = text.split(separator: "@", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 2 else {
             throw ValidationError(
-                "it must be an amount of memory and the size of its huge pages, as in 400G@2M; the latter is a power "
-                    + "of two, at most 16G")
+                "it must be an amount of memory and the size of its huge pages, as in 400G@2M")
         }
-        return PlannedPool(memory: memory.bytes, size: size)
+        return PlannedPool(
+            memory: try part("the memory", parts[0], MemorySize.parse).bytes,
+            size: try part("the size of huge page", parts[1], HugePageSize.parse))
+    }
+
+    private static func part<Value>(
+        _ name: String, _ text: String, _ parse: (String) throws -> Value
+    ) throws -> Value {
+        do { return try parse(text) } catch { throw ValidationError("\(name), '\(text)': \(error)") }
     }
 }

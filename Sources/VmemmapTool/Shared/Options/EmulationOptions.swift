@@ -5,7 +5,8 @@ public import VmemmapEmulator
 /// What is said of the options that several commands have, once. Where one takes all schemes or backings, or has no
 /// default, its type is another.
 enum OptionHelp {
-    static let pageSize: ArgumentHelp = "Huge page size."
+    static let pageSize = ArgumentHelp("Huge page size.", valueName: "SIZE")
+    static let pageSizes = "a power of two, usually one of \(HugePageSize.usual.joined(separator: ", "))"
     static let hugeTLBScheme = scheme(of: Scheme.ofHugeTLB)
     static let backing: ArgumentHelp =
         "What the region consists of: anonymous memory with a file for shared frames, or one memfd."
@@ -102,16 +103,18 @@ struct AmountOptions: ParsableArguments, TakesPages {
     static let pagesHelp = "How many huge pages, in place of --memory."
 
     @Option(
-        help: ArgumentHelp("Memory, all of it in huge pages.", valueName: "SIZE[K|M|G|T]"),
+        help: ArgumentHelp("Memory, all of it in huge pages, as 400G or 1.3T.", valueName: "SIZE"),
         transform: MemorySize.parse)
     var memory: MemorySize?
 
     @OptionGroup var pages: PagesOption<Self>
 
     /// The memory in huge pages of a size; nil where neither was given. Throws unless it is a whole number of them.
-    func bytes(_ size: HugePageSize) throws -> ByteCount? {
+    ///
+    /// - Parameter saysRest: see ``MemorySize/check(holds:saysRest:)``.
+    func bytes(_ size: HugePageSize, saysRest: Bool = false) throws -> ByteCount? {
         guard let pages = pages.number else {
-            try memory?.check(holds: size)
+            try memory?.check(holds: size, saysRest: saysRest)
             return memory?.bytes
         }
         guard let bytes = size.bytes.multiplied(by: pages), bytes <= MemorySize.most else {

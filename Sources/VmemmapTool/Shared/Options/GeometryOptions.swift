@@ -9,14 +9,14 @@ struct GeometryOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp("Base page: 4K, 16K or 64K, this host's or larger.", valueName: "SIZE"),
-        transform: GeometryOptions.basePage)
+        completion: .list(Geometry.basePageSizes.map(\.argument)), transform: GeometryOptions.basePage)
     var basePage: ByteCount?
 
     @Option(
         help: ArgumentHelp(
-            "Huge page size, a power of two (default: the one that a PMD maps, 2M with 4K base pages; with --arch its "
-                + "smallest of which something is freed).", valueName: "SIZE"),
-        transform: PlanCommand.pageSize)
+            "Huge page size, \(OptionHelp.pageSizes) (default: the one that a PMD maps, 2M with 4K base pages; with "
+                + "--arch its smallest of which something is freed).", valueName: "SIZE"),
+        completion: .list(HugePageSize.usual), transform: HugePageSize.parse)
     var pageSize: HugePageSize?
 
     private static func basePage(_ text: String) throws -> ByteCount {

@@ -16,8 +16,8 @@ enum EnterKey {
     }
 
     /// Asks for it, and waits. Throws where standard input has ended, or cannot be read.
-    static func wait(_ prompt: String) throws(ExperimentError) {
-        Output.print(["", "[Enter: \(prompt)]"])
+    static func wait(_ prompt: String, _ style: Style) throws(ExperimentError) {
+        Output.print([""] + style.wrapped(["[Enter: \(prompt)]"]))
         var byte: [UInt8] = [0]
         repeat {
             let count: Int

@@ -11,14 +11,6 @@ extension ExitCode {
     /// Not supported on this host.
     static let notSupported = ExitCode(4)
 
-    /// Every code that a command ends with, signals apart, in words.
-    static let meanings: [(code: Int32, meaning: String)] = [
-        (success.rawValue, "all is well"), (failure.rawValue, "internal error"), (violation.rawValue, "a check failed"),
-        (shortage.rawValue, "the host lacks a resource or refused"),
-        (notSupported.rawValue, "not supported on this host or not permitted"),
-        (validationFailure.rawValue, "usage"),
-    ]
-
     /// The code for an error.
     init(_ error: ExperimentError) {
         switch error {

@@ -5,7 +5,7 @@ import VmemmapEmulator
 enum PlanReport {
     /// The host in two lines.
     static func lines(_ host: HostBlock) -> [String] {
-        let limit = host.maxMapCount.value.map { "\($0.rawValue)" } ?? "hidden"
+        let limit = host.maxMapCount.value.map { "\($0.rawValue)" } ?? hiddenLimit
         let available = host.memoryAvailableBytes.value.map { "\(Format.bytes($0)) available" }
         return [
             "host    \(self.host(host))",
@@ -13,6 +13,9 @@ enum PlanReport {
                 + "\(host.mappingCostBytes.rawValue) B a mapping (\(host.mappingCostSource.rawValue))",
         ]
     }
+
+    /// What stands for vm.max_map_count where /proc/sys is hidden.
+    static let hiddenLimit = "hidden: taken for \(MappingAccount.defaultLimit.rawValue)"
 
     /// The host in one line.
     static func host(_ host: HostBlock) -> String {

@@ -56,14 +56,24 @@ enum ShortageText {
         "; tail_frames=\(tailFrames.rawValue) would let all of them be"
     }
 
+    /// The same where no number would.
+    static func furthest(_ reach: EmulatedMemory.Reach) -> String {
+        let best =
+            reach.isBetter
+            ? "tail_frames=\(reach.tailFrames.rawValue) goes furthest, to about" : "more go no further than about"
+        return "; no number of tail frames would let all of them be: \(best) \(Format.count(reach.pages.rawValue))"
+    }
+
     // MARK: Parts of it
 
     /// `81 920 mappings, but vm.max_map_count is 65530, 65380 of them free`
     private static func mappings(_ shortage: Shortage) -> String {
         let needed = shortage.needed.map { Format.count($0, "mapping") } ?? "more mappings than can be counted"
+        let isHidden = (try? HostLimits.maxMapCount()) == nil
+        let name = isHidden ? "vm.max_map_count, which is hidden here, is taken for" : "vm.max_map_count is"
         let atMost = shortage.limit >= MappingAccount.highestLimit.rawValue ? "at most " : ""
         return
-            "\(needed), but vm.max_map_count is \(atMost)\(shortage.limit), \(shortage.available) of them free"
+            "\(needed), but \(name) \(atMost)\(shortage.limit), \(shortage.available) of them free"
     }
 
     private static func asRoot(_ limit: MappingCount) -> String { "as root: sysctl vm.max_map_count=\(limit.rawValue)" }

@@ -57,7 +57,7 @@ struct Style: Hashable, Sendable {
     /// terminal has no width. NO_COLOR (set to anything) and TERM=dumb turn `auto` into `never`.
     init(for place: Place, color: ColorChoice = .auto, isVerbose: Bool = false) {
         let asked = place.environment["COLUMNS"].flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil }
-        let told = place.columns.flatMap { $0 > 0 ? $0 : nil } ?? 80
+        let told = place.columns.flatMap { $0 > 0 ? $0 : nil } ?? Self.usualWidth
         width = (asked ?? (place.isTerminal ? told : nil)).map { max($0, Self.leastWidth) }
         let refusesColor = !(place.environment["NO_COLOR"] ?? "").isEmpty || place.environment["TERM"] == "dumb"
         isColored =
@@ -68,6 +68,12 @@ struct Style: Hashable, Sendable {
             }
         self.isVerbose = isVerbose
     }
+
+    /// What a terminal has that does not tell.
+    private static let usualWidth = 80
+
+    /// The same, with lines that end where a terminal's would.
+    var withWidth: Style { Style(width: width ?? Self.usualWidth, isColored: isColored, isVerbose: isVerbose) }
 
     /// A table of two columns is not made narrower than this.
     static let leastWidth = 40
@@ -123,13 +129,18 @@ struct Style: Hashable, Sendable {
         guard visibleLength(line) > width else { return [line] }
         let indent = String(repeating: " ", count: min(hang(line), width / 3))
         var lines: [String] = []
-        var current = String(line.prefix { $0 == " " })
+        /// A line that begins with `word`, which is indented as far as there is room.
+        func start(_ indent: String, _ word: String) -> String {
+            indent.prefix(max(0, width - visibleLength(word))) + word
+        }
+        let spaces = String(line.prefix { $0 == " " })
+        var current = ""
         var isAtStart = true
-        for word in words(line.dropFirst(current.count)) {
-            let longer = isAtStart ? current + word : current + " " + word
+        for word in words(line.dropFirst(spaces.count)) {
+            let longer = isAtStart ? start(spaces, word) : current + " " + word
             if !isAtStart, visibleLength(longer) > width {
                 lines.append(current)
-                current = indent + word
+                current = start(indent, word)
             } else {
                 current = longer
             }

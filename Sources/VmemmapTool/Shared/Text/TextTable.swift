@@ -24,7 +24,7 @@ struct TextTable: Sendable {
     /// The lines of the table, without trailing space. Where it is too wide without what is dispensable, its columns
     /// stand in several tables one below the other, each with the first column; an empty line between.
     func lines(_ style: Style) -> [String] {
-        let all = headings + (style.width.map(rowsWithFoldedKeys) ?? rows)
+        let all = style.width.map(withFoldedKeys) ?? headings + rows
         let widths = (all.first ?? []).indices.map { column in all.map { $0[column].count }.max() ?? 0 }
         let blocks = Self.blocks(columns(widths, style), widths, width: style.width ?? .max).map { block in
             // Headings of fewer lines than those of another block leave empty ones.
@@ -35,11 +35,12 @@ struct TextTable: Sendable {
         return Array(blocks.joined(separator: [""]))
     }
 
-    /// The rows, with keys that leave no room for the widest other column divided at their commas: the figures stand
-    /// beside the last part.
-    private func rowsWithFoldedKeys(width: Int) -> [[String]] {
-        let widest = (headings + rows).flatMap { $0.dropFirst() }.map(\.count).max() ?? 0
-        return rows.flatMap { row -> [[String]] in
+    /// Headings and rows, with keys that leave no room for the widest other column divided at their commas: the figures
+    /// stand beside the last part.
+    private func withFoldedKeys(width: Int) -> [[String]] {
+        let all = headings + rows
+        let widest = all.flatMap { $0.dropFirst() }.map(\.count).max() ?? 0
+        return all.flatMap { row -> [[String]] in
             guard let key = row.first, key.count + 2 + widest > width else { return [row] }
             let parts = key.split(separator: ", ").map(String.init)
             return parts.dropLast().map { [$0 + ","] + row.dropFirst().map { _ in "" } }
