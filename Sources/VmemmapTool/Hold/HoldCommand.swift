@@ -101,7 +101,7 @@ struct HoldCommand: ParsableCommand {
             flagsFile.finish()
             try PageFlagsOption.check(flags)
         }
-        export?.finish(try JSONExport.text(held.description, command: "hold"))
+        export?.finish(try JSONExport.text(HoldExport(experiment, held.description), command: "hold"))
         if ownsOutput {
             Output.print(HoldReport.lines(held.description, restored: restored, terminal.terminal.style))
         }
@@ -134,7 +134,7 @@ struct HoldCommand: ParsableCommand {
             defer { progress.clear() }
             return try HoldNodes(memory, count, options: options, signals, progress: progress.show)
         }
-        export?.finish(try JSONExport.text(held.description, command: "hold"))
+        export?.finish(try JSONExport.text(HoldExport(experiment, held.description), command: "hold"))
         if ownsOutput {
             Output.print(HoldReport.lines(held.description, restored: restored, terminal.terminal.style))
         }

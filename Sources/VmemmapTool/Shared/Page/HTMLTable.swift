@@ -38,8 +38,12 @@ struct HTMLTable {
         table.rows.count <= 6 && table.headings.count > (labels.count <= 1 ? 7 : 12)
     }
 
+    /// Where there are many columns, the ends of a median's range are told where the pointer rests on it.
     private var upright: Markup {
-        let headings = table.headings.map { heading in
+        let columns = table.headings.indices.filter {
+            table.headings.count <= 12 || !table.headings[$0].isEndOfRange(in: table)
+        }
+        let headings = columns.map { table.headings[$0] }.map { heading in
             Markup.element(
                 "th", ["scope": "col", "class": heading.unit.isText ? "label" : nil, "title": heading.help],
                 [Markup(heading.words)])
@@ -47,16 +51,25 @@ struct HTMLTable {
         let rows = table.rows.map { row in
             Markup.element(
                 "tr", [:],
-                zip(table.headings, row).map { heading, cell in
-                    .element(
+                columns.map { column in
+                    let heading = table.headings[column]
+                    return .element(
                         heading.unit.isText ? "th" : "td",
-                        ["scope": heading.unit.isText ? "row" : nil, "data-label": heading.words],
-                        [Self.text(cell, heading)])
+                        [
+                            "scope": heading.unit.isText ? "row" : nil, "data-label": heading.words,
+                            "title": columns.count < row.count ? range(heading, row) : nil,
+                        ], [Self.text(row[column], heading)])
                 })
         }
         return Markup([
             .element("thead", [:], [.element("tr", [:], headings)]), .element("tbody", [:], rows),
         ])
+    }
+
+    private func range(_ heading: ExportTable.Heading, _ row: [ExportTable.Cell]) -> String? {
+        table.measured(heading, row).range.map { range in
+            [range.lowerBound, range.upperBound].compactMap { heading.text(.number($0)) }.joined(separator: " to ")
+        }
     }
 
     /// A row a column, under the labels of the rows.
