@@ -106,7 +106,7 @@ struct BenchCombination: Hashable, Sendable, Codable {
         var spreads: [(name: String, spread: Spread)] {
             [
                 ("allocate", synchronous.allocate), ("free", synchronous.free), ("free deferred", deferred.free),
-                ("restore deferred", deferred.freeUntilRestored),
+                ("until restored", deferred.untilRestored),
             ].flatMap { name, comparison in
                 [
                     ("\(name), on", comparison.onNanoseconds), ("\(name), off", comparison.offNanoseconds),

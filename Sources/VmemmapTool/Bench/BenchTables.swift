@@ -32,8 +32,8 @@ extension BenchResult: ExportableResult {
                 PoolRow(combination: combination, operation: "free", figures: outcome.synchronous.free),
                 PoolRow(combination: combination, operation: "free_deferred", figures: outcome.deferred.free),
                 PoolRow(
-                    combination: combination, operation: "restore_deferred",
-                    figures: outcome.deferred.freeUntilRestored),
+                    combination: combination, operation: "until_restored",
+                    figures: outcome.deferred.untilRestored),
             ]
         }
         return ExportTable(
@@ -46,6 +46,8 @@ extension BenchResult: ExportableResult {
                     $0.figures.offNanoseconds.median
                 }
                 .shown("off"),
+                .meanNanoseconds("off_min", "The fastest.") { $0.figures.offNanoseconds.min },
+                .meanNanoseconds("off_max", "The slowest.") { $0.figures.offNanoseconds.max },
                 .meanNanoseconds("on_median", "Optimizing on, by the wall clock.") { $0.figures.onNanoseconds.median }
                     .shown("on"),
                 .meanNanoseconds("on_min", "The fastest.") { $0.figures.onNanoseconds.min },
@@ -53,9 +55,13 @@ extension BenchResult: ExportableResult {
                 .meanNanoseconds("on_user_median", "Optimizing on, processor time in our own code (getrusage).") {
                     $0.figures.onUserNanoseconds.median
                 }.shown("on: user"),
+                .meanNanoseconds("on_user_min", "The least.") { $0.figures.onUserNanoseconds.min },
+                .meanNanoseconds("on_user_max", "The most.") { $0.figures.onUserNanoseconds.max },
                 .meanNanoseconds("on_system_median", "Optimizing on, processor time in the kernel (getrusage).") {
                     $0.figures.onSystemNanoseconds.median
                 }.shown("system"),
+                .meanNanoseconds("on_system_min", "The least.") { $0.figures.onSystemNanoseconds.min },
+                .meanNanoseconds("on_system_max", "The most.") { $0.figures.onSystemNanoseconds.max },
                 .ratio("median", "On over off, the median of the pairs.") { $0.figures.ratio.median }.shown("on/off"),
                 .ratio("min", "The smallest.") { $0.figures.ratio.min }.shown("min"),
                 .ratio("max", "The largest.") { $0.figures.ratio.max }.shown("max"),
@@ -96,8 +102,8 @@ extension BenchResult: ExportableResult {
                     $0.figures.free.wallNanoseconds
                 }
                 .shown("free"),
-                .nanoseconds("free_until_restored_wall", "Until the last huge page was restored.") {
-                    $0.figures.freeUntilRestored.wallNanoseconds
+                .nanoseconds("until_restored_wall", "Until the last huge page was restored.") {
+                    $0.figures.untilRestored.wallNanoseconds
                 }.shown("until\nrestored"),
             ])
     }
@@ -136,7 +142,11 @@ extension BenchResult: ExportableResult {
                 .label("peer", "What stands beside the engine.") { $0.peer }.shown("beside"),
                 .label("operation", "What was done with every huge page.") { $0.operation }.shown("per huge page"),
                 .meanNanoseconds("engine_median", "The engine.") { $0.runs.engineNanoseconds.median }.shown("engine"),
+                .meanNanoseconds("engine_min", "The fastest.") { $0.runs.engineNanoseconds.min },
+                .meanNanoseconds("engine_max", "The slowest.") { $0.runs.engineNanoseconds.max },
                 .meanNanoseconds("peer_median", "The other.") { $0.runs.peerNanoseconds.median }.shown("peer"),
+                .meanNanoseconds("peer_min", "The fastest.") { $0.runs.peerNanoseconds.min },
+                .meanNanoseconds("peer_max", "The slowest.") { $0.runs.peerNanoseconds.max },
                 .ratio("median", "Engine over other, the median of the pairs.") { $0.runs.ratio.median }
                     .shown("ratio"),
                 .ratio("min", "The smallest.") { $0.runs.ratio.min }.shown("min"),
@@ -147,7 +157,7 @@ extension BenchResult: ExportableResult {
     var kernelTable: ExportTable {
         typealias Row = (name: String, operation: KernelMeasurementResult.Operation)
         let rows: [Row] =
-            kernel.value.map { [("allocate", $0.measurement.allocation), ("free", $0.measurement.freeing)] } ?? []
+            kernel.value.map { [("allocate", $0.measurement.allocate), ("free", $0.measurement.free)] } ?? []
         let name = ExportColumn<Row>.label("operation", "What was done with every huge page.") { $0.name }
             .shown("the kernel, per huge page")
         return ExportTable(
@@ -160,11 +170,14 @@ extension BenchResult: ExportableResult {
             "goal", "The figures to reach, as far as the peers for them ran.", goals,
             [
                 .label("figure", "Which figure.") { $0.figure.rawValue }.shown("goal"),
-                .label("scheme", "The scheme it is of.") { $0.scheme.rawValue }.shown(""),
-                .label("backing", "The backing it is of.") { $0.backing.rawValue }.shown(""),
+                // No label: where it is the worst of several, another run may have it of another.
+                .text("combination", "The scheme and the backing it is of.") {
+                    "\($0.scheme.rawValue), \($0.backing.rawValue)"
+                }.shown(""),
                 .ratio("limit", "What it may be at most.") { $0.limitRatio }.shown("at most"),
                 .ratio("measured", "What it was.") { $0.measuredRatio }.shown("measured"),
-                .truth("is_reached", "Whether it was reached.") { $0.isReached.value }.shown("reached"),
+                .truth("is_reached", "Whether it was reached.") { $0.isReached.value }
+                    .shown("reached").varying(),
                 .ratio("min", "The smallest over pairs.") { $0.ratio.value?.min }.shown("min", drop: 2),
                 .ratio("max", "The largest over pairs.") { $0.ratio.value?.max }.shown("max", drop: 3),
                 .ratio("baseline", "What the C baseline makes of it.") { $0.baselineRatio.value }

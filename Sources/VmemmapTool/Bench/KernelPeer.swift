@@ -7,7 +7,7 @@ struct KernelPeer: Hashable, Sendable, Codable {
 
     /// What optimizing adds to an allocation: the median of the differences between neighbouring cycles. Not above 0
     /// where the host's own noise is larger.
-    var addedNanoseconds: Double { measurement.allocation.addedNanoseconds.median }
+    var addedNanoseconds: Double { measurement.allocate.addedNanoseconds.median }
 }
 
 extension BenchExperiment {

@@ -52,7 +52,7 @@ extension PairDots {
             let parts: [(String, [PoolTiming.Pair], (PoolTiming.Run) -> PoolTiming.Cost)] = [
                 ("allocate", outcome.synchronous.pairs, \.allocate), ("free", outcome.synchronous.pairs, \.free),
                 ("free deferred", outcome.deferred.pairs, \.free),
-                ("restore deferred", outcome.deferred.pairs, \.freeUntilRestored),
+                ("until restored", outcome.deferred.pairs, \.untilRestored),
             ]
             return parts.map { name, pairs, cost in
                 Row(

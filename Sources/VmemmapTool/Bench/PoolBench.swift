@@ -67,7 +67,7 @@ struct PoolBench {
         let restored = try release == .deferred ? Instant.now() : empty
         try expectEmpty()
         let pool = PoolTiming.Run(
-            allocate: full.since(atFirst), free: empty.since(before), freeUntilRestored: restored.since(before))
+            allocate: full.since(atFirst), free: empty.since(before), untilRestored: restored.since(before))
         return (pool, engine)
     }
 

@@ -19,7 +19,7 @@ struct PoolTiming: Hashable, Sendable, Codable {
         /// nr_hugepages back to 0.
         let free: Cost
         /// The same until every huge page is restored and with the page allocator again; synchronous: as `free`.
-        let freeUntilRestored: Cost
+        let untilRestored: Cost
     }
 
     /// A run with optimizing on and one with optimizing off, one right after the other.
@@ -57,7 +57,7 @@ struct PoolTiming: Hashable, Sendable, Codable {
                     })
             }
             grow = ratio(\.allocate, \.optimize)
-            shrink = ratio(\.freeUntilRestored, \.restore)
+            shrink = ratio(\.untilRestored, \.restore)
         }
     }
 
@@ -94,7 +94,7 @@ struct PoolTiming: Hashable, Sendable, Codable {
     /// Emptying it, until the call returns.
     let free: Comparison
     /// Emptying it, until the last huge page is restored.
-    let freeUntilRestored: Comparison
+    let untilRestored: Comparison
     /// What the pool costs over the engine.
     let overEngine: OverEngine
     /// Every pair, in the order of the run.
@@ -105,7 +105,7 @@ struct PoolTiming: Hashable, Sendable, Codable {
         self.pairs = pairs
         allocate = Comparison(pairs, pages: pages, \.allocate)
         free = Comparison(pairs, pages: pages, \.free)
-        freeUntilRestored = Comparison(pairs, pages: pages, \.freeUntilRestored)
+        untilRestored = Comparison(pairs, pages: pages, \.untilRestored)
         overEngine = OverEngine(pairs)
     }
 }

@@ -9,9 +9,10 @@ struct CompareCommand: ParsableCommand {
             Example: vmemmap bench --export-json old.json; vmemmap bench --export-json new.json
             Example: vmemmap compare old.json new.json --fail-above 10
 
-            Of a median, the range over its runs tells noise: two figures differ if each lies outside the other's \
-            range. Counts and amounts differ if they are not the same. Of the whole process's memory and mappings, \
-            which differ a little from run to run, it is unknown, and --fail-above leaves them out.
+            Of a median, the range over its runs tells noise: two figures differ if their ranges, each twice as wide \
+            about its middle, do not meet. Counts and amounts differ if they are not the same. A time that was taken \
+            once has no range: its difference is unknown, and never fails. Nor does what varies between two runs of \
+            the same: memory and mappings of the whole process, the host's state, how much was done in a time.
 
             \(ExitStatus.help("compare"))
             """)
@@ -24,8 +25,9 @@ struct CompareCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Exit with 2 if a time or ratio grew, or anything else changed, by more than this and than noise, if a "
-                + "figure is missing, if the new run failed its checks, or if the two were not asked for the same.",
+            "Exit with 2 if all new runs of a time or ratio are above all old ones by more than this, or a count or "
+                + "amount changed by more, if a figure is missing, if the new run failed its checks, or if the two "
+                + "were not asked for the same.",
             valueName: "PERCENT"))
     var failAbove: Double?
 

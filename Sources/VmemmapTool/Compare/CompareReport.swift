@@ -19,41 +19,36 @@ enum CompareReport {
         return ["", "They were not asked for the same (old, new):"] + result.differentConfiguration.map { "  " + $0 }
     }
 
-    /// The figures that are not the same and not within noise; verbose, all of them.
+    /// The figures that are more than noise, or of which nothing tells; verbose, all of them. Two lines each, under the
+    /// row that they are of: old and new, with the ranges of both.
     private static func table(_ result: ComparisonResult, _ style: Style) -> [String] {
-        let shown = result.rows.filter { style.isVerbose || $0.verdict != .same && $0.verdict != .withinNoise }
+        let hidden: Set<ComparisonResult.Verdict> = [.same, .withinNoise, .varies]
+        let shown = result.rows.filter { style.isVerbose || !hidden.contains($0.verdict) }
         guard !shown.isEmpty else { return style.wrapped(["No figure differs by more than noise."]) }
-        var table = TextTable(headings: ["figure", "old", "new", "new/old", "verdict"])
+        var table = TextTable(headings: ["figure", "", "value", "least", "most", "new/old"])
         for row in shown {
-            let words = [row.row, Format.words(row.figure)].filter { !$0.isEmpty }.joined(separator: ", ")
-            table.add([
-                "\(Format.words(row.table)): \(words)", row.text(row.old.value), row.text(row.new.value),
-                row.ratio.map { Format.decimal($0, 3) } ?? "-", Format.words(row.verdict.rawValue),
-            ])
+            let (old, new) = (row.oldRange.value, row.newRange.value)
+            table.add(["  \(row.name)", "old"] + [row.old.value, old?.first, old?.last].map(row.text) + [""])
+            table.add(
+                ["    \(Format.words(row.verdict.rawValue))", "new"]
+                    + [row.new.value, new?.first, new?.last].map(row.text)
+                    + [row.ratio.map { Format.decimal($0, 3) } ?? "-"])
         }
-        return table.lines(style)
+        let lines = table.lines(.plain)
+        return shown.indices.reduce(into: Array(lines.prefix(1))) { all, index in
+            if index == 0 || shown[index].place != shown[index - 1].place {
+                all += style.wrapped([shown[index].place])
+            }
+            all += lines[(1 + 2 * index)...(2 + 2 * index)]
+        }
     }
 
     private static func closing(_ result: ComparisonResult, _ style: Style) -> [String] {
-        let counts = ComparisonResult.Verdict.allCases.map { verdict in
-            (Format.words(verdict.rawValue), result.rows.count { $0.verdict == verdict })
-        }
-        let summary =
-            "\(Format.count(result.rows.count, "figure")): "
-            + counts.filter { $0.1 > 0 }.map { "\($0.1) \($0.0)" }.joined(separator: ", ")
-        guard let percent = result.failAbovePercent.value else { return [summary] }
-        let limit = "\(Format.decimal(percent, 3, isTrimmed: true)) %"
-        let reasons = [
-            result.differentConfiguration.isEmpty ? nil : "they were not asked for the same",
-            result.failures.isEmpty ? nil : "\(result.failures.count) grew or changed by more than \(limit)",
-            result.lost.isEmpty ? nil : "\(result.lost.count) of the old figures are missing in the new export",
-            result.new.holds.value == false ? "the new run failed its own checks" : nil,
-        ].compactMap(\.self)
-        return [
-            summary,
-            style.verdict(
-                reasons.isEmpty,
-                reasons.isEmpty ? "nothing grew or changed by more than \(limit)" : reasons.joined(separator: "; ")),
-        ]
+        guard let limit = result.limit else { return [result.summary] }
+        let verdict =
+            result.reasons.isEmpty
+            ? "nothing grew or changed by more than \(limit) and than noise"
+            : result.reasons.joined(separator: "; ")
+        return [result.summary, style.verdict(result.reasons.isEmpty, verdict)]
     }
 }

@@ -20,15 +20,17 @@ struct Comparison: Sendable {
                     + "the same.")
         }
         return ComparisonResult(
-            comparedCommand: old.command, old: old.source, new: new.source,
+            configuration: .init(failAbovePercent: Measured(failAbovePercent)), comparedCommand: old.command,
+            old: old.source, new: new.source,
             differentConfiguration: Self.different(old.configuration, new.configuration),
-            rows: Self.rows(old.tables, new.tables), failAbovePercent: Measured(failAbovePercent))
+            rows: Self.rows(old.tables, new.tables))
     }
 
     // MARK: What was asked for
 
     private static func different(_ old: [String: JSONValue], _ new: [String: JSONValue]) -> [String] {
-        Set(old.keys).union(new.keys).sorted().filter { old[$0] != new[$0] }.map { key in
+        let (old, new) = (JSONValue.object(old).members, JSONValue.object(new).members)
+        return Set(old.keys).union(new.keys).sorted().filter { old[$0] != new[$0] }.map { key in
             "\(key): \(old[key].map(\.text) ?? "-"), \(new[key].map(\.text) ?? "-")"
         }
     }
@@ -62,21 +64,23 @@ struct Comparison: Sendable {
             table: table, row: labels, figure: heading.name, unit: heading.unit, old: Measured(old.value),
             new: Measured(new.value), oldRange: Measured(old.range.map { [$0.lowerBound, $0.upperBound] }),
             newRange: Measured(new.range.map { [$0.lowerBound, $0.upperBound] }),
-            verdict: verdict(heading.unit, old, new, isOfProcess: heading.isOfProcess))
+            verdict: verdict(heading.unit, old, new, varies: heading.varies))
     }
 
     /// What a difference is worth.
     static func verdict(
         _ unit: ExportTable.Unit, _ old: ExportTable.MeasuredFigure, _ new: ExportTable.MeasuredFigure,
-        isOfProcess: Bool = false
+        varies: Bool = false
     ) -> ComparisonResult.Verdict {
-        guard let oldValue = old.value, let newValue = new.value else {
-            return old.value == nil && new.value == nil ? .same : .missing
+        if old.value == new.value { return .same }
+        if varies { return .varies }
+        // What is gone had a noise that is known, or none.
+        guard old.value != nil, new.value != nil else {
+            return unit.isTimed && old.range == nil && new.range == nil ? .unknown : .missing
         }
-        if oldValue == newValue { return .same }
-        guard unit.isTimed else { return isOfProcess ? .unknown : .differs }
+        guard unit.isTimed else { return .differs }
         guard let oldRange = old.range, let newRange = new.range else { return .unknown }
-        return oldRange.contains(newValue) || newRange.contains(oldValue) ? .withinNoise : .differs
+        return oldRange.noise.overlaps(newRange.noise) ? .withinNoise : .differs
     }
 }
 
@@ -102,7 +106,7 @@ extension ExportTable {
 
     /// The figure under a heading. The ends of its range stand under `min` and `max` in place of `median` or
     /// `measured`.
-    fileprivate func measured(_ heading: Heading, _ row: [Cell]?) -> MeasuredFigure {
+    func measured(_ heading: Heading, _ row: [Cell]?) -> MeasuredFigure {
         guard let row, let column = headings.firstIndex(where: { $0.name == heading.name }) else {
             return MeasuredFigure(value: nil)
         }
@@ -111,8 +115,18 @@ extension ExportTable {
             return headings.firstIndex { $0.key == key && $0.unit == heading.unit }.flatMap { row[$0].figure }
         }
         var figure = MeasuredFigure(value: row[column].figure)
-        if let least = end("min"), let most = end("max"), least <= most { figure.range = least...most }
+        // One run, or two of the same time, say nothing about noise.
+        if let least = end("min"), let most = end("max"), least < most { figure.range = least...most }
         return figure
+    }
+}
+
+extension ClosedRange<Double> {
+    /// Where another few runs may lie, too: half of the range further at both ends. Of a few runs the range is narrower
+    /// than what there is.
+    fileprivate var noise: ClosedRange {
+        let margin = (upperBound - lowerBound) / 2
+        return lowerBound - margin...upperBound + margin
     }
 }
 
@@ -126,7 +140,7 @@ extension ExportTable.Heading {
     }
 
     /// Whether it is the end of another's range, and no figure of its own.
-    fileprivate func isEndOfRange(in table: ExportTable) -> Bool {
+    func isEndOfRange(in table: ExportTable) -> Bool {
         table.headings.contains { $0.unit == unit && ($0.keyOfRange("min") == key || $0.keyOfRange("max") == key) }
     }
 }

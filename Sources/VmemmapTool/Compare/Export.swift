@@ -113,6 +113,15 @@ enum JSONValue: Hashable, Sendable, Decodable {
         }
     }
 
+    /// What an object is made of, by names such as `memory.pages`.
+    var members: [String: JSONValue] {
+        guard case .object(let object) = self else { return [:] }
+        return object.reduce(into: [:]) { all, member in
+            guard case .object = member.value else { return all[member.key] = member.value }
+            for (key, value) in member.value.members { all["\(member.key).\(key)"] = value }
+        }
+    }
+
     /// As a few words.
     var text: String {
         switch self {

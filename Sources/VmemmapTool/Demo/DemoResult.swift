@@ -75,11 +75,11 @@ extension DemoResult: ExportableResult {
         ExportTable(
             "race", "Optimizing and restoring under walkers.", [race],
             [
-                .count("cycles", "Cycles of optimizing and restoring everything.") { $0.cycles },
+                .count("cycles", "Cycles of optimizing and restoring everything.") { $0.cycles }.varying(),
                 .count("cycles_not_back", "Cycles after which mappings or shared frames were left.") {
                     $0.cyclesNotBack
                 },
-                .count("reads", "Reads of compound_head, each checked.") { $0.reads },
+                .count("reads", "Reads of compound_head, each checked.") { $0.reads }.varying(),
                 .count("wrong_reads", "Reads that gave another head than the right one.") { $0.wrongReads },
                 .nanoseconds("duration", "How long it took.") { $0.durationNanoseconds },
             ])

@@ -99,7 +99,9 @@ struct InspectCommand: ParsableCommand, TakesPages, TakesTailFrames {
         description.backing = backing
         if case .frames(let count) = tailFrames.given { description.tailFrames = count }
         return try runOrExit { () throws(ExperimentError) in
-            try InspectExperiment(pid: pid, region: region?.range, description: description).run()
+            try InspectExperiment(
+                pid: pid, region: region?.range, description: description, configuration: configuration
+            ).run()
         }
     }
 
@@ -109,7 +111,7 @@ struct InspectCommand: ParsableCommand, TakesPages, TakesTailFrames {
         let signals = try TerminationSignals()
         let result = try runOrExit { () throws(ExperimentError) in
             let held = try HoldNodes(memory, count, options: holdOptions, signals, progress: { _ in })
-            let result = try InspectNodesResult(held.description.nodes.map(\.pid))
+            let result = try InspectNodesResult(held.description.nodes.map(\.pid), configuration)
             _ = try held.end()
             return result
         }
@@ -124,6 +126,23 @@ struct InspectCommand: ParsableCommand, TakesPages, TakesTailFrames {
             pages: pages.count ?? Self.pagesByDefault, pageSize: geometry.hugePageSize([scheme ?? .firstTail]),
             basePageSize: geometry.basePageSize, scheme: scheme ?? .firstTail, backing: backing ?? .anonymous,
             tailFrames: tailFrames.value)
+    }
+
+    /// What was asked for, as exported.
+    private var configuration: InspectResult.Configuration {
+        guard pid == nil else {
+            let isSized = geometry.arch != nil || geometry.basePage != nil
+            return InspectResult.Configuration(
+                basePageBytes: Measured(isSized ? geometry.basePageSize : nil),
+                hugePageBytes: Measured((geometry.pageSize ?? geometry.arch.map { _ in memory.pageSize })?.bytes),
+                scheme: Measured(scheme), backing: Measured(backing),
+                tailFrames: Measured(tailFrames.given.map { "\($0)" }))
+        }
+        return InspectResult.Configuration(
+            pages: .value(memory.pages), basePageBytes: .value(memory.basePageSize),
+            hugePageBytes: .value(memory.pageSize.bytes), scheme: .value(memory.scheme),
+            backing: .value(memory.backing), tailFrames: .value("\(memory.tailFrames)"), isRestored: restored,
+            nodes: Measured(nodes.count.map(\.text)))
     }
 
     /// What it does with that.

@@ -28,6 +28,8 @@ struct InspectExperiment: Sendable {
     var region: AddressRange? = nil
     /// What is said of it.
     var description = Description()
+    /// What was asked for, as exported.
+    var configuration = InspectResult.Configuration()
 
     private var process: ObservedProcess { .other(pid) }
 
@@ -90,7 +92,8 @@ struct InspectExperiment: Sendable {
         }
         let guards = try readable { () throws(HostError) -> Int in try guardPages(of: range, file) }
         return InspectResult(
-            host: host, pid: pid, regionStart: "\(range.start)", regionLengthBytes: range.length,
+            host: host, configuration: configuration, pid: pid, regionStart: "\(range.start)",
+            regionLengthBytes: range.length,
             plan: PlanBlock(plan, cost: host.mappingCost), countingMethod: host.countingMethod,
             picture: try readable { () throws(HostError) -> FramePicture in
                 try FramePicture.take(HugePageIndex(plan.hugePages.rawValue / 2), in: layout, of: process)

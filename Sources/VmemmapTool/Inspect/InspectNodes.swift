@@ -5,15 +5,20 @@ import VmemmapEmulator
 struct InspectNodesResult: Hashable, Sendable, Codable {
     /// Where they were looked at.
     let host: HostBlock
+    /// What was asked for, of all nodes together.
+    let configuration: InspectResult.Configuration
     /// The nodes, from 0, each as if it had been looked at alone.
     let nodes: [InspectResult]
     /// The checks of all of them together.
     let checks: [Check]
 
     /// Looks at the processes one after the other.
-    init(_ processes: [Int32]) throws(ExperimentError) {
+    init(_ processes: [Int32], _ configuration: InspectResult.Configuration) throws(ExperimentError) {
         host = try HostBlock.current()
-        nodes = try processes.map { (pid) throws(ExperimentError) in try InspectExperiment(pid: pid).run() }
+        self.configuration = configuration
+        nodes = try processes.map { (pid) throws(ExperimentError) in
+            try InspectExperiment(pid: pid, configuration: configuration).run()
+        }
         checks = Check.all(ofNodes: nodes.map(\.checks))
     }
 }

@@ -38,8 +38,31 @@ struct InspectResult: Hashable, Sendable, Codable {
         let memfdBytes: Measured<ByteCount>
     }
 
+    /// What was asked for: the temporary hold, or what was said of another process's region. Null is what the region's
+    /// label was to say.
+    struct Configuration: Hashable, Sendable, Codable {
+        /// Huge pages of the temporary hold; null with --pid.
+        var pages = Measured<HugePageCount>.notMeasured
+        /// The base page.
+        var basePageBytes = Measured<ByteCount>.notMeasured
+        /// The size of huge page.
+        var hugePageBytes = Measured<ByteCount>.notMeasured
+        /// How vmemmap is shared.
+        var scheme = Measured<Scheme>.notMeasured
+        /// What the region consists of.
+        var backing = Measured<Backing>.notMeasured
+        /// How many frames in a row serve the tails: a number, or `auto`.
+        var tailFrames = Measured<String>.notMeasured
+        /// Whether the temporary hold restores the huge pages again.
+        var isRestored = false
+        /// Into how many emulated nodes it is divided: a number, or `auto`; null: into none.
+        var nodes = Measured<String>.notMeasured
+    }
+
     /// Where it was looked at.
     let host: HostBlock
+    /// What was asked for.
+    let configuration: Configuration
     /// The process.
     let pid: Int32
     /// The region's first address, hexadecimal with 0x.
@@ -97,9 +120,9 @@ extension ExportColumn {
                 region($0).figures.regionPssBytes.value
             }.shown("PSS"),
             .bytes("process_rss", "Rss of the process (smaps_rollup).") { region($0).figures.processRssBytes.value }
-                .shown("process\nRSS").ofProcess(),
+                .shown("process\nRSS").varying(),
             .bytes("process_pss", "Pss of the process (smaps_rollup).") { region($0).figures.processPssBytes.value }
-                .shown("process\nPSS").ofProcess(),
+                .shown("process\nPSS").varying(),
             .count("region_mappings", "Mappings of the region (maps).") { region($0).figures.regionMappings.rawValue }
                 .shown("mappings"),
             .bytes("memfd", "What the memory file occupies (st_blocks).") { region($0).figures.memfdBytes.value }

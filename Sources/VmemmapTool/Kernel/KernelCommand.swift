@@ -168,6 +168,8 @@ struct KernelCommand: ParsableCommand, TakesPages {
     private func shown(_ recording: KernelRecording?, _ file: ExportFile?) throws -> (KernelResult, PageTablesBlock) {
         let experiment = PageTablesExperiment(source: kernelMemory)
         let outcome: PageTablesExperiment.Outcome
+        var configuration = KernelResult.Configuration(
+            recording != nil ? .recording : pfn != nil ? .page : .existing)
         if let recording {
             do throws(ExperimentError) {
                 outcome = try experiment.look(at: .recording(recording))
@@ -188,6 +190,7 @@ struct KernelCommand: ParsableCommand, TakesPages {
             try runOrExit { () throws(ExperimentError) in try experiment.checkSupport() }
             var measurement = KernelMeasurement(pages: pages.count ?? 2, pageSize: pageSize ?? .twoMebibytes)
             measurement.option = "--page-tables"
+            configuration = KernelResult.Configuration(.pageTables, measurement)
             outcome = try changingSettings {
                 () throws(ExperimentError) in
                 try measurement.guardSettings()
@@ -213,7 +216,8 @@ struct KernelCommand: ParsableCommand, TakesPages {
         }
         let result = try runOrExit { () throws(ExperimentError) in
             KernelResult(
-                host: try HostBlock.current(), kernel: try KernelOverview.current(), pageTables: outcome.block)
+                host: try HostBlock.current(), configuration: configuration, kernel: try KernelOverview.current(),
+                pageTables: outcome.block)
         }
         return (result, outcome.block)
     }

@@ -37,16 +37,18 @@ struct KernelExperiment: Sendable {
         _ measurement: KernelMeasurement, _ settings: ChangedSettings, progress: ProgressSink = { _ in }
     ) throws(ExperimentError) -> KernelResult {
         let (host, kernel) = (try HostBlock.current(), try KernelOverview.current())
+        let configuration = KernelResult.Configuration(.measure, measurement)
         let measured: KernelMeasurementResult
         do throws(ExperimentError) {
             measured = try measurement.run(settings, progress: progress)
         } catch .brokenKernel(let trial) {
-            return KernelResult(host: host, kernel: kernel, stoppedBy: trial)
+            return KernelResult(host: host, configuration: configuration, kernel: kernel, stoppedBy: trial)
         }
         let plan = try Self.memory(measured.fewestPages, of: measurement, measured.scheme).planOnThisHost()
         return try ExperimentError.wrapping {
             let emulator = try Self.emulator(plan, beside: measured, cost: host.mappingCost, progress)
-            return KernelResult(host: host, kernel: kernel, measurement: measured, emulator: emulator)
+            return KernelResult(
+                host: host, configuration: configuration, kernel: kernel, measurement: measured, emulator: emulator)
         }
     }
 
@@ -85,7 +87,7 @@ struct KernelExperiment: Sendable {
             plan: PlanBlock(plan, cost: cost), framesFreed: populated.distinct - optimized.distinct,
             templateFrames: plan.templates, countingMethod: optimized.method, cycles: cycles,
             optimizeNanoseconds: optimize, restoreNanoseconds: restore,
-            optimizeOverAdded: ratio(optimize, kernel.allocation), restoreOverAdded: ratio(restore, kernel.freeing),
+            optimizeOverAdded: ratio(optimize, kernel.allocate), restoreOverAdded: ratio(restore, kernel.free),
             flags: flags)
     }
 }

@@ -159,12 +159,12 @@ private struct HostPool {
     func cycle(optimizing: Bool, between: () throws -> Void = {}) throws -> KernelMeasurementResult.Cycle {
         try settings.set(.optimizeVmemmap, to: optimizing ? 1 : 0)
         let countsBefore = try MemmapCounts.current()
-        let allocation = try settings.set(size, to: before + asked.rawValue)
+        let allocate = try settings.set(size, to: before + asked.rawValue)
         let given = try size.value() - before
         let countsWith = try MemmapCounts.current()
         if given <= 0 { throw try ExperimentError.noneGiven(asked, of: pageSize) }
         try between()
-        let freeing = try settings.set(size, to: before)
+        let free = try settings.set(size, to: before)
         let left = try size.value() - before
         let countsAfter = try MemmapCounts.current()
         if left != 0 {
@@ -175,8 +175,8 @@ private struct HostPool {
             return countsBefore.total - later.total
         }
         return KernelMeasurementResult.Cycle(
-            isOptimizing: optimizing, pages: HugePageCount(given), allocationNanoseconds: allocation,
-            freeingNanoseconds: freeing, memmapFallPages: Measured(difference(countsWith)),
+            isOptimizing: optimizing, pages: HugePageCount(given), allocateNanoseconds: allocate,
+            freeNanoseconds: free, memmapFallPages: Measured(difference(countsWith)),
             memmapMissingPages: Measured(difference(countsAfter)))
     }
 

@@ -11,18 +11,18 @@ struct KernelMeasurementResult: Hashable, Sendable, Codable {
         /// Huge pages that the host gave; it may be fewer than it was asked for.
         let pages: HugePageCount
         /// The write to nr_hugepages that put them in.
-        let allocationNanoseconds: Int
+        let allocateNanoseconds: Int
         /// The write that took them out.
-        let freeingNanoseconds: Int
+        let freeNanoseconds: Int
         /// How far nr_memmap_pages + nr_memmap_boot_pages fell with them in. Null before Linux 6.11.
         let memmapFallPages: Measured<PageCount>
         /// What was missing of that sum with them out again.
         let memmapMissingPages: Measured<PageCount>
 
         /// The time to put one in.
-        var allocationPerPage: Double { Double(allocationNanoseconds) / Double(pages.rawValue) }
+        var allocatePerPage: Double { Double(allocateNanoseconds) / Double(pages.rawValue) }
         /// The time to take one out.
-        var freeingPerPage: Double { Double(freeingNanoseconds) / Double(pages.rawValue) }
+        var freePerPage: Double { Double(freeNanoseconds) / Double(pages.rawValue) }
     }
 
     /// One cycle with the optimization off, one with it on, one right after the other.
@@ -68,9 +68,9 @@ struct KernelMeasurementResult: Hashable, Sendable, Codable {
     /// Why nothing is judged by the times: too few huge pages, or pairs. Null if they are enough.
     let notJudged: Measured<String>
     /// Putting into the pool.
-    let allocation: Operation
+    let allocate: Operation
     /// Taking out.
-    let freeing: Operation
+    let free: Operation
     /// Base pages of struct pages that this scheme frees for each huge page: 7 (2 MiB) or 4095 (1 GiB), and one less
     /// under first-tail.
     let freedPagesPerHugePage: PageCount
@@ -92,8 +92,8 @@ struct KernelMeasurementResult: Hashable, Sendable, Codable {
         schemeSource = scheme.source
         self.warmUp = warmUp
         self.pairs = pairs
-        allocation = Operation(pairs, \.allocationPerPage)
-        freeing = Operation(pairs, \.freeingPerPage)
+        allocate = Operation(pairs, \.allocatePerPage)
+        free = Operation(pairs, \.freePerPage)
         notJudged = Measured(
             SampleSize.shortfall(Self.fewest(of: [warmUp] + pairs), of: size.bytes, pairs: pairs.count))
         self.freedPagesPerHugePage = freedPagesPerHugePage
@@ -112,7 +112,7 @@ struct KernelMeasurementResult: Hashable, Sendable, Codable {
     ///
     /// - Parameter reason: why nothing is judged that has been said already.
     func notes(besides reason: String? = nil) -> [String] {
-        let outliers = [("allocate", allocation), ("free", freeing)].flatMap { name, operation in
+        let outliers = [("allocate", allocate), ("free", free)].flatMap { name, operation in
             [("off", operation.offNanoseconds), ("on", operation.onNanoseconds)].compactMap { how, spread in
                 SampleSize.note("the kernel, \(name), optimization \(how)", spread)
             }

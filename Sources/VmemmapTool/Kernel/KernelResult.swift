@@ -36,8 +36,46 @@ struct KernelResult: Hashable, Sendable, Codable {
         let flags: FlagsCheck
     }
 
+    /// What was asked for.
+    struct Configuration: Hashable, Sendable, Codable {
+        /// What was to be looked at.
+        enum Subject: String, Hashable, Sendable, Codable, CaseIterable {
+            /// What the kernel offers.
+            case overview
+            /// Its pool, timed.
+            case measure
+            /// The page tables of huge pages that were added.
+            case pageTables = "page-tables"
+            /// Those of the huge pages that are there.
+            case existing
+            /// Those of one of them.
+            case page
+            /// Those of a recording.
+            case recording
+        }
+
+        /// What was to be looked at.
+        let subject: Subject
+        /// Huge pages to add; null: none.
+        let pagesAsked: Measured<HugePageCount>
+        /// The size of each.
+        let hugePageBytes: Measured<ByteCount>
+        /// Pairs to count; null where nothing is timed.
+        let pairs: Measured<Int>
+
+        /// - Parameter measurement: the huge pages that are added, if there are any.
+        init(_ subject: Subject = .overview, _ measurement: KernelMeasurement? = nil) {
+            self.subject = subject
+            pagesAsked = Measured(measurement?.pages)
+            hugePageBytes = Measured(measurement?.pageSize.bytes)
+            pairs = Measured(subject == .measure ? measurement?.pairs : nil)
+        }
+    }
+
     /// Where it was run.
     let host: HostBlock
+    /// What was asked for.
+    let configuration: Configuration
     /// What the kernel offers and uses.
     let kernel: KernelOverview
     /// What its pool took. Null where that was not asked for.
@@ -53,10 +91,12 @@ struct KernelResult: Hashable, Sendable, Codable {
     let checks: [Check]
 
     init(
-        host: HostBlock, kernel: KernelOverview, measurement: KernelMeasurementResult? = nil, emulator: Emulator? = nil,
-        pageTables: PageTablesBlock? = nil, checksPageTables: Bool = true, stoppedBy: KernelTrial? = nil
+        host: HostBlock, configuration: Configuration = Configuration(), kernel: KernelOverview,
+        measurement: KernelMeasurementResult? = nil, emulator: Emulator? = nil, pageTables: PageTablesBlock? = nil,
+        checksPageTables: Bool = true, stoppedBy: KernelTrial? = nil
     ) {
         self.host = host
+        self.configuration = configuration
         self.kernel = kernel
         self.measurement = Measured(measurement)
         self.emulator = Measured(emulator)

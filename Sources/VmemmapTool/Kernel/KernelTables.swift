@@ -21,8 +21,9 @@ extension KernelResult: ExportableResult {
             [
                 .truth("is_configured", "Whether the kernel was built with it.") { $0.isConfigured.value },
                 .truth("is_optimizing", "Whether huge pages made now are optimized.") { $0.isOptimizing.value },
-                .bytes("hugetlb", "What the huge pages of all pools occupy.") { $0.hugetlbBytes.value },
-                .bytes("memory", "MemTotal.") { $0.memoryBytes },
+                .bytes("hugetlb", "What the huge pages of all pools occupy.") { $0.hugetlbBytes.value }
+                    .varying(),
+                .bytes("memory", "MemTotal.") { $0.memoryBytes }.varying(),
             ])
     }
 
@@ -35,7 +36,8 @@ extension KernelResult: ExportableResult {
                 .label("kind", "page-allocator: nr_memmap_pages of /proc/vmstat; boot: nr_memmap_boot_pages.") {
                     $0.kind.rawValue
                 },
-                .bytes("struct_page", "Struct pages whose memory comes from there.") { $0.structPageBytes },
+                .bytes("struct_page", "Struct pages whose memory comes from there.") { $0.structPageBytes }
+                    .varying(),
             ])
     }
 
@@ -45,11 +47,11 @@ extension KernelResult: ExportableResult {
         if let measurement = measurement.value, let emulator = emulator.value {
             rows = [
                 (
-                    "allocate", measurement.allocation, emulator.optimizeNanoseconds,
+                    "allocate", measurement.allocate, emulator.optimizeNanoseconds,
                     emulator.optimizeOverAdded.value
                 ),
                 (
-                    "free", measurement.freeing, emulator.restoreNanoseconds,
+                    "free", measurement.free, emulator.restoreNanoseconds,
                     emulator.restoreOverAdded.value
                 ),
             ]
@@ -82,28 +84,29 @@ extension KernelResult: ExportableResult {
             "pool", "The host's own pools, before anything was measured.", kernel.pools.value ?? [],
             [
                 .sizeLabel("huge_page_bytes", "The size of a huge page.") { $0.hugePageBytes }.shown("huge page"),
-                .count("pages", "Huge pages there are (nr_hugepages).") { $0.pages.value?.rawValue }.shown("pages"),
-                .count("free_pages", "Those nobody uses.") { $0.freePages.value?.rawValue }.shown("free"),
+                .count("pages", "Huge pages there are (nr_hugepages).") { $0.pages.value?.rawValue }.shown("pages")
+                    .varying(),
+                .count("free_pages", "Those nobody uses.") { $0.freePages.value?.rawValue }.shown("free").varying(),
                 .count("reserved_pages", "Free ones reserved for a mapping.") { $0.reservedPages.value?.rawValue }
-                    .shown(
-                        "resv"),
-                .count("surplus_pages", "Those above the pool's size.") { $0.surplusPages.value?.rawValue }.shown(
-                    "surplus"),
+                    .shown("resv").varying(),
+                .count("surplus_pages", "Those above the pool's size.") { $0.surplusPages.value?.rawValue }
+                    .shown("surplus").varying(),
                 .count("overcommit_pages", "Surplus pages that there may be (nr_overcommit_hugepages).") {
                     $0.overcommitPages.value?.rawValue
                 }.shown("over-\ncommit"),
                 .truth("is_default_size", "Whether it is the default size.") { $0.isDefaultSize.value }
                     .shown("default"),
-                .bytes("struct_page", "Their struct pages, none optimized.") { $0.asItIs.value?.structPageBytes }.shown(
-                    "struct\npages"),
-                .bytes("freed", "What optimizing all of them frees.") { $0.asItIs.value?.freedBytes }.shown(
-                    "HVO\nfrees"),
-                .bytes("net", "That, less page tables.") { $0.asItIs.value?.netBytes }.shown("net of\ntables"),
+                .bytes("struct_page", "Their struct pages, none optimized.") { $0.asItIs.value?.structPageBytes }
+                    .shown("struct\npages").varying(),
+                .bytes("freed", "What optimizing all of them frees.") { $0.asItIs.value?.freedBytes }
+                    .shown("HVO\nfrees").varying(),
+                .bytes("net", "That, less page tables.") { $0.asItIs.value?.netBytes }.shown("net of\ntables")
+                    .varying(),
                 .bytes("all_of_memory_freed", "What it would free with all of memory in such huge pages.") {
                     $0.allOfMemory.freedBytes
-                }.shown("all memory:\nfrees"),
-                .bytes("all_of_memory_net", "That, less page tables.") { $0.allOfMemory.netBytes }.shown(
-                    "net of\ntables"),
+                }.shown("all memory:\nfrees").varying(),
+                .bytes("all_of_memory_net", "That, less page tables.") { $0.allOfMemory.netBytes }
+                    .shown("net of\ntables").varying(),
             ])
     }
 
@@ -117,8 +120,8 @@ extension KernelResult: ExportableResult {
                 .label("pair", "The pair's number.") { "\($0.0)" },
                 .label("optimizing", "vm.hugetlb_optimize_vmemmap.") { $0.1.isOptimizing ? "1" : "0" },
                 .count("pages", "Huge pages that the host gave.") { $0.1.pages.rawValue },
-                .nanoseconds("allocation", "Putting them in.") { $0.1.allocationNanoseconds },
-                .nanoseconds("freeing", "Taking them out.") { $0.1.freeingNanoseconds },
+                .nanoseconds("allocate", "Putting them in.") { $0.1.allocateNanoseconds },
+                .nanoseconds("free", "Taking them out.") { $0.1.freeNanoseconds },
                 .count("memmap_fall_pages", "Fall of nr_memmap_pages + nr_memmap_boot_pages with them in.") {
                     $0.1.memmapFallPages.value?.rawValue
                 },

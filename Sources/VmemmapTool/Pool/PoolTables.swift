@@ -51,7 +51,7 @@ extension PoolResult: ExportableResult {
                         $0.machine.value?.measured.mappings.rawValue
                     },
                     .bytes("page_table", "VmPTE of the process.") { $0.machine.value?.measured.pageTableBytes }
-                        .ofProcess(),
+                        .varying(),
                 ]),
             ExportTable(
                 "pool", "Each pool after each line, as /proc/meminfo has it.",

@@ -222,9 +222,10 @@ extension ExportColumn {
                 row($0).mappingOverheadBytes
             }.shown("mappings"),
             .bytes("page_table_overhead", "What the page tables have grown by.") { row($0).pageTableOverheadBytes }
-                .shown("page\ntables"),
+                .shown("page\ntables").varying(),
             .bytes("template_overhead", "Template frames.") { row($0).templateOverheadBytes }.shown("tem-\nplates"),
-            .bytes("net_saving", "The saving less all overhead.") { row($0).netSavingBytes }.shown("net"),
+            .bytes("net_saving", "The saving less all overhead.") { row($0).netSavingBytes }.shown("net")
+                .varying(),
         ] + ExportColumn.figures(shown: shown) { row($0).figures }
     }
 }

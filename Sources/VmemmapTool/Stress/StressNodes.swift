@@ -25,7 +25,7 @@ struct StressNodesExperiment: Sendable {
         let group = try NodeGroup("stress", runs.map(\.arguments), signals)
         defer { group.end() }
         var results = [StressResult?](repeating: nil, count: group.count)
-        var reports = StressNodesProgress(group.count)
+        var reports = StressNodesProgress(group.count, seed: configuration.seed)
         var wasEnded = false
         while let event = try group.next() {
             switch event {
@@ -86,9 +86,10 @@ private struct StressNodesProgress {
     private var reported: Set<Int> = []
     private var last = StressFigures()
     private let count: Int
+    private let seed: UInt64
     private(set) var history = StressHistory()
 
-    init(_ count: Int) { self.count = count }
+    init(_ count: Int, seed: UInt64) { (self.count, self.seed) = (count, seed) }
 
     /// Takes in a report. Returns what all have done, once each has reported since the last time.
     mutating func all(with report: StressProgress, by node: Int) -> StressProgress? {
@@ -100,7 +101,7 @@ private struct StressNodesProgress {
         defer { last = total }
         if history.isDue(total.elapsedNanoseconds) { history.note(total) }
         return StressProgress(
-            scheme: report.scheme, backing: report.backing, sinceLast: total.since(last), total: total)
+            seed: seed, scheme: report.scheme, backing: report.backing, sinceLast: total.since(last), total: total)
     }
 }
 

@@ -6,7 +6,8 @@ extension StressResult {
     var html: HTMLContent {
         HTMLContent(
             subject: "A region and a machine under stress: "
-                + "\(Format.count(pages.rawValue, "huge page")) of \(Format.bytes(hugePageBytes)) each",
+                + "\(Format.count(configuration.pages.rawValue, "huge page")) of "
+                + "\(Format.bytes(configuration.hugePageBytes)) each",
             setting: setting, summary: summary, highlights: highlights,
             sections: (violation.map { [section($0)] } ?? [])
                 + [overTime, StressRates(combinations).section, StressFaults(self).section].compactMap { $0 }
@@ -15,10 +16,11 @@ extension StressResult {
 
     private var setting: String {
         let combinations = combinations.map(\.name).joined(separator: "; ")
+        let (workers, walkers) = (configuration.workers, configuration.walkers)
         return combinations.capitalizedFirst
-            + ". \(Format.count(workers, "worker")), \(Format.count(walkers, "walker")), faults: \(faults.rawValue), "
-            + "for "
-            + "\(Format.duration(nanoseconds: total.elapsedNanoseconds)); seed \(seed)."
+            + ". \(Format.count(workers, "worker")), \(Format.count(walkers, "walker")), faults: "
+            + "\(configuration.faults.rawValue), for \(Format.duration(nanoseconds: total.elapsedNanoseconds)); "
+            + "seed \(seed)."
     }
 
     private var summary: String {
@@ -93,7 +95,7 @@ extension StressResult {
         }
         let panels =
             [panel("remaps", \.remaps), panel("reads", \.reads)]
-            + (faults == .off ? [] : [panel("faults survived", \.faults)])
+            + (configuration.faults == .off ? [] : [panel("faults survived", \.faults)])
         let figure = LineFigure(
             panels: panels, bands: [], axis: .nanoseconds(upTo: last.elapsedNanoseconds, count: 8), axisName: "time",
             range: 0...Double(max(1, last.elapsedNanoseconds)))
@@ -266,7 +268,7 @@ private struct StressFaults {
 
     /// Nil where nothing was to fail.
     var section: HTMLSection? {
-        if result.faults == .off { return nil }
+        if result.configuration.faults == .off { return nil }
         let total = result.total
         let text =
             "Beside the workers there were \(Format.count(total.signals, "signal")) and "

@@ -98,13 +98,13 @@ enum StressReport {
 
     /// What was made scarce, and in how many rounds; nil where nothing was to be.
     static func scarce(_ result: StressResult) -> String? {
-        if result.faults == .off { return nil }
+        if result.configuration.faults == .off { return nil }
         let rounds = result.total.shortages
         let ofHost = [
             ("address space", rounds.addressSpace), ("mappings", rounds.mappings), ("descriptors", rounds.openFiles),
             ("room on a tmpfs", rounds.fileSystem),
         ]
-        return ((result.faults.isHost ? ofHost : []) + [("frames", rounds.frames)]).enumerated().map {
+        return ((result.configuration.faults.isHost ? ofHost : []) + [("frames", rounds.frames)]).enumerated().map {
             index, shortage in
             "\(shortage.0) in " + (index == 0 ? Format.count(shortage.1, "round") : Format.count(shortage.1))
         }.joined(separator: ", ")

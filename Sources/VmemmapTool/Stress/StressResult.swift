@@ -105,6 +105,8 @@ extension StressFigures {
 
 /// A moment of a run, for a line of progress.
 struct StressProgress: Hashable, Sendable, Codable {
+    /// Everything drawn follows from it.
+    let seed: UInt64
     /// The scheme that is run.
     let scheme: Scheme
     /// Its backing.
@@ -135,24 +137,49 @@ struct StressCombinationResult: Hashable, Sendable, Codable {
     let figures: StressFigures
 }
 
-/// A stress run and its verdict.
-struct StressResult: Hashable, Sendable, Codable {
-    /// What there was to run it on.
-    let host: HostBlock
-    /// Everything drawn followed from it.
-    let seed: UInt64
+/// The configuration of a stress run, as exported: what was asked for, with the seed beside it.
+struct StressBlock: Hashable, Sendable, Codable {
     /// Huge pages of the region, and of the machine.
     let pages: HugePageCount
     /// Their size.
     let hugePageBytes: ByteCount
     /// The base page of the region.
     let basePageBytes: ByteCount
+    /// Run one after the other, each on every backing.
+    let schemes: [Scheme]
+    /// As `schemes`.
+    let backings: [Backing]
+    /// For how long, all combinations together.
+    let durationNanoseconds: Int
+    /// After how many cycles it ends, if they come first; null: it does not.
+    let cycles: Measured<Int>
     /// Threads that read.
     let walkers: Int
     /// Threads that remap.
     let workers: Int
     /// What was made to fail.
     let faults: StressConfiguration.Faults
+
+    init(_ configuration: StressConfiguration) {
+        pages = configuration.pages
+        hugePageBytes = configuration.pageSize.bytes
+        basePageBytes = configuration.basePageSize
+        (schemes, backings) = (configuration.schemes, configuration.backings)
+        durationNanoseconds = configuration.durationNanoseconds
+        cycles = Measured(configuration.cycles)
+        (walkers, workers) = (configuration.walkers, configuration.workers)
+        faults = configuration.faults
+    }
+}
+
+/// A stress run and its verdict.
+struct StressResult: Hashable, Sendable, Codable {
+    /// What there was to run it on.
+    let host: HostBlock
+    /// Everything drawn followed from it.
+    let seed: UInt64
+    /// What was asked for.
+    let configuration: StressBlock
     /// What was run, one after the other.
     let combinations: [StressCombinationResult]
     /// All of it.
@@ -186,9 +213,7 @@ extension StressResult {
         checks: [Check], wasEnded: Bool, isComplete: Bool, violation: StressViolation?, nodes: [StressNode] = []
     ) {
         self.init(
-            host: host, seed: configuration.seed, pages: configuration.pages,
-            hugePageBytes: configuration.pageSize.bytes, basePageBytes: configuration.basePageSize,
-            walkers: configuration.walkers, workers: configuration.workers, faults: configuration.faults,
+            host: host, seed: configuration.seed, configuration: StressBlock(configuration),
             combinations: combinations, total: total, leftOut: leftOut, footprints: footprints, history: history,
             checks: checks.isEmpty ? [] : checks + [Self.everyCombinationIsRun(configuration, combinations)],
             wasEnded: wasEnded, isComplete: isComplete, violation: violation, nodes: nodes)
@@ -225,11 +250,11 @@ extension StressResult: ExportableResult {
                 },
                 [
                     .label("set_up", "The first or the last; JSON and the page have those between.") { $0.name },
-                    .bytes("rss", "Rss of smaps_rollup.") { $0.footprint.rssBytes.value }.ofProcess(),
+                    .bytes("rss", "Rss of smaps_rollup.") { $0.footprint.rssBytes.value }.varying(),
                     .count("mappings", "Mappings of the process (lines of maps).") {
                         $0.footprint.mappings.rawValue
-                    }.ofProcess(),
-                    .count("open_files", "Open descriptors (/proc/self/fd).") { $0.footprint.openFiles },
+                    }.varying(),
+                    .count("open_files", "Open descriptors (/proc/self/fd).") { $0.footprint.openFiles }.varying(),
                 ]),
         ] + (nodes.isEmpty ? [] : [nodeTable])
     }
@@ -252,11 +277,16 @@ extension StressResult: ExportableResult {
             ] + ExportColumn.figures(\.figures))
     }
 
-    var totalTable: ExportTable { ExportTable("run", "All of it.", [total], ExportColumn.figures(\.self)) }
+    var totalTable: ExportTable { ExportTable("total", "All of it.", [total], ExportColumn.figures(\.self)) }
 }
 
 extension ExportColumn {
+    /// Another run of the same does more or less in its time; that it reads something wrong is no matter of time.
     fileprivate static func figures(_ figures: @escaping (Item) -> StressFigures) -> [ExportColumn] {
+        allFigures(figures).map { $0.heading.key == "wrong_reads" ? $0 : $0.varying() }
+    }
+
+    private static func allFigures(_ figures: @escaping (Item) -> StressFigures) -> [ExportColumn] {
         [
             .nanoseconds("elapsed", "How long it was run.") { figures($0).elapsedNanoseconds }.shown("time"),
             .count("cycles", "Huge pages optimized and restored again.") { figures($0).cycles }.shown("cycles"),

@@ -209,7 +209,8 @@ final class StressRun {
         let now = figures()
         progress(
             StressProgress(
-                scheme: combination.scheme, backing: combination.backing, sinceLast: now.since(last), total: now),
+                seed: configuration.seed, scheme: combination.scheme, backing: combination.backing,
+                sinceLast: now.since(last), total: now),
             { self.soFar(host, combination) })
         lastReport = now
     }

@@ -22,7 +22,7 @@ struct BenchResultTests {
                 #expect(timing.pairs.count == 2)
                 for run in timing.pairs.flatMap({ [$0.on, $0.off] }) {
                     #expect(run.allocate.wallNanoseconds > 0 && run.free.wallNanoseconds > 0)
-                    #expect(run.freeUntilRestored.wallNanoseconds >= run.free.wallNanoseconds)
+                    #expect(run.untilRestored.wallNanoseconds >= run.free.wallNanoseconds)
                 }
                 let wall = timing.pairs.map {
                     (on: $0.on.allocate.wallNanoseconds, off: $0.off.allocate.wallNanoseconds)
@@ -31,7 +31,7 @@ struct BenchResultTests {
                 #expect(timing.allocate.onNanoseconds == Spread(wall.map { Double($0.on) / 32 }))
                 #expect(timing.allocate.offNanoseconds == Spread(wall.map { Double($0.off) / 32 }))
             }
-            #expect(outcome.synchronous.free == outcome.synchronous.freeUntilRestored)
+            #expect(outcome.synchronous.free == outcome.synchronous.untilRestored)
             #expect(outcome.latencies.isEmpty && outcome.readers.value == nil && outcome.ksm.value == nil)
         }
         #expect(result.verdict == nil && result.checks.isEmpty)
@@ -226,7 +226,7 @@ struct BenchResultTests {
             .init(wallNanoseconds: wall, userNanoseconds: wall / 10, systemNanoseconds: wall / 5)
         }
         func run(_ scale: Int) -> PoolTiming.Run {
-            .init(allocate: cost(1000 * scale), free: cost(200 * scale), freeUntilRestored: cost(400 * scale))
+            .init(allocate: cost(1000 * scale), free: cost(200 * scale), untilRestored: cost(400 * scale))
         }
         let engine = PoolTiming.Engine(optimize: cost(2000), restore: cost(600))
         let timing = PoolTiming(
@@ -242,8 +242,8 @@ struct BenchResultTests {
         #expect(timing.allocate.onSystemNanoseconds == Spread([60, 160]))
         #expect(timing.allocate.offNanoseconds == Spread([100, 200]))
         #expect(timing.free.onNanoseconds == Spread([60, 160]))
-        #expect(timing.freeUntilRestored.offNanoseconds == Spread([40, 80]))
-        for comparison in [timing.allocate, timing.free, timing.freeUntilRestored] {
+        #expect(timing.untilRestored.offNanoseconds == Spread([40, 80]))
+        for comparison in [timing.allocate, timing.free, timing.untilRestored] {
             #expect(comparison.ratio == Spread([3, 4]))
         }
     }

@@ -28,10 +28,14 @@ struct ComparisonTests {
     }
 
     @Test(
-        "A median differs where each lies outside the other's range",
+        "A median differs where the ranges do not meet, each twice as wide about its middle",
         arguments: [
-            (100, 90.0, 110.0, ComparisonResult.Verdict.same), (105, 95, 120, .withinNoise), (130, 108, 140, .differs),
-            (120, 105, 140, .differs), (120, 99, 140, .withinNoise),
+            (100, 90.0, 110.0, ComparisonResult.Verdict.same), (105, 95, 120, .withinNoise),
+            (130, 111, 140, .withinNoise),
+            (130, 123, 127, .differs), (130, 118, 140, .withinNoise), (130, 121, 137, .withinNoise),
+            (136, 125, 134, .differs),
+            // Of one run, or of none that took longer than another, the noise is not known.
+            (130, 130, 130, .unknown),
         ])
     func noise(_ median: Double, _ least: Double, _ most: Double, _ verdict: ComparisonResult.Verdict) {
         let rows = Self.rows(
@@ -47,18 +51,21 @@ struct ComparisonTests {
         let rows = Self.rows(
             [
                 Item(name: "a", median: nil, range: (0, 0), frames: 5),
-                Item(name: "old", median: 1, range: (1, 1), frames: 1),
+                Item(name: "old", median: 1, range: (0, 2), frames: 1),
             ],
             [
                 Item(name: "a", median: nil, range: (0, 0), frames: 6),
-                Item(name: "new", median: 1, range: (1, 1), frames: 1),
+                Item(name: "new", median: 1, range: (0, 2), frames: 1),
             ])
         #expect(rows.prefix(3).map(\.verdict) == [.same, .differs, .same])
-        #expect(rows.filter { $0.row != "a" }.allSatisfy { $0.verdict == .missing } && rows.count == 9)
+        // Of what was timed once nothing can be said: that it is gone, neither.
+        let others = rows.filter { $0.row != "a" }
+        #expect(others.allSatisfy { $0.verdict == ($0.figure == "once_nanoseconds" ? .unknown : .missing) })
+        #expect(others.count == 6 && rows.count == 9)
     }
 
     @Test(
-        "A limit fails what grew, what nothing says is noise, what is missing, failed itself, or did other things"
+        "A limit fails what grew beyond its runs, is missing, failed itself, or did other things; no time taken once"
     )
     func limit() throws {
         func holds(
@@ -68,22 +75,34 @@ struct ComparisonTests {
                 .init(file: "", run: .notMeasured, host: try .current(), holds: Measured(holds))
             }
             return ComparisonResult(
-                comparedCommand: "plan", old: try source(nil), new: try source(newHolds),
-                differentConfiguration: different,
-                rows: row.map { [$0] } ?? [], failAbovePercent: .value(10)
+                configuration: .init(failAbovePercent: .value(10)), comparedCommand: "plan", old: try source(nil),
+                new: try source(newHolds), differentConfiguration: different, rows: row.map { [$0] } ?? []
             ).verdict
         }
-        func row(_ old: Double?, _ new: Double?, _ unit: ExportTable.Unit = .nanoseconds) -> ComparisonResult.Row {
-            ComparisonResult.Row(
+        func row(
+            _ old: Double?, _ new: Double?, _ unit: ExportTable.Unit = .nanoseconds, around: Double? = nil,
+            varies: Bool = false
+        ) -> ComparisonResult.Row {
+            func figure(_ value: Double?) -> ExportTable.MeasuredFigure {
+                .init(value: value, range: around.flatMap { around in value.map { $0 - around...$0 + around } })
+            }
+            func range(_ value: Double?) -> Measured<[Double]> {
+                Measured(figure(value).range.map { [$0.lowerBound, $0.upperBound] })
+            }
+            return ComparisonResult.Row(
                 table: "", row: "", figure: "", unit: unit, old: Measured(old), new: Measured(new),
-                oldRange: .notMeasured, newRange: .notMeasured,
-                verdict: Comparison.verdict(unit, .init(value: old), .init(value: new)))
+                oldRange: range(old), newRange: range(new),
+                verdict: Comparison.verdict(unit, figure(old), figure(new), varies: varies))
         }
         #expect(try holds(nil) == true && holds(nil, true) == true && holds(nil, false) == false)
         #expect(try holds(nil, true, different: ["pages: 4, 8"]) == false)
-        #expect(try holds(row(100, 109)) == true && holds(row(100, 111)) == false && holds(row(100, 10)) == true)
+        #expect(try holds(row(100, 113, around: 1)) == false && holds(row(100, 112, around: 1)) == true)
+        #expect(try holds(row(100, 10, around: 1)) == true && holds(row(100, 190, around: 40)) == true)
+        #expect(try holds(row(100, 200)) == true && holds(row(100, 200, .ratio)) == true)
         #expect(try holds(row(100, 80, .bytes)) == false && holds(row(100, 95, .bytes)) == true)
-        #expect(try holds(row(100, nil)) == false && holds(row(nil, 100)) == true)
+        #expect(try holds(row(100, 80, .bytes, varies: true)) == true && holds(row(100, nil, varies: true)) == true)
+        #expect(try holds(row(100, nil, around: 1)) == false && holds(row(nil, 100, around: 1)) == true)
+        #expect(try holds(row(100, nil, .count)) == false && holds(row(100, nil)) == true)
     }
 
     @Test("A time without a range has no noise to be held against")
@@ -91,27 +110,88 @@ struct ComparisonTests {
         let verdict = Comparison.verdict(.nanoseconds, .init(value: 1), .init(value: 2))
         #expect(verdict == .unknown)
         #expect(Comparison.verdict(.bytes, .init(value: 1), .init(value: 2)) == .differs)
-        let ofProcess = Comparison.verdict(.bytes, .init(value: 1), .init(value: 2), isOfProcess: true)
-        #expect(ofProcess == .unknown)
+        #expect(Comparison.verdict(.bytes, .init(value: 1), .init(value: 2), varies: true) == .varies)
     }
 
-    @Test("What is a whole process's is so by its column: a plan's mappings, or a region's, are none of those")
-    func ofProcess() throws {
+    @Test("What varies by itself does so by its column: a whole process's mappings do, a plan's or a region's do not")
+    func varying() throws {
         let all = ExportColumn<MemoryFigures>.figures { $0 }.map(\.heading)
         // Of all processes, even.
-        #expect(all.filter { $0.name.hasPrefix("thp_") }.map(\.isOfProcess) == Array(repeating: true, count: 7))
+        #expect(all.filter { $0.name.hasPrefix("thp_") }.map(\.varies) == Array(repeating: true, count: 7))
         let steps = all.filter { !$0.name.hasPrefix("thp_") }
         #expect(
-            steps.filter(\.isOfProcess).map(\.name)
+            steps.filter(\.varies).map(\.name)
                 == ["rss_bytes", "pss_bytes", "page_table_bytes", "mappings", "mapping_cost_bytes"])
         let region = ExportColumn<InspectResult>.region(\.self).map(\.heading)
-        #expect(region.filter(\.isOfProcess).map(\.name) == ["process_rss_bytes", "process_pss_bytes"])
+        #expect(region.filter(\.varies).map(\.name) == ["process_rss_bytes", "process_pss_bytes"])
         let forecast = try PlanExperiment(
             memory: .gibibytes(1), sizes: [.twoMebibytes], schemes: [.head], backing: .anonymous,
             tailFrames: .frames(1)
         ).run().forecast.table("forecast", "")
         #expect(forecast.headings.contains { $0.name == "mappings" })
-        #expect(!forecast.headings.contains { $0.isOfProcess })
+        #expect(!forecast.headings.contains { $0.varies })
+    }
+
+    @Test("What two were asked for tells them apart, whatever the command: its export has a configuration")
+    func configuration() async throws {
+        let schema = try JSON(
+            text: Repository.text(of: "Sources/VmemmapEmulator/Documentation.docc/vmemmap-export.schema.json"))
+        guard case .object(let definitions)? = schema["$defs"] else { return #expect(Bool(false)) }
+        for (name, definition) in definitions where name.hasPrefix("command_") {
+            #expect(definition["required"]?.elements.contains(.text("configuration")) == true, "\(name)")
+        }
+        let folder = try TemporaryFolder()
+        let (old, new) = (folder.path("old.json"), folder.path("new.json"))
+        for (first, second, difference) in [
+            (
+                ["inspect", "--scheme", "head", "--pages", "4"], ["inspect", "--pages", "2"], "scheme: head, first-tail"
+            ),
+            (
+                ["stress", "--cycles", "1", "--pages", "4"], ["stress", "--cycles", "1", "--pages", "8"], "pages: 4, 8"
+            ),
+            (["demo", "--pages", "2"], ["demo", "--pages", "4"], "memory.pages: 2, 4"),
+        ] {
+            _ = try await Command.run(first + ["-q", "--export-json", old])
+            _ = try await Command.run(second + ["-q", "--export-json", new])
+            let outcome = try await Command.run(["compare", old, new, "--fail-above", "1000000"])
+            #expect(outcome.code == 2 && outcome.output.contains("They were not asked for the same"), "\(outcome)")
+            #expect(outcome.output.contains(difference), "\(outcome)")
+        }
+    }
+
+    @Test("Two runs of the same pass, though times and memory differ; with its times doubled, one does not")
+    func slowdown() async throws {
+        let folder = try TemporaryFolder()
+        let (old, new) = (folder.path("old.json"), folder.path("new.json"))
+        let kept = try Repository.text(of: "Tests/VmemmapToolTests/Bench/Snapshots/bench.json")
+        let text = kept.replacing("{", with: Self.envelope("bench"), maxReplacements: 1)
+        try folder.write(text, to: "old.json")
+        try folder.write(Self.doubled(text), to: "new.json")
+        #expect(try await Command.run(["compare", old, old, "--fail-above", "0"]).code == 0)
+        let slower = try await Command.shell("COLUMNS=80 \"$0\" compare \(old) \(new) --fail-above 10")
+        #expect(slower.code == 2 && slower.output.contains("grew or changed by more than 10 %"), "\(slower)")
+        #expect(
+            slower.output.contains("figure") && slower.output.contains("least") && slower.output.contains("new/old"),
+            "\(slower)")
+        #expect(slower.output.split(separator: "\n").allSatisfy { $0.count <= 80 }, "\(slower)")
+        // The other way round it has become faster.
+        #expect(try await Command.run(["compare", new, old, "--fail-above", "10"]).code == 0)
+    }
+
+    private static func envelope(_ command: String) -> String {
+        "{ \"tool\" : \"vmemmap\", \"schema_version\" : 1, \"command\" : \"\(command)\","
+    }
+
+    /// The same with each number of a spread of nanoseconds doubled.
+    private static func doubled(_ text: String) -> String {
+        var isTime = false
+        return text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            if line.contains("{") { isTime = line.contains("_nanoseconds\"") }
+            guard isTime, let key = line.firstMatch(of: /^(\s*"(?:median|min|max)": )([0-9.]+)/),
+                let number = Double(key.2)
+            else { return String(line) }
+            return "\(key.1)\(number * 2)" + (line.hasSuffix(",") ? "," : "")
+        }.joined(separator: "\n")
     }
 
     @Test("The command: the same twice, a change above the limit, two commands, and its own input spared")
@@ -127,6 +207,11 @@ struct ComparisonTests {
         #expect(changed.output.contains("memory_bytes: 68719476736, 137438953472"), "\(changed)")
         #expect(changed.output.contains("vmemmap plan --memory 128G -q --export-json"), "\(changed)")
         let json = try await Command.run(["compare", old, new, "-q", "--export-json", "-"])
+        let schema = JSONSchema(
+            try JSON(
+                text: Repository.text(
+                    of: "Sources/VmemmapEmulator/Documentation.docc/vmemmap-export.schema.json")))
+        #expect(schema.mistake(in: try JSON(text: json.output), by: "command_compare") == nil)
         #expect(json.code == 0 && json.output.contains("\"verdict\" : \"differs\""), "\(json)")
         let onto = try await Command.run(["compare", old, new, "--export-json", old])
         #expect(onto.code == 64, "\(onto)")

@@ -13,6 +13,12 @@ struct HoldCommandTests {
         let regionLengthBytes: Int
         let pages: Int
         let scheme: String
+        let configuration: Configuration
+    }
+
+    private struct Configuration: Decodable {
+        let walkers: Int
+        let isTouched: Bool
     }
 
     @Test(
@@ -30,6 +36,7 @@ struct HoldCommandTests {
             #expect(held.pid == execution.processIdentifier.value)
             #expect(held.regionLengthBytes == 16 * 32768)
             #expect(held.scheme == "first-tail")
+            #expect(held.configuration.walkers == 1 && held.configuration.isTouched)
             let found = try await Self.mappings(of: held)
             #expect(found == 8 * 16)
             try execution.send(signal: signal)

@@ -84,8 +84,8 @@ struct KernelResultTests {
         -> Cycle
     {
         Cycle(
-            isOptimizing: isOptimizing, pages: HugePageCount(pages), allocationNanoseconds: time * pages,
-            freeingNanoseconds: 2 * time * pages, memmapFallPages: Measured(fall.map { PageCount($0) }),
+            isOptimizing: isOptimizing, pages: HugePageCount(pages), allocateNanoseconds: time * pages,
+            freeNanoseconds: 2 * time * pages, memmapFallPages: Measured(fall.map { PageCount($0) }),
             memmapMissingPages: Measured(missing.map { PageCount($0) }))
     }
 
@@ -131,11 +131,11 @@ struct KernelResultTests {
     @Test("What the optimization adds is on less off, pair by pair, for one huge page")
     func added() throws {
         let measurement = try Self.measurement(Self.rounds)
-        #expect(measurement.allocation.offNanoseconds.median == 1250)
-        #expect(measurement.allocation.onNanoseconds.median == 3050)
-        #expect(measurement.allocation.addedNanoseconds.median == 1800)
-        #expect(measurement.allocation.addedNanoseconds.min == 1600)
-        #expect(measurement.freeing.addedNanoseconds.max == 4000)
+        #expect(measurement.allocate.offNanoseconds.median == 1250)
+        #expect(measurement.allocate.onNanoseconds.median == 3050)
+        #expect(measurement.allocate.addedNanoseconds.median == 1800)
+        #expect(measurement.allocate.addedNanoseconds.min == 1600)
+        #expect(measurement.free.addedNanoseconds.max == 4000)
     }
 
     @Test("Too few huge pages or pairs are said, in every report; a pair that stands far out is named")
@@ -153,7 +153,7 @@ struct KernelResultTests {
         let pair = { (time: Int) in (Self.cycle(false, 512, fall: 0), Self.cycle(true, 512, fall: 3584, time: time)) }
         let enough = try Self.measurement([1000, 1010, 1020, 9000, 1030].map(pair))
         #expect(enough.fewestPages == HugePageCount(64), "the warm-up's")
-        #expect(enough.allocation.onNanoseconds.outlierPairs == [4])
+        #expect(enough.allocate.onNanoseconds.outlierPairs == [4])
         #expect(
             enough.notes().contains { $0.hasPrefix("the kernel, allocate, optimization on: pair 4 stands far out") })
     }

@@ -186,7 +186,8 @@ struct PageTablesTests {
         switch format {
         case .prometheus:
             #expect(
-                text.contains(#"vmemmap_kernel_hugetlb_optimized_pages{look="on",page_size="2097152"} 1"#), "\(text)")
+                text.contains(#"vmemmap_kernel_hugetlb_optimized_pages{look="on",huge_page_bytes="2097152"} 1"#),
+                "\(text)")
         case .json:
             let schema = JSONSchema(
                 try JSON(

@@ -73,24 +73,26 @@ struct ExportUnitsTests {
         Run(
             arguments: ["bench", "--pages", "8", "--pairs", "2", "--walkers", "1", "--histograms"],
             tables: """
-                pool: scheme backing operation; off_median_nanoseconds on_median_nanoseconds on_min_nanoseconds \
-                on_max_nanoseconds on_user_median_nanoseconds on_system_median_nanoseconds median_ratio min_ratio \
-                max_ratio
-                peer: scheme backing peer operation; engine_median_nanoseconds peer_median_nanoseconds median_ratio \
+                pool: scheme backing operation; off_median_nanoseconds off_min_nanoseconds off_max_nanoseconds \
+                on_median_nanoseconds on_min_nanoseconds on_max_nanoseconds on_user_median_nanoseconds \
+                on_user_min_nanoseconds on_user_max_nanoseconds on_system_median_nanoseconds \
+                on_system_min_nanoseconds on_system_max_nanoseconds median_ratio min_ratio max_ratio
+                peer: scheme backing peer operation; engine_median_nanoseconds engine_min_nanoseconds \
+                engine_max_nanoseconds peer_median_nanoseconds peer_min_nanoseconds peer_max_nanoseconds median_ratio \
                 min_ratio max_ratio
-                goal: figure scheme backing; limit_ratio measured_ratio is_reached min_ratio max_ratio baseline_ratio
+                goal: figure combination; limit_ratio measured_ratio is_reached min_ratio max_ratio baseline_ratio
                 latency_bucket: scheme backing release optimizing operation from_ns; count
                 latency: scheme backing release optimizing operation; min_nanoseconds p50_nanoseconds p90_nanoseconds \
                 p99_nanoseconds p999_nanoseconds max_nanoseconds
                 pair: scheme backing release pair optimizing; allocate_wall_nanoseconds free_wall_nanoseconds \
-                free_until_restored_wall_nanoseconds
+                until_restored_wall_nanoseconds
                 \(checks)
                 """),
         Run(
             arguments: ["stress", "--duration", "1s", "--pages", "16", "--faults", "injected", "--seed", "1"],
             tables: """
                 combination: scheme backing; \(stress)
-                run: ; \(stress)
+                total: ; \(stress)
                 footprint: set_up; rss_bytes mappings open_files
                 \(checks)
                 """),
@@ -98,7 +100,7 @@ struct ExportUnitsTests {
             arguments: ["stress", "--duration", "1s", "--pages", "16", "--seed", "1", "--nodes", "2"],
             tables: """
                 combination: scheme backing; \(stress)
-                run: ; \(stress)
+                total: ; \(stress)
                 node: node; pages \(stress)
                 \(checks)
                 """),
@@ -172,7 +174,7 @@ struct ExportUnitsTests {
         ? ""
         : """
 
-        hugetlb: look page_size; pool_pages pages optimized_pages split_pages whole_pages other_pages changing_pages \
+        hugetlb: look huge_page_bytes; pages optimized_pages split_pages whole_pages other_pages changing_pages \
         vmemmap_pages freed_frames further_frames contradicted_pages memmap_fall_pages missed_pages
         """
 
@@ -213,6 +215,7 @@ struct ExportUnitsTests {
                     of: "Sources/VmemmapEmulator/Documentation.docc/vmemmap-export.schema.json")))
         #expect(schema.mistake(in: value, by: "command_\(run.definition ?? run.name)") == nil)
         #expect(schema.mistake(in: value, by: "command_hold") != nil)
+        #expect(value["configuration"] != nil)
 
         var figures: [String: Set<Double>] = [:]
         value.figures(into: &figures)
@@ -314,11 +317,11 @@ private struct Table {
     private static let texts: Set<String> = [
         "statement", "refusal", "remark", "expects", "expected", "measured", "bound", "region_start", "outcome",
         "answer",
-        "script",
+        "script", "combination",
     ]
 
     /// Labels that are sizes.
-    private static let sizes: Set<String> = ["huge_page_bytes", "page_size"]
+    private static let sizes: Set<String> = ["huge_page_bytes"]
 
     /// What must stand in Prometheus text: base units, one unit a metric, no free text, and nothing of what was not
     /// measured.

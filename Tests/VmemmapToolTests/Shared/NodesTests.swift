@@ -156,9 +156,7 @@ struct NodesTests {
             check: check.id, statement: check.statement, detail: "they do not", seed: runs[1].seed, scheme: .head,
             backing: .memfd, setUp: 0, round: 0, states: [], mappings: [], lastOperations: [])
         let bad = StressResult(
-            host: good.host, seed: runs[1].seed, pages: good.pages, hugePageBytes: good.hugePageBytes,
-            basePageBytes: good.basePageBytes, walkers: good.walkers, workers: good.workers, faults: good.faults,
-            combinations: good.combinations,
+            host: good.host, seed: runs[1].seed, configuration: good.configuration, combinations: good.combinations,
             total: good.total, leftOut: good.leftOut, footprints: good.footprints, history: [], checks: good.checks,
             wasEnded: false, isComplete: true, violation: violation)
         func sum(_ results: [StressResult]) -> StressResult {

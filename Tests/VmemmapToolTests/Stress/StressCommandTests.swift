@@ -84,7 +84,9 @@ struct StressCommandTests {
         let lines = try folder.text("night.jsonl").split(separator: "\n")
         #expect(lines.count > 3)
         for line in lines.dropLast() {
-            #expect(schema.mistake(in: try JSON(text: String(line)), by: "stress_line") == nil)
+            let line = try JSON(text: String(line))
+            #expect(schema.mistake(in: line, by: "stress_line") == nil)
+            #expect(line["run"]?["command_line"] != nil && line["seed"] == json["seed"])
         }
         #expect(try folder.text("night.html").contains("The run had not ended when this was written"))
     }

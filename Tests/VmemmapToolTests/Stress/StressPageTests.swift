@@ -37,8 +37,9 @@ struct StressPageTests {
                 scheme: .firstTail, backing: .anonymous, figures: figures(0, nanoseconds: 70, setUps: 2)),
         ]
         return StressResult(
-            host: try .current(), seed: 11, pages: HugePageCount(64), hugePageBytes: .mebibytes(2),
-            basePageBytes: HostLimits.pageSize, walkers: 3, workers: 2, faults: faults, combinations: combinations,
+            host: try .current(), seed: 11,
+            configuration: StressBlock(StressConfiguration(pages: HugePageCount(64), faults: faults)),
+            combinations: combinations,
             total: figures(1000, nanoseconds: 5_000_000, setUps: 4),
             leftOut: ["nothing <of> it"], footprints: footprints,
             history: [500, 1000].map { (remaps: Int) in

@@ -121,11 +121,14 @@ extension RaceResult: ExportableResult {
                 [
                     .label("way", "The way: the wrong one, then the right one.") { $0.way.rawValue }
                         .shown(configuration.kind == .restore ? "restore" : "way"),
-                    .count("pairs", "Stretches of each way, one right after the other.") { $0.pairs }.shown("pairs"),
+                    .count("pairs", "Stretches of each way, one right after the other.") { $0.pairs }.shown("pairs")
+                        .varying(),
                     configuration.kind == .restore ? wrongPairs.shown("with\nwrong reads") : wrongPairs,
                     .count("cycles", "Huge pages optimized and restored, each as often as it was.") { $0.cycles }.shown(
-                        "cycles"),
-                    .count("reads", "Reads of compound_head, each checked.") { $0.reads }.shown("reads"),
+                        "cycles"
+                    ).varying(),
+                    .count("reads", "Reads of compound_head, each checked.") { $0.reads }.shown("reads")
+                        .varying(),
                     configuration.kind == .speculative ? wrong : wrong.shown("wrong reads"),
                     configuration.kind == .restore ? faults : faults.shown("faults"),
                     configuration.kind == .speculative ? references.shown("references") : references,
@@ -135,18 +138,19 @@ extension RaceResult: ExportableResult {
     }
 
     private var wrongPairs: ExportColumn<Side> {
-        .count("pairs_with_wrong_reads", "Those with a wrong read of this way.") { $0.pairsWithWrongReads }
+        .count("pairs_with_wrong_reads", "Those with a wrong read of this way.") { $0.pairsWithWrongReads }.varying()
     }
 
     private var wrong: ExportColumn<Side> {
-        .count("wrong_reads", "Reads that gave another head than the right one.") { $0.wrongReads }
+        .count("wrong_reads", "Reads that gave another head than the right one.") { $0.wrongReads }.varying()
     }
 
     private var faults: ExportColumn<Side> {
         .count("faults", "Reads that found nothing mapped, or stores that met a read-only page.") { $0.faults }
+            .varying()
     }
 
     private var references: ExportColumn<Side> {
-        .count("references", "References taken, and given back.") { $0.references }
+        .count("references", "References taken, and given back.") { $0.references }.varying()
     }
 }

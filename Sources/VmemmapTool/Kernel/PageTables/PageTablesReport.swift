@@ -45,7 +45,7 @@ enum PageTablesReport {
     }
 
     private static func table(_ block: PageTablesBlock, _ style: Style) -> [String] {
-        PageTablesBlock.hugetlbTable(block).lines(style)
+        PageTablesBlock.hugetlbTable(block, showsPools: true).lines(style)
     }
 
     // MARK: Pictures

@@ -169,9 +169,9 @@ extension Check {
                 checks.flatMap { check in check.figures.map { (check.id, $0) } },
                 [
                     .label("id", "The check.") { $0.0 }, .metric("name", "What is counted.") { $0.1.name },
-                    .count("expected", "What is expected.") { $0.1.expected.value },
+                    .count("expected", "What is expected.") { $0.1.expected.value }.varying(),
                     .text("bound", "Exactly, at most or at least that.") { $0.1.bound.rawValue },
-                    .count("measured", "What was measured.") { $0.1.measured.value },
+                    .count("measured", "What was measured.") { $0.1.measured.value }.varying(),
                 ]),
         ]
     }

@@ -61,9 +61,9 @@ struct ExportTable: Hashable, Sendable {
         var measure: Unit?
         /// Of times that would be written in several units: the one that they have in common.
         fileprivate(set) var timeUnit: TimeUnit?
-        /// Whether it is of a whole process, which differs a little from run to run: by its threads' stacks and its
-        /// heap.
-        var isOfProcess = false
+        /// Whether it is of what differs between two runs of the same: of a whole process, by its threads' stacks and
+        /// its heap; of the host's state; or of how much was done in some time.
+        var varies = false
 
         /// The key with its unit, as in every export.
         var name: String { key + unit.suffix }
@@ -151,10 +151,10 @@ struct ExportColumn<Item> {
         return column
     }
 
-    /// The column, of figures of a whole process.
-    func ofProcess() -> Self {
+    /// The column, of figures that differ between two runs of the same.
+    func varying() -> Self {
         var column = self
-        column.heading.isOfProcess = true
+        column.heading.varies = true
         return column
     }
 
@@ -191,6 +191,11 @@ struct ExportColumn<Item> {
     }
 
     static func count(_ key: String, _ help: String, _ value: @escaping (Item) -> Int?) -> Self {
+        Self(key, .count, help) { ExportTable.Cell(value($0)) }
+    }
+
+    /// A number in a unit that another column names.
+    static func number(_ key: String, _ help: String, _ value: @escaping (Item) -> Double?) -> Self {
         Self(key, .count, help) { ExportTable.Cell(value($0)) }
     }
 

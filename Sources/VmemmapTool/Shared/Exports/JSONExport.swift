@@ -1,7 +1,7 @@
 import FoundationEssentials
 
-/// Results as JSON: keys in snake_case with their units, bytes and nanoseconds as integers, null where nothing was
-/// measured.
+/// Results as JSON: keys in snake_case with their units, bytes and times by the clock as integers, null where nothing
+/// was measured.
 enum JSONExport {
     /// What every exported object starts with.
     private struct Envelope<Result: Encodable>: Encodable {
@@ -45,6 +45,7 @@ enum JSONExport {
         let schemaVersion = Tool.schemaVersion
         let tool = Tool.name
         let command: String
+        let run = RunDescription.current
         let reportedAt: String
         let report: Report
 
@@ -53,12 +54,13 @@ enum JSONExport {
             try container.encode(schemaVersion, forKey: .schemaVersion)
             try container.encode(tool, forKey: .tool)
             try container.encode(command, forKey: .command)
+            try container.encode(run, forKey: .run)
             try container.encode(reportedAt, forKey: .reportedAt)
             try report.encode(to: encoder)
         }
 
         enum Key: String, CodingKey {
-            case schemaVersion, tool, command, reportedAt
+            case schemaVersion, tool, command, run, reportedAt
         }
     }
 

@@ -7,6 +7,14 @@ enum NodeCount: Hashable, Sendable, ParsedArgument {
     /// As few as vm.max_map_count allows.
     case auto
 
+    /// The number, or `auto`.
+    var text: String {
+        switch self {
+        case .number(let number): "\(number)"
+        case .auto: "auto"
+        }
+    }
+
     /// As many as Linux has at most (MAX_NUMNODES, x86-64).
     static let most = 1024
 

@@ -6,6 +6,10 @@ struct HTMLContent: Sendable {
     var setting: String = ""
     /// What came of it, in a sentence; empty for nothing.
     var summary: String = ""
+    /// What it was made of, in place of the host of this run and of what every page is about; empty: of this run.
+    var sources: [Markup] = []
+    /// The tables at its end; nil: those of the other exports.
+    var tables: [ExportTable]?
     /// The few figures that matter most.
     var highlights: [Highlight] = []
     /// Figures and what belongs beside them.

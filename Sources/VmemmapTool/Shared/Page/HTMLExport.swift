@@ -22,7 +22,8 @@ enum HTMLExport {
                         .element("header", [:], header(result, content, command)),
                         .element(
                             "main", [:],
-                            (content.sections + [idea, host(result.host), tables(result)]).map(\.markup)),
+                            (content.sections + (content.sources.isEmpty ? [idea, host(result.host)] : [])
+                                + [tables(content.tables ?? result.allTables)]).map(\.markup)),
                         footer(command, date),
                     ]),
             ])
@@ -56,15 +57,7 @@ enum HTMLExport {
             .element("h1", [:], [Markup(content.subject)]),
         ]
         if !content.setting.isEmpty { parts.append(.element("p", ["class": "setting"], [Markup(content.setting)])) }
-        parts += [
-            .element("p", ["class": "host"], [Markup(PlanReport.host(result.host))]),
-            .element(
-                "p", ["class": "host"],
-                [
-                    Markup("\(RunDescription.current.hostName), \(RunDescription.current.startedAt): "),
-                    .element("code", [:], [Markup(RunDescription.current.commandLine)]),
-                ]),
-        ]
+        parts += content.sources.isEmpty ? thisRun(on: result.host) : content.sources
         if let holds = result.verdict, let closing = result.closing {
             let mark = (holds ? "\u{2713} " : "\u{2717} ") + closing.capitalizedFirst + "."
             parts.append(
@@ -106,6 +99,16 @@ enum HTMLExport {
                         + "host\u{2019}s own page tables."))
         ])
 
+    private static func thisRun(on host: HostBlock) -> [Markup] {
+        let run = RunDescription.current
+        return [
+            .element("p", ["class": "host"], [Markup(PlanReport.host(host))]),
+            .element(
+                "p", ["class": "host"],
+                [Markup("\(run.hostName), \(run.startedAt): "), .element("code", [:], [Markup(run.commandLine)])]),
+        ]
+    }
+
     private static func host(_ host: HostBlock) -> HTMLSection {
         let hidden = "not told by /proc"
         let facts = [
@@ -133,13 +136,13 @@ enum HTMLExport {
             ])
     }
 
-    private static func tables(_ result: some ExportableResult) -> HTMLSection {
+    private static func tables(_ tables: [ExportTable]) -> HTMLSection {
         HTMLSection(
             id: "tables", title: "Every figure",
             body: [
                 .paragraph(
                     "The tables of the other exports, in units for people. A dash: nothing was there to measure.")
-            ] + result.allTables.filter { !$0.rows.isEmpty }.map { HTMLTable($0).markup })
+            ] + tables.filter { !$0.rows.isEmpty }.map { HTMLTable($0).markup })
     }
 
     private static func footer(_ command: String, _ date: String) -> Markup {

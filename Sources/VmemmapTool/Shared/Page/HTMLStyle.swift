@@ -77,6 +77,7 @@ enum HTMLStyle {
         .frames{stroke:var(--accent);stroke-width:2;stroke-dasharray:1 4;stroke-linecap:round}
         .dot{fill:var(--accent)}
         .dot.own{fill:var(--ink)}
+        .dot.changed{fill:var(--bad)}
         text.frames{fill:var(--accent);stroke:none}
         text.rss{stroke:none;fill:var(--soft)}
         text.pss{stroke:none;fill:var(--ink)}

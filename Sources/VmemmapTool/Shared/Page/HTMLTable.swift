@@ -58,9 +58,13 @@ struct HTMLTable {
         return (columns, facts.isEmpty ? [] : ["In every row: \(facts.joined(separator: ", "))."])
     }
 
+    /// Where there are many columns, the ends of a median's range are told where the pointer rests on it.
     private var upright: Markup {
         let hidden = common.columns
-        let shown = table.headings.indices.filter { !hidden.contains($0) }
+        let shown = table.headings.indices.filter { column in
+            !hidden.contains(column)
+                && (table.headings.count <= 12 || !table.headings[column].isEndOfRange(in: table))
+        }
         let headings = shown.map { table.headings[$0] }.map { heading in
             Markup.element(
                 "th", ["scope": "col", "class": heading.unit.isText ? "label" : nil, "title": heading.help],
@@ -69,13 +73,15 @@ struct HTMLTable {
         let rows = table.rows.map { row in
             Markup.element(
                 "tr", [:],
-                shown.map { (table.headings[$0], row[$0]) }.map { heading, cell in
-                    .element(
+                shown.map { column in
+                    let (heading, cell) = (table.headings[column], row[column])
+                    return .element(
                         heading.unit.isText ? "th" : "td",
                         [
                             "scope": heading.unit.isText ? "row" : nil,
                             "class": heading.unit == .text && cell.plain?.count ?? 0 > 12 ? "long" : nil,
                             "data-label": heading.words,
+                            "title": table.headings.count > 12 ? range(heading, row) : nil,
                         ],
                         [Self.text(cell, heading)])
                 })
@@ -83,6 +89,12 @@ struct HTMLTable {
         return Markup([
             .element("thead", [:], [.element("tr", [:], headings)]), .element("tbody", [:], rows),
         ])
+    }
+
+    private func range(_ heading: ExportTable.Heading, _ row: [ExportTable.Cell]) -> String? {
+        table.measured(heading, row).range.map { range in
+            [range.lowerBound, range.upperBound].compactMap { heading.text(.number($0)) }.joined(separator: " to ")
+        }
     }
 
     /// A row a column, under the labels of the rows.

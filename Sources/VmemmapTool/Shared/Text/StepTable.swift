@@ -13,8 +13,8 @@ extension ExportColumn {
         [
             .bytes("rss", "Rss of smaps_rollup: page table entries of the process, not frames.") {
                 figures($0).rssBytes.value
-            }.shown("RSS\nKiB").ofProcess(),
-            .bytes("pss", "Pss of smaps_rollup.") { figures($0).pssBytes.value }.shown("PSS\nKiB").ofProcess(),
+            }.shown("RSS\nKiB").varying(),
+            .bytes("pss", "Pss of smaps_rollup.") { figures($0).pssBytes.value }.shown("PSS\nKiB").varying(),
             .count("distinct_frames", "Different frames behind the region (pagemap).") {
                 figures($0).distinctFrames.value?.rawValue
             }.shown("distinct\nframes"),
@@ -27,13 +27,13 @@ extension ExportColumn {
             .bytes("memfd", "What the memory file occupies (st_blocks).") { figures($0).memfdBytes.value }
                 .shown("memfd\nKiB"),
             .bytes("page_table", "VmPTE of the process.") { figures($0).pageTableBytes }.shown("tables\nKiB")
-                .ofProcess(),
+                .varying(),
             .count("mappings", "Mappings of the process (lines of maps).") { figures($0).mappings.rawValue }
-                .shown("mappings").ofProcess(),
+                .shown("mappings").varying(),
             .count("region_mappings", "Mappings of the region.") { figures($0).regionMappings.value?.rawValue },
             .bytes("mapping_cost", "What the mappings of the process cost the kernel.") {
                 figures($0).mappingCostBytes
-            }.shown("cost\nKiB").ofProcess(),
+            }.shown("cost\nKiB").varying(),
         ]
     }
 
@@ -65,7 +65,7 @@ extension ExportColumn {
         return events.map { key, what, count in
             .count(key, "Since the step before, of all processes (/proc/vmstat): \(what).") {
                 figures($0).hugePageEventGrowth.value.map(count)
-            }.ofProcess()
+            }.varying()
         }
     }
 }
