@@ -146,7 +146,7 @@ struct BenchGoal: Hashable, Sendable, Codable {
         return engine.min { $0.1.engineNanoseconds.median < $1.1.engineNanoseconds.median }.map {
             candidate, runs in
             let ratio = runs.engineNanoseconds.median / kernel.addedNanoseconds
-            let (least, most) = kernel.measurement.allocation.over(by: runs.engineNanoseconds)
+            let (least, most) = kernel.measurement.allocate.over(by: runs.engineNanoseconds)
             return BenchGoal(
                 .sharedTailOverKernel, candidate, ratio, most.map { Spread([least, ratio, $0]) },
                 baselineRatio: runs.peerNanoseconds.median / kernel.addedNanoseconds)
