@@ -12,7 +12,8 @@ struct CompareCommand: ParsableCommand {
             Of a median, the range over its runs tells noise: two figures differ if their ranges, each twice as wide \
             about its middle, do not meet. Counts and amounts differ if they are not the same. A time that was taken \
             once has no range: its difference is unknown, and never fails. Nor does what varies between two runs of \
-            the same: memory and mappings of the whole process, the host's state, how much was done in a time.
+            the same: memory and mappings of the whole process, the host's state, how much was done in a time. What \
+            only one of them has is missing; of what varies, that fails no more than a difference.
 
             \(ExitStatus.help("compare"))
             """)
@@ -26,8 +27,8 @@ struct CompareCommand: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Exit with 2 if all new runs of a time or ratio are above all old ones by more than this, or a count or "
-                + "amount changed by more, if a figure is missing, if the new run failed its checks, or if the two "
-                + "were not asked for the same.",
+                + "amount changed by more, if an old figure is missing, if a check that passed is missing or not "
+                + "measured, if the new run failed its checks, or if the two were not asked for the same.",
             valueName: "PERCENT"))
     var failAbove: Double?
 

@@ -37,21 +37,29 @@ struct Comparison: Sendable {
 
     // MARK: Figures
 
-    /// Every figure of tables that both have. Those of single runs are left out: what is said of them is compared.
+    /// Every figure of both, or of one of them, and what came of each check. Tables of single runs are left out: what
+    /// is said of them is compared.
     static func rows(_ old: [ExportTable], _ new: [ExportTable]) -> [ComparisonResult.Row] {
-        old.filter { !$0.isOfSingleRuns }.flatMap { table in
-            new.first { $0.name == table.name }.map { rows(table, $0) } ?? []
-        }
+        let names = old.map(\.name)
+        return old.flatMap { table in rows(table, new.first { $0.name == table.name }) }
+            + new.filter { !names.contains($0.name) }.flatMap { rows(nil, $0) }
     }
 
-    private static func rows(_ old: ExportTable, _ new: ExportTable) -> [ComparisonResult.Row] {
-        let (oldRows, newRows) = (old.rowsByLabels, new.rowsByLabels)
-        let order = old.rows.map(old.labels) + new.rows.map(new.labels).filter { oldRows[$0] == nil }
+    private static func rows(_ old: ExportTable?, _ new: ExportTable?) -> [ComparisonResult.Row] {
+        guard let table = old ?? new, !table.isOfSingleRuns else { return [] }
+        let headings = table.headings.filter(\.unit.isCompared).filter { !$0.isEndOfRange(in: table) }
+        let (oldRows, newRows) = (old?.rowsByLabels ?? [:], new?.rowsByLabels ?? [:])
+        let order = (old?.allLabels ?? []) + (new?.allLabels ?? []).filter { oldRows[$0] == nil }
+        func measured(_ table: ExportTable?, _ heading: ExportTable.Heading, _ row: [ExportTable.Cell]?)
+            -> ExportTable.MeasuredFigure
+        {
+            table?.measured(heading, row) ?? .init(value: nil)
+        }
         return order.flatMap { labels in
-            old.headings.filter { !$0.unit.isText && !$0.isEndOfRange(in: old) }.map { heading in
+            headings.map { heading in
                 row(
-                    old.name, labels, heading, old.measured(heading, oldRows[labels]),
-                    new.measured(heading, newRows[labels]))
+                    table.name, labels, heading, measured(old, heading, oldRows[labels]),
+                    measured(new, heading, newRows[labels]))
             }
         }
     }
@@ -74,10 +82,7 @@ struct Comparison: Sendable {
     ) -> ComparisonResult.Verdict {
         if old.value == new.value { return .same }
         if varies { return .varies }
-        // What is gone had a noise that is known, or none.
-        guard old.value != nil, new.value != nil else {
-            return unit.isTimed && old.range == nil && new.range == nil ? .unknown : .missing
-        }
+        guard old.value != nil, new.value != nil else { return .missing }
         guard unit.isTimed else { return .differs }
         guard let oldRange = old.range, let newRange = new.range else { return .unknown }
         return oldRange.noise.overlaps(newRange.noise) ? .withinNoise : .differs
@@ -100,6 +105,8 @@ extension ExportTable {
             .joined(separator: ", ")
     }
 
+    fileprivate var allLabels: [String] { rows.map(labels) }
+
     fileprivate var rowsByLabels: [String: [Cell]] {
         Dictionary(rows.map { (labels($0), $0) }) { first, _ in first }
     }
@@ -114,10 +121,27 @@ extension ExportTable {
             guard let key = heading.keyOfRange(word) else { return nil }
             return headings.firstIndex { $0.key == key && $0.unit == heading.unit }.flatMap { row[$0].figure }
         }
-        var figure = MeasuredFigure(value: row[column].figure)
+        var figure = MeasuredFigure(value: row[column].figure ?? row[column].outcomeFigure(heading.unit))
         // One run, or two of the same time, say nothing about noise.
         if let least = end("min"), let most = end("max"), least < most { figure.range = least...most }
         return figure
+    }
+}
+
+extension ExportTable.Unit {
+    /// Whether its cells are figures, or what came of checks.
+    fileprivate var isCompared: Bool { !isText || self == .outcome }
+}
+
+extension ExportTable.Cell {
+    /// 1 of a check that passed and 0 of one that failed.
+    fileprivate func outcomeFigure(_ unit: ExportTable.Unit) -> Double? {
+        guard unit == .outcome, let outcome = plain.flatMap(Check.Outcome.init) else { return nil }
+        return switch outcome {
+        case .passed: 1
+        case .failed: 0
+        case .notMeasured: nil
+        }
     }
 }
 

@@ -27,11 +27,14 @@ extension ComparisonResult {
     }
 
     /// What is more than noise or missing, what fails first, the largest ratio at the top.
-    private var changed: [Row] {
+    var changed: [Row] {
         let failing = Set(failures + lost)
-        let others = differences.filter { !failing.contains($0) }
-        func sorted(_ rows: some Sequence<Row>) -> [Row] { rows.sorted { ($0.ratio ?? 0) > ($1.ratio ?? 0) } }
-        return sorted(failing) + sorted(others)
+        // Of the same ratio, in the order of the rows.
+        func sorted(_ rows: [Row]) -> [Row] {
+            rows.enumerated().sorted { (-($0.element.ratio ?? 0), $0.offset) < (-($1.element.ratio ?? 0), $1.offset) }
+                .map(\.element)
+        }
+        return sorted(rows.filter(failing.contains)) + sorted(differences.filter { !failing.contains($0) })
     }
 
     private func sentence(_ changed: [Row]) -> String {

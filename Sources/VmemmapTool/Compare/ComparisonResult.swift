@@ -54,7 +54,7 @@ struct ComparisonResult: Hashable, Sendable, Codable {
         case unknown
         /// It differs between two runs of the same: memory of the whole process, the host's state, work done in a time.
         case varies
-        /// One of the two was not measured.
+        /// One of the two was not measured, or is in no row or table.
         case missing
     }
 
@@ -85,17 +85,21 @@ struct ComparisonResult: Hashable, Sendable, Codable {
         return rows.filter { $0.verdict == .differs && $0.isLarger(than: percent) }
     }
 
-    /// Figures that the old one has and the new one lacks: nothing can be said of them.
+    /// Figures, and outcomes of checks, that the old one has and the new one lacks: nothing can be said of them.
     var lost: [Row] { rows.filter { $0.verdict == .missing && $0.new.value == nil } }
 
     /// What fails beside the limit, in words: both must do the same, nothing may be too large or lost, and the new run
     /// must have passed its own checks. Empty without a limit.
     var reasons: [String] {
         guard let limit else { return [] }
+        let figures = lost.count { $0.unit != .outcome }
+        let checks = lost.filter { $0.unit == .outcome && $0.old.value == 1 }.map(\.row)
         return [
             differentConfiguration.isEmpty ? nil : "they were not asked for the same",
             failures.isEmpty ? nil : "\(failures.count) grew or changed by more than \(limit)",
-            lost.isEmpty ? nil : "\(lost.count) of the old figures are missing in the new export",
+            figures == 0 ? nil : "\(figures) of the old figures are missing in the new export",
+            checks.isEmpty
+                ? nil : "passed before, now missing or not measured: \(checks.joined(separator: ", "))",
             new.holds.value == false ? "the new run failed its own checks" : nil,
         ].compactMap(\.self)
     }
@@ -117,9 +121,10 @@ struct ComparisonResult: Hashable, Sendable, Codable {
 
 extension ComparisonResult.Row {
     /// Whether it grew by more than `percent`: the smallest of the new runs over the largest of the old ones. Of what
-    /// is no time and no ratio, whether it changed by more.
+    /// is no time and no ratio, whether it changed by more. Of a check never: that it failed is said by itself.
     func isLarger(than percent: Double) -> Bool {
-        guard let old = oldRange.value?.last ?? old.value, let new = newRange.value?.first ?? new.value
+        guard unit != .outcome, let old = oldRange.value?.last ?? old.value,
+            let new = newRange.value?.first ?? new.value
         else { return false }
         let growth = unit.isTimed ? new - old : (new - old).magnitude
         return growth > old.magnitude * percent / 100
@@ -176,6 +181,7 @@ extension ComparisonResult.Row {
         case .share: Format.percent(value)
         case .bytes: Int(exactly: value).map { Format.briefBytes(ByteCount($0)) } ?? "\(value)"
         case .truth: value == 1 ? "yes" : "no"
+        case .outcome: value == 1 ? "passed" : "failed"
         default: Int(exactly: value).map(Format.count) ?? Format.decimal(value, 3)
         }
     }

@@ -103,7 +103,8 @@ struct HoldCommand: ParsableCommand, TakesScheme {
             flagsFile.finish()
             try PageFlagsOption.check(flags)
         }
-        export?.finish(try JSONExport.text(HoldExport(experiment, held.description), command: "hold"))
+        export?.finish(
+            try JSONExport.text(HoldExport(experiment, nodes: nodes.count, held.description), command: "hold"))
         if ownsOutput {
             Output.print(HoldReport.lines(held.description, restored: restored, terminal.terminal.style))
         }
@@ -136,7 +137,8 @@ struct HoldCommand: ParsableCommand, TakesScheme {
             defer { progress.clear() }
             return try HoldNodes(memory, count, options: options, signals, progress: progress.show)
         }
-        export?.finish(try JSONExport.text(HoldExport(experiment, held.description), command: "hold"))
+        export?.finish(
+            try JSONExport.text(HoldExport(experiment, nodes: nodes.count, held.description), command: "hold"))
         if ownsOutput {
             Output.print(HoldReport.lines(held.description, restored: restored, terminal.terminal.style))
         }

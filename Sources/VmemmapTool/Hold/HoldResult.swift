@@ -13,6 +13,8 @@ struct HoldExport<Result: Encodable>: Encodable {
         let isTouched: Bool
         /// Whether the huge pages were restored again.
         let isRestored: Bool
+        /// Into how many emulated nodes they are divided: a number, or `auto`; null: into none.
+        let nodes: Measured<String>
     }
 
     /// What was asked for.
@@ -20,10 +22,10 @@ struct HoldExport<Result: Encodable>: Encodable {
     /// Where it is; its keys stand beside.
     let result: Result
 
-    init(_ experiment: HoldExperiment, _ result: Result) {
+    init(_ experiment: HoldExperiment, nodes: NodeCount?, _ result: Result) {
         configuration = Configuration(
             memory: MemoryBlock(experiment.memory), walkers: experiment.walkers, isTouched: experiment.touch,
-            isRestored: experiment.restored)
+            isRestored: experiment.restored, nodes: Measured(nodes?.text))
         self.result = result
     }
 

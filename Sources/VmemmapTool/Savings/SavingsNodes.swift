@@ -13,7 +13,8 @@ struct SavingsNodesExperiment: Sendable {
     func plan() throws(ExperimentError) -> SavingsResult {
         let host = try HostBlock.current()
         let shares = try NodeShares(memory, nodes, on: HostRoom.current())
-        return SavingsResult(host: host, memory: memory, plans: shares.plans, [], [], durations: [:])
+        return SavingsResult(
+            host: host, memory: memory, nodes: nodes, plans: shares.plans, [], [], durations: [:])
     }
 
     /// Does it, all nodes step by step together. Memory is measured by each node of itself when all hold theirs.
@@ -41,7 +42,8 @@ struct SavingsNodesExperiment: Sendable {
         let all = results.compactMap(\.self)
         guard all.count == group.count else { throw .unexpected("a node has ended without a result") }
         return SavingsResult(
-            host: host, memory: memory, plans: shares.plans, all, group.processIDs, durations: phases.durations)
+            host: host, memory: memory, nodes: nodes, plans: shares.plans, all, group.processIDs,
+            durations: phases.durations)
     }
 }
 
@@ -90,16 +92,17 @@ extension SavingsResult {
     /// The sum of what nodes did.
     ///
     /// - Parameters:
+    ///   - count: how many nodes were asked for.
     ///   - plans: one a node.
     ///   - results: one a node; none where nothing was run.
     ///   - pids: as many.
     ///   - durations: how long each step took all of them together.
     init(
-        host: HostBlock, memory: EmulatedMemory, plans: [MappingPlan], _ results: [SavingsResult], _ pids: [Int32],
-        durations: [String: Int]
+        host: HostBlock, memory: EmulatedMemory, nodes count: NodeCount, plans: [MappingPlan],
+        _ results: [SavingsResult], _ pids: [Int32], durations: [String: Int]
     ) {
         self.host = host
-        configuration = Configuration(memory: MemoryBlock(memory))
+        configuration = Configuration(memory: MemoryBlock(memory), nodes: .value(count.text))
         guard let plan = plans.map({ PlanBlock($0, cost: host.mappingCost) }).sum() else {
             preconditionFailure("no node")
         }

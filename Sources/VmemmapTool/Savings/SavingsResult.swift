@@ -70,6 +70,8 @@ struct SavingsResult: Hashable, Sendable, Codable {
     struct Configuration: Hashable, Sendable, Codable {
         /// The huge pages.
         let memory: MemoryBlock
+        /// Into how many emulated nodes they are divided: a number, or `auto`; null: into none.
+        var nodes = Measured<String>.notMeasured
     }
 
     /// Where it was run.

@@ -105,7 +105,7 @@ struct StressCommand: ParsableCommand, TakesPages {
             schemes: scheme.values, backings: backing.values, durationNanoseconds: duration.value.nanoseconds,
             cycles: cycles,
             walkers: walkers ?? (HostDescription.processorsOnline + 1), workers: workers.value,
-            seed: seed ?? UInt64(HostKernel.monotonicNanoseconds()), faults: faults,
+            nodes: nodes.count, seed: seed ?? UInt64(HostKernel.monotonicNanoseconds()), faults: faults,
             reportEveryNanoseconds: reportEvery.value.nanoseconds)
     }
 

@@ -39,6 +39,8 @@ struct StressConfiguration: Hashable, Sendable {
     var walkers: Int = 3
     /// Threads that optimize, restore, allocate, free, dissolve, demote and poison.
     var workers: Int = 2
+    /// Into how many emulated nodes the run is divided; nil: into none.
+    var nodes: NodeCount? = nil
     /// Everything drawn at random follows from it.
     var seed: UInt64 = 1
     /// What is made to fail.

@@ -159,6 +159,8 @@ struct StressBlock: Hashable, Sendable, Codable {
     let workers: Int
     /// What was made to fail.
     let faults: StressConfiguration.Faults
+    /// Into how many emulated nodes it is divided: a number, or `auto`; null: into none.
+    let nodes: Measured<String>
 
     init(_ configuration: StressConfiguration) {
         pages = configuration.pages
@@ -169,6 +171,7 @@ struct StressBlock: Hashable, Sendable, Codable {
         cycles = Measured(configuration.cycles)
         (walkers, workers) = (configuration.walkers, configuration.workers)
         faults = configuration.faults
+        nodes = Measured(configuration.nodes?.text)
     }
 }
 

@@ -46,6 +46,42 @@ struct ComparisonTests {
         #expect(rows[0].verdict == verdict && rows[1].verdict == .same)
     }
 
+    @Test("What only one of two tables has, or one of two exports, is missing; in the same order, whatever the process")
+    func missing() throws {
+        let items = (0..<20).map { Item(name: "a\($0)", median: 1, range: (0, 2), frames: 3) }
+        let table = Self.table(items)
+        let lost = Comparison.rows([table], [])
+        #expect(lost.count == 60 && lost.allSatisfy { $0.verdict == .missing && $0.new.value == nil })
+        let added = Comparison.rows([], [table])
+        #expect(added.count == 60 && added.allSatisfy { $0.verdict == .missing && $0.old.value == nil })
+        #expect(try Self.result(lost).changed == lost && Self.result(lost).verdict == false)
+        #expect(try Self.result(added).verdict == true)
+    }
+
+    @Test("A check that passed and is gone or not measured fails, and is named; what was not measured before does not")
+    func checks() throws {
+        func check(_ id: String, _ measured: Int?) -> Check { Check(id, "", [.equal("n", 1, measured)], method: "") }
+        func result(_ old: [Check], _ new: [Check]) throws -> ComparisonResult {
+            try Self.result(Comparison.rows(Check.tables(old), Check.tables(new)))
+        }
+        let old = [check("gone", 1), check("unmeasured", 1), check("kept", 1), check("never", nil)]
+        let worse = try result(old, [check("unmeasured", nil), check("kept", 1), check("never", nil)])
+        #expect(worse.reasons == ["passed before, now missing or not measured: gone, unmeasured"])
+        #expect(worse.verdict == false && worse.changed.map(\.row) == ["gone", "unmeasured"])
+        #expect(try result(old, old).verdict == true && result([], old).verdict == true)
+        // From failed to passed is a difference, and no failure.
+        let mended = try result([check("a", 2)], [check("a", 1)])
+        #expect(mended.verdict == true && mended.differences.map { $0.text($0.old.value) } == ["failed"])
+    }
+
+    private static func result(_ rows: [ComparisonResult.Row]) throws -> ComparisonResult {
+        let source = ComparisonResult.Source(
+            file: "", run: .notMeasured, host: try .current(), holds: .notMeasured)
+        return ComparisonResult(
+            configuration: .init(failAbovePercent: .value(10)), comparedCommand: "plan", old: source, new: source,
+            differentConfiguration: [], rows: rows)
+    }
+
     @Test("A count differs by one; a row that one of them lacks is missing; both not measured is the same")
     func counts() {
         let rows = Self.rows(
@@ -58,9 +94,9 @@ struct ComparisonTests {
                 Item(name: "new", median: 1, range: (0, 2), frames: 1),
             ])
         #expect(rows.prefix(3).map(\.verdict) == [.same, .differs, .same])
-        // Of what was timed once nothing can be said: that it is gone, neither.
+        // What was timed once, too.
         let others = rows.filter { $0.row != "a" }
-        #expect(others.allSatisfy { $0.verdict == ($0.figure == "once_nanoseconds" ? .unknown : .missing) })
+        #expect(others.allSatisfy { $0.verdict == .missing })
         #expect(others.count == 6 && rows.count == 9)
     }
 
@@ -102,7 +138,8 @@ struct ComparisonTests {
         #expect(try holds(row(100, 80, .bytes)) == false && holds(row(100, 95, .bytes)) == true)
         #expect(try holds(row(100, 80, .bytes, varies: true)) == true && holds(row(100, nil, varies: true)) == true)
         #expect(try holds(row(100, nil, around: 1)) == false && holds(row(nil, 100, around: 1)) == true)
-        #expect(try holds(row(100, nil, .count)) == false && holds(row(100, nil)) == true)
+        #expect(try holds(row(100, nil, .count)) == false && holds(row(100, nil)) == false)
+        #expect(try holds(row(nil, 100)) == true)
     }
 
     @Test("A time without a range has no noise to be held against")
@@ -150,6 +187,21 @@ struct ComparisonTests {
                 ["stress", "--cycles", "1", "--pages", "4"], ["stress", "--cycles", "1", "--pages", "8"], "pages: 4, 8"
             ),
             (["demo", "--pages", "2"], ["demo", "--pages", "4"], "memory.pages: 2, 4"),
+            (
+                ["demo", "--pages", "2", "--page-size", "32M"],
+                ["demo", "--pages", "2", "--base-page", "16K", "--page-size", "32M"],
+                "memory.base_page_bytes: 4096, 16384"
+            ),
+            (
+                ["savings", "--pages", "2", "--page-size", "32M"],
+                ["savings", "--pages", "2", "--base-page", "16K", "--page-size", "32M"],
+                "memory.base_page_bytes: 4096, 16384"
+            ),
+            (["savings", "--pages", "4"], ["savings", "--pages", "4", "--nodes", "2"], "nodes: null, 2"),
+            (
+                ["stress", "--cycles", "2", "--pages", "4"],
+                ["stress", "--cycles", "2", "--pages", "4", "--nodes", "2"], "nodes: null, 2"
+            ),
         ] {
             _ = try await Command.run(first + ["-q", "--export-json", old])
             _ = try await Command.run(second + ["-q", "--export-json", new])

@@ -7,6 +7,8 @@ struct MemoryBlock: Hashable, Sendable, Codable {
     let pages: HugePageCount
     /// The size of each.
     let hugePageBytes: ByteCount
+    /// The base page.
+    let basePageBytes: ByteCount
     /// How their vmemmap is shared.
     let scheme: Scheme
     /// What the region consists of.
@@ -21,6 +23,7 @@ struct MemoryBlock: Hashable, Sendable, Codable {
     init(_ memory: EmulatedMemory) {
         pages = memory.pages
         hugePageBytes = memory.pageSize.bytes
+        basePageBytes = memory.basePageSize
         scheme = memory.scheme
         backing = memory.backing
         mapping = memory.mapping
