@@ -80,7 +80,7 @@ struct Comparison: Sendable {
         }
         guard unit.isTimed else { return .differs }
         guard let oldRange = old.range, let newRange = new.range else { return .unknown }
-        return oldRange.noise.overlaps(newRange.noise) ? .withinNoise : .differs
+        return oldRange.overlaps(newRange) ? .withinNoise : .differs
     }
 }
 
@@ -118,15 +118,6 @@ extension ExportTable {
         // One run, or two of the same time, say nothing about noise.
         if let least = end("min"), let most = end("max"), least < most { figure.range = least...most }
         return figure
-    }
-}
-
-extension ClosedRange<Double> {
-    /// Where another few runs may lie, too: half of the range further at both ends. Of a few runs the range is narrower
-    /// than what there is.
-    fileprivate var noise: ClosedRange {
-        let margin = (upperBound - lowerBound) / 2
-        return lowerBound - margin...upperBound + margin
     }
 }
 
