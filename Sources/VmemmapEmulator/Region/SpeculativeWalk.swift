@@ -1,5 +1,4 @@
 package import HostMemory
-import Synchronization
 
 /// A walk that writes: it takes references to the folios it finds, as whoever isolates, migrates or offlines pages does
 /// (`folio_try_get()`): read, check, add to the refcount of what was found unless it is 0, check again, give it back.
@@ -88,48 +87,6 @@ struct SpeculativeWalk: Walkable {
     }
 }
 
-/// What comes between a walker's check and its add, as a hypervisor does that takes the processor away: it lasts until
-/// huge pages have been optimized, the worst moment, or for a limit where that waits for the walker.
-package final class HoldUps: Sendable {
-    private let optimizations = Atomic(0)
-    private let longestNanoseconds: Int
-    /// Visits of a walker from one to the next, so many that it walks about as long as it is held up.
-    let visitsBetween: Int
-
-    /// - Parameter longestNanoseconds: how long one lasts at most.
-    package init(longestNanoseconds: Int) {
-        self.longestNanoseconds = longestNanoseconds
-        visitsBetween = max(16_384, longestNanoseconds / 400)
-    }
-
-    /// Huge pages have been optimized.
-    package func optimized() { optimizations.add(1, ordering: .sequentiallyConsistent) }
-
-    func wait() {
-        let (before, start) = (optimizations.load(ordering: .sequentiallyConsistent), HostKernel.monotonicNanoseconds())
-        while optimizations.load(ordering: .sequentiallyConsistent) == before,
-            HostKernel.monotonicNanoseconds() - start < longestNanoseconds
-        { HostKernel.sleep(nanoseconds: 50_000) }
-    }
-}
-
-/// A walk that survives a gap in the region, and counts the reads that fell into one.
-struct GapWalk: Walkable {
-    let region: VmemmapRegion
-
-    var walkedFrames: Int { region.layout.frames.count }
-
-    @inline(__always)
-    func visit(_ frame: PageFrameNumber, _ seen: inout Walkers.Tally) {
-        guard let (head, word) = region.readSurvivingGaps(region.layout.structPage(of: frame)) else {
-            seen.reads &+= 1
-            seen.removed &+= 1
-            return
-        }
-        seen.note(head, word, of: frame, expected: region.layout.head(of: frame))
-    }
-}
-
 extension Walkers {
     /// Starts walkers that take references.
     ///
@@ -137,19 +94,13 @@ extension Walkers {
     ///   - count: how many threads.
     ///   - region: whose folios they take references to. They keep it alive.
     ///   - seed: the frames they visit follow from it.
-    ///   - sections: what they read in, and whoever optimizes or restores waits for; nil: as before 2024.
+    ///   - sections: what they read in, and whoever optimizes or restores waits for; nil: as before
+    ///     2024, and since Linux 7.1.
     ///   - holdUps: what keeps them between check and add.
     package convenience init(
         _ count: Int, takingReferencesIn region: VmemmapRegion, seed: UInt64, checked sections: ReadSideSections?,
         _ holdUps: HoldUps
     ) throws(HostError) {
         try self.init(count, walking: SpeculativeWalk(region, checked: sections, holdUps), seed: seed)
-    }
-
-    /// Starts walkers that survive gaps in the region.
-    package convenience init(
-        _ count: Int, survivingGapsIn region: VmemmapRegion, seed: UInt64
-    ) throws(HostError) {
-        try self.init(count, walking: GapWalk(region: region), seed: seed)
     }
 }

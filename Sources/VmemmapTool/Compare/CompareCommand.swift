@@ -9,8 +9,8 @@ struct CompareCommand: ParsableCommand {
             Example: vmemmap bench --export-json old.json; vmemmap bench --export-json new.json
             Example: vmemmap compare old.json new.json --fail-above 10
 
-            Of a median, the range over its runs tells noise: two figures differ if their ranges, each twice as wide \
-            about its middle, do not meet. Counts and amounts differ if they are not the same. A time that was taken \
+            Of a median, the range over its runs tells noise: two figures differ if their ranges do not meet; on a \
+            busy machine take more pairs. Counts and amounts differ if they are not the same. A time that was taken \
             once has no range: its difference is unknown, and never fails. Nor does what varies between two runs of \
             the same: memory and mappings of the whole process, the host's state, how much was done in a time. What \
             only one of them has is missing; of what varies, that fails no more than a difference.

@@ -10,13 +10,18 @@ enum CompareReport {
 
     private static func source(_ name: String, _ source: ComparisonResult.Source) -> [String] {
         let run = source.run.value.map { " on \($0.hostName), \($0.startedAt)" } ?? ""
-        return ["\(name)  \(source.file): Linux \(source.host.kernelRelease)\(run)"]
-            + (source.run.value.map { ["     \($0.commandLine)"] } ?? [])
+        // A file of somebody else's may have anything in them.
+        return
+            (["\(name)  \(source.file): Linux \(source.host.kernelRelease)\(run)"]
+            + (source.run.value.map { ["     \($0.commandLine)"] } ?? [])).map { Format.visible($0) }
     }
 
     private static func different(_ result: ComparisonResult) -> [String] {
         if result.differentConfiguration.isEmpty { return [] }
-        return ["", "They were not asked for the same (old, new):"] + result.differentConfiguration.map { "  " + $0 }
+        return ["", "They were not asked for the same (old, new):"]
+            + result.differentConfiguration.map {
+                "  " + Format.visible($0)
+            }
     }
 
     /// The figures that are more than noise, or of which nothing tells; verbose, all of them. Two lines each, under the

@@ -85,7 +85,7 @@ struct Comparison: Sendable {
         guard old.value != nil, new.value != nil else { return .missing }
         guard unit.isTimed else { return .differs }
         guard let oldRange = old.range, let newRange = new.range else { return .unknown }
-        return oldRange.noise.overlaps(newRange.noise) ? .withinNoise : .differs
+        return oldRange.overlaps(newRange) ? .withinNoise : .differs
     }
 }
 
@@ -142,15 +142,6 @@ extension ExportTable.Cell {
         case .failed: 0
         case .notMeasured: nil
         }
-    }
-}
-
-extension ClosedRange<Double> {
-    /// Where another few runs may lie, too: half of the range further at both ends. Of a few runs the range is narrower
-    /// than what there is.
-    fileprivate var noise: ClosedRange {
-        let margin = (upperBound - lowerBound) / 2
-        return lowerBound - margin...upperBound + margin
     }
 }
 

@@ -46,7 +46,7 @@ struct ComparisonResult: Hashable, Sendable, Codable {
     enum Verdict: String, Hashable, Sendable, Codable, CaseIterable {
         /// There is none.
         case same
-        /// The two ranges meet, each twice as wide about its middle.
+        /// The two ranges meet.
         case withinNoise = "within_noise"
         /// More than noise: a count or an amount that differs at all, or ranges that do not meet.
         case differs

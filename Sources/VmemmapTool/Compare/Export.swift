@@ -66,7 +66,8 @@ struct Export: Sendable {
         DemoResult.command: [DemoResult.self], RaceResult.command: [RaceResult.self],
         PlanResult.command: [PlanResult.self], SavingsResult.command: [SavingsResult.self],
         InspectResult.command: [InspectResult.self, InspectNodesResult.self],
-        BenchResult.command: [BenchResult.self], KernelResult.command: [KernelResult.self],
+        BenchResult.command: [BenchResult.self], ReaderCostResult.command: [ReaderCostResult.self],
+        KernelResult.command: [KernelResult.self],
         PoolResult.command: [PoolResult.self], StressResult.command: [StressResult.self],
     ]
 

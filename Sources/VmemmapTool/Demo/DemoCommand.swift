@@ -124,7 +124,10 @@ struct DemoCommand: ParsableCommand, TakesScheme {
 
     private func run(_ kind: RaceKind) throws {
         // One that is preempted keeps its reference: with many more of them there is always one for each head.
-        if kind == .speculative { try WholeNumber.check(walkers.value, of: "--walkers of this race", in: 1...32) }
+        if kind == .speculative {
+            let most = max(2, min(16, emulation.memory.pages.rawValue))
+            try WholeNumber.check(walkers.value, of: "--walkers of this race", in: 1...most)
+        }
         let exports = try export.open()
         let progress = terminal.terminal.progress()
         let result = try runOrExit { () throws(ExperimentError) in

@@ -17,7 +17,9 @@ enum PlanAnswer {
         if result.isOfFutureKernels { return [forecast(result)] }
         if result.isOfDevices { return [forecast(result), deviceDax(result), missingSizes(result)].compactMap(\.self) }
         if let architecture { return [forecast(result), architecture.mainline(scheme)] }
-        return [forecast(result), pools(result), state(result.kernel), missingSizes(result)].compactMap(\.self)
+        // Whether it is on says nothing of huge pages that this kernel does not have.
+        if let missing = missingSizes(result) { return [forecast(result), missing] }
+        return [forecast(result), pools(result), state(result.kernel)]
     }
 
     /// What would be freed of the memory asked for.

@@ -45,7 +45,7 @@ struct RaceKindTests {
     @Test("With more walkers than can give back what they hold the race is refused")
     func walkers() async throws {
         let outcome = try await Command.run(["demo", "--race", "speculative", "--pages", "1", "--walkers", "64"])
-        #expect(outcome.code == 64 && outcome.error.contains("must be from 1 to 32, not 64"), "\(outcome)")
+        #expect(outcome.code == 64 && outcome.error.contains("must be from 1 to 2, not 64"), "\(outcome)")
     }
 
     @Test("Without them one does", arguments: Scheme.ofHugeTLB, Backing.allCases)

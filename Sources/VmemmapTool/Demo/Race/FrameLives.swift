@@ -54,6 +54,7 @@ struct FrameLives {
     func live() throws {
         for page in pages { try freeze(head(of: page)) }
         split()
+        let start = HostKernel.monotonicNanoseconds()
         for frame in framesInUse.joined() { try put(frame) }
         HostKernel.sleep(nanoseconds: Self.stayNanoseconds)
         for frame in framesInUse.joined() { try freeze(frame) }
@@ -61,6 +62,7 @@ struct FrameLives {
         sections?.wait()
         try region.optimize(pages, writers: .excluded)
         holdUps.optimized()
+        if sections == nil { holdUps.took(nanoseconds: HostKernel.monotonicNanoseconds() - start) }
         for page in pages { try put(head(of: page)) }
         HostKernel.sleep(nanoseconds: Self.stayNanoseconds)
         for page in pages { try freeze(head(of: page)) }
@@ -124,8 +126,11 @@ struct FrameLives {
             if outcome == .done, found == 1 { return }
             let now = HostKernel.monotonicNanoseconds()
             guard outcome == .done, now < deadline ?? .max else {
-                throw ExperimentError.unexpected(
-                    "frame \(frame.rawValue) cannot be frozen: \(outcome), \(found) references")
+                throw outcome == .done
+                    ? ExperimentError.refused(
+                        "walkers have kept references to frame \(frame.rawValue) for 10 s, \(found) now: take fewer "
+                            + "--walkers, or more --pages")
+                    : .unexpected("frame \(frame.rawValue) cannot be frozen: \(outcome)")
             }
             deadline = deadline ?? now + Self.longestFreezeNanoseconds
             HostKernel.yield()

@@ -74,6 +74,7 @@ struct RaceExperiment: Sendable {
         side.wrongReads += seen.wrong
         side.faults += seen.removed + seen.refused
         side.references += seen.references
+        side.holdUps += seen.heldUp
         if side.wrongRead.value == nil {
             side.wrongRead = Measured(
                 seen.firstWrong.map { RaceResult.WrongRead(frame: $0.frame.rawValue, word: $0.word) })

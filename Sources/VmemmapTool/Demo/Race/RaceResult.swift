@@ -47,6 +47,8 @@ struct RaceResult: Hashable, Sendable, Codable {
         var faults = 0
         /// References taken.
         var references = 0
+        /// Times that a walker was held up between its check and its add.
+        var holdUps = 0
         /// How long it was run.
         var durationNanoseconds = 0
         /// One of the wrong reads; null where there was none.
@@ -132,6 +134,7 @@ extension RaceResult: ExportableResult {
                     configuration.kind == .speculative ? wrong : wrong.shown("wrong reads"),
                     configuration.kind == .restore ? faults : faults.shown("faults"),
                     configuration.kind == .speculative ? references.shown("references") : references,
+                    .count("hold_ups", "Times that a walker was held up before it took one.") { $0.holdUps }.varying(),
                     .nanoseconds("duration", "How long it was run.") { $0.durationNanoseconds }.shown("time"),
                 ])
         ]
