@@ -51,7 +51,7 @@ struct TerminalTests {
             "demo --pages 8 --step", "demo --pages 8 --race gap --race-duration 1", "kernel -v",
             "bench --pages 16 --pairs 1 --walkers 1 --histograms -v", "bench --pages 16 --pairs 1 --readers",
             "stress --duration 1s --pages 32 --scheme all --backing all -v", "hold --pages 8",
-            "pool script", "pool --random 3 --seed 1", "pool script --beside-kernel",
+            "pool script", "pool --random 3 --seed 1",
         ] + ([""] + commands).map { "\($0) --help" })
     func narrow(_ line: String) async throws {
         let outcome = try await Command.shell(
