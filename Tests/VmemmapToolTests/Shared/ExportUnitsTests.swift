@@ -154,7 +154,8 @@ struct ExportUnitsTests {
         Run(
             arguments: ["demo", "--race", "--race-duration", "1", "--pages", "16"], command: "race",
             tables: """
-                side: way; pairs pairs_with_wrong_reads cycles reads wrong_reads faults references duration_nanoseconds
+                side: way; pairs pairs_with_wrong_reads cycles reads wrong_reads faults references \
+                hold_ups duration_nanoseconds
                 \(checks)
                 """),
     ]
