@@ -14,7 +14,12 @@ package enum HostLimits {
     /// The mappings to reckon with: vm.max_map_count, or where that is hidden the limit that a kernel has by itself.
     /// One that is lower refuses, as it may at any time.
     package static func mappingLimit() throws(HostError) -> MappingCount {
-        try HostKernel.unlessHidden(maxMapCount) ?? MappingAccount.defaultLimit
+        mappingLimit(told: try HostKernel.unlessHidden(maxMapCount))
+    }
+
+    /// The same, of what vm.max_map_count was read as; nil: it is hidden.
+    package static func mappingLimit(told limit: MappingCount?) -> MappingCount {
+        limit ?? MappingAccount.defaultLimit
     }
 
     /// The memory of the host: MemTotal of /proc/meminfo, or where that is hidden what the kernel says otherwise, the

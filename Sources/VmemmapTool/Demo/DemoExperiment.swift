@@ -58,16 +58,7 @@ struct DemoExperiment {
         let all = region.layout.allHugePages
         let sample = HugePageIndex(all.count / 2)
         let before = try FramePicture.take(sample, in: region.layout)
-        func tell(_ picture: FramePicture) throws {
-            guard let momentSink, let now = stages.results.last, let then = stages.results.dropLast().last else {
-                return
-            }
-            try momentSink(
-                DemoMoment(
-                    step: now.step, plan: PlanBlock(plan, cost: cost), before: then.figures, after: now.figures,
-                    picture: picture))
-        }
-        try tell(before)
+        try tell(before, plan, stages)
 
         try stages.add(
             .optimized, region,
@@ -77,15 +68,7 @@ struct DemoExperiment {
                 }
             }
             .nanoseconds)
-        if momentSink != nil {
-            // Only what has been read has a frame to be drawn.
-            _ = region.visitStructPages(of: sample.alone)
-            try tell(FramePicture.take(sample, in: region.layout))
-        }
-        let (tour, touching) = timed { region.visitEveryStructPage() }
-        try stages.add(.touched, region, touching)
-        let after = try FramePicture.take(sample, in: region.layout)
-        try tell(after)
+        let (tour, after) = try touch(region, sample, &stages)
         let flags = try flagsSink.map { try PageFlagsTally.write(region, to: $0) }
 
         var checks = try DemoChecks.optimized(region)
@@ -96,7 +79,7 @@ struct DemoExperiment {
             }.nanoseconds)
         // What follows under walkers is not sampled: it goes on for seconds, and is timed.
         let timeline = stages.timeline.finish()
-        try tell(FramePicture.take(sample, in: region.layout))
+        try tell(FramePicture.take(sample, in: region.layout), plan, stages)
         let walked = try cycleUnderWalkers(region, progress)
         checks += try DemoChecks.restored(region, walked: walked, tour: tour)
         if plan.mapping == .pmd { checks.append(DemoChecks.pmdMapped(plan, stages.results)) }
@@ -107,6 +90,31 @@ struct DemoExperiment {
             plan: PlanBlock(plan, cost: cost), countingMethod: host.countingMethod,
             before: before, after: after, steps: stages.results, timeline: timeline, race: walked,
             checks: checks, pageFlags: Measured(flags))
+    }
+
+    /// Visits every struct page. Returns what walking it found, and a huge page's frames then.
+    private func touch(
+        _ region: VmemmapRegion, _ sample: HugePageIndex, _ stages: inout Stages
+    ) throws -> (Walkers.Tally, FramePicture) {
+        if momentSink != nil {
+            // Only what has been read has a frame to be drawn.
+            _ = region.visitStructPages(of: sample.alone)
+            try tell(FramePicture.take(sample, in: region.layout), region.plan, stages)
+        }
+        let (tour, touching) = timed { region.visitEveryStructPage() }
+        try stages.add(.touched, region, touching)
+        let after = try FramePicture.take(sample, in: region.layout)
+        try tell(after, region.plan, stages)
+        return (tour, after)
+    }
+
+    /// Tells of the last step.
+    private func tell(_ picture: FramePicture, _ plan: MappingPlan, _ stages: Stages) throws {
+        guard let momentSink, let now = stages.results.last, let then = stages.results.dropLast().last else { return }
+        try momentSink(
+            DemoMoment(
+                step: now.step, plan: PlanBlock(plan, cost: stages.cost), before: then.figures, after: now.figures,
+                picture: picture))
     }
 
     /// Optimizes and restores everything, again and again, under walkers.

@@ -88,7 +88,9 @@ struct HoldCommand: ParsableCommand, TakesScheme {
         let ownsOutput = !files.contains { $0?.isStandardOutput == true } && !terminal.quiet
         // Before any thread is started: they inherit the blocked signals.
         let signals = try TerminationSignals()
-        if let count = nodes.count { return try hold(count, signals, export, ownsOutput) }
+        let host = try runOrExit { () throws(ExperimentError) in try HostBlock.current() }
+        let limit = terminal.terminal.style.wrapped(PlanReport.hiddenLimit(host).map { ["limits  \($0)"] } ?? [])
+        if let count = nodes.count { return try hold(count, signals, export, ownsOutput, limit) }
         let progress = terminal.terminal.progress()
         let held = try runOrExit(.pagesOfNodes) { () throws(ExperimentError) in
             defer { progress.clear() }
@@ -106,7 +108,8 @@ struct HoldCommand: ParsableCommand, TakesScheme {
         export?.finish(
             try JSONExport.text(HoldExport(experiment, nodes: nodes.count, held.description), command: "hold"))
         if ownsOutput {
-            Output.print(HoldReport.lines(held.description, restored: restored, terminal.terminal.style))
+            Output.print(
+                limit + HoldReport.lines(held.description, restored: restored, terminal.terminal.style))
         }
         // Nobody could find what is held.
         try Output.check()
@@ -128,7 +131,7 @@ struct HoldCommand: ParsableCommand, TakesScheme {
     // MARK: Emulated nodes
 
     private func hold(
-        _ count: NodeCount, _ signals: TerminationSignals, _ export: ExportFile?, _ ownsOutput: Bool
+        _ count: NodeCount, _ signals: TerminationSignals, _ export: ExportFile?, _ ownsOutput: Bool, _ limit: [String]
     ) throws {
         let progress = terminal.terminal.progress()
         let options =
@@ -140,7 +143,8 @@ struct HoldCommand: ParsableCommand, TakesScheme {
         export?.finish(
             try JSONExport.text(HoldExport(experiment, nodes: nodes.count, held.description), command: "hold"))
         if ownsOutput {
-            Output.print(HoldReport.lines(held.description, restored: restored, terminal.terminal.style))
+            Output.print(
+                limit + HoldReport.lines(held.description, restored: restored, terminal.terminal.style))
         }
         try Output.check()
         let tally = try runOrExit { () throws(ExperimentError) in

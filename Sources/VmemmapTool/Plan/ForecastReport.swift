@@ -35,8 +35,7 @@ enum ForecastReport {
             "Emulated: \(result.configuration.backing.rawValue) backing, \(result.host.mappingCostBytes.rawValue) "
                 + "bytes a "
                 + "mapping (\(result.host.mappingCostSource.rawValue)).",
-            "Too many: more than vm.max_map_count, "
-                + (result.host.maxMapCount.value.map { "\($0.rawValue)." } ?? "which is hidden here."),
+            "Too many: more than vm.max_map_count, \(PlanReport.mappingLimit(result.host)).",
         ])
     }
 

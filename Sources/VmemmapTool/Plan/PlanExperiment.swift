@@ -36,7 +36,7 @@ struct PlanExperiment: Sendable {
             let forecast = Forecast(
                 memory: memory, pools: pools, architecture: other ?? .ofHost, basePage: basePage,
                 structPage: structPageSize, sizes: sizes, schemes: schemes, backing: backing, tailFrames: tailFrames,
-                cost: host.mappingCost, limit: host.maxMapCount.value, kernelScheme: isOfHost ? kernelScheme : nil)
+                cost: host.mappingCost, limit: host.mappingLimit, kernelScheme: isOfHost ? kernelScheme : nil)
             guard let forecast else {
                 throw .notSupported(
                     "\(memory.rawValue) bytes hold no huge page, or are more than 1 EiB: give --memory from one huge "

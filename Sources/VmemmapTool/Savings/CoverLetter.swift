@@ -29,7 +29,7 @@ struct CoverLetter {
             Forecast(
                 memory: Self.memory, basePage: result.host.pageSizeBytes, sizes: [$0], schemes: Scheme.ofHugeTLB,
                 backing: result.plan.backing, tailFrames: .auto, cost: result.host.mappingCost,
-                limit: result.host.maxMapCount.value)
+                limit: result.host.mappingLimit)
         }
     }
 

@@ -78,6 +78,7 @@ enum StressReport {
                 + "\(Format.count(total.hostRefusals)) of them by the host itself; "
                 + "\(Format.count(total.mendedPages, "huge page")) left half-way and mended",
             scarce(result).map { "scarce    \($0)" },
+            PlanReport.hiddenLimit(result.host).map { "limits    \($0)" },
             "beside    \(Format.count(total.signals)) signals, \(Format.count(total.forks, "fork"))",
             "oracle    frames, mappings, files, contents and counts checked \(Format.count(total.checks, "time")) in "
                 + Format.count(total.setUps, "set-up"),

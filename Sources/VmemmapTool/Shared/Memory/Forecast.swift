@@ -26,8 +26,8 @@ struct Forecast: Hashable, Sendable, Codable {
         let mappings: MappingCount
         /// What those cost this host's kernel.
         let mappingOverheadBytes: ByteCount
-        /// Whether they are more than vm.max_map_count allows; null where that is hidden.
-        let exceedsMapLimit: Measured<Bool>
+        /// Whether they are more than vm.max_map_count allows, or where that is hidden what it is taken for.
+        let exceedsMapLimit: Bool
         /// Whether the host's kernel optimizes HugeTLB's by this scheme; null where it is not asked about: of another
         /// architecture, and of device DAX.
         let isKernelScheme: Measured<Bool>
@@ -63,12 +63,12 @@ struct Forecast: Hashable, Sendable, Codable {
     ///   - backing: what an emulation's region would consist of.
     ///   - tailFrames: the frames that would serve its tails.
     ///   - cost: what a mapping costs.
-    ///   - limit: mappings that an emulation may have; nil: it is not known.
+    ///   - limit: mappings that an emulation may have.
     ///   - kernelScheme: the one that the host's kernel optimizes by.
     init?(
         memory: ByteCount, pools: [PlannedPool] = [], architecture: Architecture? = .ofHost, basePage: ByteCount,
         structPage: ByteCount = StructPage.size, sizes: [HugePageSize], schemes: [Scheme], backing: Backing,
-        tailFrames: TailFrames, cost: MappingCost, limit: MappingCount?, kernelScheme: Scheme? = nil
+        tailFrames: TailFrames, cost: MappingCost, limit: MappingCount, kernelScheme: Scheme? = nil
     ) {
         guard memory > .zero, memory <= ByteCount(1 << 60) else { return nil }
         memoryBytes = memory
@@ -82,7 +82,7 @@ struct Forecast: Hashable, Sendable, Codable {
                 else { return nil }
                 let plan = try? MappingPlan(
                     geometry: geometry, scheme: scheme, backing: backing, hugePages: pages, tailFrames: tailFrames,
-                    cost: cost, mappingLimit: limit ?? MappingCount(.max))
+                    cost: cost, mappingLimit: limit)
                 return plan.map {
                     Row($0, hasPMDs: hasPMDs, cost: cost, limit: limit, kernelScheme: kernelScheme)
                 }
@@ -93,7 +93,7 @@ struct Forecast: Hashable, Sendable, Codable {
 }
 
 extension Forecast.Row {
-    init(_ plan: MappingPlan, hasPMDs: Bool, cost: MappingCost, limit: MappingCount?, kernelScheme: Scheme?) {
+    init(_ plan: MappingPlan, hasPMDs: Bool, cost: MappingCost, limit: MappingCount, kernelScheme: Scheme?) {
         let geometry = plan.geometry
         scheme = plan.scheme
         hugePageBytes = geometry.hugePageSize.bytes
@@ -111,7 +111,7 @@ extension Forecast.Row {
         let mappings = plan.regionMappings(.optimized)
         self.mappings = mappings
         mappingOverheadBytes = plan.overhead(cost)
-        exceedsMapLimit = Measured(limit.map { mappings > $0 })
+        exceedsMapLimit = mappings > limit
         isKernelScheme = Measured(plan.scheme.isRemapped ? kernelScheme.map { $0 == plan.scheme } : nil)
         emulationNetBytes = plan.netSaving(cost)
     }
@@ -150,7 +150,7 @@ extension Forecast {
             }.shown("tail\nframes"),
             .count("mappings", "Mappings of that emulation.") { $0.mappings.rawValue }.shown("emulated:\nmappings"),
             .truth("exceeds_map_limit", "Whether they are more than vm.max_map_count allows.") {
-                $0.exceedsMapLimit.value
+                $0.exceedsMapLimit
             }.shown("too\nmany"),
             .bytes("mapping_overhead", "What those cost this host's kernel.") { $0.mappingOverheadBytes }
                 .shown("their\ncost", drop: 1),

@@ -30,6 +30,9 @@ struct HostBlock: Hashable, Sendable, Codable {
         MappingCost(bytesPerMapping: mappingCostBytes, source: mappingCostSource)
     }
 
+    /// The mappings to reckon with, hidden or not.
+    var mappingLimit: MappingCount { HostLimits.mappingLimit(told: maxMapCount.value) }
+
     /// Asks this host.
     static func current() throws(ExperimentError) -> HostBlock {
         do throws(HostError) {

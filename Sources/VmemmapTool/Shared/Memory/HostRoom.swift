@@ -27,6 +27,8 @@ struct Shortage: Hashable, Sendable {
     var available: Int
     /// The host's limit, of which the rest is in use.
     let limit: Int
+    /// Whether that is what vm.max_map_count is taken for, as it is hidden.
+    var isLimitHidden = false
     /// The most huge pages for which there is room.
     let largest: HugePageCount
     /// How much more of it all would take, with what may be gone until the next process asks; nil where that is not
@@ -59,6 +61,8 @@ struct Shortage: Hashable, Sendable {
 struct HostRoom: Hashable, Sendable {
     /// vm.max_map_count.
     var mappingLimit: MappingCount
+    /// Whether it is hidden, and taken for that.
+    var isMappingLimitHidden = false
     /// Mappings the process has.
     var mappingsInUse: MappingCount
     /// Memory that can be had.
@@ -87,9 +91,11 @@ struct HostRoom: Hashable, Sendable {
     static func current() throws(ExperimentError) -> HostRoom {
         do throws(HostError) {
             let memory = try HostLimits.availableMemory()
+            let limit = try HostKernel.unlessHidden(HostLimits.maxMapCount)
             return HostRoom(
-                mappingLimit: try HostLimits.mappingLimit(), mappingsInUse: try ProcMaps.count(), memory: memory.bytes,
-                memorySource: memory.source, limits: try currentLimits())
+                mappingLimit: HostLimits.mappingLimit(told: limit), isMappingLimitHidden: limit == nil,
+                mappingsInUse: try ProcMaps.count(), memory: memory.bytes, memorySource: memory.source,
+                limits: try currentLimits())
         } catch {
             throw .host(error)
         }
@@ -191,10 +197,11 @@ struct HostRoom: Hashable, Sendable {
         _ plan: MappingPlan, _ construction: Construction = .populated, asked: HugePageCount? = nil
     ) throws(ExperimentError) {
         let asked = asked ?? plan.hugePages
-        let mappings = shortage(
+        var mappings = shortage(
             .mappings, asked, plan, perPage: plan.mappings(.optimized).rawValue, free: freeMappings.rawValue,
             variation: MappingAccount.variation.rawValue, limit: mappingLimit.rawValue
         ).map { $0.multiplied(by: parts) }
+        mappings?.isLimitHidden = isMappingLimitHidden
         let perPage = Self.bytesPerPage(plan, construction)
         let memory = shortage(
             .memory(source: memorySource), asked, plan, perPage: perPage, free: (memory - Self.memoryReserve).rawValue,

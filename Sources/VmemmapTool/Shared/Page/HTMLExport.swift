@@ -116,7 +116,10 @@ enum HTMLExport {
             ("base page", Format.bytes(host.pageSizeBytes)),
             ("processors", "\(host.processors)"),
             ("memory available before the run", host.memoryAvailableBytes.value.map { Format.bytes($0) } ?? hidden),
-            ("vm.max_map_count", host.maxMapCount.value.map { Format.count($0.rawValue) } ?? hidden),
+            (
+                "vm.max_map_count",
+                host.maxMapCount.value.map { Format.count($0.rawValue) } ?? PlanReport.mappingLimit(host)
+            ),
             ("transparent huge pages", host.transparentHugePages.value ?? "not told by /sys"),
             ("run by", host.isRoot ? "root" : "an ordinary user"),
             (

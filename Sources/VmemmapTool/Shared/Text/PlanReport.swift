@@ -5,17 +5,23 @@ import VmemmapEmulator
 enum PlanReport {
     /// The host in two lines.
     static func lines(_ host: HostBlock) -> [String] {
-        let limit = host.maxMapCount.value.map { "\($0.rawValue)" } ?? hiddenLimit
         let available = host.memoryAvailableBytes.value.map { "\(Format.bytes($0)) available" }
         return [
             "host    \(self.host(host))",
-            "limits  vm.max_map_count \(limit), \(available ?? "available memory hidden"), "
+            "limits  vm.max_map_count \(mappingLimit(host)), \(available ?? "available memory hidden"), "
                 + "\(host.mappingCostBytes.rawValue) B a mapping (\(host.mappingCostSource.rawValue))",
         ]
     }
 
-    /// What stands for vm.max_map_count where /proc/sys is hidden.
-    static let hiddenLimit = "hidden: taken for \(MappingAccount.defaultLimit.rawValue)"
+    /// vm.max_map_count, or where /proc/sys is hidden what stands for it.
+    static func mappingLimit(_ host: HostBlock) -> String {
+        (host.maxMapCount.value == nil ? "hidden: taken for " : "") + "\(host.mappingLimit.rawValue)"
+    }
+
+    /// That it is hidden, for a report that says nothing else of the host.
+    static func hiddenLimit(_ host: HostBlock) -> String? {
+        host.maxMapCount.value == nil ? "vm.max_map_count \(mappingLimit(host))" : nil
+    }
 
     /// The host in one line.
     static func host(_ host: HostBlock) -> String {

@@ -69,8 +69,8 @@ enum ShortageText {
     /// `81 920 mappings, but vm.max_map_count is 65530, 65380 of them free`
     private static func mappings(_ shortage: Shortage) -> String {
         let needed = shortage.needed.map { Format.count($0, "mapping") } ?? "more mappings than can be counted"
-        let isHidden = (try? HostLimits.maxMapCount()) == nil
-        let name = isHidden ? "vm.max_map_count, which is hidden here, is taken for" : "vm.max_map_count is"
+        let name =
+            shortage.isLimitHidden ? "vm.max_map_count, which is hidden here, is taken for" : "vm.max_map_count is"
         let atMost = shortage.limit >= MappingAccount.highestLimit.rawValue ? "at most " : ""
         return
             "\(needed), but \(name) \(atMost)\(shortage.limit), \(shortage.available) of them free"
