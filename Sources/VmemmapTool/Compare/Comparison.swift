@@ -47,7 +47,7 @@ struct Comparison: Sendable {
 
     private static func rows(_ old: ExportTable?, _ new: ExportTable?) -> [ComparisonResult.Row] {
         guard let table = old ?? new, !table.isOfSingleRuns else { return [] }
-        let headings = table.headings.filter(\.unit.isCompared).filter { !$0.isEndOfRange(in: table) }
+        let headings = table.headings.filter(\.unit.isFigure).filter { !$0.isEndOfRange(in: table) }
         let (oldRows, newRows) = (old?.rowsByLabels ?? [:], new?.rowsByLabels ?? [:])
         let order = (old?.allLabels ?? []) + (new?.allLabels ?? []).filter { oldRows[$0] == nil }
         func measured(_ table: ExportTable?, _ heading: ExportTable.Heading, _ row: [ExportTable.Cell]?)
@@ -128,20 +128,11 @@ extension ExportTable {
     }
 }
 
-extension ExportTable.Unit {
-    /// Whether its cells are figures, or what came of checks.
-    fileprivate var isCompared: Bool { !isText || self == .outcome }
-}
-
 extension ExportTable.Cell {
-    /// 1 of a check that passed and 0 of one that failed.
+    /// What came of a check, as a figure.
     fileprivate func outcomeFigure(_ unit: ExportTable.Unit) -> Double? {
-        guard unit == .outcome, let outcome = plain.flatMap(Check.Outcome.init) else { return nil }
-        return switch outcome {
-        case .passed: 1
-        case .failed: 0
-        case .notMeasured: nil
-        }
+        guard unit == .outcome else { return nil }
+        return plain.flatMap(Check.Outcome.init)?.figure.map(Double.init)
     }
 }
 

@@ -6,6 +6,15 @@ struct Check: Hashable, Sendable, Codable {
         case failed
         /// Neither: no figure disagrees, and one at least could not be measured.
         case notMeasured = "not_measured"
+
+        /// 1 of what passed and 0 of what failed, where it stands among figures.
+        var figure: Int? {
+            switch self {
+            case .passed: 1
+            case .failed: 0
+            case .notMeasured: nil
+            }
+        }
     }
 
     /// One number that was expected and one that was measured.

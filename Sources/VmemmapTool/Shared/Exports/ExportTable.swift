@@ -43,6 +43,9 @@ struct ExportTable: Hashable, Sendable {
         var isLabel: Bool { self == .label || self == .metric }
         /// Whether its cells are words.
         var isText: Bool { isLabel || self == .text || self == .outcome }
+
+        /// Whether its cells are figures, or what came of checks.
+        var isFigure: Bool { !isText || self == .outcome }
     }
 
     /// What stands over a column.
@@ -298,10 +301,10 @@ extension ExportTable {
     func lines(_ style: Style) -> [String] {
         let shown = headings.indices.filter { headings[$0].short != nil }
         let labels = shown.filter { column in
-            headings[column].unit.isText && headings[column].unit != .outcome
+            !headings[column].unit.isFigure
                 && (rows.count < 2 || headings[column].short != "" || Set(rows.map { $0[column] }).count > 1)
         }
-        let figures = shown.filter { !headings[$0].unit.isText || headings[$0].unit == .outcome }
+        let figures = shown.filter { headings[$0].unit.isFigure }
         var table = TextTable(
             headings: [labels.compactMap { headings[$0].short }.filter { !$0.isEmpty }.joined(separator: ", ")]
                 + figures.map { headings[$0].short ?? "" },

@@ -75,7 +75,7 @@ enum PrometheusExport {
 
     private static func baseValue(_ cell: ExportTable.Cell, _ unit: ExportTable.Unit) -> String? {
         switch (cell, unit) {
-        case (.text(let outcome), .outcome): outcome == "passed" ? "1" : outcome == "failed" ? "0" : nil
+        case (.text(let outcome), .outcome): Check.Outcome(rawValue: outcome)?.figure.map { "\($0)" }
         case (.text, _): nil
         case (_, .nanoseconds): cell.figure.map { "\($0 / 1e9)" }
         default: cell.plain
